@@ -1,1 +1,14 @@
 //! haoyuan (号源): the engine a hospital booking platform turns to at the minute its slots open.
+//!
+//! ```text
+//! QUIC --> protocol --> admission --> inventory { engine } --> journal ----------> reply
+//! bytes     request     pass/refuse   locks       facts        group commit        when durable
+//! ```
+//!
+//! The modules, in the order in which a request meets them:
+//!
+//! * [`model`]: the vocabulary. Sessions, appointments, commands, facts, outcomes.
+//! * [`codec`]: values to bytes and back. The one place that knows the layout.
+
+pub mod codec;
+pub mod model;

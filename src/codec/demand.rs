@@ -1,0 +1,203 @@
+//! Layouts of requests, appointments and receipts.
+
+use arrayvec::ArrayVec;
+use bincode::de::Decoder;
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{Decode, Encode};
+
+use crate::model::limits::{CLAIMS_MAX, RANKED_SLOTS_MAX};
+use crate::model::{
+    Action, Appointment, AppointmentStatus, Attributes, Cause, Change, Claim, ClaimRequest,
+    ClaimRequests, Claims, ClientKeys, Hold, OpenSession, Operation, Outcome, PatientClass,
+    Receipt, SlotChoice, SlotIndex,
+};
+
+layout_code!(PatientClass { Outpatient, Inpatient, CheckUp, Emergency, Referral });
+layout_code!(AppointmentStatus {
+    Pending,
+    Booked,
+    Arrived,
+    CheckedIn,
+    Fulfilled,
+    Cancelled,
+    NoShow
+});
+layout_code!(Cause { None, Released, Expired, Cancelled });
+layout_checked!(Outcome as u16, |outcome| outcome.code(), Outcome::from_code, "Outcome");
+layout_checked!(Operation as u8, |operation| *operation as u8, Operation::from_code, "Operation");
+layout_number!(Attributes);
+layout_struct!(Claim { session, slot, count, pool });
+layout_struct!(ClientKeys { account, phone, device, address });
+layout_struct!(OpenSession { request, session });
+
+layout_list!(ClaimList<Claim>, Claims, u8, CLAIMS_MAX, "more claims than an appointment has");
+layout_list!(Wishes<ClaimRequest>, ClaimRequests, u8, CLAIMS_MAX, "more claims than a request has");
+
+/// The slots of a wish: none stands for "any".
+type Ranked = ArrayVec<SlotIndex, RANKED_SLOTS_MAX>;
+layout_list!(RankedList<SlotIndex>, Ranked, u8, RANKED_SLOTS_MAX, "more slots than can be ranked");
+
+impl Encode for ClaimRequest {
+    #[inline]
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.session.encode(encoder)?;
+        self.count.encode(encoder)?;
+        match &self.slots {
+            SlotChoice::Any => 0_u8.encode(encoder),
+            SlotChoice::Ranked(slots) => RankedList(slots).encode(encoder),
+        }
+    }
+}
+
+impl<Context> Decode<Context> for ClaimRequest {
+    #[inline]
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let session = Decode::decode(decoder)?;
+        let count = Decode::decode(decoder)?;
+        let ranked: Ranked = RankedList::decode(decoder)?.0;
+        let slots = if ranked.is_empty() { SlotChoice::Any } else { SlotChoice::Ranked(ranked) };
+        Ok(Self { session, count, slots })
+    }
+}
+
+impl Encode for Hold {
+    #[inline]
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.appointment.encode(encoder)?;
+        self.patient.encode(encoder)?;
+        self.keys.encode(encoder)?;
+        self.channel.encode(encoder)?;
+        self.class.encode(encoder)?;
+        self.attributes.encode(encoder)?;
+        self.ttl.encode(encoder)?;
+        self.book.encode(encoder)?;
+        Wishes(&self.claims).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for Hold {
+    #[inline]
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            appointment: Decode::decode(decoder)?,
+            patient: Decode::decode(decoder)?,
+            keys: Decode::decode(decoder)?,
+            channel: Decode::decode(decoder)?,
+            class: Decode::decode(decoder)?,
+            attributes: Decode::decode(decoder)?,
+            ttl: Decode::decode(decoder)?,
+            book: Decode::decode(decoder)?,
+            claims: Wishes::decode(decoder)?.0,
+        })
+    }
+}
+
+/// The operation is the first byte; only `Book` has something behind the common fields.
+impl Encode for Change {
+    #[inline]
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        if matches!(self.action, Action::Settle) {
+            return Err(EncodeError::Other("settling is no request"));
+        }
+        self.action.operation().encode(encoder)?;
+        self.request.encode(encoder)?;
+        self.appointment.encode(encoder)?;
+        self.patient.encode(encoder)?;
+        self.channel.encode(encoder)?;
+        match self.action {
+            Action::Book { payment } => payment.encode(encoder),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<Context> Decode<Context> for Change {
+    #[inline]
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let operation = Operation::decode(decoder)?;
+        let request = Decode::decode(decoder)?;
+        let appointment = Decode::decode(decoder)?;
+        let patient = Decode::decode(decoder)?;
+        let channel = Decode::decode(decoder)?;
+        let action = match operation {
+            Operation::Book => Action::Book { payment: Decode::decode(decoder)? },
+            Operation::Release => Action::Release,
+            Operation::Cancel => Action::Cancel,
+            Operation::Arrive => Action::Arrive,
+            Operation::CheckIn => Action::CheckIn,
+            Operation::Fulfil => Action::Fulfil,
+            Operation::NoShow => Action::NoShow,
+            Operation::OpenSession
+            | Operation::Hold
+            | Operation::Availability
+            | Operation::Get
+            | Operation::List
+            | Operation::Watch
+            | Operation::Snapshot => return Err(DecodeError::Other("no change has this code")),
+        };
+        Ok(Self { request, appointment, patient, channel, action })
+    }
+}
+
+impl Encode for Receipt {
+    #[inline]
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.status.encode(encoder)?;
+        self.until.encode(encoder)?;
+        ClaimList(&self.claims).encode(encoder)?;
+        self.retried.encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for Receipt {
+    #[inline]
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            status: Decode::decode(decoder)?,
+            until: Decode::decode(decoder)?,
+            claims: ClaimList::decode(decoder)?.0,
+            retried: Decode::decode(decoder)?,
+        })
+    }
+}
+
+impl Encode for Appointment {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.id.encode(encoder)?;
+        self.patient.encode(encoder)?;
+        self.account.encode(encoder)?;
+        self.organization.encode(encoder)?;
+        self.channel.encode(encoder)?;
+        self.class.encode(encoder)?;
+        self.sharing.encode(encoder)?;
+        self.status.encode(encoder)?;
+        self.cause.encode(encoder)?;
+        self.until.encode(encoder)?;
+        self.fingerprint.encode(encoder)?;
+        self.payment.encode(encoder)?;
+        self.rules.encode(encoder)?;
+        ClaimList(&self.claims).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for Appointment {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: Decode::decode(decoder)?,
+            patient: Decode::decode(decoder)?,
+            account: Decode::decode(decoder)?,
+            organization: Decode::decode(decoder)?,
+            channel: Decode::decode(decoder)?,
+            class: Decode::decode(decoder)?,
+            sharing: Decode::decode(decoder)?,
+            status: Decode::decode(decoder)?,
+            cause: Decode::decode(decoder)?,
+            until: Decode::decode(decoder)?,
+            fingerprint: Decode::decode(decoder)?,
+            payment: Decode::decode(decoder)?,
+            rules: Decode::decode(decoder)?,
+            claims: ClaimList::decode(decoder)?.0,
+        })
+    }
+}

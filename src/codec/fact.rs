@@ -1,0 +1,170 @@
+//! Layouts of facts and records. The tags are frozen: journals of every version stay readable.
+
+use arrayvec::ArrayVec;
+use bincode::de::Decoder;
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{Decode, Encode};
+
+use super::demand::ClaimList;
+use crate::model::limits::{FORGOTTEN_MAX, RECORD_FACTS_MAX};
+use crate::model::{
+    AppointmentId, Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Progressed,
+    SessionOpened, Settled,
+};
+
+/// The version of the layouts in this file. A data folder of a newer one is refused.
+pub const FACT_FORMAT: u16 = 1;
+
+const SESSION_OPENED: u8 = 1;
+const HELD: u8 = 2;
+const BOOKED: u8 = 3;
+const ENDED: u8 = 4;
+const PROGRESSED: u8 = 5;
+const SETTLED: u8 = 6;
+const DECLINED: u8 = 7;
+const FORGOTTEN: u8 = 8;
+
+layout_struct!(SessionOpened { request, fingerprint, session });
+layout_struct!(Booked { request, fingerprint, appointment, payment });
+layout_struct!(Progressed { request, fingerprint, appointment, status });
+layout_struct!(Settled { request, fingerprint, appointment, patient, status });
+layout_struct!(Declined { appointment, patient, fingerprint, outcome });
+
+layout_list!(FactList<Fact>, Facts, u8, RECORD_FACTS_MAX, "more facts than a record has");
+
+/// The ids of [`Forgotten`].
+type Ids = ArrayVec<AppointmentId, FORGOTTEN_MAX>;
+layout_list!(IdList<AppointmentId>, Ids, u8, FORGOTTEN_MAX, "more ids than are forgotten at once");
+
+/// Appends the facts of a record to a buffer.
+pub fn encode_facts(facts: &Facts, buffer: &mut Vec<u8>) {
+    super::encode_into(&FactList(facts), buffer);
+}
+
+/// Reads the facts of a record.
+///
+/// # Errors
+///
+/// [`super::CodecError`] where the bytes are no record of this format.
+pub fn decode_facts(bytes: &[u8]) -> Result<Facts, super::CodecError> {
+    super::decode_exact::<FactList<Facts>>(bytes).map(|list| list.0)
+}
+
+impl Encode for Fact {
+    #[inline]
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        match self {
+            Self::SessionOpened(fact) => {
+                SESSION_OPENED.encode(encoder)?;
+                fact.as_ref().encode(encoder)
+            }
+            Self::Held(fact) => {
+                HELD.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Booked(fact) => {
+                BOOKED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Ended(fact) => {
+                ENDED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Progressed(fact) => {
+                PROGRESSED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Settled(fact) => {
+                SETTLED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Declined(fact) => {
+                DECLINED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Forgotten(fact) => {
+                FORGOTTEN.encode(encoder)?;
+                IdList(&fact.appointments).encode(encoder)
+            }
+        }
+    }
+}
+
+impl<Context> Decode<Context> for Fact {
+    #[inline]
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(match u8::decode(decoder)? {
+            SESSION_OPENED => Self::SessionOpened(Box::new(Decode::decode(decoder)?)),
+            HELD => Self::Held(Decode::decode(decoder)?),
+            BOOKED => Self::Booked(Decode::decode(decoder)?),
+            ENDED => Self::Ended(Decode::decode(decoder)?),
+            PROGRESSED => Self::Progressed(Decode::decode(decoder)?),
+            SETTLED => Self::Settled(Decode::decode(decoder)?),
+            DECLINED => Self::Declined(Decode::decode(decoder)?),
+            FORGOTTEN => {
+                let appointments = IdList::decode(decoder)?.0;
+                Self::Forgotten(Box::new(Forgotten { appointments }))
+            }
+            _ => return Err(DecodeError::Other("no fact has this tag in this version")),
+        })
+    }
+}
+
+impl Encode for Held {
+    #[inline]
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.appointment.encode(encoder)?;
+        self.patient.encode(encoder)?;
+        self.account.encode(encoder)?;
+        self.organization.encode(encoder)?;
+        self.channel.encode(encoder)?;
+        self.class.encode(encoder)?;
+        self.sharing.encode(encoder)?;
+        self.until.encode(encoder)?;
+        self.fingerprint.encode(encoder)?;
+        self.rules.encode(encoder)?;
+        ClaimList(&self.claims).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for Held {
+    #[inline]
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            appointment: Decode::decode(decoder)?,
+            patient: Decode::decode(decoder)?,
+            account: Decode::decode(decoder)?,
+            organization: Decode::decode(decoder)?,
+            channel: Decode::decode(decoder)?,
+            class: Decode::decode(decoder)?,
+            sharing: Decode::decode(decoder)?,
+            until: Decode::decode(decoder)?,
+            fingerprint: Decode::decode(decoder)?,
+            rules: Decode::decode(decoder)?,
+            claims: ClaimList::decode(decoder)?.0,
+        })
+    }
+}
+
+impl Encode for Ended {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.request.encode(encoder)?;
+        self.appointment.encode(encoder)?;
+        self.patient.encode(encoder)?;
+        self.cause.encode(encoder)?;
+        ClaimList(&self.claims).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for Ended {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            request: Decode::decode(decoder)?,
+            appointment: Decode::decode(decoder)?,
+            patient: Decode::decode(decoder)?,
+            cause: Decode::decode(decoder)?,
+            claims: ClaimList::decode(decoder)?.0,
+        })
+    }
+}

@@ -1,0 +1,310 @@
+//! What a client may ask.
+
+use arrayvec::ArrayVec;
+
+use super::actor::{BookingChannel, Operation};
+use super::appointment::{AppointmentEvent, Claims, PatientClass};
+use super::fingerprint::Fingerprint;
+use super::id::{
+    AccountId, AppointmentId, ClientKey, PatientId, PaymentRef, RequestId, SessionId, SlotIndex,
+};
+use super::limits::{CLAIMS_MAX, RANKED_SLOTS_MAX, RUN_SLOTS_MAX};
+use super::session::Session;
+use super::time::{Timestamp, Ttl};
+
+/// A request that changes something. Each carries an id that makes a retry safe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a hold is the usual command, and must not allocate")]
+pub enum Command {
+    /// Opens a session for booking (放号).
+    OpenSession(Box<OpenSession>),
+    /// Holds places for a patient (锁号).
+    Hold(Hold),
+    /// Changes an appointment that exists.
+    Change(Change),
+}
+
+/// Opens a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenSession {
+    /// The id of the request.
+    pub request: RequestId,
+    /// What to open.
+    pub session: Session,
+}
+
+/// Holds places until a deadline, or books them at once: all claims or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The new appointment, and the id of the request.
+    pub appointment: AppointmentId,
+    /// Who is to be seen. Without one the hold is the account's (not offered yet).
+    pub patient: Option<PatientId>,
+    /// Who asks.
+    pub keys: ClientKeys,
+    /// Through which channel.
+    pub channel: BookingChannel,
+    /// As what the patient comes.
+    pub class: PatientClass,
+    /// What the gateway vouches for.
+    pub attributes: Attributes,
+    /// How long to hold; the session may allow less.
+    pub ttl: Ttl,
+    /// Book at once with this payment, as a counter does.
+    pub book: Option<PaymentRef>,
+    /// What is wanted, 1 to 8, each in another session.
+    pub claims: ClaimRequests,
+}
+
+/// Keyed hashes of who and what stands behind a request, as far as the gateway knows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientKeys {
+    /// The account that is logged in.
+    pub account: Option<AccountId>,
+    /// Its telephone.
+    pub phone: Option<ClientKey>,
+    /// The device.
+    pub device: Option<ClientKey>,
+    /// The network address.
+    pub address: Option<ClientKey>,
+}
+
+/// What a gateway attests of a patient, as bits: 0–7 age in years (255: not said), 8 on file at
+/// the site (建档), 9 first visit, 10–13 kind of identity document. The rest is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Attributes(pub u32);
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self(0xff)
+    }
+}
+
+/// The claims of a request.
+pub type ClaimRequests = ArrayVec<ClaimRequest, CLAIMS_MAX>;
+
+/// A wish for a run of consecutive slots in a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// The session.
+    pub session: SessionId,
+    /// How many consecutive slots, 1 to 96.
+    pub count: u8,
+    /// Which of them.
+    pub slots: SlotChoice,
+}
+
+/// Which slot a claim wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlotChoice {
+    /// Any: the engine picks by the session's rule.
+    Any,
+    /// These, best first, 1 to 8. One is the usual case.
+    Ranked(ArrayVec<SlotIndex, RANKED_SLOTS_MAX>),
+}
+
+impl SlotChoice {
+    /// Exactly this slot.
+    pub fn at(slot: SlotIndex) -> Self {
+        Self::Ranked(std::iter::once(slot).collect())
+    }
+}
+
+/// A change of an appointment that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The id of the request.
+    pub request: RequestId,
+    /// Which appointment.
+    pub appointment: AppointmentId,
+    /// Whose it is. A gateway says so, and an appointment of somebody else is not found.
+    pub patient: Option<PatientId>,
+    /// Through which channel.
+    pub channel: BookingChannel,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What to do with an appointment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Confirm the hold.
+    Book {
+        /// With which payment.
+        payment: PaymentRef,
+    },
+    /// Give up the hold.
+    Release,
+    /// Cancel the booked appointment.
+    Cancel,
+    /// The patient is in the house.
+    Arrive,
+    /// The patient is in the queue.
+    CheckIn,
+    /// The visit took place.
+    Fulfil,
+    /// The patient did not come.
+    NoShow,
+    /// The day is over and the patient counts as seen. Not on the wire.
+    Settle,
+}
+
+impl Action {
+    /// What happens to the appointment.
+    pub const fn event(self) -> AppointmentEvent {
+        match self {
+            Self::Book { .. } => AppointmentEvent::Book,
+            Self::Release => AppointmentEvent::Release,
+            Self::Cancel => AppointmentEvent::Cancel,
+            Self::Arrive => AppointmentEvent::Arrive,
+            Self::CheckIn => AppointmentEvent::CheckIn,
+            Self::Fulfil => AppointmentEvent::Fulfil,
+            Self::NoShow => AppointmentEvent::NoShow,
+            Self::Settle => AppointmentEvent::Settle,
+        }
+    }
+
+    /// The operation that asks for it. Settling is no client's operation; it ranks with fulfilling.
+    pub const fn operation(self) -> Operation {
+        match self {
+            Self::Book { .. } => Operation::Book,
+            Self::Release => Operation::Release,
+            Self::Cancel => Operation::Cancel,
+            Self::Arrive => Operation::Arrive,
+            Self::CheckIn => Operation::CheckIn,
+            Self::Fulfil | Self::Settle => Operation::Fulfil,
+            Self::NoShow => Operation::NoShow,
+        }
+    }
+}
+
+/// Why a hold cannot even be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldFault {
+    /// No claim, a run of no slots or of too many, or an empty ranking.
+    Claims,
+    /// Two claims are in the same session.
+    Overlap,
+    /// It names no patient.
+    Patient,
+}
+
+impl Hold {
+    /// Checks what can be checked without state.
+    ///
+    /// # Errors
+    ///
+    /// The first [`HoldFault`] in the order of that enum.
+    pub fn check(&self) -> Result<PatientId, HoldFault> {
+        let sound = |claim: &ClaimRequest| {
+            let ranked = match &claim.slots {
+                SlotChoice::Any => true,
+                SlotChoice::Ranked(slots) => !slots.is_empty(),
+            };
+            ranked && 0 < claim.count && claim.count <= RUN_SLOTS_MAX
+        };
+        if self.claims.is_empty() || !self.claims.iter().all(sound) {
+            return Err(HoldFault::Claims);
+        }
+        let repeats = |(index, claim): (usize, &ClaimRequest)| {
+            self.claims.iter().take(index).any(|other| other.session == claim.session)
+        };
+        if self.claims.iter().enumerate().any(repeats) {
+            return Err(HoldFault::Overlap);
+        }
+        self.patient.ok_or(HoldFault::Patient)
+    }
+
+    /// A hash of everything but the id, to tell a retry from a reused id.
+    pub fn fingerprint(&self) -> u64 {
+        let mut print = Fingerprint::new(Operation::Hold as u64);
+        print.add_wide(self.patient.map_or(0, |patient| patient.0));
+        print.add_wide(self.keys.account.map_or(0, |account| account.0));
+        print.add_wide(self.book.map_or(0, |payment| payment.0));
+        print.add(
+            u64::from(self.ttl.as_millis())
+                | u64::from(self.channel.number()) << 32
+                | u64::from(self.class as u8) << 40
+                | u64::from(self.book.is_some()) << 48,
+        );
+        for claim in &self.claims {
+            print.add(claim.session.0).add(u64::from(claim.count));
+            if let SlotChoice::Ranked(slots) = &claim.slots {
+                slots.iter().for_each(|slot| {
+                    print.add(1 << 32 | u64::from(slot.0));
+                });
+            }
+        }
+        print.finish()
+    }
+}
+
+impl Change {
+    /// A hash of everything but the id of the request.
+    pub fn fingerprint(&self) -> u64 {
+        let mut print = Fingerprint::new(self.action.operation() as u64);
+        print.add_wide(self.appointment.0);
+        if let Action::Book { payment } = self.action {
+            print.add_wide(payment.0);
+        }
+        print.add(u64::from(matches!(self.action, Action::Settle))).finish()
+    }
+}
+
+impl OpenSession {
+    /// A hash of everything but the id of the request.
+    pub fn fingerprint(&self) -> u64 {
+        let session = &self.session;
+        let mut print = Fingerprint::new(Operation::OpenSession as u64);
+        print.add(session.id.0).add(session.resource.0).add(session.start.as_millis());
+        print.add(u64::from(session.organization.0) << 32 | u64::from(session.department.0));
+        print.add(u64::from(session.slot_millis) << 32 | u64::from(session.ttl_max.as_millis()));
+        print.add(
+            u64::from(session.site.0)
+                | u64::from(session.appointment_type) << 16
+                | (session.pick as u64) << 24
+                | (session.repeat as u64) << 32
+                | (session.sharing as u64) << 40,
+        );
+        for pool in &session.pools {
+            print.add(pool.channels.0).add(u64::from(pool.classes.0));
+            pool.quotas.iter().for_each(|quota| {
+                print.add(u64::from(*quota));
+            });
+        }
+        print.finish()
+    }
+}
+
+impl Command {
+    /// The id that makes a retry safe.
+    pub const fn request(&self) -> RequestId {
+        match self {
+            Self::OpenSession(open) => open.request,
+            Self::Hold(hold) => hold.appointment.request(),
+            Self::Change(change) => change.request,
+        }
+    }
+
+    /// What kind of request it is.
+    pub const fn operation(&self) -> Operation {
+        match self {
+            Self::OpenSession(_) => Operation::OpenSession,
+            Self::Hold(_) => Operation::Hold,
+            Self::Change(change) => change.action.operation(),
+        }
+    }
+}
+
+/// What a client learns of a change that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Where the appointment stands now. `None` where the request was about no appointment.
+    pub status: Option<super::appointment::AppointmentStatus>,
+    /// Pending: the deadline. Otherwise when the status was reached.
+    pub until: Timestamp,
+    /// The places it takes, as the engine picked them.
+    pub claims: Claims,
+    /// Whether an earlier request with the same id did it.
+    pub retried: bool,
+}

@@ -1,0 +1,238 @@
+//! What happened: the lines of the journal, in the past tense.
+//!
+//! ```text
+//! record = time + 1..=2 facts           Held [Booked]   one command, all or nothing
+//! fact   -> the shards that it touches  home(id), ledger(patient), sessions(claims)
+//! ```
+//!
+//! **Architecture invariant:** a fact is self-sufficient. It carries results (slot, pool, deadline,
+//! rule version), never something to compute again or to look up elsewhere, so that recovery, a
+//! replica and an auditor need nothing but the facts.
+
+use arrayvec::ArrayVec;
+
+use super::actor::BookingChannel;
+use super::appointment::{AppointmentStatus, Cause, Claim, Claims, PatientClass};
+use super::id::{
+    AccountId, AppointmentId, OrganizationId, PatientId, PaymentRef, RequestId, RulesVersion,
+};
+use super::limits::{FORGOTTEN_MAX, RECORD_FACTS_MAX};
+use super::outcome::Outcome;
+use super::session::{Session, Sharing};
+use super::time::Timestamp;
+
+/// The facts of one record.
+pub type Facts = ArrayVec<Fact, RECORD_FACTS_MAX>;
+
+/// Something that happened. The tags of the encoding stand in `codec::fact`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a hold is the usual fact, and must not allocate")]
+pub enum Fact {
+    /// A session was opened.
+    SessionOpened(Box<SessionOpened>),
+    /// Places were taken until a deadline.
+    Held(Held),
+    /// A hold was confirmed.
+    Booked(Booked),
+    /// An appointment ended and its places came back: released, expired or cancelled.
+    Ended(Ended),
+    /// An appointment moved on and stays live: arrived or checked in.
+    Progressed(Progressed),
+    /// An appointment was settled, fulfilled or not: it is not live, its places stay taken.
+    Settled(Settled),
+    /// A request was refused for good and the refusal is remembered (history that is read in).
+    Declined(Declined),
+    /// Appointments that ended long ago left memory. The archive keeps their story.
+    Forgotten(Box<Forgotten>),
+}
+
+/// See [`Fact::SessionOpened`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionOpened {
+    /// The request that did it.
+    pub request: RequestId,
+    /// Its fingerprint.
+    pub fingerprint: u64,
+    /// The session.
+    pub session: Session,
+}
+
+/// See [`Fact::Held`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The appointment, new.
+    pub appointment: AppointmentId,
+    /// Who is to be seen.
+    pub patient: PatientId,
+    /// Who asked, if it was said.
+    pub account: Option<AccountId>,
+    /// Whose session it is.
+    pub organization: OrganizationId,
+    /// Through which channel.
+    pub channel: BookingChannel,
+    /// As what the patient comes.
+    pub class: PatientClass,
+    /// What other channels may do.
+    pub sharing: Sharing,
+    /// The deadline.
+    pub until: Timestamp,
+    /// The fingerprint of the request.
+    pub fingerprint: u64,
+    /// The rules that it was decided under.
+    pub rules: RulesVersion,
+    /// The places.
+    pub claims: Claims,
+}
+
+/// See [`Fact::Booked`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Booked {
+    /// The request that did it.
+    pub request: RequestId,
+    /// Its fingerprint.
+    pub fingerprint: u64,
+    /// Which appointment.
+    pub appointment: AppointmentId,
+    /// With which payment.
+    pub payment: PaymentRef,
+}
+
+/// See [`Fact::Ended`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The request that did it, with its fingerprint. None if a deadline did.
+    pub request: Option<(RequestId, u64)>,
+    /// Which appointment.
+    pub appointment: AppointmentId,
+    /// Whose.
+    pub patient: PatientId,
+    /// Why.
+    pub cause: Cause,
+    /// The places that came back.
+    pub claims: Claims,
+}
+
+/// See [`Fact::Progressed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progressed {
+    /// The request that did it.
+    pub request: RequestId,
+    /// Its fingerprint.
+    pub fingerprint: u64,
+    /// Which appointment.
+    pub appointment: AppointmentId,
+    /// `Arrived` or `CheckedIn`.
+    pub status: AppointmentStatus,
+}
+
+/// See [`Fact::Settled`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The request that did it.
+    pub request: RequestId,
+    /// Its fingerprint.
+    pub fingerprint: u64,
+    /// Which appointment.
+    pub appointment: AppointmentId,
+    /// Whose.
+    pub patient: PatientId,
+    /// `Fulfilled` or `NoShow`.
+    pub status: AppointmentStatus,
+}
+
+/// See [`Fact::Declined`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declined {
+    /// The appointment that was asked for.
+    pub appointment: AppointmentId,
+    /// For whom.
+    pub patient: PatientId,
+    /// The fingerprint of the request.
+    pub fingerprint: u64,
+    /// The refusal.
+    pub outcome: Outcome,
+}
+
+/// See [`Fact::Forgotten`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Which, all of one home shard.
+    pub appointments: ArrayVec<AppointmentId, FORGOTTEN_MAX>,
+}
+
+impl Fact {
+    /// The name in JSON: what happened, in the words of the glossary.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::SessionOpened(_) => "SessionOpened",
+            Self::Held(_) => "Held",
+            Self::Booked(_) => "Booked",
+            Self::Ended(ended) => match ended.cause {
+                Cause::Released => "Released",
+                Cause::Expired => "Expired",
+                Cause::None | Cause::Cancelled => "Cancelled",
+            },
+            Self::Progressed(progressed) => match progressed.status {
+                AppointmentStatus::Arrived => "Arrived",
+                _ => "CheckedIn",
+            },
+            Self::Settled(settled) => match settled.status {
+                AppointmentStatus::Fulfilled => "Fulfilled",
+                _ => "NoShow",
+            },
+            Self::Declined(_) => "Declined",
+            Self::Forgotten(_) => "Forgotten",
+        }
+    }
+
+    /// The homes of the ids that the fact is about: a request, an appointment, or both.
+    pub fn homes(&self) -> ArrayVec<RequestId, 2> {
+        let mut homes = ArrayVec::new();
+        match self {
+            Self::SessionOpened(fact) => homes.push(fact.request),
+            Self::Held(fact) => homes.push(fact.appointment.request()),
+            Self::Booked(Booked { request, appointment, .. })
+            | Self::Progressed(Progressed { request, appointment, .. })
+            | Self::Settled(Settled { request, appointment, .. }) => {
+                homes.extend([*request, appointment.request()]);
+            }
+            Self::Ended(fact) => {
+                homes.extend(fact.request.map(|(request, _)| request));
+                homes.push(fact.appointment.request());
+            }
+            Self::Declined(fact) => homes.push(fact.appointment.request()),
+            Self::Forgotten(fact) => {
+                homes.extend(fact.appointments.first().map(|first| first.request()));
+            }
+        }
+        homes
+    }
+
+    /// The patient whose ledger the fact changes.
+    pub fn patient(&self) -> Option<PatientId> {
+        match self {
+            Self::Held(fact) => Some(fact.patient),
+            Self::Ended(fact) => Some(fact.patient),
+            Self::Settled(fact) => Some(fact.patient),
+            Self::SessionOpened(_)
+            | Self::Booked(_)
+            | Self::Progressed(_)
+            | Self::Declined(_)
+            | Self::Forgotten(_) => None,
+        }
+    }
+
+    /// The places that the fact takes or gives back.
+    pub fn claims(&self) -> &[Claim] {
+        match self {
+            Self::Held(fact) => &fact.claims,
+            Self::Ended(fact) => &fact.claims,
+            Self::SessionOpened(_)
+            | Self::Booked(_)
+            | Self::Progressed(_)
+            | Self::Settled(_)
+            | Self::Declined(_)
+            | Self::Forgotten(_) => &[],
+        }
+    }
+}

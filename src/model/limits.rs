@@ -1,0 +1,56 @@
+//! Every bound of the model, with its reason, and how the bounds relate.
+
+/// Claims of one appointment: a therapist, a room, a device, and as many again.
+pub const CLAIMS_MAX: usize = 8;
+
+/// Slots that a request may rank for one claim; more is a search, which is another operation.
+pub const RANKED_SLOTS_MAX: usize = 8;
+
+/// Consecutive slots of one claim: a day of quarter hours.
+pub const RUN_SLOTS_MAX: u8 = 96;
+
+/// Slots of one session: a day of five minutes each.
+pub const SESSION_SLOTS_MAX: usize = 288;
+
+/// Pools of one session.
+pub const SESSION_POOLS_MAX: usize = 8;
+
+/// Quotas of one session, slots × pools: what one journal record carries.
+pub const SESSION_CELLS_MAX: usize = 1_024;
+
+/// Places in one slot of one pool.
+pub const QUOTA_MAX: u16 = 10_000;
+
+/// The longest hold: a day, for an offer to somebody who must be reached by telephone.
+pub const TTL_MILLIS_MAX: u32 = 24 * 60 * 60 * 1_000;
+
+/// How far ahead of the node's clock a client's id may be made.
+pub const ID_AHEAD_MILLIS_MAX: u64 = 60_000;
+
+/// How long requests are remembered unless the configuration says otherwise.
+pub const RETENTION_MILLIS_DEFAULT: u64 = 24 * 60 * 60 * 1_000;
+
+/// Booking channels (渠道) that can be told apart: they are bits of a `u64`.
+pub const CHANNELS_MAX: u8 = 64;
+
+/// Organizations that one client certificate may name; more is "all".
+pub const ACTOR_ORGANIZATIONS_MAX: usize = 32;
+
+/// Bytes of one encoded journal record.
+pub const RECORD_BYTES_MAX: usize = 4_000;
+
+/// Shards that one command touches (invariant I-4).
+pub const COMMAND_SHARDS_MAX: usize = 16;
+
+/// Appointments that one record forgets.
+pub const FORGOTTEN_MAX: usize = 128;
+
+/// Facts of one record: a hold and its booking, or a change.
+pub const RECORD_FACTS_MAX: usize = 2;
+
+// Homes of two ids, a patient, and a session for each claim.
+const _: () = assert!(2 + 1 + CLAIMS_MAX <= COMMAND_SHARDS_MAX);
+// The longest facts: an opened session (a quota is two bytes; the rest is under 200 bytes) and a
+// list of forgotten appointments (16 bytes each).
+const _: () = assert!(2 * SESSION_CELLS_MAX + 600 <= RECORD_BYTES_MAX);
+const _: () = assert!(16 * FORGOTTEN_MAX + 600 <= RECORD_BYTES_MAX);

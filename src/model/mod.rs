@@ -1,0 +1,44 @@
+//! The vocabulary that every other module shares: values, their ranges, their names.
+//!
+//! ```text
+//! Session --< slots x pools          supply
+//! Appointment --< claims             demand
+//! Command -> Fact* + Receipt         asked and done
+//!         -> Refusal                 asked and not done
+//! ```
+//!
+//! **Architecture invariant:** this module imports nothing from the rest of the crate, and does
+//! nothing but check its own ranges.
+
+mod actor;
+mod appointment;
+mod command;
+mod fact;
+mod fingerprint;
+mod id;
+pub mod limits;
+mod outcome;
+mod query;
+mod session;
+mod time;
+
+pub use actor::{Actor, BookingChannel, ChannelSet, Operation, Organizations, Role, permits};
+pub use appointment::{
+    Appointment, AppointmentEvent, AppointmentStatus, Cause, Claim, Claims, PatientClass,
+};
+pub use command::{
+    Action, Attributes, Change, ClaimRequest, ClaimRequests, ClientKeys, Command, Hold, HoldFault,
+    OpenSession, Receipt, SlotChoice,
+};
+pub use fact::{
+    Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Progressed, SessionOpened, Settled,
+};
+pub use id::{
+    AccountId, AppointmentId, ClientKey, DepartmentId, IdFault, OrganizationId, PatientId,
+    PaymentRef, PoolIndex, RequestId, ResourceId, RulesVersion, Sequence, SessionId, SiteId,
+    SlotIndex,
+};
+pub use outcome::{Outcome, Refusal};
+pub use query::{Availability, LISTED_MAX, Query, Reading};
+pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
+pub use time::{Timestamp, Ttl};

@@ -1,0 +1,168 @@
+//! Every answer, numbered, in order of precedence.
+
+use super::appointment::AppointmentStatus;
+
+macro_rules! outcomes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal $transient:ident;)*) => {
+        /// The answer to a request.
+        ///
+        /// Codes are part of the wire protocol: never renumber one, never reuse one. They come in
+        /// ranges of 100 for each stage that a request passes, and are listed by precedence: where
+        /// several apply, the lowest is given.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u16)]
+        #[non_exhaustive]
+        pub enum Outcome {
+            $($(#[$doc])* $name = $code,)*
+        }
+
+        impl Outcome {
+            /// Every outcome, by precedence.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The name in documentation, metrics and JSON.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// Whether the same request may succeed later without anybody changing it.
+            pub const fn is_transient(self) -> bool {
+                match self { $(Self::$name => outcomes!(@ $transient),)* }
+            }
+        }
+    };
+    (@ lasting) => { false };
+    (@ transient) => { true };
+}
+
+outcomes! {
+    /// The request was carried out.
+    Done = 0 lasting;
+    /// The request was carried out before; this is its present state.
+    AlreadyDone = 1 lasting;
+
+    /// The frame was read, but the request in it is not well formed.
+    Malformed = 100 lasting;
+    /// There is no operation with this code in this version.
+    UnknownOperation = 101 lasting;
+    /// The client's role does not permit the operation.
+    RoleNotPermitted = 102 lasting;
+    /// The request names a channel that the client's certificate does not.
+    ChannelNotPermitted = 103 lasting;
+    /// What the request is about belongs to an organization that the certificate does not name.
+    OrganizationNotPermitted = 104 lasting;
+    /// No claim, more than 8, a run of no slots or of more than 96, or an empty ranking.
+    ClaimsInvalid = 105 lasting;
+    /// Two claims of one request are in the same session.
+    ClaimsOverlap = 106 lasting;
+    /// The request names no patient, and this node takes no holds by account.
+    PatientMissing = 107 lasting;
+    /// The facts asked for are no longer in the journal; start from a snapshot.
+    Gone = 108 lasting;
+
+    /// The node has no room for another change. Try again after the time that it names.
+    Overloaded = 200 transient;
+    /// The node is starting, stopping or waits for its clock to be confirmed.
+    NotReady = 201 transient;
+    /// The client asks too often. Try again after the time that it names.
+    RateLimited = 202 transient;
+
+    /// The id is no `UUIDv7`.
+    IdMalformed = 300 lasting;
+    /// The id was made longer ago than requests are remembered.
+    IdTooOld = 301 lasting;
+    /// The id was made more than a minute from now.
+    IdInFuture = 302 lasting;
+    /// The id was used for another request.
+    IdReused = 303 lasting;
+
+    /// No place that the request may have is free.
+    SoldOut = 400 transient;
+    /// There is no session with this id.
+    SessionNotFound = 401 lasting;
+    /// The session has no such slot, or the run goes beyond its end.
+    SlotNotFound = 402 lasting;
+    /// No pool of the session is for this channel and class.
+    PoolNotFound = 403 lasting;
+    /// The slot is over.
+    SlotInPast = 404 lasting;
+
+    /// The patient has a live appointment in the session already.
+    AlreadyHasAppointment = 500 lasting;
+
+    /// There is no appointment with this id, or it is another patient's.
+    AppointmentNotFound = 600 lasting;
+    /// The appointment was made through another channel, and its session does not share it.
+    ChannelNotShared = 601 lasting;
+    /// The deadline of the hold has passed.
+    HoldExpired = 602 lasting;
+    /// The appointment's status does not allow it.
+    WrongStatus = 603 lasting;
+    /// The slot has not begun, so nobody can have missed it.
+    TooEarly = 604 transient;
+
+    /// A session with this id exists and differs.
+    SessionExists = 700 lasting;
+    /// The session is not well formed.
+    SessionInvalid = 701 lasting;
+}
+
+impl Outcome {
+    /// The code on the wire.
+    pub const fn code(self) -> u16 {
+        self as u16
+    }
+
+    /// The outcome with that code.
+    pub fn from_code(code: u16) -> Option<Self> {
+        Self::ALL.iter().copied().find(|outcome| outcome.code() == code)
+    }
+
+    /// Whether the request was carried out, now or before.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Done | Self::AlreadyDone)
+    }
+}
+
+/// A request that was not carried out. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why. Never a success.
+    pub outcome: Outcome,
+    /// Where the appointment stands, if the refusal is about one.
+    pub status: Option<AppointmentStatus>,
+    /// When to try again, in milliseconds from now; 0 where the node cannot tell.
+    pub retry_after_millis: u32,
+}
+
+impl From<Outcome> for Refusal {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, status: None, retry_after_millis: 0 }
+    }
+}
+
+impl Refusal {
+    /// A refusal because of where an appointment stands.
+    pub const fn of_status(outcome: Outcome, status: AppointmentStatus) -> Self {
+        Self { outcome, status: Some(status), retry_after_millis: 0 }
+    }
+
+    /// A refusal with a hint when to come back.
+    pub const fn for_now(outcome: Outcome, retry_after_millis: u32) -> Self {
+        Self { outcome, status: None, retry_after_millis }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_are_listed_by_precedence_and_found_by_code() {
+        assert!(Outcome::ALL.windows(2).all(|pair| pair[0].code() < pair[1].code()));
+        for outcome in Outcome::ALL {
+            assert_eq!(Outcome::from_code(outcome.code()), Some(*outcome));
+        }
+        assert_eq!(Outcome::from_code(2), None);
+    }
+}

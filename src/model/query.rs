@@ -1,0 +1,79 @@
+//! What a client may read, and what it learns.
+
+use arrayvec::ArrayVec;
+
+use super::actor::{BookingChannel, Operation};
+use super::appointment::{Appointment, PatientClass};
+use super::id::{AppointmentId, PatientId, SessionId};
+use super::limits::SESSION_SLOTS_MAX;
+use super::time::Timestamp;
+
+/// A request that changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// The free places of a session, for a channel and a class (余号).
+    Availability {
+        /// The session.
+        session: SessionId,
+        /// Through which channel they would be booked.
+        channel: BookingChannel,
+        /// For which class of patient.
+        class: PatientClass,
+    },
+    /// One appointment.
+    Get {
+        /// Which.
+        appointment: AppointmentId,
+        /// Whose it is. A gateway says so, and somebody else's appointment is not found.
+        patient: Option<PatientId>,
+        /// Through which channel it is read.
+        channel: BookingChannel,
+    },
+    /// The live appointments of a patient, oldest id first, at most [`LISTED_MAX`].
+    List {
+        /// Whose.
+        patient: PatientId,
+        /// Through which channel they are read.
+        channel: BookingChannel,
+    },
+}
+
+/// Appointments that one answer lists.
+pub const LISTED_MAX: usize = 64;
+
+/// The answer to a [`Query`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "availability is the usual reading, and must not allocate"
+)]
+pub enum Reading {
+    /// See [`Query::Availability`].
+    Availability(Availability),
+    /// See [`Query::Get`].
+    Appointment(Box<Appointment>),
+    /// See [`Query::List`].
+    Appointments(Vec<Appointment>),
+}
+
+/// The places of a session that a request could take now. What is held or reserved is not free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Availability {
+    /// When the first slot begins.
+    pub start: Timestamp,
+    /// The length of a slot in milliseconds.
+    pub slot_millis: u32,
+    /// Free places of each slot, over the pools that admit the channel and class.
+    pub free: ArrayVec<u16, SESSION_SLOTS_MAX>,
+}
+
+impl Query {
+    /// What kind of request it is.
+    pub const fn operation(&self) -> Operation {
+        match self {
+            Self::Availability { .. } => Operation::Availability,
+            Self::Get { .. } => Operation::Get,
+            Self::List { .. } => Operation::List,
+        }
+    }
+}
