@@ -11,4 +11,5 @@
 //! * [`codec`]: values to bytes and back. The one place that knows the layout.
 
 pub mod codec;
+pub mod engine;
 pub mod model;

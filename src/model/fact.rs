@@ -185,27 +185,32 @@ impl Fact {
         }
     }
 
-    /// The homes of the ids that the fact is about: a request, an appointment, or both.
-    pub fn homes(&self) -> ArrayVec<RequestId, 2> {
-        let mut homes = ArrayVec::new();
+    /// The request whose id and fingerprint are remembered, if the fact is not a hold: a hold's
+    /// appointment remembers its own.
+    pub fn request(&self) -> Option<(RequestId, u64)> {
         match self {
-            Self::SessionOpened(fact) => homes.push(fact.request),
-            Self::Held(fact) => homes.push(fact.appointment.request()),
-            Self::Booked(Booked { request, appointment, .. })
-            | Self::Progressed(Progressed { request, appointment, .. })
-            | Self::Settled(Settled { request, appointment, .. }) => {
-                homes.extend([*request, appointment.request()]);
-            }
-            Self::Ended(fact) => {
-                homes.extend(fact.request.map(|(request, _)| request));
-                homes.push(fact.appointment.request());
-            }
-            Self::Declined(fact) => homes.push(fact.appointment.request()),
-            Self::Forgotten(fact) => {
-                homes.extend(fact.appointments.first().map(|first| first.request()));
-            }
+            Self::SessionOpened(fact) => Some((fact.request, fact.fingerprint)),
+            Self::Booked(fact) if fact.request == fact.appointment.request() => None,
+            Self::Booked(Booked { request, fingerprint, .. })
+            | Self::Progressed(Progressed { request, fingerprint, .. })
+            | Self::Settled(Settled { request, fingerprint, .. }) => Some((*request, *fingerprint)),
+            Self::Ended(fact) => fact.request,
+            Self::Held(_) | Self::Declined(_) | Self::Forgotten(_) => None,
         }
-        homes
+    }
+
+    /// An appointment in whose home the fact is written. All of a `Forgotten` have the same home.
+    pub fn appointment(&self) -> Option<AppointmentId> {
+        match self {
+            Self::SessionOpened(_) => None,
+            Self::Held(fact) => Some(fact.appointment),
+            Self::Booked(fact) => Some(fact.appointment),
+            Self::Ended(fact) => Some(fact.appointment),
+            Self::Progressed(fact) => Some(fact.appointment),
+            Self::Settled(fact) => Some(fact.appointment),
+            Self::Declined(fact) => Some(fact.appointment),
+            Self::Forgotten(fact) => fact.appointments.first().copied(),
+        }
     }
 
     /// The patient whose ledger the fact changes.

@@ -76,14 +76,15 @@ outcomes! {
     /// The id was used for another request.
     IdReused = 303 lasting;
 
-    /// No place that the request may have is free.
-    SoldOut = 400 transient;
     /// There is no session with this id.
-    SessionNotFound = 401 lasting;
+    SessionNotFound = 400 lasting;
     /// The session has no such slot, or the run goes beyond its end.
-    SlotNotFound = 402 lasting;
+    SlotNotFound = 401 lasting;
     /// No pool of the session is for this channel and class.
-    PoolNotFound = 403 lasting;
+    PoolNotFound = 402 lasting;
+    /// No place that the request may have is free. It comes before every other refusal that rests
+    /// on what has happened, so that it can be told without a lock.
+    SoldOut = 403 transient;
     /// The slot is over.
     SlotInPast = 404 lasting;
 

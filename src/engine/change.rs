@@ -1,0 +1,133 @@
+//! Decides what happens to an appointment that exists.
+
+use super::view::{Context, Decision, View};
+use crate::model::{
+    Action, Appointment, AppointmentId, AppointmentStatus, Booked, Cause, Change, Ended, Fact,
+    Facts, Outcome, Progressed, Receipt, Refusal, Role, Settled, Sharing,
+};
+
+/// Decides a change of an appointment.
+///
+/// # Errors
+///
+/// The refusal with the lowest code of those that apply. Nothing happens then.
+pub fn decide_change(
+    view: &View<'_>,
+    context: &Context<'_>,
+    change: &Change,
+) -> Result<Decision, Refusal> {
+    let fingerprint = change.fingerprint();
+    let known = view.appointment(change.appointment);
+    let earlier = view.request(change.request);
+    if let (Some(print), Some(appointment)) = (earlier, &known)
+        && print == fingerprint
+    {
+        return Ok(Decision::retry(appointment));
+    }
+    if earlier.is_some() || view.appointment(AppointmentId(change.request.0)).is_some() {
+        return Err(Outcome::IdReused.into());
+    }
+    let Some(appointment) = known else {
+        return Err(Outcome::AppointmentNotFound.into());
+    };
+    refuse_stranger(context, change, &appointment)?;
+    let status = next_status(view, context, change, &appointment)?;
+
+    let receipt = Receipt {
+        status: Some(status),
+        until: context.now,
+        claims: appointment.claims.clone(),
+        retried: false,
+    };
+    let fact = fact_of(change, appointment, status, fingerprint);
+    Ok(Decision { facts: std::iter::once(fact).collect(), receipt })
+}
+
+/// Decides what a deadline does: nothing, if the hold was booked, released or is not due.
+pub fn decide_expiry(
+    view: &View<'_>,
+    context: &Context<'_>,
+    appointment: AppointmentId,
+) -> Option<Facts> {
+    let hold = view.appointment(appointment)?;
+    let due = hold.status == AppointmentStatus::Pending && hold.until <= context.now;
+    let Appointment { patient, claims, .. } = hold;
+    let ended = Ended { request: None, appointment, patient, cause: Cause::Expired, claims };
+    due.then(|| std::iter::once(Fact::Ended(ended)).collect())
+}
+
+/// Whoever may not touch the appointment: another organization's staff, another patient, another
+/// channel where the session does not share.
+fn refuse_stranger(
+    context: &Context<'_>,
+    change: &Change,
+    appointment: &Appointment,
+) -> Result<(), Refusal> {
+    if !context.actor.may_touch(appointment.organization) {
+        return Err(Outcome::OrganizationNotPermitted.into());
+    }
+    if change.patient.is_some_and(|patient| patient != appointment.patient) {
+        return Err(Outcome::AppointmentNotFound.into());
+    }
+    let by_patient = matches!(context.actor.role, Role::Gateway | Role::Counter);
+    let about_places =
+        matches!(change.action, Action::Book { .. } | Action::Release | Action::Cancel);
+    let shared = change.channel == appointment.channel || appointment.sharing == Sharing::Cancel;
+    if by_patient && about_places && !shared {
+        return Err(Outcome::ChannelNotShared.into());
+    }
+    Ok(())
+}
+
+fn next_status(
+    view: &View<'_>,
+    context: &Context<'_>,
+    change: &Change,
+    appointment: &Appointment,
+) -> Result<AppointmentStatus, Refusal> {
+    let status = appointment.status;
+    let void = status == AppointmentStatus::Pending && appointment.until <= context.now;
+    if void && matches!(change.action, Action::Book { .. } | Action::Release) {
+        return Err(Refusal::of_status(Outcome::HoldExpired, status));
+    }
+    let Some(next) = status.after(change.action.event()) else {
+        return Err(Refusal::of_status(Outcome::WrongStatus, status));
+    };
+    if matches!(change.action, Action::NoShow) {
+        let begun = appointment.claims.iter().any(|claim| {
+            let session = view.session(claim.session);
+            session.is_some_and(|session| session.spec().slot_start(claim.slot) <= context.now)
+        });
+        if !begun {
+            return Err(Refusal::of_status(Outcome::TooEarly, status));
+        }
+    }
+    Ok(next)
+}
+
+fn fact_of(
+    change: &Change,
+    appointment: Appointment,
+    status: AppointmentStatus,
+    fingerprint: u64,
+) -> Fact {
+    let Change { request, appointment: id, .. } = *change;
+    let Appointment { patient, claims, .. } = appointment;
+    let ended = |cause| {
+        let request = Some((request, fingerprint));
+        Fact::Ended(Ended { request, appointment: id, patient, cause, claims })
+    };
+    match change.action {
+        Action::Book { payment } => {
+            Fact::Booked(Booked { request, fingerprint, appointment: id, payment })
+        }
+        Action::Release => ended(Cause::Released),
+        Action::Cancel => ended(Cause::Cancelled),
+        Action::Arrive | Action::CheckIn => {
+            Fact::Progressed(Progressed { request, fingerprint, appointment: id, status })
+        }
+        Action::Fulfil | Action::NoShow | Action::Settle => {
+            Fact::Settled(Settled { request, fingerprint, appointment: id, patient, status })
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Decides a hold: all claims or none.
+
+use super::pick::{Wisher, pick};
+use super::view::{Context, Decision, View};
+use crate::model::{
+    AppointmentStatus, Booked, Claim, Claims, Declined, Fact, Facts, Held, Hold, HoldFault,
+    Outcome, PatientId, PaymentRef, Receipt, Refusal, Repeat, Session, Sharing, Timestamp, Ttl,
+};
+
+/// Decides a hold, or a hold that is booked at once.
+///
+/// # Errors
+///
+/// The refusal with the lowest code of those that apply. Nothing happens then.
+pub fn decide_hold(
+    view: &View<'_>,
+    context: &Context<'_>,
+    hold: &Hold,
+) -> Result<Decision, Refusal> {
+    let patient = hold.check().map_err(refusal_of)?;
+    let fingerprint = hold.fingerprint();
+    if let Some(retry) = retry(view, hold, fingerprint)? {
+        return Ok(retry);
+    }
+    let granted = grant(view, context, hold)?;
+    if granted.exclusive.iter().any(|claim| view.has_live(patient, claim.session)) {
+        return Err(Outcome::AlreadyHasAppointment.into());
+    }
+
+    Ok(granted.decision(context, hold, patient, fingerprint))
+}
+
+/// Decides a row of history: a hold that is booked at once, whose refusal is remembered too.
+///
+/// # Errors
+///
+/// Only those that say nothing about the row: it was malformed, or its id means something else.
+pub fn decide_import(
+    view: &View<'_>,
+    context: &Context<'_>,
+    hold: &Hold,
+) -> Result<Result<Decision, (Facts, Outcome)>, Refusal> {
+    let patient = hold.check().map_err(refusal_of)?;
+    let fingerprint = hold.fingerprint();
+    if let Some((print, outcome)) = view.declined(hold.appointment) {
+        let known = print == fingerprint;
+        return if known {
+            Ok(Err((Facts::new(), outcome)))
+        } else {
+            Err(Outcome::IdReused.into())
+        };
+    }
+    match decide_hold(view, context, hold) {
+        Ok(decision) => Ok(Ok(decision)),
+        Err(refusal) if refusal.outcome < Outcome::SessionNotFound => Err(refusal),
+        Err(Refusal { outcome, .. }) => {
+            let appointment = hold.appointment;
+            let declined = Declined { appointment, patient, fingerprint, outcome };
+            Ok(Err((std::iter::once(Fact::Declined(declined)).collect(), outcome)))
+        }
+    }
+}
+
+/// An id that was seen before: the same request again, or another one that must not use it.
+fn retry(view: &View<'_>, hold: &Hold, fingerprint: u64) -> Result<Option<Decision>, Refusal> {
+    let taken = view.request(hold.appointment.request()).is_some()
+        || view.declined(hold.appointment).is_some();
+    match view.appointment(hold.appointment) {
+        Some(known) if known.fingerprint == fingerprint => Ok(Some(Decision::retry(&known))),
+        Some(_) => Err(Outcome::IdReused.into()),
+        None if taken => Err(Outcome::IdReused.into()),
+        None => Ok(None),
+    }
+}
+
+/// The places that a hold gets, and what its sessions say about it.
+struct Granted<'a> {
+    claims: Claims,
+    /// The claims in sessions that take a patient once.
+    exclusive: Claims,
+    first: &'a Session,
+    sharing: Sharing,
+    ttl: Ttl,
+}
+
+fn grant<'a>(view: &View<'a>, context: &Context<'_>, hold: &Hold) -> Result<Granted<'a>, Refusal> {
+    let wisher = Wisher { now: context.now, channel: hold.channel, class: hold.class };
+    let mut refusal: Option<Outcome> = None;
+    let mut granted: Option<Granted<'a>> = None;
+    for wish in &hold.claims {
+        let found =
+            view.session(wish.session).ok_or(Outcome::SessionNotFound).and_then(|session| {
+                if !context.actor.may_touch(session.spec().organization) {
+                    return Err(Outcome::OrganizationNotPermitted);
+                }
+                pick(session, wish, wisher).map(|claim| (session.spec(), claim))
+            });
+        match found {
+            Ok((session, claim)) => {
+                granted.get_or_insert_with(|| Granted::of(session, hold.ttl)).add(session, claim)
+            }
+            Err(outcome) => refusal = Some(refusal.map_or(outcome, |other| other.min(outcome))),
+        }
+    }
+    match (refusal, granted) {
+        (None, Some(granted)) => Ok(granted),
+        (refusal, _) => Err(refusal.unwrap_or(Outcome::ClaimsInvalid).into()),
+    }
+}
+
+impl<'a> Granted<'a> {
+    fn of(first: &'a Session, ttl: Ttl) -> Self {
+        let (claims, exclusive) = (Claims::new(), Claims::new());
+        Self { claims, exclusive, first, sharing: Sharing::Cancel, ttl }
+    }
+
+    fn add(&mut self, session: &Session, claim: Claim) {
+        self.claims.push(claim);
+        if session.repeat == Repeat::OnePerPatient {
+            self.exclusive.push(claim);
+        }
+        self.sharing = self.sharing.min(session.sharing);
+        self.ttl = self.ttl.min(session.ttl_max);
+    }
+
+    fn decision(
+        self,
+        context: &Context<'_>,
+        hold: &Hold,
+        patient: PatientId,
+        fingerprint: u64,
+    ) -> Decision {
+        let until = context.now.after(self.ttl);
+        let receipt = receipt(context.now, until, hold.book, self.claims.clone());
+        let mut facts = Facts::new();
+        facts.push(Fact::Held(Held {
+            appointment: hold.appointment,
+            patient,
+            account: hold.keys.account,
+            organization: self.first.organization,
+            channel: hold.channel,
+            class: hold.class,
+            sharing: self.sharing,
+            until,
+            fingerprint,
+            rules: context.rules,
+            claims: self.claims,
+        }));
+        if let Some(payment) = hold.book {
+            let (request, appointment) = (hold.appointment.request(), hold.appointment);
+            facts.push(Fact::Booked(Booked { request, fingerprint, appointment, payment }));
+        }
+        Decision { facts, receipt }
+    }
+}
+
+fn receipt(now: Timestamp, until: Timestamp, book: Option<PaymentRef>, claims: Claims) -> Receipt {
+    let (status, until) = match book {
+        Some(_) => (AppointmentStatus::Booked, now),
+        None => (AppointmentStatus::Pending, until),
+    };
+    Receipt { status: Some(status), until, claims, retried: false }
+}
+
+fn refusal_of(fault: HoldFault) -> Refusal {
+    match fault {
+        HoldFault::Claims => Outcome::ClaimsInvalid.into(),
+        HoldFault::Overlap => Outcome::ClaimsOverlap.into(),
+        HoldFault::Patient => Outcome::PatientMissing.into(),
+    }
+}

@@ -1,0 +1,285 @@
+//! A home shard: the appointments and requests whose ids are at home here, and their deadlines.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashTable};
+use std::hash::BuildHasher;
+
+use super::slab::{Position, Slab};
+use crate::model::limits::FORGOTTEN_MAX;
+use crate::model::{
+    Appointment, AppointmentId, AppointmentStatus, Cause, Fact, Forgotten, Held, Outcome,
+    RequestId, Timestamp,
+};
+
+/// The appointments and requests whose ids are at home here.
+///
+/// Derived parts (index, deadlines, the queue of what may be forgotten) follow from the facts and
+/// are in no snapshot and no digest.
+#[derive(Debug)]
+pub struct HomeShard {
+    slab: Slab,
+    /// 32 bits of the hash of an id, and where its appointment lies. With the hash beside the
+    /// position, growing the table reads no appointment.
+    index: HashTable<(u32, Position)>,
+    hasher: FixedState,
+    /// Deadlines of holds. One that was booked or released stays until it comes up.
+    deadlines: BinaryHeap<Reverse<(Timestamp, Position)>>,
+    /// When an appointment ended, oldest first as far as time runs forward.
+    ended: VecDeque<(Timestamp, Position)>,
+    /// Requests that were no holds, with their fingerprints.
+    requests: HashMap<RequestId, u64, FixedState>,
+    requests_by_time: VecDeque<(Timestamp, RequestId)>,
+    /// Refusals that are remembered.
+    declined: HashMap<AppointmentId, (u64, Outcome), FixedState>,
+    retention_millis: u64,
+}
+
+impl HomeShard {
+    /// An empty shard. `seed` makes its tables hard to attack; it changes no answer.
+    /// `retention_millis` is how long requests and ended appointments are remembered.
+    pub fn new(seed: u64, retention_millis: u64) -> Self {
+        let hasher = FixedState::with_seed(seed);
+        Self {
+            slab: Slab::default(),
+            index: HashTable::new(),
+            hasher: hasher.clone(),
+            deadlines: BinaryHeap::new(),
+            ended: VecDeque::new(),
+            requests: HashMap::with_hasher(hasher.clone()),
+            requests_by_time: VecDeque::new(),
+            declined: HashMap::with_hasher(hasher),
+            retention_millis,
+        }
+    }
+
+    /// Writes what a fact did to an appointment that is at home here.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the fact is impossible in this state: the journal or the engine is wrong, and
+    /// going on would be worse.
+    pub fn evolve(&mut self, time: Timestamp, fact: &Fact) {
+        match fact {
+            Fact::Held(held) => self.insert(&appointment_of(held)),
+            Fact::Booked(booked) => {
+                let position = self.position(booked.appointment);
+                self.move_to(position, AppointmentStatus::Booked, Cause::None, time);
+                self.slab.entry_mut(position).set_payment(booked.payment);
+            }
+            Fact::Ended(ended) => {
+                let position = self.position(ended.appointment);
+                self.move_to(position, AppointmentStatus::Cancelled, ended.cause, time);
+            }
+            Fact::Progressed(fact) => {
+                let position = self.position(fact.appointment);
+                self.move_to(position, fact.status, Cause::None, time);
+            }
+            Fact::Settled(fact) => {
+                let position = self.position(fact.appointment);
+                self.move_to(position, fact.status, Cause::None, time);
+            }
+            Fact::Declined(fact) => {
+                self.declined.insert(fact.appointment, (fact.fingerprint, fact.outcome));
+            }
+            Fact::Forgotten(forgotten) => self.forget(forgotten),
+            Fact::SessionOpened(_) => {}
+        }
+    }
+
+    /// Remembers a request that was no hold, and drops those that nobody may repeat any more.
+    pub fn remember(&mut self, time: Timestamp, request: RequestId, fingerprint: u64) {
+        if self.requests.insert(request, fingerprint).is_none() {
+            self.requests_by_time.push_back((time, request));
+        }
+        // Two out for one in: the queue shrinks to the retention window and no call is long.
+        for _ in 0..2 {
+            let Some(&(remembered, request)) = self.requests_by_time.front() else { return };
+            if time <= remembered.plus_millis(self.retention_millis.saturating_mul(2)) {
+                return;
+            }
+            self.requests_by_time.pop_front();
+            self.requests.remove(&request);
+        }
+    }
+
+    /// Puts an appointment in, as a hold or a snapshot brings it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is one with this id.
+    pub fn insert(&mut self, appointment: &Appointment) {
+        let hash = self.hash(appointment.id);
+        assert!(
+            self.find(appointment.id).is_none(),
+            "appointment {:032x} is held twice",
+            appointment.id.0
+        );
+        let position = self.slab.insert(appointment);
+        self.index.insert_unique(wide(hash), (hash, position), |(hash, _)| wide(*hash));
+        if appointment.status == AppointmentStatus::Pending {
+            self.deadlines.push(Reverse((appointment.until, position)));
+        } else if !appointment.status.is_live() {
+            self.ended.push_back((appointment.until, position));
+        }
+    }
+
+    /// Remembers a refusal, as a snapshot brings it.
+    pub fn insert_declined(&mut self, id: AppointmentId, fingerprint: u64, outcome: Outcome) {
+        self.declined.insert(id, (fingerprint, outcome));
+    }
+
+    /// The appointment with that id.
+    pub fn appointment(&self, id: AppointmentId) -> Option<Appointment> {
+        self.find(id).map(|position| self.slab.get(position).unpack())
+    }
+
+    /// The fingerprint of an earlier request with that id that was no hold.
+    pub fn request(&self, id: RequestId) -> Option<u64> {
+        self.requests.get(&id).copied()
+    }
+
+    /// The refusal that is remembered under that id, with the fingerprint of its request.
+    pub fn declined(&self, id: AppointmentId) -> Option<(u64, Outcome)> {
+        self.declined.get(&id).copied()
+    }
+
+    /// The earliest deadline, of a hold or of one that was.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.peek().map(|Reverse((until, _))| *until)
+    }
+
+    /// A hold whose deadline has passed, the earliest first. Deadlines of what is no hold any more
+    /// are dropped on the way.
+    pub fn next_due(&mut self, now: Timestamp) -> Option<AppointmentId> {
+        while let Some(&Reverse((until, position))) = self.deadlines.peek() {
+            if now < until {
+                return None;
+            }
+            let entry = self.slab.get(position);
+            if entry.is_pending_until(until) {
+                return Some(entry.id());
+            }
+            self.deadlines.pop();
+        }
+        None
+    }
+
+    /// Appointments that ended longer ago than anybody may repeat their requests.
+    pub fn next_forgettable(&self, now: Timestamp) -> Option<Forgotten> {
+        let horizon = now.minus_millis(self.retention_millis.saturating_mul(2));
+        let old = self.ended.iter().take_while(|(ended, _)| *ended < horizon);
+        let ids = old.map(|(_, position)| self.slab.get(*position).id());
+        let appointments: arrayvec::ArrayVec<_, FORGOTTEN_MAX> = ids.take(FORGOTTEN_MAX).collect();
+        (!appointments.is_empty()).then_some(Forgotten { appointments })
+    }
+
+    /// Appointments in memory.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether no appointment is at home here.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Every appointment, in no order that means anything.
+    pub fn appointments(&self) -> impl Iterator<Item = Appointment> + '_ {
+        self.slab.iter()
+    }
+
+    /// Every remembered request with its time and fingerprint, oldest first.
+    pub fn requests(&self) -> impl Iterator<Item = (Timestamp, RequestId, u64)> + '_ {
+        self.requests_by_time.iter().filter_map(|&(time, request)| {
+            self.requests.get(&request).map(|fingerprint| (time, request, *fingerprint))
+        })
+    }
+
+    /// Every remembered refusal, by id.
+    pub fn refusals(&self) -> Vec<(AppointmentId, u64, Outcome)> {
+        let declined = self.declined.iter();
+        let mut all: Vec<_> = declined.map(|(id, (print, why))| (*id, *print, *why)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn move_to(
+        &mut self,
+        position: Position,
+        status: AppointmentStatus,
+        cause: Cause,
+        time: Timestamp,
+    ) {
+        let entry = self.slab.entry_mut(position);
+        let from = entry.status();
+        assert!(
+            from.is_live() && from != status,
+            "an impossible fact: an appointment cannot go from {from:?} to {status:?}"
+        );
+        entry.set_status(status, cause, time);
+        if !status.is_live() {
+            self.ended.push_back((time, position));
+        }
+    }
+
+    fn forget(&mut self, forgotten: &Forgotten) {
+        for id in &forgotten.appointments {
+            let position = self.position(*id);
+            let hash = self.hash(*id);
+            self.index
+                .find_entry(wide(hash), |(_, other)| *other == position)
+                .expect("a position is in the index")
+                .remove();
+            self.slab.remove(position);
+        }
+        let gone = |slab: &Slab, position| !slab.get(position).is_occupied();
+        while self.ended.front().is_some_and(|(_, position)| gone(&self.slab, *position)) {
+            self.ended.pop_front();
+        }
+    }
+
+    fn position(&self, id: AppointmentId) -> Position {
+        self.find(id)
+            .unwrap_or_else(|| panic!("an impossible fact: there is no appointment {:032x}", id.0))
+    }
+
+    fn find(&self, id: AppointmentId) -> Option<Position> {
+        let hash = self.hash(id);
+        let same = |(other, position): &(u32, Position)| {
+            *other == hash && self.slab.get(*position).id() == id
+        };
+        self.index.find(wide(hash), same).map(|(_, position)| *position)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "32 of the 64 bits are kept")]
+    fn hash(&self, id: AppointmentId) -> u32 {
+        (self.hasher.hash_one(id.0) >> 16) as u32
+    }
+}
+
+/// What the table wants of a hash: good bits at both ends.
+const fn wide(hash: u32) -> u64 {
+    (hash as u64) << 32 | hash as u64
+}
+
+fn appointment_of(held: &Held) -> Appointment {
+    Appointment {
+        id: held.appointment,
+        patient: held.patient,
+        account: held.account,
+        organization: held.organization,
+        channel: held.channel,
+        class: held.class,
+        sharing: held.sharing,
+        status: AppointmentStatus::Pending,
+        cause: Cause::None,
+        until: held.until,
+        fingerprint: held.fingerprint,
+        payment: None,
+        rules: held.rules,
+        claims: held.claims.clone(),
+    }
+}

@@ -1,0 +1,170 @@
+//! A ledger shard: what each of its patients has.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use crate::model::{AppointmentId, Fact, PatientId, SessionId};
+
+/// What the patients of this shard have. A patient with nothing has no entry.
+#[derive(Debug)]
+pub struct LedgerShard {
+    entries: HashTable<LedgerEntry>,
+    hasher: FixedState,
+}
+
+/// What one patient has. 48 bytes for the usual one live appointment.
+#[derive(Debug)]
+pub struct LedgerEntry {
+    patient: [u64; 2],
+    first: Live,
+    more: Option<Box<Vec<Live>>>,
+}
+
+/// A session in which a patient has a live appointment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Live {
+    appointment: [u64; 2],
+    /// The session.
+    pub session: SessionId,
+}
+
+const _: () = assert!(size_of::<LedgerEntry>() == 48, "an entry is 48 bytes");
+
+impl LedgerShard {
+    /// An empty shard. `seed` makes its table hard to attack; it changes no answer.
+    pub fn new(seed: u64) -> Self {
+        Self { entries: HashTable::new(), hasher: FixedState::with_seed(seed) }
+    }
+
+    /// Writes what a fact did to the patient's ledger.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the fact is impossible in this state.
+    pub fn evolve(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Held(held) => {
+                for claim in &held.claims {
+                    self.insert(held.patient, Live::new(held.appointment, claim.session));
+                }
+            }
+            Fact::Ended(ended) => self.remove(ended.patient, ended.appointment),
+            Fact::Settled(settled) => self.remove(settled.patient, settled.appointment),
+            Fact::SessionOpened(_)
+            | Fact::Booked(_)
+            | Fact::Progressed(_)
+            | Fact::Declined(_)
+            | Fact::Forgotten(_) => {}
+        }
+    }
+
+    /// Whether the patient has a live appointment in the session.
+    pub fn has_live(&self, patient: PatientId, session: SessionId) -> bool {
+        self.entry(patient).is_some_and(|entry| entry.live().any(|live| live.session == session))
+    }
+
+    /// The live appointments of a patient, by id, each once.
+    pub fn live(&self, patient: PatientId) -> Vec<AppointmentId> {
+        let entry = self.entry(patient);
+        let mut ids: Vec<_> =
+            entry.into_iter().flat_map(LedgerEntry::live).map(Live::appointment).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Every patient with what they have, in no order that means anything.
+    pub fn entries(&self) -> impl Iterator<Item = &LedgerEntry> {
+        self.entries.iter()
+    }
+
+    /// Patients who have something.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no patient of this shard has anything.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Adds a live appointment, as a hold or a snapshot brings it.
+    pub fn insert(&mut self, patient: PatientId, live: Live) {
+        let hash = self.hash(patient);
+        let key = halves(patient.0);
+        if let Some(entry) = self.entries.find_mut(hash, |entry| entry.patient == key) {
+            entry.more.get_or_insert_default().push(live);
+            return;
+        }
+        let entry = LedgerEntry { patient: key, first: live, more: None };
+        let hasher = &self.hasher;
+        self.entries.insert_unique(hash, entry, |entry| hasher.hash_one(entry.patient));
+    }
+
+    fn remove(&mut self, patient: PatientId, appointment: AppointmentId) {
+        let hash = self.hash(patient);
+        let key = halves(patient.0);
+        let Ok(mut found) = self.entries.find_entry(hash, |entry| entry.patient == key) else {
+            panic!("an impossible fact: the patient of {:032x} has nothing", appointment.0)
+        };
+        let entry = found.get_mut();
+        let mut left: Vec<Live> = entry.live().copied().collect();
+        let before = left.len();
+        left.retain(|live| live.appointment() != appointment);
+        assert!(left.len() < before, "an impossible fact: {:032x} is not live", appointment.0);
+        match left.split_first() {
+            None => {
+                found.remove();
+            }
+            Some((first, rest)) => {
+                entry.first = *first;
+                entry.more = (!rest.is_empty()).then(|| Box::new(rest.to_vec()));
+            }
+        }
+    }
+
+    fn entry(&self, patient: PatientId) -> Option<&LedgerEntry> {
+        let key = halves(patient.0);
+        self.entries.find(self.hash(patient), |entry| entry.patient == key)
+    }
+
+    fn hash(&self, patient: PatientId) -> u64 {
+        self.hasher.hash_one(halves(patient.0))
+    }
+}
+
+impl LedgerEntry {
+    /// Whose it is.
+    pub fn patient(&self) -> PatientId {
+        PatientId(joined(self.patient))
+    }
+
+    /// Where the patient has live appointments.
+    pub fn live(&self) -> impl Iterator<Item = &Live> {
+        std::iter::once(&self.first).chain(self.more.as_deref().into_iter().flatten())
+    }
+}
+
+impl Live {
+    /// A live appointment in a session.
+    pub const fn new(appointment: AppointmentId, session: SessionId) -> Self {
+        Self { appointment: halves(appointment.0), session }
+    }
+
+    /// Which appointment.
+    pub fn appointment(&self) -> AppointmentId {
+        AppointmentId(joined(self.appointment))
+    }
+}
+
+/// A `u128` would align an entry to 16 bytes and cost 16 more.
+#[expect(clippy::cast_possible_truncation, reason = "both halves are kept")]
+const fn halves(wide: u128) -> [u64; 2] {
+    [wide as u64, (wide >> 64) as u64]
+}
+
+fn joined([low, high]: [u64; 2]) -> u128 {
+    u128::from(high) << 64 | u128::from(low)
+}

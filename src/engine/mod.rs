@@ -1,0 +1,38 @@
+//! The rules of reservation: what a request comes to, and what a fact does.
+//!
+//! ```text
+//!            decide                          evolve
+//! command ------------> facts + receipt   fact -------> home | ledger | session shard
+//!   reads a View,       or a refusal         writes one shard, cannot fail
+//!   writes nothing
+//! ```
+//!
+//! Three kinds of shards hold the state: a [`HomeShard`] the appointments (and other requests) whose
+//! ids are at home there, a [`LedgerShard`] what its patients have, a [`SessionShard`] the places.
+//!
+//! **Architecture invariant:** nothing here locks, waits, reads a clock, draws a random number,
+//! touches a file, or depends on the order of a hash map. Time comes in as an argument. The live
+//! path decides and evolves; recovery and replicas evolve the same facts and nothing else.
+
+#![deny(clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+
+mod change;
+mod hold;
+mod home;
+mod ledger;
+mod open;
+mod pick;
+mod session;
+mod slab;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use change::{decide_change, decide_expiry};
+pub use hold::{decide_hold, decide_import};
+pub use home::HomeShard;
+pub use ledger::{LedgerEntry, LedgerShard, Live};
+pub use open::decide_open;
+pub use session::{SessionShard, SessionState};
+pub use view::{Context, Decision, View};

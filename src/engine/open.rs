@@ -1,0 +1,46 @@
+//! Decides the opening of a session.
+
+use super::view::{Context, Decision, View};
+use crate::model::{
+    AppointmentId, Claims, Fact, Facts, OpenSession, Outcome, Receipt, Refusal, SessionOpened,
+    Timestamp,
+};
+
+/// Decides the opening of a session (放号).
+///
+/// # Errors
+///
+/// The refusal with the lowest code of those that apply. Nothing happens then.
+pub fn decide_open(
+    view: &View<'_>,
+    context: &Context<'_>,
+    open: &OpenSession,
+) -> Result<Decision, Refusal> {
+    let fingerprint = open.fingerprint();
+    if let Some(earlier) = view.request(open.request) {
+        let same = earlier == fingerprint;
+        let retry = Decision { facts: Facts::new(), receipt: receipt(context.now, true) };
+        return if same { Ok(retry) } else { Err(Outcome::IdReused.into()) };
+    }
+    if !context.actor.may_touch(open.session.organization) {
+        return Err(Outcome::OrganizationNotPermitted.into());
+    }
+    if view.appointment(AppointmentId(open.request.0)).is_some() {
+        return Err(Outcome::IdReused.into());
+    }
+    if view.session(open.session.id).is_some() {
+        return Err(Outcome::SessionExists.into());
+    }
+    if open.session.check().is_err() {
+        return Err(Outcome::SessionInvalid.into());
+    }
+
+    let (request, session) = (open.request, open.session.clone());
+    let opened = SessionOpened { request, fingerprint, session };
+    let facts = std::iter::once(Fact::SessionOpened(Box::new(opened))).collect();
+    Ok(Decision { facts, receipt: receipt(context.now, false) })
+}
+
+fn receipt(now: Timestamp, retried: bool) -> Receipt {
+    Receipt { status: None, until: now, claims: Claims::new(), retried }
+}

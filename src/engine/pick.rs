@@ -1,0 +1,130 @@
+//! Which slot and pool a wish gets.
+//!
+//! ```text
+//! ranked  the first of its slots with a free run       any, earliest  the first slot with one
+//! pool    the first that admits channel and class      any, even      the slot with the largest
+//!         and has a place in every slot of the run                    free share, first of equals
+//! ```
+
+use super::session::SessionState;
+use crate::model::{
+    BookingChannel, Claim, ClaimRequest, Outcome, PatientClass, Pick, PoolIndex, SlotChoice,
+    SlotIndex, Timestamp,
+};
+
+/// Who wants a place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wisher {
+    pub(super) now: Timestamp,
+    pub(super) channel: BookingChannel,
+    pub(super) class: PatientClass,
+}
+
+/// Finds places for a wish, or says why there are none, in the precedence of [`Outcome`].
+pub(super) fn pick(
+    session: &SessionState,
+    wish: &ClaimRequest,
+    wisher: Wisher,
+) -> Result<Claim, Outcome> {
+    let spec = session.spec();
+    let Some(last) = spec.slot_count().checked_sub(usize::from(wish.count)) else {
+        return Err(Outcome::SlotNotFound);
+    };
+    let last = u16::try_from(last).expect("a session has at most 288 slots");
+    if let SlotChoice::Ranked(slots) = &wish.slots
+        && slots.iter().any(|slot| last < slot.0)
+    {
+        return Err(Outcome::SlotNotFound);
+    }
+    if !spec.pools.iter().any(|pool| pool.admits(wisher.channel, wisher.class)) {
+        return Err(Outcome::PoolNotFound);
+    }
+
+    let search = Search { session, count: wish.count, wisher };
+    match (&wish.slots, spec.pick) {
+        (SlotChoice::Ranked(slots), _) => search.first(slots.iter().copied()),
+        (SlotChoice::Any, Pick::Earliest) => search.first((0..=last).map(SlotIndex)),
+        (SlotChoice::Any, Pick::Even) => search.evenest((0..=last).map(SlotIndex)),
+    }
+}
+
+struct Search<'a> {
+    session: &'a SessionState,
+    count: u8,
+    wisher: Wisher,
+}
+
+impl Search<'_> {
+    fn first(&self, slots: impl Iterator<Item = SlotIndex>) -> Result<Claim, Outcome> {
+        let mut refusal = Outcome::SoldOut;
+        for slot in slots {
+            let Some(pool) = self.pool_with_room(slot) else { continue };
+            if !self.is_past(slot) {
+                return Ok(self.claim(slot, pool));
+            }
+            refusal = Outcome::SlotInPast;
+        }
+        Err(refusal)
+    }
+
+    fn evenest(&self, slots: impl Iterator<Item = SlotIndex>) -> Result<Claim, Outcome> {
+        let mut refusal = Outcome::SoldOut;
+        let mut best: Option<(Share, Claim)> = None;
+        for slot in slots {
+            let Some(pool) = self.pool_with_room(slot) else { continue };
+            if self.is_past(slot) {
+                refusal = Outcome::SlotInPast;
+                continue;
+            }
+            let share = self.share(slot);
+            if best.as_ref().is_none_or(|(most, _)| most.is_less_than(share)) {
+                best = Some((share, self.claim(slot, pool)));
+            }
+        }
+        best.map(|(_, claim)| claim).ok_or(refusal)
+    }
+
+    fn pool_with_room(&self, slot: SlotIndex) -> Option<PoolIndex> {
+        let slots = slot.0..slot.0.saturating_add(u16::from(self.count));
+        self.admitted()
+            .find(|pool| slots.clone().all(|slot| 0 < self.session.free(SlotIndex(slot), *pool)))
+    }
+
+    /// Free places of the slot against all, over the pools that the wisher may use.
+    fn share(&self, slot: SlotIndex) -> Share {
+        self.admitted().fold(Share { free: 0, all: 0 }, |share, pool| Share {
+            free: share.free.saturating_add(u32::from(self.session.free(slot, pool))),
+            all: share.all.saturating_add(u32::from(self.session.spec().quota(slot, pool))),
+        })
+    }
+
+    fn admitted(&self) -> impl Iterator<Item = PoolIndex> + '_ {
+        let pools = (0_u8..).zip(&self.session.spec().pools);
+        pools
+            .filter(|(_, pool)| pool.admits(self.wisher.channel, self.wisher.class))
+            .map(|(index, _)| PoolIndex(index))
+    }
+
+    /// A slot can be booked until it ends.
+    fn is_past(&self, slot: SlotIndex) -> bool {
+        self.session.spec().slot_end(slot) <= self.wisher.now
+    }
+
+    fn claim(&self, slot: SlotIndex, pool: PoolIndex) -> Claim {
+        Claim { session: self.session.spec().id, slot, count: self.count, pool }
+    }
+}
+
+/// A fraction, compared without dividing.
+#[derive(Clone, Copy)]
+struct Share {
+    free: u32,
+    all: u32,
+}
+
+impl Share {
+    fn is_less_than(self, other: Self) -> bool {
+        let left = u64::from(self.free).saturating_mul(u64::from(other.all));
+        left < u64::from(other.free).saturating_mul(u64::from(self.all))
+    }
+}

@@ -1,0 +1,202 @@
+//! Appointments packed into chunks: 112 bytes each, never moved once written.
+//!
+//! A vector that doubles would copy megabytes under a lock; a chunk that is full stays where it is.
+//! The first claim lies in the entry; the few appointments with more keep them in a box.
+
+use crate::model::{
+    AccountId, Appointment, AppointmentId, AppointmentStatus, BookingChannel, Cause, Claim, Claims,
+    OrganizationId, PatientClass, PatientId, PaymentRef, PoolIndex, RulesVersion, SessionId,
+    Sharing, SlotIndex, Timestamp,
+};
+
+/// A place in the slab.
+pub(super) type Position = u32;
+
+/// Appointments by position, with the positions that are free again.
+#[derive(Debug, Default)]
+pub(super) struct Slab {
+    chunks: Vec<Vec<Entry>>,
+    vacant: Vec<Position>,
+}
+
+/// An appointment, packed. Fields in the order of their alignment.
+#[derive(Debug)]
+pub(super) struct Entry {
+    id: u128,
+    patient: u128,
+    account: u128,
+    payment: u128,
+    until: u64,
+    fingerprint: u64,
+    session: u64,
+    more: Option<Box<Claims>>,
+    organization: u32,
+    rules: u32,
+    slot: u16,
+    count: u8,
+    pool: u8,
+    channel: BookingChannel,
+    /// Two bits each of sharing and cause, three of status, one for "occupied".
+    state: u8,
+    /// Three bits of class, one for "has an account", one for "has a payment".
+    marks: u8,
+}
+
+const _: () = assert!(size_of::<Entry>() == 112, "an appointment is 112 bytes");
+
+const CHUNK: usize = 128;
+const OCCUPIED: u8 = 1 << 7;
+const HAS_ACCOUNT: u8 = 1 << 3;
+const HAS_PAYMENT: u8 = 1 << 4;
+
+impl Slab {
+    pub(super) fn insert(&mut self, appointment: &Appointment) -> Position {
+        let entry = Entry::pack(appointment);
+        if let Some(position) = self.vacant.pop() {
+            *self.entry_mut(position) = entry;
+            return position;
+        }
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        let full = self.chunks.len().saturating_sub(1).saturating_mul(CHUNK);
+        let chunk = self.chunks.last_mut().expect("a chunk with room was just ensured");
+        let position = full.saturating_add(chunk.len());
+        chunk.push(entry);
+        Position::try_from(position).expect("a shard holds less than 2^32 appointments")
+    }
+
+    pub(super) fn remove(&mut self, position: Position) {
+        let entry = self.entry_mut(position);
+        entry.state = 0;
+        entry.more = None;
+        self.vacant.push(position);
+    }
+
+    pub(super) fn get(&self, position: Position) -> &Entry {
+        let (chunk, index) = place(position);
+        let chunk = self.chunks.get(chunk).expect("a position comes from insert");
+        chunk.get(index).expect("a position comes from insert")
+    }
+
+    pub(super) fn entry_mut(&mut self, position: Position) -> &mut Entry {
+        let (chunk, index) = place(position);
+        let chunk = self.chunks.get_mut(chunk).expect("a position comes from insert");
+        chunk.get_mut(index).expect("a position comes from insert")
+    }
+
+    /// Every appointment, in the order of positions.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Appointment> + '_ {
+        self.chunks.iter().flatten().filter(|entry| entry.is_occupied()).map(Entry::unpack)
+    }
+}
+
+impl Entry {
+    fn pack(appointment: &Appointment) -> Self {
+        let (first, rest) =
+            appointment.claims.split_first().expect("an appointment has at least one claim");
+        let mut marks = appointment.class as u8;
+        if appointment.account.is_some() {
+            marks |= HAS_ACCOUNT;
+        }
+        let mut entry = Self {
+            id: appointment.id.0,
+            patient: appointment.patient.0,
+            account: appointment.account.map_or(0, |account| account.0),
+            payment: 0,
+            until: 0,
+            fingerprint: appointment.fingerprint,
+            session: first.session.0,
+            more: (!rest.is_empty()).then(|| Box::new(rest.iter().copied().collect())),
+            organization: appointment.organization.0,
+            rules: appointment.rules.0,
+            slot: first.slot.0,
+            count: first.count,
+            pool: first.pool.0,
+            channel: appointment.channel,
+            state: OCCUPIED | (appointment.sharing as u8) << 5,
+            marks,
+        };
+        entry.set_status(appointment.status, appointment.cause, appointment.until);
+        if let Some(payment) = appointment.payment {
+            entry.set_payment(payment);
+        }
+        entry
+    }
+
+    pub(super) fn unpack(&self) -> Appointment {
+        let first = Claim {
+            session: SessionId(self.session),
+            slot: SlotIndex(self.slot),
+            count: self.count,
+            pool: PoolIndex(self.pool),
+        };
+        let mut claims = Claims::new();
+        claims.push(first);
+        claims.extend(self.more.iter().flat_map(|rest| rest.iter().copied()));
+        Appointment {
+            id: AppointmentId(self.id),
+            patient: PatientId(self.patient),
+            account: (self.marks & HAS_ACCOUNT != 0).then_some(AccountId(self.account)),
+            organization: OrganizationId(self.organization),
+            channel: self.channel,
+            class: CLASSES.get(usize::from(self.marks & 7)).copied().unwrap_or_default(),
+            sharing: SHARINGS.get(usize::from(self.state >> 5 & 3)).copied().unwrap_or_default(),
+            status: self.status(),
+            cause: CAUSES.get(usize::from(self.state >> 3 & 3)).copied().unwrap_or_default(),
+            until: self.until(),
+            fingerprint: self.fingerprint,
+            payment: (self.marks & HAS_PAYMENT != 0).then_some(PaymentRef(self.payment)),
+            rules: RulesVersion(self.rules),
+            claims,
+        }
+    }
+
+    pub(super) const fn id(&self) -> AppointmentId {
+        AppointmentId(self.id)
+    }
+
+    pub(super) const fn is_occupied(&self) -> bool {
+        self.state & OCCUPIED != 0
+    }
+
+    pub(super) fn status(&self) -> AppointmentStatus {
+        let index = usize::from(self.state & 7).saturating_sub(1);
+        *AppointmentStatus::ALL.get(index).expect("only packed statuses are stored")
+    }
+
+    pub(super) const fn until(&self) -> Timestamp {
+        Timestamp::from_millis(self.until)
+    }
+
+    /// Whether this is a hold with that deadline.
+    pub(super) fn is_pending_until(&self, until: Timestamp) -> bool {
+        self.is_occupied()
+            && self.status() == AppointmentStatus::Pending
+            && self.until == until.as_millis()
+    }
+
+    pub(super) fn set_status(&mut self, status: AppointmentStatus, cause: Cause, until: Timestamp) {
+        self.state = self.state & 0b1110_0000 | (cause as u8) << 3 | status as u8;
+        self.until = until.as_millis();
+    }
+
+    pub(super) fn set_payment(&mut self, payment: PaymentRef) {
+        self.payment = payment.0;
+        self.marks |= HAS_PAYMENT;
+    }
+}
+
+const fn place(position: Position) -> (usize, usize) {
+    (position as usize / CHUNK, position as usize % CHUNK)
+}
+
+const CLASSES: [PatientClass; 5] = [
+    PatientClass::Outpatient,
+    PatientClass::Inpatient,
+    PatientClass::CheckUp,
+    PatientClass::Emergency,
+    PatientClass::Referral,
+];
+const SHARINGS: [Sharing; 3] = [Sharing::Own, Sharing::Read, Sharing::Cancel];
+const CAUSES: [Cause; 4] = [Cause::None, Cause::Released, Cause::Expired, Cause::Cancelled];

@@ -1,0 +1,81 @@
+//! What a decision may look at, and what it comes to.
+
+use super::home::HomeShard;
+use super::ledger::LedgerShard;
+use super::session::{SessionShard, SessionState};
+use crate::model::{
+    Actor, Appointment, AppointmentId, Facts, Outcome, PatientId, Receipt, RequestId, RulesVersion,
+    SessionId, Timestamp,
+};
+
+/// The shards that a command touches, to read. Which they are, the caller has found out.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The homes of the ids in the command.
+    pub homes: &'a [&'a HomeShard],
+    /// The ledger of the patient, where one is named.
+    pub ledger: Option<&'a LedgerShard>,
+    /// The shards of the sessions.
+    pub sessions: &'a [&'a SessionShard],
+}
+
+/// Who asks, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The node's time.
+    pub now: Timestamp,
+    /// Who asks.
+    pub actor: &'a Actor,
+    /// The rules in force.
+    pub rules: RulesVersion,
+}
+
+/// What a request comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What happens. Empty if the request is a retry: it has happened before.
+    pub facts: Facts,
+    /// What the client learns.
+    pub receipt: Receipt,
+}
+
+impl<'a> View<'a> {
+    /// The appointment with that id.
+    pub fn appointment(&self, id: AppointmentId) -> Option<Appointment> {
+        self.homes.iter().find_map(|home| home.appointment(id))
+    }
+
+    /// The fingerprint of an earlier request with that id that was no hold.
+    pub fn request(&self, id: RequestId) -> Option<u64> {
+        self.homes.iter().find_map(|home| home.request(id))
+    }
+
+    /// The refusal that is remembered under that id, with the fingerprint of its request.
+    pub fn declined(&self, id: AppointmentId) -> Option<(u64, Outcome)> {
+        self.homes.iter().find_map(|home| home.declined(id))
+    }
+
+    /// The session with that id.
+    pub fn session(&self, id: SessionId) -> Option<&'a SessionState> {
+        self.sessions.iter().find_map(|shard| shard.session(id))
+    }
+
+    /// Whether the patient has a live appointment in the session.
+    pub fn has_live(&self, patient: PatientId, session: SessionId) -> bool {
+        self.ledger.is_some_and(|ledger| ledger.has_live(patient, session))
+    }
+}
+
+impl Decision {
+    /// Nothing new: where an appointment stands that an earlier request with the same id made or
+    /// changed.
+    pub fn retry(appointment: &Appointment) -> Self {
+        let receipt = Receipt {
+            status: Some(appointment.status),
+            until: appointment.until,
+            claims: appointment.claims.clone(),
+            retried: true,
+        };
+        Self { facts: Facts::new(), receipt }
+    }
+}
