@@ -12,4 +12,5 @@
 
 pub mod codec;
 pub mod engine;
+pub mod inventory;
 pub mod model;

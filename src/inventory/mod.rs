@@ -1,0 +1,313 @@
+//! The locks: which shards a command touches, in which order, and what happens under them.
+//!
+//! ```text
+//! command -> sold out? (board, no lock)
+//!         -> lock homes < ledger < sessions -> decide -> append -> evolve -> boards -> unlock
+//!                                              engine    journal   engine
+//! ```
+//!
+//! **Architecture invariant:** this is the only module that locks shards. A record gets its place in
+//! the journal while every shard that it touches is locked, and nothing but memory happens under a
+//! lock. So the journal lists the records of every shard in the order in which they were applied,
+//! and one pass over it, on one thread, gives the same state. The inventory does not know the
+//! journal: it is handed `append`, which must only queue.
+
+mod board;
+mod group;
+mod recover;
+mod shards;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use foldhash::fast::FixedState;
+
+use self::board::Board;
+use self::group::Group;
+pub use self::recover::Part;
+pub use self::shards::SHARD_COUNT;
+use self::shards::Shards;
+use crate::engine::{
+    Context, Decision, HomeShard, LedgerShard, SessionShard, decide_change, decide_hold,
+    decide_import, decide_open,
+};
+use crate::model::{
+    Answer, Appointment, AppointmentId, Availability, BookingChannel, Cause, Change, Fact, Facts,
+    Hold, OpenSession, Outcome, PatientClass, PatientId, Receipt, Refusal, Sequence, SessionId,
+    Timestamp,
+};
+
+/// Every session, appointment and ledger of a node, behind locks.
+#[derive(Debug)]
+pub struct Inventory {
+    homes: Shards<HomeShard>,
+    ledgers: Shards<LedgerShard>,
+    sessions: Shards<SessionShard>,
+    /// Which appointments exist, by a hash of the id. A collision costs a look under the lock.
+    directory: DashMap<u64, (), FixedState>,
+    boards: DashMap<SessionId, Arc<Board>, FixedState>,
+    hasher: FixedState,
+    /// The next deadline of each home, in milliseconds: where the ticker looks without a lock.
+    due: Box<[AtomicU64]>,
+    holds: AtomicI64,
+    appointments: AtomicI64,
+}
+
+/// What a row of history came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// It was booked, now or in an earlier run.
+    Booked(Receipt),
+    /// It was refused, and the refusal is remembered.
+    Declined(Outcome),
+}
+
+impl Inventory {
+    /// An empty inventory. `seed` makes its tables hard to attack; it changes no answer.
+    /// `retention_millis` is how long requests are remembered.
+    pub fn new(seed: u64, retention_millis: u64) -> Self {
+        let hasher = FixedState::with_seed(seed);
+        let map_shards = 256;
+        Self {
+            homes: Shards::new(|| HomeShard::new(seed, retention_millis)),
+            ledgers: Shards::new(|| LedgerShard::new(seed)),
+            sessions: Shards::new(|| SessionShard::new(seed)),
+            directory: DashMap::with_hasher_and_shard_amount(hasher.clone(), SHARD_COUNT),
+            boards: DashMap::with_hasher_and_shard_amount(hasher.clone(), map_shards),
+            hasher,
+            due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            holds: AtomicI64::new(0),
+            appointments: AtomicI64::new(0),
+        }
+    }
+
+    /// Whether a hold finds no place, told from the board without a lock. False where it takes a
+    /// closer look: more than one claim, an id that exists, a session of another organization.
+    pub fn is_sold_out(&self, context: &Context<'_>, hold: &Hold) -> bool {
+        let [wish] = hold.claims.as_slice() else { return false };
+        let board_says = self.boards.get(&wish.session).is_some_and(|board| {
+            board.is_sold_out(wish, hold.channel, hold.class)
+                && context.actor.may_touch(board.organization)
+        });
+        // The id last: a retry of the request that took the last place gets its success.
+        board_says && !self.knows(hold.appointment)
+    }
+
+    /// Holds places, or refuses.
+    pub fn hold(
+        &self,
+        context: &Context<'_>,
+        hold: &Hold,
+        append: impl FnOnce(&Facts) -> Sequence,
+    ) -> Answer<Receipt> {
+        let mut group = self.lock_for_hold(hold);
+        let decided = group.view(|view| decide_hold(view, context, hold));
+        self.conclude(&mut group, context.now, decided, append)
+    }
+
+    /// Books a row of history, or remembers its refusal.
+    pub fn import(
+        &self,
+        context: &Context<'_>,
+        hold: &Hold,
+        append: impl FnOnce(&Facts) -> Sequence,
+    ) -> Answer<Imported> {
+        let mut group = self.lock_for_hold(hold);
+        match group.view(|view| decide_import(view, context, hold)) {
+            Err(refusal) => Answer { after: group.last(), result: Err(refusal) },
+            Ok(Ok(decision)) => {
+                let answer = self.conclude(&mut group, context.now, Ok(decision), append);
+                Answer { after: answer.after, result: answer.result.map(Imported::Booked) }
+            }
+            Ok(Err((facts, outcome))) => {
+                let result = Ok(Imported::Declined(outcome));
+                if facts.is_empty() {
+                    return Answer { after: group.last(), result };
+                }
+                let after = self.carry_out(&mut group, context.now, &facts, append);
+                Answer { after, result }
+            }
+        }
+    }
+
+    /// Changes an appointment, or refuses.
+    pub fn change(
+        &self,
+        context: &Context<'_>,
+        change: &Change,
+        append: impl FnOnce(&Facts) -> Sequence,
+    ) -> Answer<Receipt> {
+        let ids = [change.request, change.appointment.request()];
+        let mut group = Group::of_homes(&self.homes, &ids);
+        // The homes come first in the order of locks, so what they say about the appointment stays
+        // true while the other locks are taken.
+        let known = group.view(|view| view.appointment(change.appointment));
+        if let Some(appointment) = known {
+            group.lock_ledger(&self.ledgers, appointment.patient);
+            let sessions = appointment.claims.iter().map(|claim| claim.session);
+            group.lock_sessions(&self.sessions, sessions);
+        }
+        let decided = group.view(|view| decide_change(view, context, change));
+        self.conclude(&mut group, context.now, decided, append)
+    }
+
+    /// Opens a session, or refuses.
+    pub fn open(
+        &self,
+        context: &Context<'_>,
+        open: &OpenSession,
+        append: impl FnOnce(&Facts) -> Sequence,
+    ) -> Answer<Receipt> {
+        let mut group = Group::of_homes(&self.homes, &[open.request]);
+        group.lock_sessions(&self.sessions, std::iter::once(open.session.id));
+        let decided = group.view(|view| decide_open(view, context, open));
+        self.conclude(&mut group, context.now, decided, append)
+    }
+
+    /// The free places of a session.
+    pub fn availability(
+        &self,
+        context: &Context<'_>,
+        session: SessionId,
+        channel: BookingChannel,
+        class: PatientClass,
+    ) -> Answer<Availability> {
+        let Some(board) = self.boards.get(&session) else {
+            return Answer::refused(Outcome::SessionNotFound);
+        };
+        if !context.actor.may_touch(board.organization) {
+            return Answer::refused(Outcome::OrganizationNotPermitted);
+        }
+        let (availability, after) = board.read(channel, class);
+        Answer { after, result: Ok(availability) }
+    }
+
+    /// The appointment with that id, and the record that it rests on.
+    pub fn appointment(&self, id: AppointmentId) -> (Option<Appointment>, Sequence) {
+        let home = self.homes.lock(shards::route(id.0));
+        (home.state.appointment(id), home.last)
+    }
+
+    /// The ids of a patient's live appointments, and the record that they rest on.
+    pub fn live(&self, patient: PatientId) -> (Vec<AppointmentId>, Sequence) {
+        let ledger = self.ledgers.lock(shards::route(patient.0));
+        (ledger.state.live(patient), ledger.last)
+    }
+
+    /// Holds that are pending now.
+    pub fn holds(&self) -> u64 {
+        u64::try_from(self.holds.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// Appointments in memory.
+    pub fn appointments(&self) -> u64 {
+        u64::try_from(self.appointments.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// Open sessions and their free places.
+    pub fn free_places(&self) -> (u64, u64) {
+        self.boards
+            .iter()
+            .fold((0, 0), |(sessions, free), board| (sessions + 1, free + board.free()))
+    }
+
+    fn lock_for_hold(&self, hold: &Hold) -> Group<'_> {
+        let mut group = Group::of_homes(&self.homes, &[hold.appointment.request()]);
+        if let Some(patient) = hold.patient {
+            group.lock_ledger(&self.ledgers, patient);
+        }
+        group.lock_sessions(&self.sessions, hold.claims.iter().map(|wish| wish.session));
+        group
+    }
+
+    /// Turns a decision into an answer. What was refused, or done before, rests on the records that
+    /// last touched the shards; a sold-out refusal alone need not wait for them (I-5).
+    fn conclude(
+        &self,
+        group: &mut Group<'_>,
+        now: Timestamp,
+        decided: Result<Decision, Refusal>,
+        append: impl FnOnce(&Facts) -> Sequence,
+    ) -> Answer<Receipt> {
+        match decided {
+            Err(refusal) if refusal.outcome == Outcome::SoldOut => Answer::refused(refusal),
+            Err(refusal) => Answer { after: group.last(), result: Err(refusal) },
+            Ok(Decision { facts, receipt }) if facts.is_empty() => {
+                Answer { after: group.last(), result: Ok(receipt) }
+            }
+            Ok(Decision { facts, receipt }) => {
+                let after = self.carry_out(group, now, &facts, append);
+                Answer { after, result: Ok(receipt) }
+            }
+        }
+    }
+
+    /// Appends the record, then lets it happen. From here on nothing can fail.
+    fn carry_out(
+        &self,
+        group: &mut Group<'_>,
+        now: Timestamp,
+        facts: &Facts,
+        append: impl FnOnce(&Facts) -> Sequence,
+    ) -> Sequence {
+        let sequence = append(facts);
+        for fact in facts {
+            group.evolve(sequence, now, fact);
+            self.derive(group, sequence, fact);
+        }
+        for (index, home) in group.homes() {
+            let next = home.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
+            self.due[index].store(next, Ordering::Relaxed);
+        }
+        sequence
+    }
+
+    /// Brings what is derived from the shards up to a fact: directory, boards, counts.
+    fn derive(&self, group: &mut Group<'_>, sequence: Sequence, fact: &Fact) {
+        match fact {
+            Fact::SessionOpened(opened) => {
+                let id = opened.session.id;
+                let shard = group.session_mut(id);
+                let state = shard.state.session(id).expect("the session was just opened");
+                self.boards.insert(id, Arc::new(Board::new(state, sequence)));
+            }
+            Fact::Held(held) => {
+                self.directory.insert(self.key(held.appointment), ());
+                self.holds.fetch_add(1, Ordering::Relaxed);
+                self.appointments.fetch_add(1, Ordering::Relaxed);
+            }
+            Fact::Booked(_) => {
+                self.holds.fetch_sub(1, Ordering::Relaxed);
+            }
+            Fact::Ended(ended) if ended.cause != Cause::Cancelled => {
+                self.holds.fetch_sub(1, Ordering::Relaxed);
+            }
+            Fact::Forgotten(forgotten) => {
+                for id in &forgotten.appointments {
+                    self.directory.remove(&self.key(*id));
+                    self.appointments.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
+            Fact::Ended(_) | Fact::Progressed(_) | Fact::Settled(_) | Fact::Declined(_) => {}
+        }
+        for claim in fact.claims() {
+            let shard = group.session_mut(claim.session);
+            let state = shard.state.session(claim.session).expect("a claim's session is open");
+            let board = self.boards.get(&claim.session).expect("an open session has a board");
+            board.update(state, claim, sequence);
+        }
+    }
+
+    fn knows(&self, id: AppointmentId) -> bool {
+        self.directory.contains_key(&self.key(id))
+    }
+
+    fn key(&self, id: AppointmentId) -> u64 {
+        self.hasher.hash_one(id.0)
+    }
+}

@@ -1,0 +1,133 @@
+//! Rebuilding an inventory: snapshots of shards, then facts, then what is derived from them.
+//!
+//! **Architecture invariant:** recovery runs `evolve` and nothing else. It takes `&mut self`: nobody
+//! is served before it is over.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Inventory;
+use super::board::Board;
+use super::group::session_route;
+use super::shards::{Locked, SHARD_COUNT, Shards, route};
+use crate::engine::{HomeShard, LedgerShard, SessionShard};
+use crate::model::{AppointmentStatus, Fact, Facts, Sequence, Timestamp};
+
+/// One shard, to copy or to fill.
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// Appointments and requests.
+    Home(&'a mut HomeShard),
+    /// What patients have.
+    Ledger(&'a mut LedgerShard),
+    /// Sessions.
+    Session(&'a mut SessionShard),
+}
+
+/// Kinds of shards, as snapshots number them.
+const KINDS: u8 = 3;
+
+impl Inventory {
+    /// Kinds of shards: 0 homes, 1 ledgers, 2 sessions.
+    pub const PART_KINDS: u8 = KINDS;
+
+    /// Lets `copy` read one shard under its lock.
+    pub fn with_part<T>(&self, kind: u8, index: usize, copy: impl FnOnce(Part<'_>) -> T) -> T {
+        match kind {
+            0 => copy(Part::Home(&mut self.homes.lock(index).state)),
+            1 => copy(Part::Ledger(&mut self.ledgers.lock(index).state)),
+            _ => copy(Part::Session(&mut self.sessions.lock(index).state)),
+        }
+    }
+
+    /// Lets `fill` write one shard as it was after record `base`, before anything is served.
+    pub fn restore_part<T>(
+        &mut self,
+        kind: u8,
+        index: usize,
+        base: Sequence,
+        fill: impl FnOnce(Part<'_>) -> T,
+    ) -> T {
+        fn at<T>(shards: &mut Shards<T>, index: usize, base: Sequence) -> &mut T {
+            let locked = shards.only(index);
+            (locked.base, locked.last) = (base, base);
+            &mut locked.state
+        }
+        match kind {
+            0 => fill(Part::Home(at(&mut self.homes, index, base))),
+            1 => fill(Part::Ledger(at(&mut self.ledgers, index, base))),
+            _ => fill(Part::Session(at(&mut self.sessions, index, base))),
+        }
+    }
+
+    /// Lets a record happen again. A shard whose snapshot has it already skips it.
+    pub fn replay(&mut self, sequence: Sequence, time: Timestamp, facts: &Facts) {
+        for fact in facts {
+            self.replay_fact(sequence, time, fact);
+        }
+    }
+
+    fn replay_fact(&mut self, sequence: Sequence, time: Timestamp, fact: &Fact) {
+        if let Some((request, fingerprint)) = fact.request()
+            && let Some(home) = due(self.homes.only(route(request.0)), sequence)
+        {
+            home.remember(time, request, fingerprint);
+        }
+        if let Some(appointment) = fact.appointment()
+            && let Some(home) = due(self.homes.only(route(appointment.0)), sequence)
+        {
+            home.evolve(time, fact);
+        }
+        if let Some(patient) = fact.patient()
+            && let Some(ledger) = due(self.ledgers.only(route(patient.0)), sequence)
+        {
+            ledger.evolve(fact);
+        }
+        for claim in fact.claims() {
+            let shard = self.sessions.only(session_route(claim.session));
+            match (due(shard, sequence), fact) {
+                (None, _) => {}
+                (Some(shard), Fact::Held(_)) => shard.take(claim),
+                (Some(shard), _) => shard.give_back(claim),
+            }
+        }
+        if let Fact::SessionOpened(opened) = fact
+            && let Some(shard) = due(self.sessions.only(session_route(opened.session.id)), sequence)
+        {
+            shard.open(opened.session.clone());
+        }
+    }
+
+    /// Builds what is derived: directory, boards, deadlines, counts. Call it once, after the last
+    /// record.
+    pub fn rebuild(&mut self) {
+        let (mut holds, mut appointments) = (0, 0);
+        for index in 0..SHARD_COUNT {
+            let home = &self.homes.only(index).state;
+            for appointment in home.appointments() {
+                self.directory
+                    .insert(std::hash::BuildHasher::hash_one(&self.hasher, appointment.id.0), ());
+                appointments += 1;
+                holds += i64::from(appointment.status == AppointmentStatus::Pending);
+            }
+            let next = home.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
+            self.due[index].store(next, Ordering::Relaxed);
+            let shard = self.sessions.only(index);
+            for state in shard.state.sessions() {
+                let board = Board::new(state, shard.last);
+                self.boards.insert(state.spec().id, Arc::new(board));
+            }
+        }
+        self.holds.store(holds, Ordering::Relaxed);
+        self.appointments.store(appointments, Ordering::Relaxed);
+    }
+}
+
+/// The shard, if the record is news to it.
+fn due<T>(locked: &mut Locked<T>, sequence: Sequence) -> Option<&mut T> {
+    if sequence <= locked.base {
+        return None;
+    }
+    locked.last = sequence;
+    Some(&mut locked.state)
+}

@@ -1,0 +1,68 @@
+//! What time does: holds expire, and what ended long ago is forgotten. Both are facts.
+
+use std::sync::atomic::Ordering;
+
+use super::Inventory;
+use super::group::Group;
+use super::shards::SHARD_COUNT;
+use crate::engine::{Context, decide_expiry};
+use crate::model::{Actor, Fact, Facts, Role, RulesVersion, Sequence, Timestamp};
+
+impl Inventory {
+    /// The homes in which a deadline has passed.
+    pub fn due_homes(&self, now: Timestamp) -> impl Iterator<Item = usize> + '_ {
+        let due = move |home: &usize| self.due[*home].load(Ordering::Relaxed) <= now.as_millis();
+        (0..SHARD_COUNT).filter(due)
+    }
+
+    /// The earliest deadline of all.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let earliest = self.due.iter().map(|due| due.load(Ordering::Relaxed)).min()?;
+        (earliest != u64::MAX).then_some(Timestamp::from_millis(earliest))
+    }
+
+    /// Ends one hold of a home whose deadline has passed. `None`: there is none (any more).
+    /// The answer is the record and how late it was, in milliseconds.
+    pub fn expire_one(
+        &self,
+        home: usize,
+        now: Timestamp,
+        append: impl FnOnce(&Facts) -> Sequence,
+    ) -> Option<(Sequence, u64)> {
+        let mut group = Group::of_home(&self.homes, home);
+        let Some(id) = group.home_mut(home).state.next_due(now) else {
+            self.note_deadline(&group);
+            return None;
+        };
+        let hold = group.view(|view| view.appointment(id)).expect("what is due exists");
+        group.lock_ledger(&self.ledgers, hold.patient);
+        group.lock_sessions(&self.sessions, hold.claims.iter().map(|claim| claim.session));
+
+        let actor = Actor::unbounded(Role::Admin);
+        let context = Context { now, actor: &actor, rules: RulesVersion(0) };
+        let facts = group.view(|view| decide_expiry(view, &context, id))?;
+        let late = now.as_millis().saturating_sub(hold.until.as_millis());
+        Some((self.carry_out(&mut group, now, &facts, append), late))
+    }
+
+    /// Forgets appointments of a home that ended before the retention window. `None`: there are
+    /// none.
+    pub fn forget_some(
+        &self,
+        home: usize,
+        now: Timestamp,
+        append: impl FnOnce(&Facts) -> Sequence,
+    ) -> Option<Sequence> {
+        let mut group = Group::of_home(&self.homes, home);
+        let forgotten = group.home_mut(home).state.next_forgettable(now)?;
+        let facts: Facts = std::iter::once(Fact::Forgotten(Box::new(forgotten))).collect();
+        Some(self.carry_out(&mut group, now, &facts, append))
+    }
+
+    fn note_deadline(&self, group: &Group<'_>) {
+        for (index, home) in group.homes() {
+            let next = home.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
+            self.due[index].store(next, Ordering::Relaxed);
+        }
+    }
+}
