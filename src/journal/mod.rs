@@ -12,13 +12,27 @@
 //! **Architecture invariant:** nothing here knows what a fact is. The hand-over (`block`, `queue`,
 //! `horizon`, `writer`) touches no file and builds without the node; only `sled` names sled.
 
+#[cfg(feature = "node")]
+mod archive;
 mod block;
 mod chain;
 mod error;
+#[cfg(feature = "node")]
+mod files;
+#[cfg(feature = "node")]
+mod folder;
 mod horizon;
+#[cfg(feature = "node")]
+mod mark;
 mod memory;
 mod queue;
 mod recent;
+#[cfg(feature = "node")]
+mod recover;
+#[cfg(feature = "node")]
+mod sled;
+#[cfg(feature = "node")]
+mod snapshot;
 mod stats;
 mod store;
 mod units;
@@ -37,13 +51,23 @@ use std::time::Duration;
 use crossbeam::channel::{Sender, bounded};
 use parking_lot::Mutex;
 
+#[cfg(feature = "node")]
+pub use self::archive::Retention;
 pub use self::block::{
     BLOCK_BYTES_MAX, Block, BlockRef, Chain, GENESIS, Malformed, RECORD_BYTES_MAX, Records,
 };
 pub use self::chain::{Damage, Tail};
 pub use self::error::{JournalError, ReadError};
+#[cfg(feature = "node")]
+pub use self::folder::{DataFolder, FolderOptions, Opened};
 pub use self::memory::{MemoryImage, MemoryMedium, MemoryStore};
 pub use self::queue::{Lane, Permit, QUEUE_BYTES_MAX, UPKEEP_BYTES_MAX};
+#[cfg(feature = "node")]
+pub use self::recover::Log;
+#[cfg(feature = "node")]
+pub use self::sled::{SledStore, is_opening_store};
+#[cfg(feature = "node")]
+pub use self::snapshot::{SECTION_BYTES_MAX, Section, SnapshotReader, SnapshotWriter, Snapshots};
 pub use self::stats::{COMMIT_BUCKETS, JournalStats};
 pub use self::store::{Durability, Page, ReadStore, Store};
 pub use self::units::{Sequence, Timestamp};
