@@ -38,6 +38,8 @@ mod store;
 mod units;
 mod writer;
 
+#[cfg(all(test, feature = "node"))]
+mod folder_tests;
 #[cfg(test)]
 mod tests;
 

@@ -88,17 +88,21 @@ impl Log {
         if from < self.oldest() {
             return Err(ReadError::Gone { oldest: self.oldest() }.into());
         }
+        if self.tail.next_sequence <= from {
+            return Ok(());
+        }
         let generations = self.sled.generations();
         let start = generations.partition_point(|generation| generation.base <= from.0);
         for generation in generations.iter().skip(start.saturating_sub(1)) {
             for entry in generation.entries_from(from).map_err(ReadError::from)? {
                 let (_, value) = entry.map_err(ReadError::from)?;
                 let block = parse(&value)?;
-                if self.tail.next_sequence <= block.first() {
-                    return Ok(());
-                }
                 for (sequence, time, payload) in block.records().filter(|it| from <= it.0) {
                     visit(sequence, time, payload)?;
+                }
+                // What follows was found damaged, if there is anything.
+                if self.tail.last_sequence() <= block.last() {
+                    return Ok(());
                 }
             }
         }

@@ -202,14 +202,48 @@ impl SledLog {
             return Ok(false);
         }
 
-        let mut tail = self.origin();
-        archive::write(&self.archive, &mut tail, oldest.blocks())?;
+        let tail = self.archive_tree(&oldest)?;
         archive::retain(&self.archive, self.retention)?;
         self.db.insert(ORIGIN, encode_origin(&tail)).map_err(|e| failed("move the origin", &e))?;
         self.sync(&self.data_file()?)?;
         *self.origin.write() = tail;
         self.drop_generation(&oldest)?;
         Ok(true)
+    }
+
+    /// Exports the oldest tree. Says where the log starts without it.
+    fn archive_tree(&self, oldest: &Generation) -> Result<Tail, JournalError> {
+        let mut tail = self.origin();
+        archive::write(&self.archive, &mut tail, oldest.blocks())?;
+        Ok(tail)
+    }
+}
+
+/// What a damaged disk, or a crash in the middle of a pruning, would leave.
+#[cfg(test)]
+impl SledLog {
+    /// Changes, adds or removes the block that starts with a record.
+    pub(super) fn tamper(
+        &self,
+        first: u64,
+        change: impl FnOnce(Option<Vec<u8>>) -> Option<Vec<u8>>,
+    ) {
+        let generation = self.generation_of(Sequence(first)).unwrap();
+        let old = generation.tree.get(key(first)).unwrap().map(|value| value.to_vec());
+        match change(old) {
+            Some(new) => drop(generation.tree.insert(key(first), new).unwrap()),
+            None => drop(generation.tree.remove(key(first)).unwrap()),
+        }
+        self.sync(&self.data_file().unwrap()).unwrap();
+    }
+
+    /// Prunes the oldest tree up to the archive, or up to the origin.
+    pub(super) fn prune_half(&self, with_origin: bool) {
+        let tail = self.archive_tree(&self.generations()[0]).unwrap();
+        if with_origin {
+            self.db.insert(ORIGIN, encode_origin(&tail)).unwrap();
+        }
+        self.sync(&self.data_file().unwrap()).unwrap();
     }
 }
 
