@@ -9,8 +9,10 @@
 //!
 //! * [`model`]: the vocabulary. Sessions, appointments, commands, facts, outcomes.
 //! * [`codec`]: values to bytes and back. The one place that knows the layout.
+//! * [`journal`]: records to disk, in groups, and how far they are durable.
 
 pub mod codec;
 pub mod engine;
 pub mod inventory;
+pub mod journal;
 pub mod model;

@@ -49,44 +49,44 @@ outcomes! {
     RoleNotPermitted = 102 lasting;
     /// The request names a channel that the client's certificate does not.
     ChannelNotPermitted = 103 lasting;
-    /// What the request is about belongs to an organization that the certificate does not name.
-    OrganizationNotPermitted = 104 lasting;
     /// No claim, more than 8, a run of no slots or of more than 96, or an empty ranking.
-    ClaimsInvalid = 105 lasting;
+    ClaimsInvalid = 104 lasting;
     /// Two claims of one request are in the same session.
-    ClaimsOverlap = 106 lasting;
+    ClaimsOverlap = 105 lasting;
     /// The request names no patient, and this node takes no holds by account.
-    PatientMissing = 107 lasting;
+    PatientMissing = 106 lasting;
     /// The facts asked for are no longer in the journal; start from a snapshot.
-    Gone = 108 lasting;
-
-    /// The node has no room for another change. Try again after the time that it names.
-    Overloaded = 200 transient;
-    /// The node is starting, stopping or waits for its clock to be confirmed.
-    NotReady = 201 transient;
-    /// The client asks too often. Try again after the time that it names.
-    RateLimited = 202 transient;
+    Gone = 107 lasting;
 
     /// The id is no `UUIDv7`.
-    IdMalformed = 300 lasting;
+    IdMalformed = 200 lasting;
     /// The id was made longer ago than requests are remembered.
-    IdTooOld = 301 lasting;
+    IdTooOld = 201 lasting;
     /// The id was made more than a minute from now.
-    IdInFuture = 302 lasting;
-    /// The id was used for another request.
-    IdReused = 303 lasting;
+    IdInFuture = 202 lasting;
 
+    /// The node has no room for another change. Try again after the time that it names.
+    Overloaded = 300 transient;
+    /// The node is starting, stopping or waits for its clock to be confirmed.
+    NotReady = 301 transient;
+    /// The client asks too often. Try again after the time that it names.
+    RateLimited = 302 transient;
+
+    /// The id was used for another request.
+    IdReused = 400 lasting;
     /// There is no session with this id.
-    SessionNotFound = 400 lasting;
+    SessionNotFound = 401 lasting;
+    /// What the request is about belongs to an organization that the certificate does not name.
+    OrganizationNotPermitted = 402 lasting;
     /// The session has no such slot, or the run goes beyond its end.
-    SlotNotFound = 401 lasting;
+    SlotNotFound = 403 lasting;
     /// No pool of the session is for this channel and class.
-    PoolNotFound = 402 lasting;
+    PoolNotFound = 404 lasting;
     /// No place that the request may have is free. It comes before every other refusal that rests
     /// on what has happened, so that it can be told without a lock.
-    SoldOut = 403 transient;
+    SoldOut = 405 transient;
     /// The slot is over.
-    SlotInPast = 404 lasting;
+    SlotInPast = 406 lasting;
 
     /// The patient has a live appointment in the session already.
     AlreadyHasAppointment = 500 lasting;

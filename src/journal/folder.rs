@@ -1,0 +1,237 @@
+//! The data folder: its layout, its lock, its format.
+//!
+//! ```text
+//! FORMAT      one line: the format version; written last when a folder is made
+//! LOCK        held by the process that uses the folder
+//! store/      sled
+//! mark        how far the log was acknowledged
+//! snapshots/  states to start from
+//! archive/    what was pruned
+//! ```
+//!
+//! **Architecture invariant:** nothing in the folder is touched before the lock is held.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::archive::{self, Retention};
+use super::files::{names, sync_directory};
+use super::mark::{Found, Mark, MarkFile};
+use super::recover::{Log, OnDamagedTail};
+use super::sled::{Place, SledLog, SledStore};
+use super::store::Durability;
+use super::writer::now;
+use super::{JournalError, Sequence};
+
+/// How a data folder is used.
+#[derive(Clone, Copy, Debug)]
+pub struct FolderOptions {
+    /// What an acknowledged commit survives. Default: a loss of power.
+    pub durability: Durability,
+    /// What of the archive is kept. Default: everything.
+    pub retention: Retention,
+    /// Bytes of sled's page cache, default 64 MiB. The log is written once and read rarely.
+    pub cache_bytes: u64,
+    /// Blocks per tree, 1,000 to 4,000, default 2,000. Larger trees stall commits when dropped.
+    pub blocks_per_tree: u32,
+}
+
+/// A data folder by its path.
+#[derive(Clone, Debug)]
+pub struct DataFolder {
+    path: PathBuf,
+}
+
+/// A data folder in use: a verified log, and the store that continues it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The log up to now, for recovery.
+    pub log: Log,
+    /// The store, for [`Journal::start`](super::Journal::start) with the tail of the log.
+    pub store: SledStore,
+    /// The folder.
+    pub folder: DataFolder,
+}
+
+impl Default for FolderOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Commit,
+            retention: Retention::Keep,
+            cache_bytes: 64 << 20,
+            blocks_per_tree: 2_000,
+        }
+    }
+}
+
+impl DataFolder {
+    /// Opens a folder for a node. Makes it, if there is none. Waits for nothing: a second process
+    /// is refused.
+    pub fn open(path: &Path, options: &FolderOptions) -> Result<Opened, JournalError> {
+        let folder = Self { path: path.to_owned() };
+        folder.make()?;
+        let lock = folder.lock()?;
+        let is_new = !folder.check_format()?;
+        let sled = SledLog::open(folder.place(options, lock))?;
+        let (mut mark_file, found) = MarkFile::open(&folder.mark(), now())?;
+        let mark = folder.judge_mark(found, is_new)?;
+
+        let log = Log::verify(sled, folder.archive(), mark, OnDamagedTail::Cut)?;
+        let tail = log.tail();
+        if is_new {
+            if tail.last_sequence() != Sequence(0) {
+                return Err(folder.without("FORMAT"));
+            }
+            mark_file.write(Mark::EMPTY, now(), true)?;
+            folder.finish()?;
+        }
+        let store = SledStore::new(
+            Arc::clone(&log.sled),
+            &tail,
+            mark_file,
+            options.durability,
+            options.blocks_per_tree,
+        )?;
+        Ok(Opened { log, store, folder })
+    }
+
+    /// Opens an existing folder to look at its records. Changes nothing but what sled does on
+    /// open, and takes the lock: not beside a running node.
+    pub fn inspect(path: &Path) -> Result<Log, JournalError> {
+        let folder = Self { path: path.to_owned() };
+        if !path.join(FORMAT).is_file() {
+            return Err(JournalError::NoFolder { folder: path.to_owned() });
+        }
+        let lock = folder.lock()?;
+        folder.check_format()?;
+        let sled = SledLog::open(folder.place(&FolderOptions::default(), lock))?;
+        let (_, found) = MarkFile::open(&folder.mark(), now())?;
+        let mark = folder.judge_mark(found, false)?;
+        Log::verify(sled, folder.archive(), mark, OnDamagedTail::Ignore)
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where snapshots go.
+    pub fn snapshots(&self) -> PathBuf {
+        self.path.join("snapshots")
+    }
+
+    /// Where pruned records go.
+    pub fn archive(&self) -> PathBuf {
+        self.path.join("archive")
+    }
+
+    /// Bytes of all files in the folder.
+    pub fn size_bytes(&self) -> Result<u64, JournalError> {
+        size_bytes(&self.path).map_err(|error| JournalError::io("measure", &self.path, error))
+    }
+
+    fn mark(&self) -> PathBuf {
+        self.path.join("mark")
+    }
+
+    fn place(&self, options: &FolderOptions, lock: Arc<File>) -> Place {
+        Place {
+            store: self.path.join("store"),
+            archive: self.archive(),
+            retention: options.retention,
+            cache_bytes: options.cache_bytes,
+            lock,
+        }
+    }
+
+    fn make(&self) -> Result<(), JournalError> {
+        for directory in [self.path.clone(), self.snapshots(), self.archive()] {
+            let made = fs::create_dir_all(&directory);
+            made.map_err(|error| JournalError::io("make", &directory, error))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the lock. It lives as long as the file stays open.
+    fn lock(&self) -> Result<Arc<File>, JournalError> {
+        let path = self.path.join("LOCK");
+        let mut options = File::options();
+        let file = options.write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(|error| JournalError::io("open", &path, error))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Arc::new(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                Err(JournalError::Locked { folder: self.path.clone() })
+            }
+            Err(error) => Err(JournalError::io("lock", &path, error.into())),
+        }
+    }
+
+    /// Whether the folder is complete and of our format; `false`, if it is new.
+    fn check_format(&self) -> Result<bool, JournalError> {
+        let file = self.path.join(FORMAT);
+        let text = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(JournalError::io("read", &file, error)),
+        };
+        if text.trim() == FORMAT_TEXT {
+            return Ok(true);
+        }
+        let (found, known) = (text.trim().to_owned(), FORMAT_TEXT.to_owned());
+        Err(JournalError::NewerFormat { file, found, known })
+    }
+
+    fn judge_mark(&self, found: Found, is_new: bool) -> Result<Mark, JournalError> {
+        match found {
+            Found::Mark(mark) => Ok(mark),
+            Found::Nothing | Found::Unreadable if is_new && self.is_unused()? => Ok(Mark::EMPTY),
+            Found::Nothing => Err(self.without("mark")),
+            Found::Unreadable => Err(JournalError::damaged(format!(
+                "neither slot of {} can be read, so nobody knows how far the log must reach",
+                self.mark().display()
+            ))),
+        }
+    }
+
+    fn is_unused(&self) -> Result<bool, JournalError> {
+        let has_snapshot = !names(&self.snapshots())?.is_empty();
+        Ok(!has_snapshot && archive::list(&self.archive())?.is_empty())
+    }
+
+    fn without(&self, name: &str) -> JournalError {
+        JournalError::damaged(format!("{} has records, but no {name}", self.path.display()))
+    }
+
+    /// Declares a new folder complete.
+    fn finish(&self) -> Result<(), JournalError> {
+        let temporary = self.path.join("FORMAT.tmp");
+        let path = self.path.join(FORMAT);
+        let failed = |error| JournalError::io("write", &path, error);
+        fs::write(&temporary, format!("{FORMAT_TEXT}\n")).map_err(failed)?;
+        super::files::sync_file(&temporary)?;
+        fs::rename(&temporary, &path).map_err(failed)?;
+        sync_directory(&self.path)?;
+        match self.path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => sync_directory(Path::new(".")),
+            Some(parent) => sync_directory(parent),
+            None => Ok(()),
+        }
+    }
+}
+
+fn size_bytes(directory: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() { size_bytes(&entry.path())? } else { metadata.len() };
+    }
+    Ok(bytes)
+}
+
+const FORMAT: &str = "FORMAT";
+const FORMAT_TEXT: &str = "haoyuan data folder 1";
