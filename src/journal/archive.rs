@@ -7,7 +7,7 @@
 //!      0    8  magic "haoyarch"
 //!      8    8  first record
 //!     16   16  chain before the first block
-//!     32       per block: length u32, then the block verbatim
+//!     32       per block: length u64, then the block verbatim
 //!              length 0
 //!              blake3 over everything before, 32 bytes
 //! ```
@@ -56,11 +56,10 @@ pub(super) fn write(
         let block = block?;
         let bytes = block.as_ref();
         tail.accept(bytes).map_err(|damage| JournalError::damaged(damage.to_string()))?;
-        let length = u32::try_from(bytes.len()).expect("a block is far below 4 GiB");
-        file.write(&length.to_le_bytes())?;
+        file.write(&(bytes.len() as u64).to_le_bytes())?;
         file.write(bytes)?;
     }
-    file.write(&[0; 4])?;
+    file.write(&[0; 8])?;
     file.finish(&format!("{:016x}-{:016x}.arc", first.0, tail.last_sequence().0))?;
     Ok(())
 }
@@ -142,7 +141,7 @@ fn open(bytes: &[u8]) -> Result<(Tail, &[u8]), &'static str> {
 
 fn split_block(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
     if length == 0 { None } else { rest.split_at_checked(length) }
 }
 

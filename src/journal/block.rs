@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 use super::{Sequence, Timestamp};
 
-/// The longest record, in bytes.
-pub const RECORD_BYTES_MAX: usize = 4_000;
+pub use crate::model::limits::RECORD_BYTES_MAX;
+
 /// The largest block, in bytes. sled turns leaves of 16 KiB and more into blob files that it never
 /// syncs; values up to this size were never seen to become one.
 pub const BLOCK_BYTES_MAX: usize = 7_000;

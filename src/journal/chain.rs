@@ -71,7 +71,7 @@ impl Tail {
             return Err(Damage::Broken { at: expected });
         }
 
-        self.next_sequence = Sequence(block.last().0.saturating_add(1));
+        self.next_sequence = block.last().next();
         self.last_chain = block.chain();
         self.last_time = self.last_time.max(block.latest());
         Ok(block)

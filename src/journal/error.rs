@@ -4,7 +4,9 @@
 //! process; an error of the start prevents it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "node")]
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Sequence;
@@ -102,6 +104,7 @@ pub enum ReadError {
 
 impl JournalError {
     /// An error of the operating system, with what was attempted.
+    #[cfg(feature = "node")]
     pub(crate) fn io(what: &str, path: &Path, source: io::Error) -> Self {
         Self::Io { what: format!("{what} {}", path.display()), source: Arc::new(source) }
     }

@@ -42,7 +42,7 @@ impl NewFile {
         let file = self.file.into_inner().map_err(|error| failed(error.into_error()))?;
         file.sync_all().map_err(failed)?;
         fs::rename(&self.temporary, &path).map_err(failed)?;
-        sync_directory(path.parent().unwrap_or(Path::new(".")))?;
+        sync_directory(path.parent().unwrap_or_else(|| Path::new(".")))?;
         Ok(path)
     }
 

@@ -94,7 +94,7 @@ fn large_commits_leave_blobs_empty_and_read_back() {
     let Opened { log, store, .. } = DataFolder::open(folder.path(), &options).unwrap();
     let on_fatal: OnFatal = Arc::new(|error| panic!("{error}"));
     let journal = Journal::start(Box::new(store), log.tail(), JournalConfig::default(), on_fatal);
-    let sizes = |number: u64| if number % 2 == 0 { RECORD_BYTES_MAX } else { 75 };
+    let sizes = |number: u64| if number.is_multiple_of(2) { RECORD_BYTES_MAX } else { 75 };
     for number in 1..=4_000 {
         let permit = journal.reserve(Lane::Request).unwrap();
         journal.append(permit, Timestamp::from_millis(1), |to| {

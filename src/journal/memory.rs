@@ -201,7 +201,7 @@ impl ReadStore for MemoryMedium {
             return Ok(0);
         };
         state.origin = Tail {
-            next_sequence: Sequence(last.last.0 + 1),
+            next_sequence: last.last.next(),
             last_chain: last.chain,
             last_time: last.latest,
         };

@@ -35,10 +35,10 @@ mod sled;
 mod snapshot;
 mod stats;
 mod store;
-mod units;
 mod writer;
 
-#[cfg(all(test, feature = "node"))]
+#[cfg(test)]
+#[cfg(feature = "node")]
 mod folder_tests;
 #[cfg(test)]
 mod tests;
@@ -72,7 +72,8 @@ pub use self::sled::{SledStore, is_opening_store};
 pub use self::snapshot::{SECTION_BYTES_MAX, Section, SnapshotReader, SnapshotWriter, Snapshots};
 pub use self::stats::{COMMIT_BUCKETS, JournalStats};
 pub use self::store::{Durability, Page, ReadStore, Store};
-pub use self::units::{Sequence, Timestamp};
+
+use crate::model::{Sequence, Timestamp};
 
 use self::block::Cutter;
 use self::horizon::Horizon;
@@ -225,7 +226,7 @@ impl Journal {
         if prune.as_ref().is_some_and(|running| !running.is_finished()) {
             return false;
         }
-        let below = below.min(Sequence(self.durable().0.saturating_add(1)));
+        let below = below.min(self.durable().next());
         let (shared, reader) = (Arc::clone(self.shared()), Arc::clone(&self.handle.reader));
         let on_fatal = Arc::clone(&self.handle.on_fatal);
         *prune =

@@ -206,7 +206,7 @@ impl Log {
         for generation in later.unwrap_or_default().iter().rev() {
             self.sled.drop_generation(generation)?;
         }
-        self.sled.cut(generation, from)?;
+        generation.cut_from(from)?;
         if generation.blocks().next().is_none() {
             self.sled.drop_generation(generation)?;
         }

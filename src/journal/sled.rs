@@ -150,16 +150,6 @@ impl SledLog {
         self.generations.read().values().cloned().collect()
     }
 
-    /// Removes blocks from one on, in one tree: the damaged tail of a log.
-    pub(super) fn cut(&self, generation: &Generation, from: &[u8]) -> Result<(), JournalError> {
-        let rest: Vec<_> =
-            generation.tree.range(from..).keys().collect::<Result<_, _>>().map_err(read_failed)?;
-        for key in rest {
-            generation.tree.remove(key).map_err(|error| failed("remove", &error))?;
-        }
-        Ok(())
-    }
-
     /// Drops a tree.
     pub(super) fn drop_generation(&self, generation: &Generation) -> Result<(), JournalError> {
         self.generations.write().remove(&generation.base);
@@ -264,10 +254,20 @@ impl Generation {
         from: Sequence,
     ) -> Result<impl Iterator<Item = Result<(sled::IVec, sled::IVec), JournalError>>, JournalError>
     {
-        let after = key(from.0.saturating_add(1));
+        let after = key(from.next().0);
         let start = self.tree.get_lt(after).map_err(read_failed)?;
         let start = start.map_or_else(|| sled::IVec::from(&[]), |(key, _)| key);
         Ok(self.tree.range(start..).map(|entry| entry.map_err(read_failed)))
+    }
+
+    /// Removes blocks from one on, in one tree: the damaged tail of a log.
+    pub(super) fn cut_from(&self, from: &[u8]) -> Result<(), JournalError> {
+        let rest: Vec<_> =
+            self.tree.range(from..).keys().collect::<Result<_, _>>().map_err(read_failed)?;
+        for key in rest {
+            self.tree.remove(key).map_err(|error| failed("remove", &error))?;
+        }
+        Ok(())
     }
 
     /// Adds blocks to a page. Says whether the page may go on in the next tree.
@@ -355,24 +355,22 @@ impl SledStore {
 
     /// Adds a block. Says whether it opened a new tree.
     fn insert(&mut self, block: &BlockRef) -> Result<bool, JournalError> {
-        let is_full = |current: &Current| self.blocks_per_tree <= current.blocks;
-        let must_roll = self.current.as_ref().is_none_or(is_full);
-        if must_roll {
-            self.roll(block.first.0)?;
-        }
-        let current = self.current.as_mut().expect("rolled above");
+        let (mut current, rolled) = match self.current.take() {
+            Some(current) if current.blocks < self.blocks_per_tree => (current, false),
+            Some(_) | None => (self.roll(block.first.0)?, true),
+        };
         let inserted = current.generation.tree.insert(key(block.first.0), &*block.bytes);
         inserted.map_err(|error| failed("write", &error))?;
         current.blocks += 1;
-        Ok(must_roll)
+        self.current = Some(current);
+        Ok(rolled)
     }
 
-    fn roll(&mut self, base: u64) -> Result<(), JournalError> {
+    fn roll(&self, base: u64) -> Result<Current, JournalError> {
         check_blobs(&self.log.store)?;
         let generation = Arc::new(Generation::open(&self.log.db, base)?);
         self.log.generations.write().insert(base, Arc::clone(&generation));
-        self.current = Some(Current { generation, blocks: 0 });
-        Ok(())
+        Ok(Current { generation, blocks: 0 })
     }
 }
 

@@ -145,7 +145,7 @@ impl Snapshots {
     ) -> Result<(Option<SnapshotReader>, Vec<String>), JournalError> {
         let mut warnings = Vec::new();
         for file in self.list()?.iter().rev() {
-            if file.lowest.0 + 1 < oldest.0 {
+            if file.lowest.next() < oldest {
                 break;
             }
             match SnapshotReader::open(&file.path, last) {
@@ -164,7 +164,7 @@ impl Snapshots {
     /// here. `None` without a snapshot.
     pub fn prunable_below(&self) -> Result<Option<Sequence>, JournalError> {
         let lowest = self.list()?.iter().map(|file| file.lowest).min();
-        Ok(lowest.map(|lowest| Sequence(lowest.0 + 1)))
+        Ok(lowest.map(Sequence::next))
     }
 
     /// Oldest first.
@@ -326,7 +326,7 @@ mod tests {
     fn write(directory: &Path, lowest: u64) -> PathBuf {
         let mut writer = SnapshotWriter::create(directory).unwrap();
         writer.section(1, 0, Sequence(lowest + 5), b"first shard").unwrap();
-        writer.section(1, 1, Sequence(lowest), &[9; 300_000]).unwrap();
+        writer.section(1, 1, Sequence(lowest), &vec![9; 300_000]).unwrap();
         writer.finish(END).unwrap()
     }
 

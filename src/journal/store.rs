@@ -67,7 +67,7 @@ impl Page {
     /// Where the next page starts: where this one started, if it is empty.
     pub fn next(&self) -> Sequence {
         let last = self.blocks.last().and_then(|bytes| Block::parse(bytes).ok());
-        last.map_or(self.from, |block| Sequence(block.last().0 + 1))
+        last.map_or(self.from, |block| block.last().next())
     }
 
     /// Whether there is no block in it.

@@ -34,7 +34,7 @@ fn recovered(image: &MemoryImage) -> Vec<String> {
 fn what_is_durable_is_read_back_in_order() {
     let journal = start(&MemoryMedium::default());
     let names: Vec<_> = (1..=1_000).map(|number| format!("record {number}")).collect();
-    let last = names.iter().map(|name| append(&journal, name)).last().unwrap();
+    let last = names.iter().fold(Sequence(0), |_, name| append(&journal, name));
     journal.wait_durable(last).unwrap();
     assert_eq!((last, journal.durable(), journal.appended()), (Sequence(1_000), last, last));
 
@@ -99,7 +99,7 @@ fn without_a_free_permit_requests_wait_and_upkeep_goes_on() {
     let journal = Journal::start(store, Tail::default(), config, ignore_fatal());
     medium.hold();
     let largest = "x".repeat(RECORD_BYTES_MAX);
-    let last = (0..3).map(|_| append(&journal, &largest)).last().unwrap();
+    let last = (0..3).fold(Sequence(0), |_, _| append(&journal, &largest));
     assert!(journal.reserve(Lane::Request).is_none());
     let permit = journal.reserve(Lane::Upkeep).unwrap();
     let upkeep = journal.append(permit, Timestamp::default(), |_| ());

@@ -70,6 +70,7 @@ impl Writer {
         self.cut(buffer, blocks);
         self.delay();
         self.store.commit(blocks)?;
+        let Some(durable) = blocks.last().map(|block| block.last) else { return Ok(()) };
 
         let bytes: usize = blocks.iter().map(|block| block.bytes.len()).sum();
         let counters = &self.shared.counters;
@@ -79,7 +80,6 @@ impl Writer {
             bytes as u64,
             started.elapsed(),
         );
-        let durable = blocks.last().expect("a taken buffer is never empty").last;
         self.shared.recent.extend(blocks.drain(..));
         self.shared.queue.settle(buffer);
         self.shared.horizon.publish(durable, wakers);
