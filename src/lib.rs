@@ -11,8 +11,10 @@
 //! * [`codec`]: values to bytes and back. The one place that knows the layout.
 //! * [`journal`]: records to disk, in groups, and how far they are durable.
 
+pub mod admission;
 pub mod codec;
 pub mod engine;
 pub mod inventory;
 pub mod journal;
 pub mod model;
+pub mod service;

@@ -151,6 +151,11 @@ impl Operation {
         Self::ALL.into_iter().find(|operation| *operation as u8 == code)
     }
 
+    /// The position in [`Self::ALL`].
+    pub fn position(self) -> usize {
+        Self::ALL.iter().position(|other| *other == self).unwrap_or_default()
+    }
+
     /// The name in metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {

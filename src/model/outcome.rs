@@ -119,6 +119,11 @@ impl Outcome {
         Self::ALL.iter().copied().find(|outcome| outcome.code() == code)
     }
 
+    /// The position in [`Self::ALL`].
+    pub fn position(self) -> usize {
+        Self::ALL.iter().position(|other| *other == self).unwrap_or_default()
+    }
+
     /// Whether the request was carried out, now or before.
     pub const fn is_success(self) -> bool {
         matches!(self, Self::Done | Self::AlreadyDone)

@@ -1,0 +1,125 @@
+//! May a request come in? What is decided before any lock is taken, and may be forgotten.
+//!
+//! ```text
+//! role -> channel -> shape -> id        then, in `service`: room in the journal
+//! ```
+//!
+//! **Architecture invariant:** volatile. Nothing here is journaled, and nothing that must be exact
+//! or lasting is decided here. It is told the time.
+
+use crate::model::{
+    Actor, BookingChannel, Command, HoldFault, IdFault, Operation, Outcome, Query, Timestamp,
+    permits,
+};
+
+/// Checks what can be told of a command without state, in the order of outcome codes.
+///
+/// # Errors
+///
+/// The first [`Outcome`] that applies.
+pub fn admit(
+    now: Timestamp,
+    actor: &Actor,
+    command: &Command,
+    retention_millis: u64,
+) -> Result<(), Outcome> {
+    let channel = match command {
+        Command::OpenSession(_) => None,
+        Command::Hold(hold) => Some(hold.channel),
+        Command::Change(change) => Some(change.channel),
+    };
+    admit_operation(actor, command.operation(), channel)?;
+    if let Command::Hold(hold) = command {
+        if hold.book.is_some() && !permits(actor.role, Operation::Book) {
+            return Err(Outcome::RoleNotPermitted);
+        }
+        hold.check().map_err(|fault| match fault {
+            HoldFault::Claims => Outcome::ClaimsInvalid,
+            HoldFault::Overlap => Outcome::ClaimsOverlap,
+            HoldFault::Patient => Outcome::PatientMissing,
+        })?;
+    }
+    command.request().check(now, retention_millis).map_err(|fault| match fault {
+        IdFault::Malformed => Outcome::IdMalformed,
+        IdFault::TooOld => Outcome::IdTooOld,
+        IdFault::InFuture => Outcome::IdInFuture,
+    })
+}
+
+/// Checks what can be told of a query without state.
+///
+/// # Errors
+///
+/// The first [`Outcome`] that applies.
+pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
+    let (Query::Availability { channel, .. }
+    | Query::Get { channel, .. }
+    | Query::List { channel, .. }) = *query;
+    // Who reads for nobody in particular reads through any channel.
+    let channel = permits(actor.role, Operation::Hold).then_some(channel);
+    admit_operation(actor, query.operation(), channel)
+}
+
+fn admit_operation(
+    actor: &Actor,
+    operation: Operation,
+    channel: Option<BookingChannel>,
+) -> Result<(), Outcome> {
+    if !permits(actor.role, operation) {
+        return Err(Outcome::RoleNotPermitted);
+    }
+    match channel {
+        Some(channel) if !actor.channels.contains(channel) => Err(Outcome::ChannelNotPermitted),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Action, AppointmentId, Change, ChannelSet, RequestId, Role};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    const DAY: u64 = 86_400_000;
+
+    #[test]
+    fn a_role_permits_exactly_what_its_column_says() {
+        for role in Role::ALL {
+            for (action, operation) in [
+                (Action::Release, Operation::Release),
+                (Action::Cancel, Operation::Cancel),
+                (Action::Arrive, Operation::Arrive),
+                (Action::CheckIn, Operation::CheckIn),
+                (Action::Fulfil, Operation::Fulfil),
+                (Action::NoShow, Operation::NoShow),
+            ] {
+                let actor = Actor::unbounded(role);
+                let admitted =
+                    admit(NOW, &actor, &change(action, RequestId::from_parts(NOW, 1)), DAY);
+                assert_eq!(admitted.is_ok(), permits(role, operation), "{role:?} {operation:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_reason_is_given() {
+        let (good, old) =
+            (RequestId::from_parts(NOW, 1), RequestId::from_parts(NOW.minus_millis(DAY + 1), 1));
+        let narrow = |role| Actor { channels: ChannelSet(1 << 5), ..Actor::unbounded(role) };
+        for (actor, id, expected) in [
+            (narrow(Role::Observer), old, Err(Outcome::RoleNotPermitted)),
+            (narrow(Role::Gateway), old, Err(Outcome::ChannelNotPermitted)),
+            (Actor::unbounded(Role::Gateway), old, Err(Outcome::IdTooOld)),
+            (Actor::unbounded(Role::Gateway), RequestId(7), Err(Outcome::IdMalformed)),
+            (Actor::unbounded(Role::Gateway), good, Ok(())),
+        ] {
+            assert_eq!(admit(NOW, &actor, &change(Action::Cancel, id), DAY), expected, "{actor:?}");
+        }
+    }
+
+    fn change(action: Action, request: RequestId) -> Command {
+        let appointment = AppointmentId(RequestId::from_parts(NOW, 2).0);
+        let channel = BookingChannel::default();
+        Command::Change(Change { request, appointment, patient: None, channel, action })
+    }
+}

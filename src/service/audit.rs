@@ -1,0 +1,371 @@
+//! Looks at a data folder while no node runs: is the story in it a possible one?
+//!
+//! ```text
+//! archive + log --> chain intact? --> naive account: every status legal, every place counted
+//!                                     |                       digests equal?
+//! snapshot + log --> recovery --------'
+//! ```
+//!
+//! **Architecture invariant:** the account here shares no code with the engine but the table of
+//! transitions: two ways to the same state, compared.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+
+use super::digest::{Digest, of_inventory};
+use super::open::{OpenError, OpenOptions, recover};
+use crate::codec::decode_facts;
+use crate::engine::SessionState;
+use crate::journal::{DataFolder, Log};
+use crate::model::{
+    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claim, Fact, Facts,
+    Held, Outcome, PatientId, Sequence, Session, SessionId, Timestamp,
+};
+
+/// What an audit found.
+#[derive(Clone, Debug, Default)]
+pub struct AuditReport {
+    /// Records in archive and log.
+    pub records: u64,
+    /// Facts in them.
+    pub facts: u64,
+    /// The last record.
+    pub last: Sequence,
+    /// The time of the last record.
+    pub last_time: Timestamp,
+    /// Sessions opened.
+    pub sessions: u64,
+    /// Places in them.
+    pub places: u64,
+    /// Places taken at the end.
+    pub taken: u64,
+    /// Places that were ever taken beyond a quota. Anything but 0 is a sale of what was not there.
+    pub oversold: u64,
+    /// Appointments by status at the end, those that were not forgotten.
+    pub statuses: BTreeMap<AppointmentStatus, u64>,
+    /// Cancelled appointments by cause.
+    pub causes: BTreeMap<Cause, u64>,
+    /// Refusals that are remembered.
+    pub declined: u64,
+    /// The digest of the state that the records make.
+    pub digest: [u8; 32],
+    /// What is wrong, a sentence each; the first [`FAULTS_MAX`]. Empty: all is well.
+    pub faults: Vec<String>,
+    /// What the operator should know, though nothing is wrong.
+    pub warnings: Vec<String>,
+}
+
+/// Faults that a report names.
+pub const FAULTS_MAX: usize = 100;
+
+impl AuditReport {
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.oversold == 0 && self.faults.is_empty()
+    }
+
+    fn fault(&mut self, sequence: Sequence, what: &str) {
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(format!("record {}: {what}", sequence.0));
+        }
+    }
+}
+
+/// Audits the data folder at `path`.
+///
+/// # Errors
+///
+/// The folder cannot be read at all: in use, of a newer format, or its chain is broken.
+pub fn audit(path: &Path) -> Result<AuditReport, OpenError> {
+    let log = DataFolder::inspect(path)?;
+    let mut report = AuditReport {
+        last: log.tail().last_sequence(),
+        last_time: log.tail().last_time,
+        warnings: log.warnings().to_vec(),
+        ..AuditReport::default()
+    };
+    let mut account = Account::default();
+    each_record(&log, Sequence(1), |sequence, time, facts| {
+        report.records += 1;
+        for fact in facts {
+            report.facts += 1;
+            account.add(&mut report, sequence, time, fact);
+        }
+    })?;
+    account.close(&mut report);
+    if report.faults.is_empty() {
+        compare_with_recovery(&log, &path.join("snapshots"), &mut report);
+    }
+    Ok(report)
+}
+
+/// Calls `visit` with every record of a data folder from `from` on, archived ones included.
+///
+/// # Errors
+///
+/// The folder cannot be read, or the records are no longer kept.
+pub fn history(
+    path: &Path,
+    from: Sequence,
+    visit: impl FnMut(Sequence, Timestamp, &Facts),
+) -> Result<(), OpenError> {
+    each_record(&DataFolder::inspect(path)?, from, visit)
+}
+
+fn each_record(
+    log: &Log,
+    from: Sequence,
+    mut visit: impl FnMut(Sequence, Timestamp, &Facts),
+) -> Result<(), OpenError> {
+    log.history::<OpenError>(from, |sequence, time, bytes| {
+        let facts = decode_facts(bytes).map_err(|source| OpenError::Record { sequence, source })?;
+        visit(sequence, time, &facts);
+        Ok(())
+    })
+}
+
+/// Recovers the folder as a node would, and compares. The records were found possible before, so a
+/// panic here means that engine and account disagree.
+fn compare_with_recovery(log: &Log, snapshots: &Path, report: &mut AuditReport) {
+    let recovered = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        recover(log, snapshots, &OpenOptions::default())
+            .map(|(inventory, found)| (of_inventory(&inventory), found))
+    }));
+    let fault = match recovered {
+        Ok(Ok((digest, found))) => {
+            report.warnings.extend(found.warnings);
+            (digest != report.digest).then(|| "recovery comes to another state".to_owned())
+        }
+        Ok(Err(error)) => Some(format!("recovery fails: {error}")),
+        Err(_) => Some("recovery meets an impossible fact".to_owned()),
+    };
+    if let Some(what) = fault {
+        report.fault(report.last, &what);
+    }
+}
+
+/// What the facts say, kept as simply as can be.
+#[derive(Default)]
+struct Account {
+    sessions: BTreeMap<SessionId, Session>,
+    taken: BTreeMap<(SessionId, u16, u8), u32>,
+    appointments: BTreeMap<AppointmentId, Appointment>,
+    declined: BTreeMap<AppointmentId, (u64, Outcome)>,
+    /// Places of appointments that were forgotten after their visit: they stay taken.
+    kept: BTreeMap<(SessionId, u16, u8), u32>,
+}
+
+impl Account {
+    fn add(&mut self, report: &mut AuditReport, sequence: Sequence, time: Timestamp, fact: &Fact) {
+        match fact {
+            Fact::SessionOpened(opened) => {
+                let session = opened.session.clone();
+                if session.check().is_err() || self.sessions.insert(session.id, session).is_some() {
+                    report.fault(sequence, "a session is malformed or opened twice");
+                }
+            }
+            Fact::Held(held) => self.hold(report, sequence, held),
+            Fact::Booked(fact) => {
+                self.step(report, sequence, time, fact.appointment, AppointmentEvent::Book, None);
+                if let Some(appointment) = self.appointments.get_mut(&fact.appointment) {
+                    appointment.payment = Some(fact.payment);
+                }
+            }
+            Fact::Ended(fact) => {
+                let event = match fact.cause {
+                    Cause::Released => AppointmentEvent::Release,
+                    Cause::Expired => AppointmentEvent::Expire,
+                    Cause::None | Cause::Cancelled => AppointmentEvent::Cancel,
+                };
+                self.step(report, sequence, time, fact.appointment, event, Some(fact.patient));
+                self.end(report, sequence, fact.appointment, fact.cause, &fact.claims);
+            }
+            Fact::Progressed(fact) => {
+                let event = match fact.status {
+                    AppointmentStatus::Arrived => AppointmentEvent::Arrive,
+                    _ => AppointmentEvent::CheckIn,
+                };
+                self.step(report, sequence, time, fact.appointment, event, None);
+            }
+            Fact::Settled(fact) => {
+                let event = match fact.status {
+                    AppointmentStatus::NoShow => AppointmentEvent::NoShow,
+                    _ => AppointmentEvent::Settle,
+                };
+                self.step(report, sequence, time, fact.appointment, event, Some(fact.patient));
+            }
+            Fact::Declined(fact) => {
+                self.declined.insert(fact.appointment, (fact.fingerprint, fact.outcome));
+            }
+            Fact::Forgotten(fact) => {
+                for id in &fact.appointments {
+                    self.forget(report, sequence, *id);
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, report: &mut AuditReport, sequence: Sequence, id: AppointmentId) {
+        let Some(appointment) = self.appointments.remove(&id) else {
+            return report.fault(sequence, "an unknown appointment is forgotten");
+        };
+        if appointment.status.is_live() {
+            report.fault(sequence, "a live appointment is forgotten");
+        }
+        if appointment.status.takes_places() {
+            for (claim, slot) in cells(&appointment.claims) {
+                *self.kept.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
+            }
+        }
+    }
+
+    fn hold(&mut self, report: &mut AuditReport, sequence: Sequence, held: &Held) {
+        let appointment = Appointment {
+            id: held.appointment,
+            patient: held.patient,
+            account: held.account,
+            organization: held.organization,
+            channel: held.channel,
+            class: held.class,
+            sharing: held.sharing,
+            status: AppointmentStatus::Pending,
+            cause: Cause::None,
+            until: held.until,
+            fingerprint: held.fingerprint,
+            payment: None,
+            rules: held.rules,
+            claims: held.claims.clone(),
+        };
+        if self.appointments.insert(held.appointment, appointment).is_some() {
+            report.fault(sequence, "an appointment is held twice");
+        }
+        for claim in &held.claims {
+            let Some(session) = self.sessions.get(&claim.session) else {
+                report.fault(sequence, "a claim is in no session");
+                continue;
+            };
+            for slot in slots(claim) {
+                let quota = u32::from(session.quota(crate::model::SlotIndex(slot), claim.pool));
+                let taken = self.taken.entry((claim.session, slot, claim.pool.0)).or_default();
+                *taken += 1;
+                if quota < *taken {
+                    report.oversold += 1;
+                    report.fault(sequence, "a place is sold twice");
+                }
+            }
+        }
+    }
+
+    fn step(
+        &mut self,
+        report: &mut AuditReport,
+        sequence: Sequence,
+        time: Timestamp,
+        id: AppointmentId,
+        event: AppointmentEvent,
+        patient: Option<PatientId>,
+    ) {
+        let Some(appointment) = self.appointments.get_mut(&id) else {
+            return report.fault(sequence, "a fact is about no appointment");
+        };
+        if patient.is_some_and(|patient| patient != appointment.patient) {
+            report.fault(sequence, "a fact is about another patient");
+        }
+        match appointment.status.after(event) {
+            Some(status) => (appointment.status, appointment.until) = (status, time),
+            None => report.fault(
+                sequence,
+                &format!(
+                    "{event:?} is not possible where an appointment is {:?}",
+                    appointment.status
+                ),
+            ),
+        }
+    }
+
+    fn end(
+        &mut self,
+        report: &mut AuditReport,
+        sequence: Sequence,
+        id: AppointmentId,
+        cause: Cause,
+        claims: &[Claim],
+    ) {
+        if let Some(appointment) = self.appointments.get_mut(&id) {
+            appointment.cause = cause;
+            if appointment.claims.as_slice() != claims {
+                report.fault(sequence, "other places come back than were taken");
+            }
+        }
+        for claim in claims {
+            for slot in slots(claim) {
+                let taken = self.taken.entry((claim.session, slot, claim.pool.0)).or_default();
+                match taken.checked_sub(1) {
+                    Some(left) => *taken = left,
+                    None => report.fault(sequence, "a place comes back twice"),
+                }
+            }
+        }
+    }
+
+    /// Counts at the end, and recounts every place from the appointments that take one.
+    fn close(self, report: &mut AuditReport) {
+        let mut digest = Digest::default();
+        let mut recount = self.kept;
+        for appointment in self.appointments.values() {
+            digest.appointment(appointment);
+            *report.statuses.entry(appointment.status).or_default() += 1;
+            if appointment.status == AppointmentStatus::Cancelled {
+                *report.causes.entry(appointment.cause).or_default() += 1;
+            }
+            for claim in &appointment.claims {
+                if appointment.status.is_live() {
+                    digest.live(appointment.patient, appointment.id, claim.session);
+                }
+            }
+            if appointment.status.takes_places() {
+                for (claim, slot) in cells(&appointment.claims) {
+                    *recount.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
+                }
+            }
+        }
+        for (id, (fingerprint, outcome)) in &self.declined {
+            digest.declined(*id, *fingerprint, *outcome);
+            report.declined += 1;
+        }
+        for (id, session) in self.sessions {
+            let count = |slot, pool| self.taken.get(&(id, slot, pool)).copied().unwrap_or(0);
+            let mut taken = Vec::new();
+            for slot in (0_u16..).take(session.slot_count()) {
+                for pool in (0_u8..).take(session.pools.len()) {
+                    taken.push(u16::try_from(count(slot, pool)).unwrap_or(u16::MAX));
+                }
+            }
+            report.sessions += 1;
+            report.taken += taken.iter().map(|taken| u64::from(*taken)).sum::<u64>();
+            let quotas = session.pools.iter().flat_map(|pool| &pool.quotas);
+            report.places += quotas.map(|quota| u64::from(*quota)).sum::<u64>();
+            match SessionState::from_parts(session, taken) {
+                Some(state) => digest.session(&state),
+                None => report.fault(report.last, "a session has more taken than it has places"),
+            }
+        }
+        let mut counted = self.taken;
+        counted.retain(|_, taken| *taken != 0);
+        if counted != recount {
+            report.fault(report.last, "the places taken are not those of the appointments");
+        }
+        report.digest = digest.finish();
+    }
+}
+
+/// Every slot of every claim.
+fn cells(claims: &[Claim]) -> impl Iterator<Item = (&Claim, u16)> {
+    claims.iter().flat_map(|claim| slots(claim).map(move |slot| (claim, slot)))
+}
+
+/// The slots of a claim.
+fn slots(claim: &Claim) -> std::ops::Range<u16> {
+    claim.slot.0..claim.slot.0 + u16::from(claim.count)
+}

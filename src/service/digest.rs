@@ -1,0 +1,105 @@
+//! A hash of the whole state, to tell whether two states are the same.
+//!
+//! ```text
+//! digest = sum, lane by lane, of blake3(kind, item)
+//!          over every appointment, place, pool, ledger line and remembered refusal
+//! ```
+//!
+//! The sum does not depend on the order of items, on the number of shards, on how facts were cut
+//! into records, or on when a status was reached; the deadline of a pending hold is state and counts.
+
+use crate::codec::encode_into;
+use crate::engine::SessionState;
+use crate::inventory::{Inventory, Part, SHARD_COUNT};
+use crate::model::{
+    Appointment, AppointmentId, AppointmentStatus, Outcome, PatientId, SessionId, Timestamp,
+};
+
+/// A digest in the making.
+#[derive(Clone, Debug, Default)]
+pub struct Digest {
+    lanes: [u64; 4],
+    buffer: Vec<u8>,
+}
+
+impl Digest {
+    /// Adds an appointment.
+    pub fn appointment(&mut self, appointment: &Appointment) {
+        let mut item = appointment.clone();
+        if item.status != AppointmentStatus::Pending {
+            item.until = Timestamp::default();
+        }
+        self.add(b'A', |buffer| encode_into(&item, buffer));
+    }
+
+    /// Adds a session: its pools, and every place in them.
+    pub fn session(&mut self, state: &SessionState) {
+        self.add(b'S', |buffer| encode_into(state.spec(), buffer));
+        let id = state.spec().id;
+        for (slot, pool, taken) in state.cells() {
+            self.add(b'P', |buffer| encode_into(&(id, slot, pool, taken), buffer));
+        }
+    }
+
+    /// Adds a line of a ledger.
+    pub fn live(&mut self, patient: PatientId, appointment: AppointmentId, session: SessionId) {
+        self.add(b'L', |buffer| encode_into(&(patient, appointment, session), buffer));
+    }
+
+    /// Adds a remembered refusal.
+    pub fn declined(&mut self, id: AppointmentId, fingerprint: u64, outcome: Outcome) {
+        self.add(b'D', |buffer| encode_into(&(id, fingerprint, outcome), buffer));
+    }
+
+    /// The digest of what was added.
+    pub fn finish(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for (place, lane) in bytes.chunks_exact_mut(8).zip(self.lanes) {
+            place.copy_from_slice(&lane.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn add(&mut self, kind: u8, encode: impl FnOnce(&mut Vec<u8>)) {
+        self.buffer.clear();
+        self.buffer.push(kind);
+        encode(&mut self.buffer);
+        let hash = blake3::hash(&self.buffer);
+        for (lane, part) in self.lanes.iter_mut().zip(hash.as_bytes().chunks_exact(8)) {
+            let part = part.first_chunk().expect("a chunk of eight has eight bytes");
+            *lane = lane.wrapping_add(u64::from_le_bytes(*part));
+        }
+    }
+}
+
+/// The digest of an inventory. Nothing may change meanwhile.
+pub fn of_inventory(inventory: &Inventory) -> [u8; 32] {
+    let mut digest = Digest::default();
+    for kind in 0..Inventory::PART_KINDS {
+        for index in 0..SHARD_COUNT {
+            inventory.with_part(kind, index, |part| add_part(&mut digest, &part));
+        }
+    }
+    digest.finish()
+}
+
+fn add_part(digest: &mut Digest, part: &Part<'_>) {
+    match part {
+        Part::Home(home) => {
+            home.appointments().for_each(|appointment| digest.appointment(&appointment));
+            for (id, fingerprint, outcome) in home.refusals() {
+                digest.declined(id, fingerprint, outcome);
+            }
+        }
+        Part::Ledger(ledger) => {
+            for entry in ledger.entries() {
+                for live in entry.live() {
+                    digest.live(entry.patient(), live.appointment(), live.session);
+                }
+            }
+        }
+        Part::Session(shard) => {
+            shard.sessions().into_iter().for_each(|state| digest.session(state));
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The image of a shard in a snapshot.
+//!
+//! ```text
+//! home      u32 n, n appointments | u32 n, n (time, request, fingerprint) | u32 n, n refusals
+//! ledger    u32 n, n (patient, appointment, session)
+//! session   u32 n, n (session, u16 cells, taken of each)
+//! ```
+
+use crate::codec::{CodecError, decode, encode_into};
+use crate::engine::{Live, SessionState};
+use crate::inventory::Part;
+use crate::model::{
+    Appointment, AppointmentId, Outcome, PatientId, RequestId, Session, SessionId, Timestamp,
+};
+
+/// Appends the image of a shard.
+pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
+    match part {
+        Part::Home(home) => {
+            list(buffer, home.appointments(), |item, buffer| encode_into(&item, buffer));
+            list(buffer, home.requests(), |item, buffer| encode_into(&item, buffer));
+            list(buffer, home.refusals().into_iter(), |item, buffer| encode_into(&item, buffer));
+        }
+        Part::Ledger(ledger) => {
+            let lines = ledger.entries().flat_map(|entry| {
+                entry.live().map(|live| (entry.patient(), live.appointment(), live.session))
+            });
+            list(buffer, lines, |item, buffer| encode_into(&item, buffer));
+        }
+        Part::Session(shard) => {
+            list(buffer, shard.sessions().into_iter(), |state, buffer| {
+                encode_into(state.spec(), buffer);
+                state.taken().iter().for_each(|taken| encode_into(taken, buffer));
+            });
+        }
+    }
+}
+
+/// Fills an empty shard from its image.
+pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
+    let mut source = Source(bytes);
+    match part {
+        Part::Home(home) => {
+            for _ in 0..source.next::<u32>()? {
+                home.insert(&source.next::<Appointment>()?);
+            }
+            for _ in 0..source.next::<u32>()? {
+                let (time, request, fingerprint) = source.next::<(Timestamp, RequestId, u64)>()?;
+                home.remember(time, request, fingerprint);
+            }
+            for _ in 0..source.next::<u32>()? {
+                let (id, fingerprint, outcome) = source.next::<(AppointmentId, u64, Outcome)>()?;
+                home.insert_declined(id, fingerprint, outcome);
+            }
+        }
+        Part::Ledger(ledger) => {
+            for _ in 0..source.next::<u32>()? {
+                let (patient, appointment, session) =
+                    source.next::<(PatientId, AppointmentId, SessionId)>()?;
+                ledger.insert(patient, Live::new(appointment, session));
+            }
+        }
+        Part::Session(shard) => {
+            for _ in 0..source.next::<u32>()? {
+                shard.restore(session(&mut source)?);
+            }
+        }
+    }
+    match source.0.len() {
+        0 => Ok(()),
+        left => Err(CodecError::Trailing(left)),
+    }
+}
+
+fn session(source: &mut Source<'_>) -> Result<SessionState, CodecError> {
+    let spec = source.next::<Session>()?;
+    let cells = spec.slot_count() * spec.pools.len();
+    let taken = (0..cells).map(|_| source.next::<u16>()).collect::<Result<_, _>>()?;
+    SessionState::from_parts(spec, taken)
+        .ok_or(CodecError::Invalid("more places are taken than there are"))
+}
+
+/// Writes items with their number in front, which is known only afterwards.
+fn list<T>(
+    buffer: &mut Vec<u8>,
+    items: impl Iterator<Item = T>,
+    mut write: impl FnMut(T, &mut Vec<u8>),
+) {
+    let start = buffer.len();
+    buffer.extend([0; 4]);
+    let mut count = 0_u32;
+    for item in items {
+        write(item, buffer);
+        count += 1;
+    }
+    buffer[start..start + 4].copy_from_slice(&count.to_le_bytes());
+}
+
+struct Source<'a>(&'a [u8]);
+
+impl Source<'_> {
+    fn next<T: crate::codec::Encoded>(&mut self) -> Result<T, CodecError> {
+        let (value, read) = decode(self.0)?;
+        self.0 = self.0.get(read..).unwrap_or_default();
+        Ok(value)
+    }
+}

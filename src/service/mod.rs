@@ -1,0 +1,357 @@
+//! The pipeline: the path of a request, in one place.
+//!
+//! ```text
+//! call:  admit -> sold out? -> permit -> inventory { decide, append, evolve } -> Answer { after }
+//! read:  admit -> board or shard ------------------------------------------> Answer { after }
+//! tick:  deadlines -> permit -> inventory { expire }      what ended long ago -> { forget }
+//! ```
+//!
+//! An [`Answer`] may be told when the record it names is durable, not before (invariant I-5).
+//!
+//! **Architecture invariant:** this is the only module that knows admission, inventory and journal.
+//! It reads no clock: every call is told the time.
+
+#[cfg(feature = "node")]
+pub mod audit;
+mod counters;
+pub mod digest;
+mod image;
+#[cfg(feature = "node")]
+mod open;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+
+use self::counters::Counters;
+pub use self::counters::{LATENESS_BUCKETS, ServiceStats};
+#[cfg(feature = "node")]
+pub use self::open::{OpenError, OpenOptions, RecoveryReport};
+use crate::admission::{admit, admit_query};
+use crate::codec::encode_facts;
+use crate::engine::Context;
+pub use crate::inventory::Imported;
+use crate::inventory::Inventory;
+use crate::journal::{Journal, JournalError, Lane};
+use crate::model::{
+    Action, Actor, Answer, Appointment, AppointmentId, BookingChannel, Change, Command, Facts,
+    Hold, LISTED_MAX, Outcome, PatientId, Query, Reading, Receipt, Refusal, RequestId, Role,
+    RulesVersion, Sequence, Sharing, Timestamp,
+};
+
+/// A node's reservation service: the inventory, and the journal that makes it last.
+#[derive(Debug)]
+pub struct Service {
+    inventory: Inventory,
+    journal: Journal,
+    limits: Limits,
+    counters: Counters,
+    /// Set while the clock is in doubt: nothing expires and nothing is forgotten.
+    is_paused: AtomicBool,
+    /// Cleared while the node stops.
+    is_serving: AtomicBool,
+    #[cfg(feature = "node")]
+    folder: Option<crate::journal::DataFolder>,
+}
+
+/// Bounds that a configuration sets.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long requests are remembered, in milliseconds. An older id is refused.
+    pub retention_millis: u64,
+    /// Appointments in memory; beyond that holds are refused as `Overloaded`.
+    pub appointments_max: u64,
+}
+
+impl Default for Limits {
+    /// A day of requests; 50 million appointments, about 12 GB.
+    fn default() -> Self {
+        let retention_millis = crate::model::limits::RETENTION_MILLIS_DEFAULT;
+        Self { retention_millis, appointments_max: 50_000_000 }
+    }
+}
+
+impl Service {
+    /// A service on an inventory that is up to the journal's tail.
+    pub fn new(inventory: Inventory, journal: Journal, limits: Limits) -> Self {
+        Self {
+            inventory,
+            journal,
+            limits,
+            counters: Counters::default(),
+            is_paused: AtomicBool::new(false),
+            is_serving: AtomicBool::new(true),
+            #[cfg(feature = "node")]
+            folder: None,
+        }
+    }
+
+    /// Carries out a command, or refuses it.
+    pub fn call(&self, now: Timestamp, actor: &Actor, command: &Command) -> Answer<Receipt> {
+        let answer = self.decide(now, actor, command);
+        let outcome = match &answer.result {
+            Ok(receipt) if receipt.retried => Outcome::AlreadyDone,
+            Ok(_) => Outcome::Done,
+            Err(refusal) => refusal.outcome,
+        };
+        self.counters.count(command.operation(), outcome);
+        answer
+    }
+
+    fn decide(&self, now: Timestamp, actor: &Actor, command: &Command) -> Answer<Receipt> {
+        if let Err(outcome) = admit(now, actor, command, self.limits.retention_millis) {
+            return Answer::refused(outcome);
+        }
+        let context = Context { now, actor, rules: RulesVersion(0) };
+        if let Command::Hold(hold) = command
+            && self.inventory.is_sold_out(&context, hold)
+        {
+            return Answer::refused(Outcome::SoldOut);
+        }
+        if !self.is_serving() {
+            return Answer::refused(Refusal::for_now(Outcome::NotReady, NOT_READY_MILLIS));
+        }
+        let overloaded = Refusal::for_now(Outcome::Overloaded, OVERLOADED_MILLIS);
+        let is_hold = matches!(command, Command::Hold(_));
+        if is_hold && self.limits.appointments_max <= self.inventory.appointments() {
+            return Answer::refused(overloaded);
+        }
+        let Some(permit) = self.journal.reserve(Lane::Request) else {
+            return Answer::refused(overloaded);
+        };
+        let append =
+            |facts: &Facts| self.journal.append(permit, now, |buffer| encode_facts(facts, buffer));
+        match command {
+            Command::Hold(hold) => self.inventory.hold(&context, hold, append),
+            Command::Change(change) => self.inventory.change(&context, change, append),
+            Command::OpenSession(open) => self.inventory.open(&context, open, append),
+        }
+    }
+
+    /// Answers a query.
+    pub fn read(&self, now: Timestamp, actor: &Actor, query: &Query) -> Answer<Reading> {
+        let answer = match admit_query(actor, query) {
+            Ok(()) => self.look_up(now, actor, query),
+            Err(outcome) => Answer::refused(outcome),
+        };
+        let outcome = answer.result.as_ref().map_or_else(|why| why.outcome, |_| Outcome::Done);
+        self.counters.count(query.operation(), outcome);
+        answer
+    }
+
+    fn look_up(&self, now: Timestamp, actor: &Actor, query: &Query) -> Answer<Reading> {
+        match *query {
+            Query::Availability { session, channel, class } => {
+                let context = Context { now, actor, rules: RulesVersion(0) };
+                let answer = self.inventory.availability(&context, session, channel, class);
+                Answer { after: answer.after, result: answer.result.map(Reading::Availability) }
+            }
+            Query::Get { appointment, patient, channel } => {
+                let (found, after) = self.inventory.appointment(appointment);
+                let result = may_read(actor, channel, patient, found)
+                    .map(|appointment| Reading::Appointment(Box::new(appointment)))
+                    .map_err(Refusal::from);
+                Answer { after, result }
+            }
+            Query::List { patient, channel } => {
+                let (ids, mut after) = self.inventory.live(patient);
+                let mut listed = Vec::new();
+                for id in ids {
+                    let (found, last) = self.inventory.appointment(id);
+                    after = after.max(last);
+                    listed.extend(may_read(actor, channel, Some(patient), found));
+                }
+                listed.truncate(LISTED_MAX);
+                Answer { after, result: Ok(Reading::Appointments(listed)) }
+            }
+        }
+    }
+
+    /// Books a row of history under a clock that the caller turns. A refusal is remembered like a
+    /// booking, so that a run that is continued reads it instead of deciding it again.
+    pub fn import(&self, now: Timestamp, hold: &Hold) -> Answer<Imported> {
+        let actor = Actor::unbounded(Role::Admin);
+        let context = Context { now, actor: &actor, rules: RulesVersion(0) };
+        let Some(permit) = self.journal.reserve(Lane::Request) else {
+            return Answer::refused(Refusal::for_now(Outcome::Overloaded, OVERLOADED_MILLIS));
+        };
+        self.inventory.import(&context, hold, |facts| {
+            self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
+        })
+    }
+
+    /// Closes the day for an appointment: the patient came, or did not.
+    pub fn settle(
+        &self,
+        now: Timestamp,
+        appointment: AppointmentId,
+        came: bool,
+    ) -> Answer<Receipt> {
+        let actor = Actor::unbounded(Role::Admin);
+        let context = Context { now, actor: &actor, rules: RulesVersion(0) };
+        let Some(permit) = self.journal.reserve(Lane::Upkeep) else {
+            return Answer::refused(Refusal::for_now(Outcome::Overloaded, OVERLOADED_MILLIS));
+        };
+        let change = Change {
+            // The id of a settlement follows from the appointment: one happens at most once.
+            request: RequestId::from_parts(now, appointment.0 ^ SETTLEMENT),
+            appointment,
+            patient: None,
+            channel: BookingChannel::default(),
+            action: if came { Action::Settle } else { Action::NoShow },
+        };
+        self.inventory.change(&context, &change, |facts| {
+            self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
+        })
+    }
+
+    /// Does what time demands: ends holds whose deadline has passed, and now and then forgets what
+    /// ended long ago. Returns how many holds it ended; call again soon if that is many.
+    pub fn tick(&self, now: Timestamp) -> u64 {
+        if self.is_paused.load(Ordering::Relaxed) || self.journal.is_failed() {
+            return 0;
+        }
+        let mut expired = 0;
+        for home in self.inventory.due_homes(now) {
+            while let Some(permit) = self.journal.reserve(Lane::Upkeep) {
+                let done = self.inventory.expire_one(home, now, |facts| {
+                    self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
+                });
+                let Some((_, late_millis)) = done else { break };
+                self.counters.count_expiry(late_millis);
+                expired += 1;
+            }
+        }
+        expired
+    }
+
+    /// Forgets what ended before the retention window, in bounded steps, and says how many records
+    /// that took. Meant for every minute or so.
+    pub fn forget(&self, now: Timestamp) -> u64 {
+        let mut records = 0;
+        for home in 0..crate::inventory::SHARD_COUNT {
+            if self.is_paused.load(Ordering::Relaxed) {
+                break;
+            }
+            let Some(permit) = self.journal.reserve(Lane::Upkeep) else { break };
+            let done = self.inventory.forget_some(home, now, |facts| {
+                self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
+            });
+            records += u64::from(done.is_some());
+        }
+        records
+    }
+
+    /// When [`tick`](Self::tick) has something to do next.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.inventory.next_deadline()
+    }
+
+    /// Stops or resumes expiry and forgetting: the clock is in doubt, or was confirmed.
+    pub fn set_paused(&self, is_paused: bool) {
+        self.is_paused.store(is_paused, Ordering::Relaxed);
+    }
+
+    /// Refuses changes from now on: the node stops.
+    pub fn stop_serving(&self) {
+        self.is_serving.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether changes are taken.
+    pub fn is_serving(&self) -> bool {
+        self.is_serving.load(Ordering::Relaxed) && !self.journal.is_failed()
+    }
+
+    /// The last record that is durable.
+    pub fn durable(&self) -> Sequence {
+        self.journal.durable()
+    }
+
+    /// Whether the journal failed. What waits is never answered then.
+    pub fn is_failed(&self) -> bool {
+        self.journal.is_failed()
+    }
+
+    /// Has a waker called at the next advance of the durable horizon. Register, then look again.
+    pub fn register(&self, waker: &Waker) {
+        self.journal.register(waker);
+    }
+
+    /// Blocks this thread until a record is durable.
+    ///
+    /// # Errors
+    ///
+    /// The journal failed or is closed.
+    pub fn wait_durable(&self, sequence: Sequence) -> Result<(), JournalError> {
+        self.journal.wait_durable(sequence)
+    }
+
+    /// The journal, to read records from.
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The inventory, to look at.
+    pub const fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// Counters and gauges.
+    pub fn stats(&self) -> ServiceStats {
+        let (sessions, places_free) = self.inventory.free_places();
+        ServiceStats {
+            holds: self.inventory.holds(),
+            appointments: self.inventory.appointments(),
+            sessions,
+            places_free,
+            appended: self.journal.appended(),
+            durable: self.journal.durable(),
+            journal: self.journal.stats(),
+            ..self.counters.read()
+        }
+    }
+
+    /// A hash of the whole state: see [`digest`]. Nothing may change meanwhile.
+    pub fn digest(&self) -> [u8; 32] {
+        digest::of_inventory(&self.inventory)
+    }
+
+    /// Commits what was appended and closes the journal.
+    ///
+    /// # Errors
+    ///
+    /// The journal failed before.
+    pub fn close(&self) -> Result<(), JournalError> {
+        self.stop_serving();
+        self.journal.close()
+    }
+}
+
+/// Whether an actor may read an appointment for a patient, through a channel.
+fn may_read(
+    actor: &Actor,
+    channel: BookingChannel,
+    patient: Option<PatientId>,
+    found: Option<Appointment>,
+) -> Result<Appointment, Outcome> {
+    let Some(appointment) = found else { return Err(Outcome::AppointmentNotFound) };
+    if !actor.may_touch(appointment.organization) {
+        return Err(Outcome::OrganizationNotPermitted);
+    }
+    if patient.is_some_and(|patient| patient != appointment.patient) {
+        return Err(Outcome::AppointmentNotFound);
+    }
+    let by_patient = matches!(actor.role, Role::Gateway | Role::Counter);
+    let shared = channel == appointment.channel || appointment.sharing != Sharing::Own;
+    if by_patient && !shared { Err(Outcome::ChannelNotShared) } else { Ok(appointment) }
+}
+
+/// When to come back to a node that has no room: the queue drains in less than a second.
+const OVERLOADED_MILLIS: u32 = 500;
+
+/// When to come back to a node that starts or stops.
+const NOT_READY_MILLIS: u32 = 2_000;
+
+/// Makes the id of a settlement out of the id of its appointment.
+const SETTLEMENT: u128 = 0x5e77_1e5e_771e;
