@@ -9,6 +9,8 @@
 //!
 //! * [`model`]: the vocabulary. Sessions, appointments, commands, facts, outcomes.
 //! * [`codec`]: values to bytes and back. The one place that knows the layout.
+//! * [`protocol`]: frames, requests and replies of the wire.
 
 pub mod codec;
 pub mod model;
+pub mod protocol;

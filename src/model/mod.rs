@@ -11,6 +11,7 @@
 //! nothing but check its own ranges.
 
 mod actor;
+mod answer;
 mod appointment;
 mod command;
 mod fact;
@@ -23,6 +24,7 @@ mod session;
 mod time;
 
 pub use actor::{Actor, BookingChannel, ChannelSet, Operation, Organizations, Role, permits};
+pub use answer::{Answer, FeedError, FeedPage, FeedRecord};
 pub use appointment::{
     Appointment, AppointmentEvent, AppointmentStatus, Cause, Claim, Claims, PatientClass,
 };
