@@ -9,6 +9,7 @@
 //!
 //! * [`model`]: the vocabulary. Sessions, appointments, commands, facts, outcomes.
 //! * [`codec`]: values to bytes and back. The one place that knows the layout.
+//! * [`protocol`]: frames, requests and replies of the wire.
 //! * [`journal`]: records to disk, in groups, and how far they are durable.
 
 pub mod admission;
@@ -17,4 +18,5 @@ pub mod engine;
 pub mod inventory;
 pub mod journal;
 pub mod model;
+pub mod protocol;
 pub mod service;

@@ -13,6 +13,7 @@
 mod layout;
 mod demand;
 mod fact;
+mod reading;
 mod supply;
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};

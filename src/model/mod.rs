@@ -24,7 +24,7 @@ mod session;
 mod time;
 
 pub use actor::{Actor, BookingChannel, ChannelSet, Operation, Organizations, Role, permits};
-pub use answer::Answer;
+pub use answer::{Answer, FeedError, FeedPage, FeedRecord};
 pub use appointment::{
     Appointment, AppointmentEvent, AppointmentStatus, Cause, Claim, Claims, PatientClass,
 };

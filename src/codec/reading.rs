@@ -1,0 +1,121 @@
+//! Layouts of queries and of what they are answered with.
+
+use arrayvec::ArrayVec;
+use bincode::de::Decoder;
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{Decode, Encode};
+
+use crate::model::limits::SESSION_SLOTS_MAX;
+use crate::model::{Appointment, Availability, LISTED_MAX, Operation, Query, Reading};
+
+const AVAILABILITY: u8 = 2;
+const APPOINTMENT: u8 = 3;
+const APPOINTMENTS: u8 = 4;
+
+/// Free places of the slots of a session.
+type Free = ArrayVec<u16, SESSION_SLOTS_MAX>;
+layout_list!(FreeList<u16>, Free, u16, SESSION_SLOTS_MAX, "more slots than a session has");
+
+type Listed = Vec<Appointment>;
+layout_list!(ListedList<Appointment>, Listed, u8, LISTED_MAX, "more than is listed at once");
+
+/// The operation is the first byte, as in a change.
+impl Encode for Query {
+    #[inline]
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.operation().encode(encoder)?;
+        match self {
+            Self::Availability { session, channel, class } => {
+                session.encode(encoder)?;
+                channel.encode(encoder)?;
+                class.encode(encoder)
+            }
+            Self::Get { appointment, patient, channel } => {
+                appointment.encode(encoder)?;
+                patient.encode(encoder)?;
+                channel.encode(encoder)
+            }
+            Self::List { patient, channel } => {
+                patient.encode(encoder)?;
+                channel.encode(encoder)
+            }
+        }
+    }
+}
+
+impl<Context> Decode<Context> for Query {
+    #[inline]
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        match Operation::decode(decoder)? {
+            Operation::Availability => Ok(Self::Availability {
+                session: Decode::decode(decoder)?,
+                channel: Decode::decode(decoder)?,
+                class: Decode::decode(decoder)?,
+            }),
+            Operation::Get => Ok(Self::Get {
+                appointment: Decode::decode(decoder)?,
+                patient: Decode::decode(decoder)?,
+                channel: Decode::decode(decoder)?,
+            }),
+            Operation::List => Ok(Self::List {
+                patient: Decode::decode(decoder)?,
+                channel: Decode::decode(decoder)?,
+            }),
+            _ => Err(DecodeError::Other("no query has this code")),
+        }
+    }
+}
+
+/// The first byte tells the form; 1 is a receipt's.
+impl Encode for Reading {
+    #[inline]
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        match self {
+            Self::Availability(availability) => {
+                AVAILABILITY.encode(encoder)?;
+                availability.encode(encoder)
+            }
+            Self::Appointment(appointment) => {
+                APPOINTMENT.encode(encoder)?;
+                appointment.as_ref().encode(encoder)
+            }
+            Self::Appointments(list) => {
+                APPOINTMENTS.encode(encoder)?;
+                ListedList(list).encode(encoder)
+            }
+        }
+    }
+}
+
+impl<Context> Decode<Context> for Reading {
+    #[inline]
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(match u8::decode(decoder)? {
+            AVAILABILITY => Self::Availability(Decode::decode(decoder)?),
+            APPOINTMENT => Self::Appointment(Box::new(Decode::decode(decoder)?)),
+            APPOINTMENTS => Self::Appointments(ListedList::decode(decoder)?.0),
+            _ => return Err(DecodeError::Other("no reading has this form")),
+        })
+    }
+}
+
+impl Encode for Availability {
+    #[inline]
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.start.encode(encoder)?;
+        self.slot_millis.encode(encoder)?;
+        FreeList(&self.free).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for Availability {
+    #[inline]
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            start: Decode::decode(decoder)?,
+            slot_millis: Decode::decode(decoder)?,
+            free: FreeList::decode(decoder)?.0,
+        })
+    }
+}

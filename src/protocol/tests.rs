@@ -1,0 +1,523 @@
+//! Every kind of unit, both ways, whole and broken; and the bytes that are frozen.
+
+use arrayvec::ArrayVec;
+
+use super::*;
+use crate::codec;
+use crate::model::*;
+
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+fn id(number: u128) -> AppointmentId {
+    AppointmentId(RequestId::from_parts(NOW, number).0)
+}
+
+fn hold() -> Hold {
+    let claim =
+        ClaimRequest { session: SessionId(7), count: 1, slots: SlotChoice::at(SlotIndex(3)) };
+    Hold {
+        appointment: id(1),
+        patient: Some(PatientId(0x11)),
+        keys: ClientKeys { account: Some(AccountId(0x22)), ..ClientKeys::default() },
+        channel: channel(2),
+        class: PatientClass::Outpatient,
+        attributes: Attributes::default(),
+        ttl: Ttl::DEFAULT,
+        book: None,
+        claims: std::iter::once(claim).collect(),
+    }
+}
+
+fn channel(number: u8) -> BookingChannel {
+    BookingChannel::new(number).unwrap()
+}
+
+fn full_hold() -> Hold {
+    let wish = |index: u64| ClaimRequest {
+        session: SessionId(index),
+        count: 96,
+        slots: if index == 0 {
+            SlotChoice::Any
+        } else {
+            SlotChoice::Ranked((0..8).map(SlotIndex).collect())
+        },
+    };
+    Hold {
+        keys: ClientKeys {
+            account: Some(AccountId(1)),
+            phone: Some(ClientKey(2)),
+            device: Some(ClientKey(3)),
+            address: Some(ClientKey(4)),
+        },
+        class: PatientClass::Referral,
+        book: Some(PaymentRef(9)),
+        claims: (0..8).map(wish).collect(),
+        ..hold()
+    }
+}
+
+fn session() -> Session {
+    let pool = |quotas: &[u16]| Pool {
+        channels: ChannelSet::ALL,
+        classes: ClassSet::ALL,
+        quotas: quotas.to_vec(),
+    };
+    Session {
+        id: SessionId(7),
+        organization: OrganizationId(1),
+        site: SiteId(2),
+        department: DepartmentId(3),
+        resource: ResourceId(4),
+        appointment_type: 1,
+        start: NOW,
+        slot_millis: 900_000,
+        pick: Pick::Even,
+        repeat: Repeat::OnePerPatient,
+        sharing: Sharing::Cancel,
+        ttl_max: Ttl::DEFAULT,
+        pools: vec![pool(&[4, 4, 2]), pool(&[1, 1, 3])],
+    }
+}
+
+fn claims() -> Claims {
+    std::iter::once(Claim {
+        session: SessionId(7),
+        slot: SlotIndex(3),
+        count: 1,
+        pool: PoolIndex(0),
+    })
+    .collect()
+}
+
+fn appointment() -> Appointment {
+    Appointment {
+        id: id(1),
+        patient: PatientId(0x11),
+        account: Some(AccountId(0x22)),
+        organization: OrganizationId(1),
+        channel: channel(2),
+        class: PatientClass::Outpatient,
+        sharing: Sharing::Cancel,
+        status: AppointmentStatus::Booked,
+        cause: Cause::None,
+        until: NOW,
+        fingerprint: 5,
+        payment: Some(PaymentRef(9)),
+        rules: RulesVersion(0),
+        claims: claims(),
+    }
+}
+
+fn change(action: Action) -> Change {
+    let patient = Some(PatientId(0x11));
+    Change {
+        request: RequestId::from_parts(NOW, 2),
+        appointment: id(1),
+        patient,
+        channel: channel(2),
+        action,
+    }
+}
+
+fn requests() -> Vec<(&'static str, Request)> {
+    let class = PatientClass::Outpatient;
+    let open = OpenSession { request: RequestId::from_parts(NOW, 3), session: session() };
+    vec![
+        ("open_session", open.into()),
+        ("hold", hold().into()),
+        ("hold_full", full_hold().into()),
+        ("book", change(Action::Book { payment: PaymentRef(9) }).into()),
+        ("release", change(Action::Release).into()),
+        ("cancel", change(Action::Cancel).into()),
+        ("arrive", change(Action::Arrive).into()),
+        ("check_in", change(Action::CheckIn).into()),
+        ("fulfil", change(Action::Fulfil).into()),
+        ("no_show", change(Action::NoShow).into()),
+        (
+            "availability",
+            Query::Availability { session: SessionId(7), channel: channel(2), class }.into(),
+        ),
+        (
+            "get",
+            Query::Get { appointment: id(1), patient: Some(PatientId(0x11)), channel: channel(2) }
+                .into(),
+        ),
+        ("list", Query::List { patient: PatientId(0x11), channel: channel(2) }.into()),
+        ("watch", Request::Watch { from: Sequence(42) }),
+        ("snapshot", Request::Snapshot),
+    ]
+}
+
+fn receipt() -> Receipt {
+    Receipt {
+        status: Some(AppointmentStatus::Pending),
+        until: NOW.after(Ttl::DEFAULT),
+        claims: claims(),
+        retried: false,
+    }
+}
+
+fn availability(slots: u16) -> Availability {
+    let free = (0..slots).map(|slot| slot % 5).collect();
+    Availability { start: NOW, slot_millis: 900_000, free }
+}
+
+fn replies() -> Vec<(&'static str, Reply)> {
+    let opened = Receipt { status: None, claims: Claims::new(), ..receipt() };
+    vec![
+        ("receipt", Reply::Receipt(receipt())),
+        ("receipt_retried", Reply::Receipt(Receipt { retried: true, ..receipt() })),
+        ("receipt_session", Reply::Receipt(opened)),
+        ("availability", Reply::Reading(Reading::Availability(availability(3)))),
+        ("appointment", Reply::Reading(Reading::Appointment(Box::new(appointment())))),
+        ("appointments", Reply::Reading(Reading::Appointments(vec![appointment(); 2]))),
+        ("watching", Reply::Watching { from: Sequence(42) }),
+        ("snapshot", Reply::Snapshot { sequence: Sequence(41), bytes: 1 << 20 }),
+        ("refused", Reply::Refused(Outcome::SoldOut.into())),
+        (
+            "refused_status",
+            Reply::Refused(Refusal::of_status(Outcome::WrongStatus, AppointmentStatus::Cancelled)),
+        ),
+        ("refused_retry", Reply::Refused(Refusal::for_now(Outcome::Overloaded, 250))),
+        (
+            "refused_both",
+            Reply::Refused(Refusal {
+                outcome: Outcome::TooEarly,
+                status: Some(AppointmentStatus::Booked),
+                retry_after_millis: 60_000,
+            }),
+        ),
+        ("gone", Reply::Gone { oldest: Sequence(40), snapshot: Some(Sequence(41)) }),
+        ("gone_bare", Reply::Gone { oldest: Sequence(40), snapshot: None }),
+    ]
+}
+
+fn facts() -> Vec<(&'static str, Fact)> {
+    let request = RequestId::from_parts(NOW, 2);
+    let appointment = id(1);
+    let patient = PatientId(0x11);
+    vec![
+        (
+            "session_opened",
+            Fact::SessionOpened(Box::new(SessionOpened {
+                request,
+                fingerprint: 6,
+                session: session(),
+            })),
+        ),
+        (
+            "held",
+            Fact::Held(Held {
+                appointment,
+                patient,
+                account: Some(AccountId(0x22)),
+                organization: OrganizationId(1),
+                channel: channel(2),
+                class: PatientClass::Outpatient,
+                sharing: Sharing::Cancel,
+                until: NOW.after(Ttl::DEFAULT),
+                fingerprint: 5,
+                rules: RulesVersion(0),
+                claims: claims(),
+            }),
+        ),
+        (
+            "booked",
+            Fact::Booked(Booked { request, fingerprint: 6, appointment, payment: PaymentRef(9) }),
+        ),
+        (
+            "ended",
+            Fact::Ended(Ended {
+                request: Some((request, 6)),
+                appointment,
+                patient,
+                cause: Cause::Released,
+                claims: claims(),
+            }),
+        ),
+        (
+            "expired",
+            Fact::Ended(Ended {
+                request: None,
+                appointment,
+                patient,
+                cause: Cause::Expired,
+                claims: claims(),
+            }),
+        ),
+        (
+            "progressed",
+            Fact::Progressed(Progressed {
+                request,
+                fingerprint: 6,
+                appointment,
+                status: AppointmentStatus::Arrived,
+            }),
+        ),
+        (
+            "settled",
+            Fact::Settled(Settled {
+                request,
+                fingerprint: 6,
+                appointment,
+                patient,
+                status: AppointmentStatus::Fulfilled,
+            }),
+        ),
+        (
+            "declined",
+            Fact::Declined(Declined {
+                appointment,
+                patient,
+                fingerprint: 6,
+                outcome: Outcome::SlotInPast,
+            }),
+        ),
+        (
+            "forgotten",
+            Fact::Forgotten(Box::new(Forgotten {
+                appointments: [id(1), id(2)].into_iter().collect(),
+            })),
+        ),
+    ]
+}
+
+fn encoded(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut buffer = Vec::new();
+    write(&mut buffer);
+    buffer
+}
+
+fn all_requests() -> Vec<(&'static str, Vec<u8>)> {
+    let encode =
+        |(name, request)| (name, encoded(|buffer| write_request(0x0102, &request, buffer)));
+    requests().into_iter().map(encode).collect()
+}
+
+fn all_replies() -> Vec<(&'static str, Vec<u8>)> {
+    let encode = |(name, reply)| (name, encoded(|buffer| write_reply(0x0102, &reply, buffer)));
+    replies().into_iter().map(encode).collect()
+}
+
+fn fact_record(fact: Fact) -> FeedRecord {
+    let facts = encoded(|buffer| codec::encode_facts(&ArrayVec::from_iter([fact]), buffer));
+    FeedRecord { sequence: Sequence(42), time: NOW, facts }
+}
+
+/// Name and bytes of one of each: what the golden file pins.
+fn golden() -> Vec<(String, Vec<u8>)> {
+    let mut lines = Vec::new();
+    let client = ClientHello::new("golden");
+    let server = client.answer(NOW).unwrap();
+    lines.push(("hello.client".to_owned(), encoded(|buffer| client.write(buffer))));
+    lines.push(("hello.server".to_owned(), encoded(|buffer| server.write(buffer))));
+    for (name, bytes) in all_requests() {
+        lines.push((format!("request.{name}"), bytes));
+    }
+    for (name, bytes) in all_replies() {
+        lines.push((format!("reply.{name}"), bytes));
+    }
+    for (name, fact) in facts() {
+        let bytes = encoded(|buffer| write_fact_item(&fact_record(fact), buffer));
+        lines.push((format!("fact.{name}"), bytes));
+    }
+    let heartbeat = Heartbeat { durable: Sequence(42), time: NOW };
+    lines.push(("push.heartbeat".to_owned(), encoded(|buffer| heartbeat.write(buffer))));
+    let mut packer = Packer::default();
+    for (number, (_, request)) in (1..).zip(requests().iter().skip(10).take(2)) {
+        packer.item(FrameKind::Requests, |buffer| write_request(number, request, buffer));
+    }
+    lines.push(("frame.requests".to_owned(), packer.take()));
+    lines
+}
+
+#[test]
+fn the_bytes_of_every_kind_are_those_of_the_golden_file() {
+    let text = include_str!("../../tests/it/golden/wire.hex");
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let lines: Vec<String> =
+        golden().iter().map(|(name, bytes)| format!("{name} {}", hex(bytes))).collect();
+    let now = lines.join("\n") + "\n";
+    assert!(text == now, "a frozen layout changed, or a kind was added. The bytes are now:\n{now}");
+}
+
+#[test]
+fn every_request_reads_as_it_was_written() {
+    for ((name, request), (_, bytes)) in requests().into_iter().zip(all_requests()) {
+        assert_eq!(decode_request(&bytes), Ok((0x0102, request)), "{name}");
+    }
+}
+
+#[test]
+fn every_reply_reads_as_it_was_written() {
+    for ((name, reply), (_, bytes)) in replies().into_iter().zip(all_replies()) {
+        assert_eq!(decode_reply(&bytes), Ok((0x0102, reply)), "{name}");
+    }
+}
+
+#[test]
+fn every_fact_and_hello_reads_as_it_was_written() {
+    for (name, fact) in facts() {
+        let record = fact_record(fact.clone());
+        let read = decode_fact_item(&encoded(|buffer| write_fact_item(&record, buffer))).unwrap();
+        assert_eq!(read, record, "{name}");
+        assert_eq!(codec::decode_facts(&read.facts).unwrap().as_slice(), [fact], "{name}");
+    }
+    let client =
+        ClientHello::new("a name of more than sixty-four bytes is cut where a letter ends: é");
+    assert_eq!(ClientHello::read(&encoded(|buffer| client.write(buffer))), Ok(client.clone()));
+    let server = client.answer(NOW).unwrap();
+    assert_eq!(ServerHello::read(&encoded(|buffer| server.write(buffer))), Ok(server));
+    let heartbeat = Heartbeat { durable: Sequence(1), time: NOW };
+    assert_eq!(Heartbeat::read(&encoded(|buffer| heartbeat.write(buffer))), Ok(heartbeat));
+}
+
+#[test]
+fn the_usual_units_are_as_short_as_promised() {
+    let length = |request: Request| encoded(|buffer| write_request(1, &request, buffer)).len() + 2;
+    assert!(length(hold().into()) <= 90, "{}", length(hold().into()));
+    let reply = |reply: Reply| encoded(|buffer| write_reply(1, &reply, buffer)).len() + 2;
+    assert!(reply(Reply::Receipt(receipt())) <= 48);
+    assert!(reply(Reply::Refused(Outcome::SoldOut.into())) <= 12);
+    assert!(reply(Reply::Reading(Reading::Availability(availability(40)))) <= 110);
+}
+
+#[test]
+fn the_longest_units_are_within_their_bounds() {
+    let pool = Pool { quotas: vec![QUOTA; 128], ..session().pools[0].clone() };
+    let session = Session { pools: vec![pool; 8], ..session() };
+    assert_eq!(session.check(), Ok(()));
+    let open = OpenSession { request: RequestId(0), session };
+    for request in [Request::from(open), full_hold().into()] {
+        let bytes = encoded(|buffer| write_request(1, &request, buffer));
+        assert!(bytes.len() <= REQUEST_BYTES_MAX && decode_request(&bytes).is_ok());
+    }
+    let claim = claims()[0];
+    let long = Appointment { claims: [claim; 8].into(), ..appointment() };
+    let list = Reply::Reading(Reading::Appointments(vec![long; LISTED_MAX]));
+    assert!(encoded(|buffer| write_reply(1, &list, buffer)).len() <= REPLY_BYTES_MAX);
+}
+
+const QUOTA: u16 = limits::QUOTA_MAX;
+
+#[test]
+fn a_request_cut_anywhere_is_malformed_and_says_whose_it_was() {
+    for (name, bytes) in all_requests() {
+        for cut in 0..bytes.len() {
+            let expected = (5 <= cut)
+                .then_some(RequestFault { correlation: 0x0102, outcome: Outcome::Malformed });
+            assert_eq!(decode_request(&bytes[..cut]), Err(expected), "{name} {cut}");
+        }
+        let longer = [&bytes[..], &[0]].concat();
+        assert!(decode_request(&longer).is_err(), "{name} with a byte more");
+    }
+}
+
+#[test]
+fn an_operation_of_another_version_is_unknown() {
+    for code in (0..=255_u8).filter(|code| Operation::from_code(*code).is_none()) {
+        let fault = RequestFault { correlation: 9, outcome: Outcome::UnknownOperation };
+        assert_eq!(decode_request(&[9, 0, 0, 0, code, 1, 2]), Err(Some(fault)));
+    }
+}
+
+#[test]
+fn no_mutation_of_any_unit_panics() {
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut draw = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random % below as u64).unwrap()
+    };
+    for (_, bytes) in golden() {
+        for _ in 0..2_000 {
+            let mut bad = bytes.clone();
+            for _ in 0..=draw(3) {
+                let at = draw(bad.len());
+                bad[at] = u8::try_from(draw(256)).unwrap();
+            }
+            bad.truncate(1 + draw(bad.len()));
+            if let Ok((correlation, request)) = decode_request(&bad) {
+                let again = encoded(|buffer| write_request(correlation, &request, buffer));
+                assert_eq!(decode_request(&again), Ok((correlation, request)));
+            }
+            drop(decode_reply(&bad));
+            drop(decode_fact_item(&bad).map(|record| codec::decode_facts(&record.facts)));
+            drop((ClientHello::read(&bad), ServerHello::read(&bad), Heartbeat::read(&bad)));
+            let mut assembler = Assembler::default();
+            assembler.push(&bad);
+            while let Ok(Some(_)) = assembler.next_unit() {}
+        }
+    }
+}
+
+#[test]
+fn frames_come_out_whole_however_they_are_cut() {
+    let mut packer = Packer::default();
+    packer.frame(FrameKind::Hello, |buffer| ClientHello::new("x").write(buffer));
+    let mut expected = vec![(FrameKind::Hello, encoded(|b| ClientHello::new("x").write(b)))];
+    for round in 0..300_u32 {
+        for (_, request) in requests() {
+            let bytes = encoded(|buffer| write_request(round, &request, buffer));
+            packer.item(FrameKind::Requests, |buffer| buffer.extend_from_slice(&bytes));
+            expected.push((FrameKind::Requests, bytes));
+        }
+    }
+    let stream = packer.take();
+    assert!(packer.is_empty() && FRAME_BYTES_MAX < stream.len());
+    for piece in [1, 7, 1_200, 6_500, 1 << 20] {
+        let mut assembler = Assembler::default();
+        let mut units = Vec::new();
+        for bytes in stream.chunks(piece) {
+            assembler.push(bytes);
+            while let Some((kind, unit)) = assembler.next_unit().unwrap() {
+                units.push((kind, unit.to_vec()));
+            }
+        }
+        assert!(units == expected, "pieces of {piece}");
+        assert_eq!(assembler.pending_bytes(), 0);
+    }
+}
+
+#[test]
+fn a_frame_that_cannot_be_delimited_is_at_fault() {
+    let fault = |bytes: &[u8]| {
+        let mut assembler = Assembler::default();
+        assembler.push(bytes);
+        loop {
+            match assembler.next_unit() {
+                Ok(Some(_)) => {}
+                Ok(None) => return None,
+                Err(fault) => return Some(fault.close_code()),
+            }
+        }
+    };
+    let over = u32::try_from(FRAME_BYTES_MAX + 1).unwrap().to_le_bytes();
+    for (bytes, expected) in [
+        (&[0, 0, 0, 0][..], Some(CloseCode::FrameLength)),
+        (&over, Some(CloseCode::FrameLength)),
+        (&[255, 255, 255, 255], Some(CloseCode::FrameLength)),
+        (&[1, 0, 0, 0, 99], Some(CloseCode::FrameKind)),
+        (&[1, 0, 0, 0, 2], Some(CloseCode::FrameItems)),
+        (&[3, 0, 0, 0, 2, 0, 0], Some(CloseCode::FrameItems)),
+        (&[2, 0, 0, 0, 2, 9], Some(CloseCode::FrameItems)),
+        (&[4, 0, 0, 0, 2, 5, 0, 1], Some(CloseCode::FrameItems)),
+        (&[4, 0, 0, 0, 2, 5, 0], None),
+        (&[1, 0, 0], None),
+        (&[1, 0, 0, 0, 1], None),
+    ] {
+        assert_eq!(fault(bytes), expected, "{bytes:?}");
+    }
+}
+
+#[test]
+fn only_a_hello_of_a_common_version_is_answered() {
+    let hello = ClientHello::new("x");
+    let with = |version_min, version_max| ClientHello { version_min, version_max, ..hello.clone() };
+    assert_eq!(with(0, 9).answer(NOW).map(|hello| hello.version), Ok(VERSION));
+    assert_eq!(with(2, 9).answer(NOW), Err(HelloFault::Version));
+    assert_eq!(with(0, 0).answer(NOW), Err(HelloFault::Version));
+    let short = ClientHello { frame_bytes_max: 100, ..hello };
+    assert_eq!(short.answer(NOW), Err(HelloFault::Malformed));
+}
