@@ -1,0 +1,184 @@
+//! The engine and the inventory without network and disk: nanoseconds per operation, one and two
+//! threads, uniform and on one hot session. Fixed seeds; `cargo bench --bench engine`.
+#![expect(clippy::print_stdout, reason = "a benchmark reports")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use haoyuan::codec::encode_facts;
+use haoyuan::engine::Context;
+use haoyuan::inventory::Inventory;
+use haoyuan::model::{
+    Action, Actor, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest,
+    ClassSet, ClientKeys, Facts, Hold, OpenSession, PatientClass, PatientId, PaymentRef, Pick, Pool,
+    Repeat, RequestId, Role, RulesVersion, Sequence, Session, SessionId, Sharing, SlotChoice,
+    SlotIndex, Timestamp, Ttl,
+};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const SLOTS: u16 = 40;
+
+fn main() {
+    let sessions = 12_500;
+    let places = 20;
+    for threads in [1, 2] {
+        let bench = Bench::new(sessions, places);
+        let total = 2_000_000 / threads;
+        bench.run("hold, uniform", threads, total, |bench, random| bench.hold(random, None));
+        let bench = Bench::new(sessions, places);
+        bench.run("hold + book", threads, total / 2, |bench, random| bench.hold_and_book(random));
+        let bench = Bench::new(1, 10_000);
+        let hot = 380_000 / threads;
+        bench.run("hold, one hot session", threads, hot, |bench, random| bench.hold(random, Some(0)));
+        let bench = Bench::new(sessions, 0);
+        bench.run("sold out", threads, 4 * total, |bench, random| bench.sold_out(random));
+        let bench = Bench::new(sessions, places);
+        bench.run("availability, 40 slots", threads, total, |bench, random| bench.read(random));
+    }
+}
+
+struct Bench {
+    inventory: Inventory,
+    actor: Actor,
+    sequence: AtomicU64,
+    sessions: u64,
+}
+
+impl Bench {
+    fn new(sessions: u64, places: u16) -> Self {
+        let bench = Self {
+            inventory: Inventory::new(7, 86_400_000),
+            actor: Actor::unbounded(Role::Admin),
+            sequence: AtomicU64::new(0),
+            sessions,
+        };
+        for id in 0..sessions {
+            let request = RequestId::from_parts(NOW, u128::from(id) << 8 | 1 << 70);
+            let open = OpenSession { request, session: session(SessionId(id), places) };
+            let answer = bench.inventory.open(&bench.context(), &open, |facts| bench.append(facts));
+            assert!(answer.result.is_ok());
+        }
+        bench
+    }
+
+    fn run(&self, name: &str, threads: u64, count: u64, step: impl Fn(&Self, &mut u64) + Sync) {
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            for thread in 0..threads {
+                let step = &step;
+                scope.spawn(move || {
+                    let mut random = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(thread + 1);
+                    (0..count).for_each(|_| step(self, &mut random));
+                });
+            }
+        });
+        let nanos = start.elapsed().as_nanos();
+        let each = nanos / u128::from(count);
+        let rate = u128::from(count * threads) * 1_000 / nanos.max(1);
+        println!("{name:24} {threads} thread(s): {each:5} ns each, {rate:4} M/s together");
+    }
+
+    fn hold(&self, random: &mut u64, session: Option<u64>) {
+        let hold = self.request(random, session);
+        let answer = self.inventory.hold(&self.context(), &hold, |facts| self.append(facts));
+        std::hint::black_box(answer.after);
+    }
+
+    fn hold_and_book(&self, random: &mut u64) {
+        let hold = self.request(random, None);
+        let answer = self.inventory.hold(&self.context(), &hold, |facts| self.append(facts));
+        if answer.result.is_err() {
+            return;
+        }
+        let change = Change {
+            request: RequestId(hold.appointment.0 ^ 1 << 20),
+            appointment: hold.appointment,
+            patient: hold.patient,
+            channel: hold.channel,
+            action: Action::Book { payment: PaymentRef(1) },
+        };
+        let answer = self.inventory.change(&self.context(), &change, |facts| self.append(facts));
+        assert!(answer.result.is_ok());
+    }
+
+    fn sold_out(&self, random: &mut u64) {
+        let hold = self.request(random, None);
+        assert!(self.inventory.is_sold_out(&self.context(), &hold));
+    }
+
+    fn read(&self, random: &mut u64) {
+        let session = SessionId(next(random) % self.sessions);
+        let (channel, class) = (BookingChannel::default(), PatientClass::Outpatient);
+        let answer = self.inventory.availability(&self.context(), session, channel, class);
+        std::hint::black_box(answer.result.is_ok());
+    }
+
+    fn request(&self, random: &mut u64, session: Option<u64>) -> Hold {
+        let session = session.unwrap_or_else(|| next(random) % self.sessions);
+        let slot = SlotIndex(u16::try_from(next(random) % u64::from(SLOTS)).unwrap_or(0));
+        let id = u128::from(next(random)) << 64 | u128::from(next(random));
+        let patient = PatientId(u128::from(next(random) % 10_000_000) << 64 | 0xabc);
+        let claim = ClaimRequest {
+            session: SessionId(session),
+            count: 1,
+            slots: if self.sessions == 1 { SlotChoice::Any } else { SlotChoice::at(slot) },
+        };
+        Hold {
+            appointment: AppointmentId(RequestId::from_parts(NOW, id).0),
+            patient: Some(patient),
+            keys: ClientKeys::default(),
+            channel: BookingChannel::default(),
+            class: PatientClass::Outpatient,
+            attributes: Attributes::default(),
+            ttl: Ttl::DEFAULT,
+            book: None,
+            claims: std::iter::once(claim).collect(),
+        }
+    }
+
+    fn append(&self, facts: &Facts) -> Sequence {
+        thread_local! { static BUFFER: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) } }
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.clear();
+            encode_facts(facts, buffer);
+            std::hint::black_box(buffer.len());
+        });
+        Sequence(self.sequence.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context { now: NOW, actor: &self.actor, rules: RulesVersion(0) }
+    }
+}
+
+fn session(id: SessionId, places: u16) -> Session {
+    Session {
+        id,
+        organization: haoyuan::model::OrganizationId(1),
+        site: haoyuan::model::SiteId(1),
+        department: haoyuan::model::DepartmentId(1),
+        resource: haoyuan::model::ResourceId(id.0),
+        appointment_type: 0,
+        start: NOW.plus_millis(86_400_000),
+        slot_millis: 600_000,
+        pick: Pick::Earliest,
+        repeat: Repeat::OnePerPatient,
+        sharing: Sharing::Cancel,
+        ttl_max: Ttl::DEFAULT,
+        pools: vec![Pool {
+            channels: ChannelSet::ALL,
+            classes: ClassSet::ALL,
+            quotas: vec![places; usize::from(SLOTS)],
+        }],
+    }
+}
+
+/// Splitmix64: the benchmark owns its randomness.
+fn next(random: &mut u64) -> u64 {
+    *random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut word = *random;
+    word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ word >> 31
+}
