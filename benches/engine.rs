@@ -1,5 +1,5 @@
 //! The engine and the inventory without network and disk: nanoseconds per operation, one and two
-//! threads, uniform and on one hot session. Fixed seeds; `cargo bench --bench engine`.
+//! threads, uniform and on one hot session. Fixed seeds; `cargo bench --bench engine -- [DIVISOR]`.
 #![expect(clippy::print_stdout, reason = "a benchmark reports")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -11,8 +11,8 @@ use haoyuan::engine::Context;
 use haoyuan::inventory::Inventory;
 use haoyuan::model::{
     Action, Actor, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest,
-    ClassSet, ClientKeys, Facts, Hold, OpenSession, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    Repeat, RequestId, Role, RulesVersion, Sequence, Session, SessionId, Sharing, SlotChoice,
+    ClassSet, ClientKeys, Facts, Hold, OpenSession, PatientClass, PatientId, PaymentRef, Pick,
+    Pool, Repeat, RequestId, Role, RulesVersion, Sequence, Session, SessionId, Sharing, SlotChoice,
     SlotIndex, Timestamp, Ttl,
 };
 
@@ -20,17 +20,20 @@ const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const SLOTS: u16 = 40;
 
 fn main() {
+    let divisor = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1);
     let sessions = 12_500;
     let places = 20;
     for threads in [1, 2] {
         let bench = Bench::new(sessions, places);
-        let total = 2_000_000 / threads;
+        let total = 2_000_000 / threads / divisor;
         bench.run("hold, uniform", threads, total, |bench, random| bench.hold(random, None));
         let bench = Bench::new(sessions, places);
         bench.run("hold + book", threads, total / 2, |bench, random| bench.hold_and_book(random));
         let bench = Bench::new(1, 10_000);
-        let hot = 380_000 / threads;
-        bench.run("hold, one hot session", threads, hot, |bench, random| bench.hold(random, Some(0)));
+        let hot = 380_000 / threads / divisor;
+        bench.run("hold, one hot session", threads, hot, |bench, random| {
+            bench.hold(random, Some(0))
+        });
         let bench = Bench::new(sessions, 0);
         bench.run("sold out", threads, 4 * total, |bench, random| bench.sold_out(random));
         let bench = Bench::new(sessions, places);
@@ -63,6 +66,11 @@ impl Bench {
     }
 
     fn run(&self, name: &str, threads: u64, count: u64, step: impl Fn(&Self, &mut u64) + Sync) {
+        if std::env::args().skip(1).all(|argument| !name.contains(&argument))
+            && std::env::args().len() > 2
+        {
+            return;
+        }
         let start = Instant::now();
         std::thread::scope(|scope| {
             for thread in 0..threads {
