@@ -200,6 +200,12 @@ impl Packer {
         self.close();
     }
 
+    /// Adds frames that were packed elsewhere.
+    pub fn frames(&mut self, frames: &[u8]) {
+        self.close();
+        self.buffer.extend_from_slice(frames);
+    }
+
     /// Takes all frames.
     pub fn take(&mut self) -> Vec<u8> {
         self.close();
