@@ -34,17 +34,8 @@ impl From<ConnectionError> for CallError {
     fn from(error: ConnectionError) -> Self {
         match &error {
             ConnectionError::ApplicationClosed(close) => {
-                let said = format!(
-                    "{} ({})",
-                    String::from_utf8_lossy(&close.reason),
-                    close.error_code.into_inner()
-                );
-                match CloseCode::from_code(close.error_code.into_inner()) {
-                    Some(CloseCode::Finished | CloseCode::Stopping | CloseCode::NodeFailed) => {
-                        Self::Unavailable(said)
-                    }
-                    _ => Self::Protocol(said),
-                }
+                let reason = String::from_utf8_lossy(&close.reason);
+                of_code(close.error_code.into_inner(), &reason)
             }
             // The other side's TLS says what is wrong with us: a certificate, a protocol.
             ConnectionError::ConnectionClosed(close) if is_crypto(close.error_code.into()) => {
@@ -63,6 +54,7 @@ impl From<ReadError> for CallError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::ConnectionLost(error) => error.into(),
+            ReadError::Reset(code) => of_code(code.into_inner(), "the stream was broken off"),
             other => Self::Unavailable(other.to_string()),
         }
     }
@@ -74,6 +66,18 @@ impl From<WriteError> for CallError {
             WriteError::ConnectionLost(error) => error.into(),
             other => Self::Unavailable(other.to_string()),
         }
+    }
+}
+
+/// What a close code means for asking again.
+fn of_code(code: u64, reason: &str) -> CallError {
+    let known = CloseCode::from_code(code);
+    let said = format!("{reason}: {} ({code})", known.map_or("unknown", CloseCode::name));
+    match known {
+        Some(CloseCode::Finished | CloseCode::Stopping | CloseCode::NodeFailed) => {
+            CallError::Unavailable(said)
+        }
+        _ => CallError::Protocol(said),
     }
 }
 

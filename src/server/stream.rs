@@ -81,18 +81,27 @@ pub(super) async fn serve(
         actor: &actor,
         shared: &shared,
     };
-    stream.converse(&mut stop).await?;
-    if let Some(push) = stream.push.take() {
-        // The rest of the client's side is not read: a subscriber has nothing more to ask here.
-        drop(stream.recv.stop(VarInt::from_u32(CloseCode::Finished.code())));
-        push::run(&mut stream, push, &mut stop).await?;
-        stream.flush().await?;
+    let ended = stream.live(&mut stop).await;
+    if let Err(Fault::Close(code, _)) = &ended {
+        // Dropped, it would look like an orderly end to whoever waits for an answer.
+        drop(stream.send.reset(VarInt::from_u32(code.code())));
     }
-    let stopping = *stop.borrow();
-    stream.finish(stopping).await
+    ended
 }
 
 impl Stream<'_> {
+    async fn live(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), Fault> {
+        self.converse(stop).await?;
+        if let Some(push) = self.push.take() {
+            // The rest of the client's side is not read: a subscriber has nothing more to ask here.
+            drop(self.recv.stop(VarInt::from_u32(CloseCode::Finished.code())));
+            push::run(self, push, stop).await?;
+            self.flush().await?;
+        }
+        let stopping = *stop.borrow();
+        self.finish(stopping).await
+    }
+
     /// Answers requests until the client ends its side, the node stops, or the stream becomes a
     /// push stream; and then until all is answered and written.
     async fn converse(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), Fault> {

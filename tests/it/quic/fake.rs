@@ -212,7 +212,19 @@ impl Node {
         Self::start_at("127.0.0.1:0".parse().unwrap(), engine, Authority::new(validity()).unwrap())
     }
 
-    pub(crate) fn start_at(address: SocketAddr, engine: &Arc<Fake>, authority: Authority) -> Self {
+    /// A node at the address of one that was killed, once the system has given it free.
+    pub(crate) async fn start_again(
+        address: SocketAddr,
+        engine: &Arc<Fake>,
+        authority: Authority,
+    ) -> Self {
+        while std::net::UdpSocket::bind(address).is_err() {
+            tokio::task::yield_now().await;
+        }
+        Self::start_at(address, engine, authority)
+    }
+
+    fn start_at(address: SocketAddr, engine: &Arc<Fake>, authority: Authority) -> Self {
         let pair = authority.server(&["localhost".to_owned()], validity()).unwrap();
         let identity = Identity::from_pems(&pair, &authority.pair().certificate).unwrap();
         let mut config = ServerConfig::new(address, identity.server(ALPN).unwrap());
