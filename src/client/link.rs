@@ -75,7 +75,8 @@ impl Link {
             .unwrap_or_else(|_| Err(CallError::Unavailable("the client is closed".to_owned())))
     }
 
-    /// Keeps a connection while there is something to send. Never ends.
+    /// Keeps a connection while there is something to send. Never ends: the client aborts it.
+    #[expect(clippy::infinite_loop, reason = "its end is the drop of the client")]
     pub(super) async fn drive(self: Arc<Self>, dialer: Arc<Dialer>, name: Arc<str>) {
         let mut backoff = BACKOFF_MIN;
         loop {

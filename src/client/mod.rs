@@ -133,13 +133,11 @@ impl Client {
                 backoff *= 2;
             }
         };
-        match tokio::time::timeout(self.inner.deadline, attempts).await {
-            Ok(answered) => answered,
-            Err(_) => {
-                let deadline = self.inner.deadline;
-                Err(CallError::Unavailable(format!("not within {deadline:?}; last: {last}")))
-            }
+        let deadline = self.inner.deadline;
+        if let Ok(answered) = tokio::time::timeout(deadline, attempts).await {
+            return answered;
         }
+        Err(CallError::Unavailable(format!("not within {deadline:?}; last: {last}")))
     }
 
     /// Holds places.

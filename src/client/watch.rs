@@ -91,7 +91,7 @@ impl Watch {
             let from = self.next;
             self.open = Some(open(&self.dialer, &self.name, &Request::Watch { from }).await?);
         }
-        let Some((_, receiver)) = &mut self.open else { return Ok(()) };
+        let Some((_, stream)) = &mut self.open else { return Ok(()) };
         let (next, received) = (&mut self.next, &mut self.received);
         let take = |kind, unit: &[u8]| {
             if let Some(event) = event(kind, unit)? {
@@ -102,7 +102,7 @@ impl Watch {
             }
             Ok(())
         };
-        if receiver.receive_units(take).await? {
+        if stream.receive_units(take).await? {
             Ok(())
         } else {
             Err(CallError::Unavailable("the node ended the subscription".to_owned()))

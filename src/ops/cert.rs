@@ -173,8 +173,8 @@ impl Validity {
     fn applied_to(self, mut params: CertificateParams) -> CertificateParams {
         let epoch = rcgen::date_time_ymd(1970, 1, 1);
         let now = Duration::from_millis(self.now.as_millis());
-        params.not_before = epoch + now.saturating_sub(Duration::from_secs(3_600));
-        params.not_after = epoch + now + Duration::from_secs(86_400) * self.days;
+        params.not_before = epoch + now.saturating_sub(Duration::from_hours(1));
+        params.not_after = epoch + now + Duration::from_hours(24) * self.days;
         params
     }
 }

@@ -248,6 +248,10 @@ impl Packer {
 }
 
 /// Appends an item with its length in front.
+///
+/// # Panics
+///
+/// Where `write` appends more than 64 KiB: no value of the model is a fourth as long.
 #[inline]
 pub fn append_item(buffer: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = buffer.len();

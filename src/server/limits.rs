@@ -82,6 +82,10 @@ pub const fn mtu_for(address: SocketAddr) -> u16 {
 }
 
 /// The transport of the node's side.
+///
+/// # Panics
+///
+/// Never: the constants above are within what QUIC can say.
 pub fn transport(mtu_max: u16) -> Arc<TransportConfig> {
     let mut discovery = MtuDiscoveryConfig::default();
     discovery.upper_bound(mtu_max.min(MTU_JUMBO));
@@ -110,6 +114,10 @@ pub fn transport(mtu_max: u16) -> Arc<TransportConfig> {
 }
 
 /// The endpoint: which packets it takes at all.
+///
+/// # Panics
+///
+/// Never: the length is clamped to what QUIC allows.
 pub fn endpoint(mtu_max: u16) -> EndpointConfig {
     let mut config = EndpointConfig::default();
     let payload = mtu_max.clamp(MTU_ETHERNET, MTU_JUMBO).saturating_add(28);

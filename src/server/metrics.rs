@@ -156,7 +156,9 @@ const POSITIONS: [u8; 1_000] = {
     let mut positions = [0; 1_000];
     let mut position = 0;
     while position < Outcome::ALL.len() {
-        positions[Outcome::ALL[position].code() as usize] = position as u8;
+        #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 256 outcomes")]
+        let small = position as u8;
+        positions[Outcome::ALL[position].code() as usize] = small;
         position += 1;
     }
     positions

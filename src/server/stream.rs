@@ -12,6 +12,7 @@
 //! it reads no further while its outbox is full (I-8).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
@@ -154,9 +155,8 @@ impl Stream<'_> {
             bytes += chunk.len() as u64;
             self.input.push(&chunk);
         }
-        use std::sync::atomic::Ordering::Relaxed;
-        self.shared.metrics.bytes_received.fetch_add(bytes, Relaxed);
-        self.shared.metrics.batches.fetch_add(1, Relaxed);
+        self.shared.metrics.bytes_received.fetch_add(bytes, Ordering::Relaxed);
+        self.shared.metrics.batches.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Answers what has been read, as far as the outbox has room. Says whether there may be more.
@@ -263,7 +263,7 @@ impl Stream<'_> {
 
     fn wrote(&self, bytes: usize) {
         let sent = &self.shared.metrics.bytes_sent;
-        sent.fetch_add(bytes as u64, std::sync::atomic::Ordering::Relaxed);
+        sent.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Writes all that is ready.

@@ -2,4 +2,5 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+mod docs;
 mod quic;
