@@ -13,10 +13,16 @@
 //! * [`journal`]: records to disk, in groups, and how far they are durable.
 
 pub mod admission;
+#[cfg(feature = "node")]
+pub mod client;
 pub mod codec;
 pub mod engine;
 pub mod inventory;
 pub mod journal;
 pub mod model;
+#[cfg(feature = "node")]
+pub mod ops;
 pub mod protocol;
+#[cfg(feature = "node")]
+pub mod server;
 pub mod service;

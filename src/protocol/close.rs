@@ -29,10 +29,8 @@ close_codes! {
     Stopping = 1;
     /// The node's journal failed. What was not answered may or may not have happened: ask again.
     NodeFailed = 2;
-    /// The node has as many connections as it takes.
-    TooManyConnections = 3;
     /// The certificate names no role, or more than one, or is not understood.
-    CertificateNotUnderstood = 4;
+    CertificateNotUnderstood = 3;
     /// A frame's length is 0 or over the limit.
     FrameLength = 16;
     /// A frame's kind is unknown, or is not for this side to send.

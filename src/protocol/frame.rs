@@ -200,6 +200,12 @@ impl Packer {
         self.close();
     }
 
+    /// Adds frames that were packed elsewhere.
+    pub fn frames(&mut self, frames: &[u8]) {
+        self.close();
+        self.buffer.extend_from_slice(frames);
+    }
+
     /// Takes all frames.
     pub fn take(&mut self) -> Vec<u8> {
         self.close();
@@ -242,6 +248,10 @@ impl Packer {
 }
 
 /// Appends an item with its length in front.
+///
+/// # Panics
+///
+/// Where `write` appends more than 64 KiB: no value of the model is a fourth as long.
 #[inline]
 pub fn append_item(buffer: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = buffer.len();

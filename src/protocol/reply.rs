@@ -136,7 +136,7 @@ pub fn decode_reply(item: &[u8]) -> Result<(u32, Reply), (Option<u32>, ReplyFaul
     let (correlation, code) = reply_head(item).ok_or((None, ReplyFault::Malformed))?;
     let body = item.get(6..).unwrap_or_default();
     let fault = |fault| (Some(correlation), fault);
-    let outcome = Outcome::from_code(code).ok_or(fault(ReplyFault::Outcome(code)))?;
+    let outcome = Outcome::from_code(code).ok_or_else(|| fault(ReplyFault::Outcome(code)))?;
     let reply = if outcome.is_success() {
         read_success(outcome, body)
     } else if outcome == Outcome::Gone && body.len() == 16 {
@@ -147,7 +147,7 @@ pub fn decode_reply(item: &[u8]) -> Result<(u32, Reply), (Option<u32>, ReplyFaul
     } else {
         read_refusal(outcome, body).map(Reply::Refused)
     };
-    reply.map(|reply| (correlation, reply)).ok_or(fault(ReplyFault::Malformed))
+    reply.map(|reply| (correlation, reply)).ok_or_else(|| fault(ReplyFault::Malformed))
 }
 
 #[inline]

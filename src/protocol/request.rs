@@ -113,7 +113,7 @@ pub fn decode_request(item: &[u8]) -> Result<(u32, Request), Option<RequestFault
     if super::REQUEST_BYTES_MAX < item.len() {
         return Err(refuse(Outcome::Malformed));
     }
-    let operation = Operation::from_code(*code).ok_or(refuse(Outcome::UnknownOperation))?;
+    let operation = Operation::from_code(*code).ok_or_else(|| refuse(Outcome::UnknownOperation))?;
     let request = match operation {
         Operation::Hold => codec::decode_exact(fields).map(Command::Hold).map(Request::Command),
         Operation::Book

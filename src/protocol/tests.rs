@@ -1,5 +1,7 @@
 //! Every kind of unit, both ways, whole and broken; and the bytes that are frozen.
 
+use std::fmt::Write;
+
 use arrayvec::ArrayVec;
 
 use super::*;
@@ -334,10 +336,15 @@ fn golden() -> Vec<(String, Vec<u8>)> {
 #[test]
 fn the_bytes_of_every_kind_are_those_of_the_golden_file() {
     let text = include_str!("../../tests/it/golden/wire.hex");
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let lines: Vec<String> =
-        golden().iter().map(|(name, bytes)| format!("{name} {}", hex(bytes))).collect();
-    let now = lines.join("\n") + "\n";
+    let mut now = String::new();
+    for (name, bytes) in golden() {
+        now.push_str(&name);
+        now.push(' ');
+        for byte in bytes {
+            write!(now, "{byte:02x}").unwrap();
+        }
+        now.push('\n');
+    }
     assert!(text == now, "a frozen layout changed, or a kind was added. The bytes are now:\n{now}");
 }
 

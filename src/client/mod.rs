@@ -1,0 +1,288 @@
+//! The Rust client: a pool of connections to a node, pipelined, with retries that are safe.
+//!
+//! ```text
+//! Client::hold -> Link (one of N) -> frames of what is queued -> node
+//!      ^-- broken connection: the same request id again, on the next link, until the deadline
+//! ```
+//!
+//! Every request that changes something carries an id made by the caller, so that asking again
+//! never does it twice. Refusals are answers: the client hands them over and does not ask again.
+//!
+//! **Architecture invariant:** a shell over `protocol`; it never makes up an answer.
+
+mod dial;
+mod error;
+pub mod ids;
+mod lane;
+mod link;
+mod watch;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+
+pub use dial::Dialer;
+pub use error::CallError;
+pub use lane::{Lane, LaneReceiver, LaneSender};
+pub use watch::{Event, SnapshotReader, Watch};
+
+use crate::model::{
+    Action, Appointment, AppointmentId, Availability, BookingChannel, Change, Hold, OpenSession,
+    PatientClass, PatientId, Query, Reading, Receipt, RequestId, Sequence, SessionId,
+};
+use crate::protocol::{Reply, Request};
+use link::{BACKOFF_MIN, Link, pause};
+
+/// How a client reaches a node.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// Where nodes listen. The next is tried where one does not answer.
+    pub addresses: Vec<SocketAddr>,
+    /// The name in the node's certificate.
+    pub server_name: String,
+    /// Our certificate and the authority that signs nodes', from `ops::tls`.
+    pub tls: rustls::ClientConfig,
+    /// What the node's logs call us, at most 64 bytes.
+    pub name: String,
+    /// Connections, from 1. One is enough below some hundred thousand requests a second.
+    pub connections: usize,
+    /// Calls that wait on one connection; more wait for their turn.
+    pub in_flight_max: usize,
+    /// How long a call may take, with all its attempts.
+    pub deadline: Duration,
+}
+
+/// A client. Cheap to clone; the connections close with the last clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    links: Vec<Arc<Link>>,
+    drivers: Vec<AbortHandle>,
+    next: AtomicUsize,
+    dialer: Arc<Dialer>,
+    name: Arc<str>,
+    deadline: Duration,
+}
+
+impl ClientConfig {
+    /// One connection, 1,024 calls in flight, ten seconds for a call.
+    pub fn new(addresses: Vec<SocketAddr>, server_name: &str, tls: rustls::ClientConfig) -> Self {
+        Self {
+            addresses,
+            server_name: server_name.to_owned(),
+            tls,
+            name: "haoyuan client".to_owned(),
+            connections: 1,
+            in_flight_max: 1_024,
+            deadline: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.drivers.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Client {
+    /// A client. It connects with its first call; must be made in a runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] where the configuration cannot work.
+    pub fn new(config: &ClientConfig) -> Result<Self, CallError> {
+        let tls = config.tls.clone();
+        let dialer = Arc::new(Dialer::new(&config.addresses, &config.server_name, tls)?);
+        let name: Arc<str> = config.name.as_str().into();
+        let new_link = |_| Arc::new(Link::new(config.in_flight_max));
+        let links: Vec<Arc<Link>> = (0..config.connections.max(1)).map(new_link).collect();
+        let drive = |link: &Arc<Link>| {
+            let driver = Arc::clone(link).drive(Arc::clone(&dialer), Arc::clone(&name));
+            tokio::spawn(driver).abort_handle()
+        };
+        let drivers = links.iter().map(drive).collect();
+        let (next, deadline) = (AtomicUsize::new(0), config.deadline);
+        let inner = Inner { links, drivers, next, dialer, name, deadline };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Sends any request, and again over another connection where one breaks. The reply as it is:
+    /// refusals are among them.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Unavailable`] or [`CallError::Protocol`].
+    pub async fn call(&self, request: &Request) -> Result<Reply, CallError> {
+        let mut last = String::from("no time to ask");
+        let attempts = async {
+            let mut backoff = BACKOFF_MIN;
+            loop {
+                match self.inner.link().call(request).await {
+                    Err(CallError::Unavailable(problem)) => last = problem,
+                    other => return other,
+                }
+                pause(backoff).await;
+                backoff *= 2;
+            }
+        };
+        let deadline = self.inner.deadline;
+        if let Ok(answered) = tokio::time::timeout(deadline, attempts).await {
+            return answered;
+        }
+        Err(CallError::Unavailable(format!("not within {deadline:?}; last: {last}")))
+    }
+
+    /// Holds places.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`]; so for every call below.
+    pub async fn hold(&self, hold: Hold) -> Result<Receipt, CallError> {
+        receipt(self.call(&hold.into()).await?)
+    }
+
+    /// Opens a session.
+    pub async fn open_session(&self, open: OpenSession) -> Result<Receipt, CallError> {
+        receipt(self.call(&open.into()).await?)
+    }
+
+    /// Confirms a hold, releases it, cancels, and so on: what the action says.
+    pub async fn change(&self, change: Change) -> Result<Receipt, CallError> {
+        receipt(self.call(&change.into()).await?)
+    }
+
+    /// Changes an appointment under a new request id, for a caller that would not ask again itself.
+    pub async fn act(
+        &self,
+        now: crate::model::Timestamp,
+        appointment: AppointmentId,
+        patient: Option<PatientId>,
+        channel: BookingChannel,
+        action: Action,
+    ) -> Result<Receipt, CallError> {
+        let request: RequestId = ids::new_request_id(now);
+        self.change(Change { request, appointment, patient, channel, action }).await
+    }
+
+    /// The free places of a session.
+    pub async fn availability(
+        &self,
+        session: SessionId,
+        channel: BookingChannel,
+        class: PatientClass,
+    ) -> Result<Availability, CallError> {
+        match self.read(Query::Availability { session, channel, class }).await? {
+            Reading::Availability(availability) => Ok(availability),
+            Reading::Appointment(_) | Reading::Appointments(_) => Err(unexpected()),
+        }
+    }
+
+    /// One appointment.
+    pub async fn get(
+        &self,
+        appointment: AppointmentId,
+        patient: Option<PatientId>,
+        channel: BookingChannel,
+    ) -> Result<Appointment, CallError> {
+        match self.read(Query::Get { appointment, patient, channel }).await? {
+            Reading::Appointment(appointment) => Ok(*appointment),
+            Reading::Availability(_) | Reading::Appointments(_) => Err(unexpected()),
+        }
+    }
+
+    /// The live appointments of a patient.
+    pub async fn list(
+        &self,
+        patient: PatientId,
+        channel: BookingChannel,
+    ) -> Result<Vec<Appointment>, CallError> {
+        match self.read(Query::List { patient, channel }).await? {
+            Reading::Appointments(list) => Ok(list),
+            Reading::Availability(_) | Reading::Appointment(_) => Err(unexpected()),
+        }
+    }
+
+    /// Subscribes to facts from a record on, over a connection of its own.
+    pub fn watch(&self, from: Sequence) -> Watch {
+        Watch::new(Arc::clone(&self.inner.dialer), Arc::clone(&self.inner.name), from)
+    }
+
+    /// Begins to fetch the newest snapshot, over a connection of its own.
+    pub async fn snapshot(&self) -> Result<SnapshotReader, CallError> {
+        SnapshotReader::open(&self.inner.dialer, &self.inner.name).await
+    }
+
+    async fn read(&self, query: Query) -> Result<Reading, CallError> {
+        match self.call(&query.into()).await? {
+            Reply::Reading(reading) => Ok(reading),
+            Reply::Refused(refusal) => Err(CallError::Refused(refusal)),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident: $action:ident;)*) => {
+        impl Client {$(
+            $(#[$doc])*
+            ///
+            /// The action of `change` is replaced; its request id makes asking again safe.
+            pub async fn $name(&self, change: Change) -> Result<Receipt, CallError> {
+                self.change(Change { action: Action::$action, ..change }).await
+            }
+        )*}
+    };
+}
+
+actions! {
+    /// Gives up a hold.
+    release: Release;
+    /// Cancels a booked appointment.
+    cancel: Cancel;
+    /// Records that the patient has come.
+    arrive: Arrive;
+    /// Records the check-in.
+    check_in: CheckIn;
+    /// Records that the visit took place.
+    fulfil: Fulfil;
+    /// Records that the patient did not come.
+    no_show: NoShow;
+}
+
+impl Client {
+    /// Confirms a hold with a payment. The action of `change` is replaced.
+    pub async fn book(
+        &self,
+        change: Change,
+        payment: crate::model::PaymentRef,
+    ) -> Result<Receipt, CallError> {
+        self.change(Change { action: Action::Book { payment }, ..change }).await
+    }
+}
+
+impl Inner {
+    fn link(&self) -> &Link {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        &self.links[next % self.links.len()]
+    }
+}
+
+fn receipt(reply: Reply) -> Result<Receipt, CallError> {
+    match reply {
+        Reply::Receipt(receipt) => Ok(receipt),
+        Reply::Refused(refusal) => Err(CallError::Refused(refusal)),
+        _ => Err(unexpected()),
+    }
+}
+
+fn unexpected() -> CallError {
+    CallError::Protocol("the reply is to another kind of request".to_owned())
+}

@@ -1,0 +1,60 @@
+//! What the server needs of the pipeline behind it.
+
+use std::task::Waker;
+
+use crate::model::{
+    Actor, Answer, Command, FeedError, FeedPage, Query, Reading, Receipt, Sequence, Timestamp,
+};
+
+/// The pipeline, as the server sees it. `service::Service` is the one that counts.
+///
+/// [`Engine::call`] and [`Engine::read`] take microseconds and never wait for a disk: they run on
+/// the threads that move packets. [`Engine::feed`] and the snapshot may wait; they run elsewhere.
+pub trait Engine: Send + Sync + 'static {
+    /// Decides a command. The answer may be said once its `after` is durable.
+    fn call(&self, now: Timestamp, actor: &Actor, command: &Command) -> Answer<Receipt>;
+
+    /// Answers a query.
+    fn read(&self, now: Timestamp, actor: &Actor, query: &Query) -> Answer<Reading>;
+
+    /// The last durable record.
+    fn durable(&self) -> Sequence;
+
+    /// Whether the journal has failed: what waits is never answered.
+    fn is_failed(&self) -> bool;
+
+    /// Wakes the waker once, at the next advance of the durable horizon or at the journal's
+    /// failure. Register, then look again: the horizon may have moved in between.
+    fn register(&self, waker: &Waker);
+
+    /// Durable records from `from` on, in order, about `bytes_max` bytes of them and at least one
+    /// if there is one. Empty where `from` is not durable yet.
+    ///
+    /// # Errors
+    ///
+    /// [`FeedError`].
+    fn feed(&self, from: Sequence, bytes_max: usize) -> Result<FeedPage, FeedError>;
+
+    /// The newest snapshot, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`FeedError::Unreadable`].
+    fn snapshot(&self) -> Result<Option<Box<dyn SnapshotSource>>, FeedError>;
+}
+
+/// A snapshot file that is being sent.
+pub trait SnapshotSource: Send {
+    /// The record to watch from once the snapshot is loaded: no shard of it lacks an older one.
+    fn sequence(&self) -> Sequence;
+
+    /// Its length in bytes.
+    fn bytes(&self) -> u64;
+
+    /// The next piece, at most `bytes_max` long; empty at the end.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the file system says.
+    fn read(&mut self, bytes_max: usize) -> std::io::Result<Vec<u8>>;
+}

@@ -1,0 +1,326 @@
+//! One stream, one task: read, decode, decide, answer, write.
+//!
+//! ```text
+//! read_chunks -> Assembler -> decode -> Engine -> Outbox -> write_chunks
+//!    '-- clock and stopwatch once --'               ^-- release at each advance of the horizon
+//! ```
+//!
+//! A reader and a writer in one task share nothing with anybody: no lock, and no wake-up between
+//! them. Both sides of the loop are safe to drop half-way, so `select!` decides what is next.
+//!
+//! **Architecture invariant:** nothing here waits while it holds input that could be answered, and
+//! it reads no further while its outbox is full (I-8).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
+use tokio::sync::watch;
+
+use super::Shared;
+use super::horizon::{Failed, Horizon};
+use super::metrics::{AnswerClass, Counted, Tally, stopwatch};
+use super::outbox::Outbox;
+use super::push::{self, Push};
+use crate::model::{Actor, Outcome, Refusal, Sequence, Timestamp};
+use crate::protocol::{
+    Assembler, ClientHello, CloseCode, FrameFault, FrameKind, Hello, HelloFault, Reply, Request,
+    decode_request, write_receipt, write_reply,
+};
+
+/// Why a stream ends before its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The peer is gone, or wants no more.
+    Gone,
+    /// The connection is to be closed, for this reason.
+    Close(CloseCode, String),
+}
+
+/// Pieces of a stream taken in one reading: each at most a packet.
+const CHUNKS: usize = 32;
+
+pub(super) struct Stream<'a> {
+    pub(super) send: SendStream,
+    recv: RecvStream,
+    input: Assembler,
+    pub(super) outbox: Outbox,
+    /// What is being written.
+    writing: Bytes,
+    pub(super) horizon: Horizon,
+    greeted: bool,
+    /// What the stream turns into once everything before is answered.
+    push: Option<Push>,
+    tally: Tally,
+    pub(super) actor: &'a Actor,
+    pub(super) shared: &'a Shared,
+}
+
+/// Serves a stream to its end.
+///
+/// # Errors
+///
+/// [`Fault::Close`] where the whole connection must go.
+pub(super) async fn serve(
+    (send, recv): (SendStream, RecvStream),
+    actor: Arc<Actor>,
+    shared: Arc<Shared>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Fault> {
+    let _open = Counted::new(&shared.metrics.streams);
+    let mut stream = Stream {
+        send,
+        recv,
+        input: Assembler::default(),
+        outbox: Outbox::default(),
+        writing: Bytes::new(),
+        horizon: Horizon::default(),
+        greeted: false,
+        push: None,
+        tally: Tally::default(),
+        actor: &actor,
+        shared: &shared,
+    };
+    let ended = stream.live(&mut stop).await;
+    if let Err(Fault::Close(code, _)) = &ended {
+        // Dropped, it would look like an orderly end to whoever waits for an answer.
+        drop(stream.send.reset(VarInt::from_u32(code.code())));
+    }
+    ended
+}
+
+impl Stream<'_> {
+    async fn live(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), Fault> {
+        self.converse(stop).await?;
+        if let Some(push) = self.push.take() {
+            // The rest of the client's side is not read: a subscriber has nothing more to ask here.
+            drop(self.recv.stop(VarInt::from_u32(CloseCode::Finished.code())));
+            push::run(self, push, stop).await?;
+            self.flush().await?;
+        }
+        let stopping = *stop.borrow();
+        self.finish(stopping).await
+    }
+
+    /// Answers requests until the client ends its side, the node stops, or the stream becomes a
+    /// push stream; and then until all is answered and written.
+    async fn converse(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), Fault> {
+        let mut chunks: [Bytes; CHUNKS] = std::array::from_fn(|_| Bytes::new());
+        let mut ended = *stop.borrow();
+        // Whether `input` may hold another unit.
+        let mut more = false;
+        loop {
+            if more && self.outbox.has_room() {
+                more = self.answer_batch()?;
+            }
+            ended |= self.push.is_some();
+            self.outbox.release(self.shared.engine.durable(), &self.shared.metrics);
+            self.refill();
+            let awaits = self.outbox.awaits();
+            let readable = !ended && !more && self.outbox.has_room();
+            if ended
+                && (!more || self.push.is_some())
+                && awaits.is_none()
+                && self.writing.is_empty()
+            {
+                return Ok(());
+            }
+            let after = awaits.unwrap_or_default();
+            tokio::select! {
+                biased;
+                written = self.send.write_chunks(std::slice::from_mut(&mut self.writing)),
+                    if !self.writing.is_empty() =>
+                {
+                    self.wrote(written?.bytes);
+                }
+                reached = self.horizon.reach(self.shared.engine.as_ref(), after),
+                    if awaits.is_some() => reached?,
+                read = self.recv.read_chunks(&mut chunks), if readable => match read? {
+                    Some(count) => {
+                        more = true;
+                        self.take_in(chunks.iter_mut().take(count));
+                    }
+                    None => ended = true,
+                },
+                _ = stop.changed(), if !ended => ended = true,
+            }
+        }
+    }
+
+    fn take_in<'c>(&mut self, chunks: impl Iterator<Item = &'c mut Bytes>) {
+        let mut bytes = 0;
+        for chunk in chunks {
+            let chunk = std::mem::take(chunk);
+            bytes += chunk.len() as u64;
+            self.input.push(&chunk);
+        }
+        self.shared.metrics.bytes_received.fetch_add(bytes, Ordering::Relaxed);
+        self.shared.metrics.batches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Answers what has been read, as far as the outbox has room. Says whether there may be more.
+    fn answer_batch(&mut self) -> Result<bool, Fault> {
+        let (now, read) = ((self.shared.clock)(), stopwatch());
+        let durable = self.shared.engine.durable();
+        let (waiting, mut units) = (self.outbox.waiting(), 0);
+        let more = loop {
+            if !self.outbox.has_room() {
+                break true;
+            }
+            let Some((kind, unit)) = self.input.next_unit()? else { break false };
+            match (kind, self.greeted) {
+                (FrameKind::Requests, true) => {
+                    let decoded = decode_request(unit);
+                    self.answer(now, durable, decoded)?;
+                    units += 1;
+                }
+                (FrameKind::Hello, false) => {
+                    let hello = ClientHello::read(unit)?;
+                    let answer = hello.answer(now)?;
+                    tracing::debug!(client = %hello.name, "a stream is open");
+                    self.outbox.frame(FrameKind::Hello, |buffer| answer.write(buffer));
+                    self.greeted = true;
+                }
+                (FrameKind::Hello, true) | (_, false) => Err(HelloFault::Malformed)?,
+                (kind, true) => Err(FrameFault::Kind(kind as u8))?,
+            }
+            if self.push.is_some() {
+                break false;
+            }
+        };
+        let added = self.outbox.waiting() - waiting;
+        self.outbox.end_batch(read, added);
+        if added < units {
+            self.shared.metrics.record(AnswerClass::AtOnce, read, units - added);
+        }
+        self.shared.metrics.add(&mut self.tally);
+        Ok(more)
+    }
+
+    fn answer(
+        &mut self,
+        now: Timestamp,
+        durable: Sequence,
+        decoded: Result<(u32, Request), Option<crate::protocol::RequestFault>>,
+    ) -> Result<(), Fault> {
+        let (correlation, request) = match decoded {
+            Ok(request) => request,
+            Err(Some(fault)) => {
+                self.refuse(fault.correlation, fault.outcome.into());
+                return Ok(());
+            }
+            Err(None) => return Err(FrameFault::Items.into()),
+        };
+        match request {
+            Request::Command(command) => {
+                let answer = self.shared.engine.call(now, self.actor, &command);
+                self.tally.count(match &answer.result {
+                    Ok(receipt) if receipt.retried => Outcome::AlreadyDone,
+                    Ok(_) => Outcome::Done,
+                    Err(refusal) => refusal.outcome,
+                });
+                self.say(durable, answer.after, |buffer| {
+                    write_receipt(correlation, &answer.result, buffer);
+                });
+            }
+            Request::Query(query) => {
+                let answer = self.shared.engine.read(now, self.actor, &query);
+                let reply = answer.result.map_or_else(Reply::Refused, Reply::Reading);
+                self.tally.count(reply.outcome());
+                self.say(durable, answer.after, |buffer| write_reply(correlation, &reply, buffer));
+            }
+            Request::Watch { .. } | Request::Snapshot => {
+                match push::permitted(self.actor, request.operation()) {
+                    Err(outcome) => self.refuse(correlation, outcome.into()),
+                    Ok(()) => self.push = Some(Push::new(correlation, &request)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, durable: Sequence, after: Sequence, write: impl FnOnce(&mut Vec<u8>)) {
+        if after <= durable {
+            self.outbox.say(write);
+        } else {
+            self.outbox.say_after(after, write);
+        }
+    }
+
+    fn refuse(&mut self, correlation: u32, refusal: Refusal) {
+        self.tally.count(refusal.outcome);
+        self.outbox.say(|buffer| write_reply(correlation, &Reply::Refused(refusal), buffer));
+    }
+
+    fn refill(&mut self) {
+        if self.writing.is_empty()
+            && let Some(bytes) = self.outbox.take()
+        {
+            self.writing = bytes;
+        }
+    }
+
+    fn wrote(&self, bytes: usize) {
+        let sent = &self.shared.metrics.bytes_sent;
+        sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Writes all that is ready.
+    pub(super) async fn flush(&mut self) -> Result<(), Fault> {
+        loop {
+            self.refill();
+            if self.writing.is_empty() {
+                return Ok(());
+            }
+            let written = self.send.write_chunks(std::slice::from_mut(&mut self.writing)).await?;
+            self.wrote(written.bytes);
+        }
+    }
+
+    /// Counts one request that a push stream has answered.
+    pub(super) fn count(&mut self, outcome: Outcome) {
+        self.tally.count(outcome);
+        self.shared.metrics.add(&mut self.tally);
+    }
+
+    /// Ends our side. A stopping node waits until the client has it all, because it closes next.
+    async fn finish(&mut self, stopping: bool) -> Result<(), Fault> {
+        self.send.finish().map_err(|_| Fault::Gone)?;
+        if stopping {
+            drop(self.recv.stop(VarInt::from_u32(CloseCode::Stopping.code())));
+            self.send.stopped().await.map_err(|_| Fault::Gone)?;
+        }
+        Ok(())
+    }
+}
+
+impl From<FrameFault> for Fault {
+    fn from(fault: FrameFault) -> Self {
+        Self::Close(fault.close_code(), fault.to_string())
+    }
+}
+
+impl From<HelloFault> for Fault {
+    fn from(fault: HelloFault) -> Self {
+        Self::Close(fault.close_code(), fault.to_string())
+    }
+}
+
+impl From<Failed> for Fault {
+    fn from(_: Failed) -> Self {
+        Self::Close(CloseCode::NodeFailed, "the node's journal failed".to_owned())
+    }
+}
+
+impl From<ReadError> for Fault {
+    fn from(_: ReadError) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<WriteError> for Fault {
+    fn from(_: WriteError) -> Self {
+        Self::Gone
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of the whole from outside: only what the library offers.
+
+#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
+
+mod docs;
+mod quic;
