@@ -15,6 +15,7 @@ mod engine;
 mod horizon;
 pub mod limits;
 mod metrics;
+mod node;
 mod outbox;
 mod peer;
 mod push;
