@@ -314,6 +314,25 @@ fn pruning_cannot_hide_a_hole() {
 }
 
 #[test]
+fn damage_that_a_pruning_meets_ends_the_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let Opened { log, store, .. } = open(folder.path()).unwrap();
+    let (tail, on_fatal): (_, OnFatal) = (log.tail(), Arc::new(|_| ()));
+    let journal = Journal::start(Box::new(store), tail, JournalConfig::default(), on_fatal);
+    append(&journal, 10);
+    log.sled.tamper(2, |_| None);
+    journal.prune(Sequence(9));
+    journal.wait_pruned();
+    assert!(journal.is_failed());
+    assert_eq!((journal.oldest(), journal.durable()), (Sequence(1), Sequence(10)));
+    let permit = journal.reserve(Lane::Upkeep).unwrap();
+    let late = journal.append(permit, Timestamp::default(), |_| ());
+    assert!(matches!(journal.wait_durable(late), Err(JournalError::Failed)));
+    assert!(journal.close().is_err());
+    assert_eq!(journal.durable(), Sequence(10));
+}
+
+#[test]
 fn an_interrupted_pruning_is_harmless() {
     for with_origin in [false, true] {
         let folder = filled(10);

@@ -110,11 +110,15 @@ impl SledLog {
     /// Opens sled. What its trees hold is not verified yet.
     pub(super) fn open(place: Place) -> Result<Self, JournalError> {
         prepare(&place.store)?;
+        guarded(|| Self::open_prepared(place))
+    }
+
+    fn open_prepared(place: Place) -> Result<Self, JournalError> {
         let config = sled::Config::new()
             .path(&place.store)
             .cache_capacity(place.cache_bytes)
             .flush_every_ms(None);
-        let db = guarded(|| config.open().map_err(|error| unreadable(&error)))?;
+        let db = config.open().map_err(|error| unreadable(&error))?;
         for name in ["db", "conf"] {
             sync_file(&place.store.join(name))?;
         }
