@@ -146,6 +146,13 @@ fn what_was_acknowledged_survives_a_kill() {
         copy_folder(folder.path(), copy.path());
         let opened = open(copy.path()).unwrap();
         assert_eq!(history(&opened.log, 1).unwrap(), numbers(1, 3 * round));
+        drop(opened);
+
+        // The mark is as new as the log: nothing of it may be missing.
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(folder.path(), copy.path());
+        tamper(copy.path(), 3 * round, |_| None);
+        assert!(matches!(open(copy.path()), Err(JournalError::Shortened { .. })));
     }
 }
 
@@ -342,6 +349,9 @@ fn an_interrupted_pruning_is_harmless() {
         assert_eq!(history(&log, 1).unwrap(), numbers(1, 10));
         drop(log);
 
+        let trees = open(folder.path()).unwrap().log.sled.generations();
+        assert!(trees.iter().all(|tree| oldest <= tree.base), "what is archived was dropped");
+        drop(trees);
         let journal = start(folder.path());
         assert_eq!(journal.oldest(), Sequence(oldest));
         journal.prune(Sequence(9));

@@ -497,3 +497,19 @@ thread_local! {
 }
 
 const ORIGIN: &str = "origin";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_open_becomes_an_error_that_says_what_to_do() {
+        let result = guarded::<()>(|| {
+            assert!(is_opening_store(), "the panic hook lets it pass");
+            panic!("page {} is gone", 7);
+        });
+        let text = result.unwrap_err().to_string();
+        assert!(text.contains("page 7 is gone") && text.contains("restore it from a backup"));
+        assert!(!is_opening_store());
+    }
+}
