@@ -146,6 +146,13 @@ fn what_was_acknowledged_survives_a_kill() {
         copy_folder(folder.path(), copy.path());
         let opened = open(copy.path()).unwrap();
         assert_eq!(history(&opened.log, 1).unwrap(), numbers(1, 3 * round));
+        drop(opened);
+
+        // The mark is as new as the log: nothing of it may be missing.
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(folder.path(), copy.path());
+        tamper(copy.path(), 3 * round, |_| None);
+        assert!(matches!(open(copy.path()), Err(JournalError::Shortened { .. })));
     }
 }
 
@@ -314,6 +321,25 @@ fn pruning_cannot_hide_a_hole() {
 }
 
 #[test]
+fn damage_that_a_pruning_meets_ends_the_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let Opened { log, store, .. } = open(folder.path()).unwrap();
+    let (tail, on_fatal): (_, OnFatal) = (log.tail(), Arc::new(|_| ()));
+    let journal = Journal::start(Box::new(store), tail, JournalConfig::default(), on_fatal);
+    append(&journal, 10);
+    log.sled.tamper(2, |_| None);
+    journal.prune(Sequence(9));
+    journal.wait_pruned();
+    assert!(journal.is_failed());
+    assert_eq!((journal.oldest(), journal.durable()), (Sequence(1), Sequence(10)));
+    let permit = journal.reserve(Lane::Upkeep).unwrap();
+    let late = journal.append(permit, Timestamp::default(), |_| ());
+    assert!(matches!(journal.wait_durable(late), Err(JournalError::Failed)));
+    assert!(journal.close().is_err());
+    assert_eq!(journal.durable(), Sequence(10));
+}
+
+#[test]
 fn an_interrupted_pruning_is_harmless() {
     for with_origin in [false, true] {
         let folder = filled(10);
@@ -323,6 +349,9 @@ fn an_interrupted_pruning_is_harmless() {
         assert_eq!(history(&log, 1).unwrap(), numbers(1, 10));
         drop(log);
 
+        let trees = open(folder.path()).unwrap().log.sled.generations();
+        assert!(trees.iter().all(|tree| oldest <= tree.base), "what is archived was dropped");
+        drop(trees);
         let journal = start(folder.path());
         assert_eq!(journal.oldest(), Sequence(oldest));
         journal.prune(Sequence(9));

@@ -82,7 +82,8 @@ use self::recent::Recent;
 use self::stats::Counters;
 use self::writer::Writer;
 
-/// Called once, on the commit thread, when a commit failed. The node ends the process in it.
+/// Called once, when a commit failed or a pruning found damage, on the thread that met it. The
+/// node ends the process in it.
 pub type OnFatal = Arc<dyn Fn(&JournalError) + Send + Sync>;
 
 /// What a journal may use.
@@ -251,7 +252,8 @@ impl Journal {
     }
 
     /// Commits all that was appended, closes the store, and waits for the commit thread to end.
-    /// What is appended later never becomes durable.
+    /// What is appended later never becomes durable. The data folder stays locked until the last
+    /// handle is dropped.
     pub fn close(&self) -> Result<(), JournalError> {
         self.handle.close();
         if self.is_failed() { Err(JournalError::Failed) } else { Ok(()) }
@@ -315,8 +317,8 @@ fn run_prune(shared: &Shared, reader: &dyn ReadStore, below: Sequence, on_fatal:
         Ok(trees) => {
             shared.counters.pruned_trees.fetch_add(trees, Ordering::Relaxed);
         }
-        // The store itself failed: what the commit thread relies on is unknown.
-        Err(error @ JournalError::Store { .. }) => {
+        // What the commit thread relies on is unknown, or what was acknowledged is damaged.
+        Err(error @ (JournalError::Store { .. } | JournalError::Damaged { .. })) => {
             shared.horizon.fail();
             on_fatal(&error);
         }

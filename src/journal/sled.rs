@@ -110,11 +110,15 @@ impl SledLog {
     /// Opens sled. What its trees hold is not verified yet.
     pub(super) fn open(place: Place) -> Result<Self, JournalError> {
         prepare(&place.store)?;
+        guarded(|| Self::open_prepared(place))
+    }
+
+    fn open_prepared(place: Place) -> Result<Self, JournalError> {
         let config = sled::Config::new()
             .path(&place.store)
             .cache_capacity(place.cache_bytes)
             .flush_every_ms(None);
-        let db = guarded(|| config.open().map_err(|error| unreadable(&error)))?;
+        let db = config.open().map_err(|error| unreadable(&error))?;
         for name in ["db", "conf"] {
             sync_file(&place.store.join(name))?;
         }
@@ -493,3 +497,19 @@ thread_local! {
 }
 
 const ORIGIN: &str = "origin";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_open_becomes_an_error_that_says_what_to_do() {
+        let result = guarded::<()>(|| {
+            assert!(is_opening_store(), "the panic hook lets it pass");
+            panic!("page {} is gone", 7);
+        });
+        let text = result.unwrap_err().to_string();
+        assert!(text.contains("page 7 is gone") && text.contains("restore it from a backup"));
+        assert!(!is_opening_store());
+    }
+}

@@ -36,7 +36,10 @@ impl Writer {
         let _guard = FailOnPanic(Arc::clone(&self.shared));
         if let Err(error) = self.commit_all() {
             self.shared.horizon.fail();
-            (self.on_fatal)(&error);
+            // Whoever failed before has said so.
+            if !matches!(error, JournalError::Failed) {
+                (self.on_fatal)(&error);
+            }
         }
     }
 
@@ -70,6 +73,9 @@ impl Writer {
         self.cut(buffer, blocks);
         self.delay();
         self.store.commit(blocks)?;
+        if self.shared.horizon.is_failed() {
+            return Err(JournalError::Failed);
+        }
         let Some(durable) = blocks.last().map(|block| block.last) else { return Ok(()) };
 
         let bytes: usize = blocks.iter().map(|block| block.bytes.len()).sum();
