@@ -84,5 +84,5 @@ mod tests {
         assert_eq!(routes, PINNED);
     }
 
-    const PINNED: [usize; 4] = [0; 4];
+    const PINNED: [usize; 4] = [620, 312, 617, 38];
 }
