@@ -126,6 +126,11 @@ impl HomeShard {
         }
     }
 
+    /// Puts what ended in the order of time, once a snapshot has brought all of it.
+    pub fn order_ended(&mut self) {
+        self.ended.make_contiguous().sort_unstable();
+    }
+
     /// Remembers a refusal, as a snapshot brings it.
     pub fn insert_declined(&mut self, id: AppointmentId, fingerprint: u64, outcome: Outcome) {
         self.declined.insert(id, (fingerprint, outcome));
@@ -171,6 +176,7 @@ impl HomeShard {
     pub fn next_forgettable(&self, now: Timestamp) -> Option<Forgotten> {
         let horizon = now.minus_millis(self.retention_millis.saturating_mul(2));
         let old = self.ended.iter().take_while(|(ended, _)| *ended < horizon);
+        let old = old.filter(|line| self.is_ended(line));
         let ids = old.map(|(_, position)| self.slab.get(*position).id());
         let appointments: arrayvec::ArrayVec<_, FORGOTTEN_MAX> = ids.take(FORGOTTEN_MAX).collect();
         (!appointments.is_empty()).then_some(Forgotten { appointments })
@@ -235,10 +241,16 @@ impl HomeShard {
                 .remove();
             self.slab.remove(position);
         }
-        let gone = |slab: &Slab, position| !slab.get(position).is_occupied();
-        while self.ended.front().is_some_and(|(_, position)| gone(&self.slab, *position)) {
+        while self.ended.front().is_some_and(|line| !self.is_ended(line)) {
             self.ended.pop_front();
         }
+    }
+
+    /// Whether a line of the queue still speaks of an appointment that ended then. Its position may
+    /// have been given to another one: a shard from a snapshot forgets in another order.
+    fn is_ended(&self, (ended, position): &(Timestamp, Position)) -> bool {
+        let entry = self.slab.get(*position);
+        entry.is_occupied() && !entry.status().is_live() && entry.until() == *ended
     }
 
     fn position(&self, id: AppointmentId) -> Position {

@@ -26,7 +26,7 @@ mod pick;
 mod session;
 mod slab;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod view;
 
 pub use change::{decide_change, decide_expiry};

@@ -22,11 +22,11 @@ pub fn decide_open(
         let retry = Decision { facts: Facts::new(), receipt: receipt(context.now, true) };
         return if same { Ok(retry) } else { Err(Outcome::IdReused.into()) };
     }
-    if !context.actor.may_touch(open.session.organization) {
-        return Err(Outcome::OrganizationNotPermitted.into());
-    }
     if view.appointment(AppointmentId(open.request.0)).is_some() {
         return Err(Outcome::IdReused.into());
+    }
+    if !context.actor.may_touch(open.session.organization) {
+        return Err(Outcome::OrganizationNotPermitted.into());
     }
     if view.session(open.session.id).is_some() {
         return Err(Outcome::SessionExists.into());

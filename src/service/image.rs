@@ -44,6 +44,7 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
             for _ in 0..source.next::<u32>()? {
                 home.insert(&source.next::<Appointment>()?);
             }
+            home.order_ended();
             for _ in 0..source.next::<u32>()? {
                 let (time, request, fingerprint) = source.next::<(Timestamp, RequestId, u64)>()?;
                 home.remember(time, request, fingerprint);

@@ -1,0 +1,344 @@
+//! The engine against the naive model: ten thousand small worlds.
+//!
+//! A case is a list of steps of eight bytes, so that a failing one shrinks to few steps of small
+//! numbers. After each case the states are compared item by item, and the facts, written to bytes
+//! and read back, make the same state again.
+
+use std::cell::RefCell;
+
+use proptest::array::{uniform4, uniform8};
+use proptest::collection::vec;
+use proptest::num::u8::ANY;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use super::build::{self, MINUTE, MORNING};
+use super::naive::Naive;
+use super::pairs::Pairs;
+use super::world::{State, World};
+use crate::codec::{decode_facts, encode_facts};
+use crate::model::{
+    Action, Actor, Change, ChannelSet, ClaimRequest, ClassSet, Command, Hold, OpenSession,
+    OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef, Pick, Pool,
+    Receipt, Refusal, Repeat, RequestId, Role, Session, SessionId, Sharing, SlotChoice, SlotIndex,
+    Timestamp, Ttl,
+};
+
+const CASES: u32 = 12_000;
+/// On average.
+const STEPS: usize = 25;
+
+#[test]
+fn the_engine_answers_as_the_naive_model_does() {
+    let pairs = RefCell::new(Pairs::default());
+    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let cases = (uniform4(ANY), vec(uniform8(ANY), 1..2 * STEPS));
+    TestRunner::new(config)
+        .run(&cases, |(opened, steps)| Case::new(opened).play(&steps, &mut pairs.borrow_mut()))
+        .unwrap();
+    pairs.into_inner().check(50);
+}
+
+struct Case {
+    engine: World,
+    naive: Naive,
+    /// What was carried out, to be asked again.
+    done: Vec<(&'static str, Command)>,
+}
+
+impl Case {
+    /// Most of the four sessions are open from the start.
+    fn new(opened: [u8; 4]) -> Self {
+        let (engine, naive) = (World::new(MORNING), Naive::new(MORNING));
+        let mut case = Self { engine, naive, done: Vec::new() };
+        let admin = Actor::unbounded(Role::Admin);
+        for (id, kind) in (0..4).zip(opened) {
+            if kind < 230 {
+                let open = Command::OpenSession(build::open(session(id, kind)).into());
+                case.naive.run(&admin, &open).unwrap();
+                case.engine.run(&admin, &open).unwrap();
+            }
+        }
+        case
+    }
+
+    fn play(mut self, steps: &[[u8; 8]], pairs: &mut Pairs) -> Result<(), TestCaseError> {
+        for step in steps {
+            self.step(Step(*step), pairs)?;
+        }
+        let state = self.engine.state();
+        self.compare_state(&state)?;
+        let records = self.engine.records.iter().map(|(time, facts)| {
+            let mut bytes = Vec::new();
+            encode_facts(facts, &mut bytes);
+            (*time, decode_facts(&bytes).unwrap())
+        });
+        same(&World::replayed(records).state(), &state, "replay")
+    }
+
+    fn step(&mut self, step: Step, pairs: &mut Pairs) -> Result<(), TestCaseError> {
+        let (actor, id) = (step.actor(), step.0[1]);
+        match step.0[0] % 32 {
+            0 | 1 => {
+                let minutes = 1 + u64::from(id % 16);
+                self.engine.now = self.engine.now.plus_millis(minutes * MINUTE);
+                self.naive.now = self.engine.now;
+                Ok(())
+            }
+            3 => {
+                let mut engine = self.engine.expire();
+                let mut naive = self.naive.expire();
+                engine.sort_unstable();
+                naive.sort_unstable();
+                if !engine.is_empty() {
+                    pairs.count("expire", Outcome::Done);
+                }
+                same(&engine, &naive, "expire")
+            }
+            4 | 5 => {
+                let hold = Hold { book: Some(PaymentRef(1)), ..step.more_usual().hold() };
+                let (engine, naive) = (self.engine.import(&hold), self.naive.import(&hold));
+                pairs.count("import", imported(&engine));
+                same(&engine, &naive, "import")
+            }
+            6 => self.run(&actor, Command::OpenSession(step.open().into()), "open_session", pairs),
+            7..=15 => self.run(&actor, Command::Hold(step.hold()), "hold", pairs),
+            2 | 31 => {
+                match self.done.iter().rev().nth(usize::from(id.saturating_sub(192) / 16)).cloned()
+                {
+                    Some((name, command)) => self.run(&actor, command, name, pairs),
+                    None => Ok(()),
+                }
+            }
+            verb => {
+                let (name, action) = step.action(verb);
+                self.run(&actor, Command::Change(step.change(verb, action)), name, pairs)
+            }
+        }
+    }
+
+    fn run(
+        &mut self,
+        actor: &Actor,
+        command: Command,
+        name: &'static str,
+        pairs: &mut Pairs,
+    ) -> Result<(), TestCaseError> {
+        let (engine, naive) = (self.engine.run(actor, &command), self.naive.run(actor, &command));
+        pairs.count(name, outcome(&engine));
+        same(&engine, &naive, &format!("{command:?}"))?;
+        if engine.is_ok() {
+            self.done.push((name, command));
+        }
+        Ok(())
+    }
+
+    fn compare_state(&self, state: &State) -> Result<(), TestCaseError> {
+        let mut appointments = self.naive.appointments.clone();
+        appointments.sort_by_key(|appointment| appointment.id);
+        same(&state.appointments, &appointments, "appointments")?;
+        same(&state.ledger, &self.naive.ledger(), "ledgers")?;
+        let mut declined: Vec<_> = self.naive.declined.iter().collect();
+        declined.sort_by_key(|(hold, _)| hold.appointment);
+        let declined: Vec<_> =
+            declined.iter().map(|(h, why)| (h.appointment, h.fingerprint(), *why)).collect();
+        same(&state.declined, &declined, "remembered refusals")?;
+        same(&state.sessions.len(), &self.naive.sessions.len(), "sessions")?;
+        for session in &state.sessions {
+            let id = session.spec().id;
+            for (slot, pool, taken) in session.cells() {
+                let cell = format!("places of {id:?} {slot:?} {pool:?}");
+                same(&taken, &self.naive.taken(id, slot.0, pool.0), &cell)?;
+                let quota = session.spec().quota(slot, pool);
+                same(&(taken <= quota), &true, &format!("{cell}: {taken} of {quota}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(
+    engine: &T,
+    naive: &T,
+    what: &str,
+) -> Result<(), TestCaseError> {
+    if engine == naive {
+        return Ok(());
+    }
+    Err(TestCaseError::fail(format!("{what}\nengine: {engine:?}\n naive: {naive:?}")))
+}
+
+fn outcome(answer: &Result<Receipt, Refusal>) -> Outcome {
+    match answer {
+        Ok(receipt) if receipt.retried => Outcome::AlreadyDone,
+        Ok(_) => Outcome::Done,
+        Err(refusal) => refusal.outcome,
+    }
+}
+
+fn imported(answer: &Result<Result<Receipt, Outcome>, Refusal>) -> Outcome {
+    match answer {
+        Ok(Err(declined)) => *declined,
+        Ok(Ok(receipt)) => outcome(&Ok(receipt.clone())),
+        Err(refusal) => refusal.outcome,
+    }
+}
+
+/// Eight bytes: what is asked, about which appointment, channel and class, patient, session,
+/// variant, slots or request, actor.
+#[derive(Clone, Copy)]
+struct Step([u8; 8]);
+
+impl Step {
+    fn actor(self) -> Actor {
+        let only = |organization| {
+            Organizations::Only([OrganizationId(organization)].into_iter().collect())
+        };
+        let (role, organizations) = match self.0[7] {
+            0..180 => (Role::Gateway, Organizations::All),
+            180..200 => (Role::Gateway, only(1)),
+            200..220 => (Role::Gateway, only(2)),
+            220..240 => (Role::Practitioner, Organizations::All),
+            _ => (Role::Admin, only(1)),
+        };
+        Actor { organizations, ..Actor::unbounded(role) }
+    }
+
+    /// The eight changes, booking most of all.
+    const fn action(self, verb: u8) -> (&'static str, Action) {
+        let payment = PaymentRef(if self.0[5] < 32 { 2 } else { 1 });
+        match verb {
+            16..=20 => ("book", Action::Book { payment }),
+            21 | 22 => ("release", Action::Release),
+            23 => ("cancel", Action::Cancel),
+            24 | 25 => ("arrive", Action::Arrive),
+            26 => ("check_in", Action::CheckIn),
+            27 | 28 => ("fulfil", Action::Fulfil),
+            29 => ("settle", Action::Settle),
+            _ => ("no_show", Action::NoShow),
+        }
+    }
+
+    fn change(self, verb: u8, action: Action) -> Change {
+        let [_, id, channel, patient, _, _, request, _] = self.0;
+        let id = u128::from(id % 4);
+        Change {
+            request: request_id(request, u128::from(verb) * 8 + id),
+            patient: (patient < 24).then_some(PatientId(u128::from(patient % 4))),
+            channel: build::channel(u8::from(channel < 64)),
+            ..build::change(0, id, action)
+        }
+    }
+
+    fn open(self) -> OpenSession {
+        let [_, id, kind, _, _, variant, request, _] = self.0;
+        let id = u64::from(id % 4);
+        let mut session = session(id, if variant < 128 { 0 } else { kind });
+        if variant % 4 == 3 {
+            session.slot_millis = 0;
+        }
+        let own = build::open(session.clone()).request;
+        let request = if request < 128 { own } else { request_id(request, u128::from(id)) };
+        OpenSession { request, session }
+    }
+
+    /// The same with half of the holds as they usually are.
+    const fn more_usual(mut self) -> Self {
+        if self.0[5] < 128 {
+            self.0[5] = 0;
+        }
+        self
+    }
+
+    fn hold(self) -> Hold {
+        let [_, id, who, patient, session, variant, slots, extra] = self.0;
+        let ttl = Ttl::from_millis(60_000 * [2, 5, 15][usize::from(id % 3)]).unwrap();
+        let id = u128::from(id % 4);
+        if variant < 64 {
+            // The hold that this id usually makes, so that it is retried.
+            let claim = build::any(u64::try_from(id).unwrap() % 4);
+            return Hold { ttl, ..build::hold(id, id % 4, [claim]) };
+        }
+        let count = match variant {
+            64..192 => 1,
+            192..240 => 2,
+            240..250 => 3,
+            _ => 0,
+        };
+        let claims = (0..count).map(|index| {
+            let apart = if extra < 16 { 0 } else { index };
+            let session =
+                if session == 255 { 9 } else { u64::from(session.wrapping_add(apart) % 4) };
+            ClaimRequest { session: SessionId(session), ..claim(slots.rotate_left(index.into())) }
+        });
+        Hold {
+            patient: (patient < 250).then_some(PatientId(u128::from(patient % 4))),
+            channel: build::channel(u8::from(who < 64)),
+            class: if who % 4 == 0 { PatientClass::Inpatient } else { PatientClass::Outpatient },
+            ttl,
+            book: (extra % 4 == 0).then_some(PaymentRef(1)),
+            ..build::hold(id, 0, claims)
+        }
+    }
+}
+
+/// Mostly an id that the same change always has, so that it is retried.
+fn request_id(choice: u8, own: u128) -> RequestId {
+    match choice {
+        0..200 => build::request(1_000 + own),
+        200..230 => build::request(2_000 + u128::from(choice % 4)),
+        _ => build::request(u128::from(choice % 4)),
+    }
+}
+
+fn claim(byte: u8) -> ClaimRequest {
+    let slot = SlotIndex(u16::from(byte % 3));
+    let slots = match byte {
+        0..100 => SlotChoice::Any,
+        100..200 => SlotChoice::at(slot),
+        200..250 => {
+            SlotChoice::Ranked([slot, SlotIndex(u16::from(byte % 4))].into_iter().collect())
+        }
+        _ => SlotChoice::Ranked([].into_iter().collect()),
+    };
+    let count = match byte % 16 {
+        15 => 2,
+        14 => 3,
+        _ => 1,
+    };
+    ClaimRequest { session: SessionId(0), count, slots }
+}
+
+/// One of 256 sessions with an id. They begin from five minutes ago to in an hour.
+fn session(id: u64, kind: u8) -> Session {
+    let kind = usize::from(kind);
+    let pools = [
+        vec![pool(ChannelSet::ALL, ClassSet::ALL, &[1, 1])],
+        vec![pool(ChannelSet::ALL, ClassSet::ALL, &[2, 1, 2])],
+        vec![
+            pool(ChannelSet(1), ClassSet::ALL, &[1, 1]),
+            pool(ChannelSet::ALL, ClassSet::ALL, &[1, 0]),
+        ],
+        vec![
+            pool(ChannelSet::ALL, ClassSet(1), &[1, 2]),
+            pool(ChannelSet(2), ClassSet(2), &[1, 1]),
+        ],
+    ];
+    Session {
+        start: start(kind / 4 % 4),
+        pick: [Pick::Earliest, Pick::Even][kind / 16 % 2],
+        repeat: [Repeat::OnePerPatient, Repeat::Unlimited][usize::from(kind / 32 % 4 == 3)],
+        sharing: [Sharing::Cancel, Sharing::Read, Sharing::Own][kind / 64 % 3],
+        organization: OrganizationId(if kind % 5 == 4 { 2 } else { 1 }),
+        ttl_max: Ttl::from_millis(10 * 60_000).unwrap(),
+        pools: pools[kind % 4].clone(),
+        ..build::session(id, &[])
+    }
+}
+
+fn start(choice: usize) -> Timestamp {
+    MORNING.minus_millis(5 * MINUTE).plus_millis([0, 10, 25, 65][choice] * MINUTE)
+}
+
+fn pool(channels: ChannelSet, classes: ClassSet, quotas: &[u16]) -> Pool {
+    Pool { channels, classes, quotas: quotas.to_vec() }
+}

@@ -1,0 +1,91 @@
+//! Commands with what a test does not care about filled in.
+
+use crate::model::{
+    Action, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet,
+    ClientKeys, DepartmentId, Hold, OpenSession, OrganizationId, PatientClass, PatientId, Pick,
+    Pool, Repeat, RequestId, ResourceId, Session, SessionId, Sharing, SiteId, SlotChoice,
+    SlotIndex, Timestamp, Ttl,
+};
+
+/// 08:00 of a day: when tests begin.
+pub(crate) const MORNING: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+pub(crate) const MINUTE: u64 = 60_000;
+pub(crate) const DAY: u64 = 24 * 60 * MINUTE;
+
+pub(crate) fn request(number: u128) -> RequestId {
+    RequestId::from_parts(MORNING, number)
+}
+
+pub(crate) fn appointment(number: u128) -> AppointmentId {
+    AppointmentId(request(number).0)
+}
+
+pub(crate) fn channel(number: u8) -> BookingChannel {
+    BookingChannel::new(number).unwrap()
+}
+
+/// Ten-minute slots from 09:00, one pool for everybody.
+pub(crate) fn session(id: u64, quotas: &[u16]) -> Session {
+    Session {
+        id: SessionId(id),
+        organization: OrganizationId(1),
+        site: SiteId(1),
+        department: DepartmentId(1),
+        resource: ResourceId(id),
+        appointment_type: 0,
+        start: MORNING.plus_millis(60 * MINUTE),
+        slot_millis: 600_000,
+        pick: Pick::Earliest,
+        repeat: Repeat::OnePerPatient,
+        sharing: Sharing::Cancel,
+        ttl_max: Ttl::from_millis(24 * 3_600_000).unwrap(),
+        pools: vec![Pool {
+            channels: ChannelSet::ALL,
+            classes: ClassSet::ALL,
+            quotas: quotas.to_vec(),
+        }],
+    }
+}
+
+/// The opening of a session, by a request that follows from the session's id.
+pub(crate) fn open(session: Session) -> OpenSession {
+    OpenSession { request: request(1 << 40 | u128::from(session.id.0)), session }
+}
+
+pub(crate) fn at(session: u64, slot: u16) -> ClaimRequest {
+    let slots = SlotChoice::at(SlotIndex(slot));
+    ClaimRequest { session: SessionId(session), count: 1, slots }
+}
+
+pub(crate) fn any(session: u64) -> ClaimRequest {
+    ClaimRequest { session: SessionId(session), count: 1, slots: SlotChoice::Any }
+}
+
+pub(crate) fn hold(
+    id: u128,
+    patient: u128,
+    claims: impl IntoIterator<Item = ClaimRequest>,
+) -> Hold {
+    Hold {
+        appointment: appointment(id),
+        patient: Some(PatientId(patient)),
+        keys: ClientKeys::default(),
+        channel: channel(0),
+        class: PatientClass::Outpatient,
+        attributes: Attributes::default(),
+        ttl: Ttl::DEFAULT,
+        book: None,
+        claims: claims.into_iter().collect(),
+    }
+}
+
+pub(crate) fn change(request_number: u128, id: u128, action: Action) -> Change {
+    Change {
+        request: request(request_number),
+        appointment: appointment(id),
+        patient: None,
+        channel: channel(0),
+        action,
+    }
+}

@@ -1,0 +1,14 @@
+//! The engine against tables, and against a naive model of the same rules.
+//!
+//! **Architecture invariant:** nothing here looks into a shard: what a test knows of the engine is
+//! what a decision says and what a view shows.
+
+mod agreement;
+pub(crate) mod build;
+mod forgetting;
+mod naive;
+mod pairs;
+mod script;
+mod tables_change;
+mod tables_hold;
+mod world;

@@ -1,0 +1,386 @@
+//! The same rules, as simply as they can be said: vectors, and counting by looking at everything.
+//!
+//! **Architecture invariant:** this shares the vocabulary with the engine, and no rule. Where
+//! several refusals apply, all are collected and the lowest is given.
+
+use crate::model::{
+    Action, Actor, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Change,
+    Claim, ClaimRequest, Claims, Command, Hold, OpenSession, Outcome, PatientId, PaymentRef, Pick,
+    PoolIndex, Receipt, Refusal, Repeat, RequestId, Role, RulesVersion, Session, SessionId,
+    Sharing, SlotChoice, SlotIndex, Timestamp,
+};
+
+#[derive(Default)]
+pub(super) struct Naive {
+    pub(super) now: Timestamp,
+    pub(super) sessions: Vec<Session>,
+    pub(super) appointments: Vec<Appointment>,
+    /// The request that made each appointment, at the same position.
+    holds: Vec<Hold>,
+    /// Requests that were carried out and were no holds.
+    opened: Vec<OpenSession>,
+    changed: Vec<Change>,
+    pub(super) declined: Vec<(Hold, Outcome)>,
+}
+
+impl Naive {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self { now, ..Self::default() }
+    }
+
+    pub(super) fn run(&mut self, actor: &Actor, command: &Command) -> Result<Receipt, Refusal> {
+        match command {
+            Command::OpenSession(open) => self.open(actor, open),
+            Command::Hold(hold) => self.hold(actor, hold),
+            Command::Change(change) => self.change(actor, change),
+        }
+    }
+
+    pub(super) fn import(&mut self, hold: &Hold) -> Result<Result<Receipt, Outcome>, Refusal> {
+        shape(hold)?;
+        let known = self.declined.iter().find(|(other, _)| other.appointment == hold.appointment);
+        if let Some((other, outcome)) = known {
+            return if other == hold { Ok(Err(*outcome)) } else { Err(Outcome::IdReused.into()) };
+        }
+        match self.hold(&Actor::unbounded(Role::Admin), hold) {
+            Ok(receipt) => Ok(Ok(receipt)),
+            Err(refusal) if refusal.outcome == Outcome::IdReused => Err(refusal),
+            Err(Refusal { outcome, .. }) => {
+                self.declined.push((hold.clone(), outcome));
+                Ok(Err(outcome))
+            }
+        }
+    }
+
+    pub(super) fn expire(&mut self) -> Vec<AppointmentId> {
+        let now = self.now;
+        let mut ended = Vec::new();
+        for appointment in &mut self.appointments {
+            if appointment.status == AppointmentStatus::Pending && appointment.until <= now {
+                appointment.status = AppointmentStatus::Cancelled;
+                appointment.cause = Cause::Expired;
+                appointment.until = now;
+                ended.push(appointment.id);
+            }
+        }
+        ended
+    }
+
+    /// Taken places of a cell, counted by looking at every appointment.
+    pub(super) fn taken(&self, session: SessionId, slot: u16, pool: u8) -> u16 {
+        let takers = self.appointments.iter().filter(|a| a.status != AppointmentStatus::Cancelled);
+        let claims = takers.flat_map(|appointment| &appointment.claims);
+        let here = claims.filter(|claim| {
+            claim.session == session
+                && claim.pool.0 == pool
+                && (claim.slot.0..claim.slot.0 + u16::from(claim.count)).contains(&slot)
+        });
+        u16::try_from(here.count()).unwrap()
+    }
+
+    /// Every line of every ledger, sorted.
+    pub(super) fn ledger(&self) -> Vec<(PatientId, AppointmentId, SessionId)> {
+        let live = self.appointments.iter().filter(|appointment| is_live(appointment));
+        let mut lines: Vec<_> = live
+            .flat_map(|a| a.claims.iter().map(|claim| (a.patient, a.id, claim.session)))
+            .collect();
+        lines.sort_unstable();
+        lines
+    }
+
+    fn session(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.iter().find(|session| session.id == id)
+    }
+
+    fn appointment(&self, id: AppointmentId) -> Option<usize> {
+        self.appointments.iter().position(|appointment| appointment.id == id)
+    }
+
+    /// Whether the id was used for something.
+    fn is_used(&self, id: RequestId) -> bool {
+        self.appointments.iter().any(|appointment| appointment.id.request() == id)
+            || self.opened.iter().any(|open| open.request == id)
+            || self.changed.iter().any(|change| change.request == id)
+    }
+
+    fn open(&mut self, actor: &Actor, open: &OpenSession) -> Result<Receipt, Refusal> {
+        let receipt =
+            |retried| Receipt { status: None, until: self.now, claims: Claims::new(), retried };
+        if self.opened.contains(open) {
+            return Ok(receipt(true));
+        }
+        let mut refusals = Vec::new();
+        if self.is_used(open.request) {
+            refusals.push(Outcome::IdReused);
+        }
+        if !actor.may_touch(open.session.organization) {
+            refusals.push(Outcome::OrganizationNotPermitted);
+        }
+        if self.session(open.session.id).is_some() {
+            refusals.push(Outcome::SessionExists);
+        }
+        if open.session.check().is_err() {
+            refusals.push(Outcome::SessionInvalid);
+        }
+        lowest(&refusals)?;
+        let receipt = receipt(false);
+        self.sessions.push(open.session.clone());
+        self.opened.push(open.clone());
+        Ok(receipt)
+    }
+
+    fn hold(&mut self, actor: &Actor, hold: &Hold) -> Result<Receipt, Refusal> {
+        shape(hold)?;
+        if let Some(index) = self.appointment(hold.appointment)
+            && self.holds[index] == *hold
+        {
+            return Ok(told(&self.appointments[index], true));
+        }
+        let declined = self.declined.iter().any(|(other, _)| other.appointment == hold.appointment);
+        let mut refusals = Vec::new();
+        if declined || self.is_used(hold.appointment.request()) {
+            refusals.push(Outcome::IdReused);
+        }
+        let patient = hold.patient.unwrap();
+        let mut claims = Claims::new();
+        for wish in &hold.claims {
+            match self.find(actor, hold, wish) {
+                Ok(claim) => claims.push(claim),
+                Err(outcome) => refusals.push(outcome),
+            }
+            let live = |line: &(PatientId, AppointmentId, SessionId)| {
+                (line.0, line.2) == (patient, wish.session)
+            };
+            let once = |session: &Session| session.repeat == Repeat::OnePerPatient;
+            if self.session(wish.session).is_some_and(once) && self.ledger().iter().any(live) {
+                refusals.push(Outcome::AlreadyHasAppointment);
+            }
+        }
+        lowest(&refusals)?;
+        Ok(self.take(hold, patient, claims))
+    }
+
+    fn take(&mut self, hold: &Hold, patient: PatientId, claims: Claims) -> Receipt {
+        let sessions = claims.iter().map(|claim| self.session(claim.session).unwrap());
+        let sessions: Vec<_> = sessions.collect();
+        let ttl = sessions.iter().map(|session| session.ttl_max).min().unwrap().min(hold.ttl);
+        let mut appointment = Appointment {
+            id: hold.appointment,
+            patient,
+            account: hold.keys.account,
+            organization: sessions[0].organization,
+            channel: hold.channel,
+            class: hold.class,
+            sharing: sessions.iter().map(|session| session.sharing).min().unwrap(),
+            status: AppointmentStatus::Pending,
+            cause: Cause::None,
+            until: self.now.after(ttl),
+            fingerprint: hold.fingerprint(),
+            payment: None,
+            rules: RulesVersion(0),
+            claims,
+        };
+        if let Some(payment) = hold.book {
+            book(&mut appointment, payment, self.now);
+        }
+        let receipt = told(&appointment, false);
+        self.appointments.push(appointment);
+        self.holds.push(hold.clone());
+        receipt
+    }
+
+    /// The best place for a wish.
+    fn find(&self, actor: &Actor, hold: &Hold, wish: &ClaimRequest) -> Result<Claim, Outcome> {
+        let session = self.session(wish.session).ok_or(Outcome::SessionNotFound)?;
+        let slots = session.pools[0].quotas.len();
+        let all: Vec<u16> = (0_u16..).take(slots).collect();
+        let fits = |slot: u16| usize::from(slot) + usize::from(wish.count) <= slots;
+        let (wished, is_in_range) = match &wish.slots {
+            SlotChoice::Any => (all, fits(0)),
+            SlotChoice::Ranked(list) => {
+                (list.iter().map(|slot| slot.0).collect(), list.iter().all(|slot| fits(slot.0)))
+            }
+        };
+        let mut refusals = Vec::new();
+        if !actor.may_touch(session.organization) {
+            refusals.push(Outcome::OrganizationNotPermitted);
+        }
+        if !is_in_range {
+            refusals.push(Outcome::SlotNotFound);
+        }
+        let pools: Vec<u8> = (0_u8..)
+            .zip(&session.pools)
+            .filter(|(_, pool)| {
+                pool.channels.contains(hold.channel) && pool.classes.contains(hold.class)
+            })
+            .map(|(index, _)| index)
+            .collect();
+        if pools.is_empty() {
+            refusals.push(Outcome::PoolNotFound);
+        }
+        if let Some(lowest) = refusals.iter().min() {
+            return Err(*lowest);
+        }
+
+        let quota =
+            |slot: u16, pool: u8| session.pools[usize::from(pool)].quotas[usize::from(slot)];
+        let free = |slot, pool| quota(slot, pool) - self.taken(session.id, slot, pool);
+        let mut found: Vec<(u16, u8)> = Vec::new();
+        for slot in wished.into_iter().filter(|slot| fits(*slot)) {
+            let run = slot..slot + u16::from(wish.count);
+            let pool = pools.iter().find(|pool| run.clone().all(|slot| 0 < free(slot, **pool)));
+            found.extend(pool.map(|pool| (slot, *pool)));
+        }
+        if found.is_empty() {
+            return Err(Outcome::SoldOut);
+        }
+        found.retain(|(slot, _)| self.now < session.slot_end(SlotIndex(*slot)));
+        // Exact for slots of up to ten places.
+        let share = |slot: u16| {
+            let free: u16 = pools.iter().map(|pool| free(slot, *pool)).sum();
+            let all: u16 = pools.iter().map(|pool| quota(slot, *pool)).sum();
+            u32::from(free) * 2_520 / u32::from(all)
+        };
+        if wish.slots == SlotChoice::Any && session.pick == Pick::Even {
+            found.sort_by_key(|(slot, _)| std::cmp::Reverse(share(*slot)));
+        }
+        let (slot, pool) = *found.first().ok_or(Outcome::SlotInPast)?;
+        let (slot, pool) = (SlotIndex(slot), PoolIndex(pool));
+        Ok(Claim { session: session.id, slot, count: wish.count, pool })
+    }
+
+    fn change(&mut self, actor: &Actor, change: &Change) -> Result<Receipt, Refusal> {
+        let found = self.appointment(change.appointment);
+        let same = |other: &&Change| {
+            (other.request, other.appointment, other.action)
+                == (change.request, change.appointment, change.action)
+        };
+        if let (Some(_), Some(index)) = (self.changed.iter().find(same), found) {
+            return Ok(told(&self.appointments[index], true));
+        }
+        if self.is_used(change.request) {
+            return Err(Outcome::IdReused.into());
+        }
+        let Some(index) = found else { return Err(Outcome::AppointmentNotFound.into()) };
+        let appointment = &self.appointments[index];
+        lowest(&strange(actor, change, appointment))?;
+
+        let mut refusals = Vec::new();
+        let is_void =
+            appointment.status == AppointmentStatus::Pending && appointment.until <= self.now;
+        if is_void && matches!(change.action, Action::Book { .. } | Action::Release) {
+            refusals.push(Outcome::HoldExpired);
+        }
+        let event = event_of(change.action);
+        if appointment.status.after(event).is_none() {
+            refusals.push(Outcome::WrongStatus);
+        }
+        let has_begun =
+            |claim: &Claim| self.session(claim.session).unwrap().slot_start(claim.slot) <= self.now;
+        if event == AppointmentEvent::NoShow && !appointment.claims.iter().any(has_begun) {
+            refusals.push(Outcome::TooEarly);
+        }
+        if let Some(outcome) = refusals.iter().min() {
+            return Err(Refusal::of_status(*outcome, appointment.status));
+        }
+
+        let now = self.now;
+        let appointment = &mut self.appointments[index];
+        if let Action::Book { payment } = change.action {
+            book(appointment, payment, now);
+        } else {
+            appointment.status = appointment.status.after(event).unwrap();
+            appointment.until = now;
+        }
+        appointment.cause = match change.action {
+            Action::Release => Cause::Released,
+            Action::Cancel => Cause::Cancelled,
+            Action::Book { .. }
+            | Action::Arrive
+            | Action::CheckIn
+            | Action::Fulfil
+            | Action::NoShow
+            | Action::Settle => Cause::None,
+        };
+        self.changed.push(*change);
+        Ok(told(appointment, false))
+    }
+}
+
+fn book(appointment: &mut Appointment, payment: PaymentRef, now: Timestamp) {
+    appointment.status = AppointmentStatus::Booked;
+    appointment.payment = Some(payment);
+    appointment.until = now;
+}
+
+fn is_live(appointment: &Appointment) -> bool {
+    use AppointmentStatus as S;
+    matches!(appointment.status, S::Pending | S::Booked | S::Arrived | S::CheckedIn)
+}
+
+/// Why the actor may not touch the appointment.
+fn strange(actor: &Actor, change: &Change, appointment: &Appointment) -> Vec<Outcome> {
+    let mut refusals = Vec::new();
+    if !actor.may_touch(appointment.organization) {
+        refusals.push(Outcome::OrganizationNotPermitted);
+    }
+    if change.patient.is_some_and(|patient| patient != appointment.patient) {
+        refusals.push(Outcome::AppointmentNotFound);
+    }
+    let is_of_patients = actor.role == Role::Gateway || actor.role == Role::Counter;
+    let is_about_places =
+        matches!(change.action, Action::Book { .. } | Action::Release | Action::Cancel);
+    let is_foreign = change.channel != appointment.channel;
+    if is_of_patients && is_about_places && is_foreign && appointment.sharing != Sharing::Cancel {
+        refusals.push(Outcome::ChannelNotShared);
+    }
+    refusals
+}
+
+const fn event_of(action: Action) -> AppointmentEvent {
+    match action {
+        Action::Book { .. } => AppointmentEvent::Book,
+        Action::Release => AppointmentEvent::Release,
+        Action::Cancel => AppointmentEvent::Cancel,
+        Action::Arrive => AppointmentEvent::Arrive,
+        Action::CheckIn => AppointmentEvent::CheckIn,
+        Action::Fulfil => AppointmentEvent::Fulfil,
+        Action::NoShow => AppointmentEvent::NoShow,
+        Action::Settle => AppointmentEvent::Settle,
+    }
+}
+
+fn shape(hold: &Hold) -> Result<(), Refusal> {
+    let mut refusals = Vec::new();
+    let is_unsound = |wish: &ClaimRequest| {
+        wish.count == 0
+            || 96 < wish.count
+            || wish.slots == SlotChoice::Ranked([].into_iter().collect())
+    };
+    if hold.claims.is_empty() || hold.claims.iter().any(is_unsound) {
+        refusals.push(Outcome::ClaimsInvalid);
+    }
+    let mut sessions: Vec<_> = hold.claims.iter().map(|wish| wish.session).collect();
+    sessions.sort_unstable();
+    sessions.dedup();
+    if sessions.len() != hold.claims.len() {
+        refusals.push(Outcome::ClaimsOverlap);
+    }
+    if hold.patient.is_none() {
+        refusals.push(Outcome::PatientMissing);
+    }
+    lowest(&refusals)
+}
+
+fn lowest(refusals: &[Outcome]) -> Result<(), Refusal> {
+    refusals.iter().min().map_or(Ok(()), |outcome| Err((*outcome).into()))
+}
+
+fn told(appointment: &Appointment, retried: bool) -> Receipt {
+    Receipt {
+        status: Some(appointment.status),
+        until: appointment.until,
+        claims: appointment.claims.clone(),
+        retried,
+    }
+}

@@ -1,0 +1,134 @@
+//! Which answers are possible, written out by hand.
+
+use std::collections::BTreeMap;
+
+use crate::model::Outcome;
+use crate::model::Outcome as O;
+
+/// Every request of the engine, with every answer that it can get.
+const POSSIBLE: &[(&str, &[Outcome])] = &[
+    (
+        "open_session",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::IdReused,
+            O::OrganizationNotPermitted,
+            O::SessionExists,
+            O::SessionInvalid,
+        ],
+    ),
+    (
+        "hold",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::ClaimsInvalid,
+            O::ClaimsOverlap,
+            O::PatientMissing,
+            O::IdReused,
+            O::SessionNotFound,
+            O::OrganizationNotPermitted,
+            O::SlotNotFound,
+            O::PoolNotFound,
+            O::SoldOut,
+            O::SlotInPast,
+            O::AlreadyHasAppointment,
+        ],
+    ),
+    (
+        "import",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::ClaimsInvalid,
+            O::ClaimsOverlap,
+            O::PatientMissing,
+            O::IdReused,
+            O::SessionNotFound,
+            O::SlotNotFound,
+            O::PoolNotFound,
+            O::SoldOut,
+            O::SlotInPast,
+            O::AlreadyHasAppointment,
+        ],
+    ),
+    ("book", HOLDER),
+    ("release", HOLDER),
+    (
+        "cancel",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::IdReused,
+            O::OrganizationNotPermitted,
+            O::AppointmentNotFound,
+            O::ChannelNotShared,
+            O::WrongStatus,
+        ],
+    ),
+    ("arrive", STAFF),
+    ("check_in", STAFF),
+    ("fulfil", STAFF),
+    ("settle", STAFF),
+    (
+        "no_show",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::IdReused,
+            O::OrganizationNotPermitted,
+            O::AppointmentNotFound,
+            O::WrongStatus,
+            O::TooEarly,
+        ],
+    ),
+    ("expire", &[O::Done]),
+];
+
+const HOLDER: &[Outcome] = &[
+    O::Done,
+    O::AlreadyDone,
+    O::IdReused,
+    O::OrganizationNotPermitted,
+    O::AppointmentNotFound,
+    O::ChannelNotShared,
+    O::HoldExpired,
+    O::WrongStatus,
+];
+
+const STAFF: &[Outcome] = &[
+    O::Done,
+    O::AlreadyDone,
+    O::IdReused,
+    O::OrganizationNotPermitted,
+    O::AppointmentNotFound,
+    O::WrongStatus,
+];
+
+/// How often each answer was given.
+#[derive(Default)]
+pub(super) struct Pairs(BTreeMap<(&'static str, Outcome), u32>);
+
+impl Pairs {
+    pub(super) fn count(&mut self, request: &'static str, outcome: Outcome) {
+        *self.0.entry((request, outcome)).or_default() += 1;
+    }
+
+    /// Asserts that every possible answer was given `least` times, and no other at all.
+    pub(super) fn check(mut self, least: u32) {
+        let mut wrong = Vec::new();
+        for (request, outcomes) in POSSIBLE {
+            for outcome in *outcomes {
+                let count = self.0.remove(&(*request, *outcome)).unwrap_or(0);
+                if count < least {
+                    wrong.push(format!("{request} was answered {outcome:?} {count} times"));
+                }
+            }
+        }
+        for ((request, outcome), count) in self.0 {
+            wrong.push(format!("{request} was answered {outcome:?} {count} times, never expected"));
+        }
+        assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+    }
+}

@@ -1,0 +1,275 @@
+//! Scripts: a line for each thing that happens, with what is expected behind the arrow.
+//!
+//! ```text
+//! open S1 2,1                      a session with slots of 2 and 1 places; words: even many own
+//! open S1 0:2,1 1/inpatient:1,1    read ttl=5m of=2 at=09:00; pools as channel/class:places
+//! hold A1 P1 S1@0 S2@any*2         claims: S1@0, S1@2>0 (ranked), S1@any, *2 (a run of two)
+//! book A1                          also release, cancel, arrive, check-in, fulfil, no-show, settle
+//! import A1 P1 S1@0    expire    forget    tick 15m    free S1    live P1
+//! ```
+//!
+//! Words that any request takes: `by=1` (channel), `as=inpatient`, `ttl=5m`, `pay=7`, `req=R1`,
+//! `for=P2`, `who=practitioner`, `of=1,2` (organizations). An answer is a list of words, such as
+//! `Done pending 08:15 S1@0#0`; each expected word must be among them.
+
+use super::build;
+use super::world::World;
+use crate::model::{
+    Action, Actor, AppointmentId, AppointmentStatus, BookingChannel, Change, ChannelSet, Claim,
+    ClaimRequest, ClassSet, Command, Hold, OpenSession, OrganizationId, Organizations,
+    PatientClass, PatientId, PaymentRef, Pick, Pool, Receipt, Refusal, Repeat, RequestId, Role,
+    Session, SessionId, Sharing, SlotChoice, SlotIndex, Timestamp, Ttl,
+};
+
+/// Runs a script against an empty world.
+#[track_caller]
+pub(super) fn check(script: &str) {
+    let mut world = World::new(build::MORNING);
+    for (number, line) in (1_u128..).zip(script.lines()) {
+        let line = line.split("//").next().unwrap().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let (asked, expected) = line.split_once("->").unwrap_or((line, ""));
+        let answer = Line::of(asked, number).run(&mut world);
+        let said: Vec<&str> = answer.split_whitespace().collect();
+        let fits = expected.split_whitespace().all(|word| said.contains(&word));
+        assert!(fits, "\n  line: {line}\nanswer: {answer}\n");
+    }
+}
+
+struct Line<'a> {
+    verb: &'a str,
+    words: Vec<&'a str>,
+    options: Vec<(&'a str, &'a str)>,
+    number: u128,
+}
+
+impl<'a> Line<'a> {
+    fn of(asked: &'a str, number: u128) -> Self {
+        let mut words = asked.split_whitespace();
+        let verb = words.next().unwrap();
+        let (options, words): (Vec<&str>, _) = words.partition(|word| word.contains('='));
+        let options = options.iter().map(|option| option.split_once('=').unwrap()).collect();
+        Self { verb, words, options, number }
+    }
+
+    fn run(&self, world: &mut World) -> String {
+        match self.verb {
+            "tick" => {
+                world.now = world.now.plus_millis(millis(self.words[0]));
+                String::new()
+            }
+            "open" => answer(world.run(&self.actor(), &Command::OpenSession(self.open().into()))),
+            "hold" => answer(world.run(&self.actor(), &Command::Hold(self.hold()))),
+            "import" => match world.import(&Hold { book: Some(PaymentRef(1)), ..self.hold() }) {
+                Ok(Ok(receipt)) => answer(Ok(receipt)),
+                Ok(Err(outcome)) => format!("Declined {}", outcome.name()),
+                Err(refusal) => answer(Err(refusal)),
+            },
+            "expire" => ids(&world.expire()),
+            "forget" => ids(&world.forget()),
+            "live" => ids(&world.live(PatientId(number(self.words[0])))),
+            "free" => free(world, SessionId(small(self.words[0]))),
+            _ => answer(world.run(&self.actor(), &Command::Change(self.change()))),
+        }
+    }
+
+    fn option(&self, name: &str) -> Option<&'a str> {
+        self.options.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+    }
+
+    fn actor(&self) -> Actor {
+        let role = self.option("who").map_or(Role::Gateway, |who| Role::from_name(who).unwrap());
+        let organizations = match self.option("of") {
+            Some(list) if self.verb != "open" => {
+                Organizations::Only(list.split(',').map(|id| OrganizationId(small(id))).collect())
+            }
+            _ => Organizations::All,
+        };
+        Actor { organizations, ..Actor::unbounded(role) }
+    }
+
+    fn request(&self) -> RequestId {
+        let fresh = build::request(1_000_000 + self.number);
+        self.option("req").map_or(fresh, |word| {
+            let kind = if word.starts_with('A') { 0 } else { 2_000_000 };
+            build::request(kind + number(word))
+        })
+    }
+
+    fn channel(&self) -> BookingChannel {
+        build::channel(self.option("by").map_or(0, small))
+    }
+
+    fn open(&self) -> OpenSession {
+        let is = |word: &str| self.words.contains(&word);
+        let pools = self.words[1..].iter().filter(|word| word.contains(char::is_numeric));
+        let mut session = Session {
+            pools: pools.map(|word| pool(word)).collect(),
+            ..build::session(small(self.words[0]), &[])
+        };
+        if is("even") {
+            session.pick = Pick::Even;
+        }
+        if is("many") {
+            session.repeat = Repeat::Unlimited;
+        }
+        if is("own") {
+            session.sharing = Sharing::Own;
+        }
+        if is("read") {
+            session.sharing = Sharing::Read;
+        }
+        if let Some(ttl) = self.option("ttl") {
+            session.ttl_max = ttl_of(ttl);
+        }
+        if let Some(organization) = self.option("of") {
+            session.organization = OrganizationId(small(organization));
+        }
+        OpenSession { request: self.request(), session }
+    }
+
+    fn hold(&self) -> Hold {
+        let claims = self.words[2..].iter().map(|word| wish(word));
+        Hold {
+            patient: (self.words[1] != "-").then(|| PatientId(number(self.words[1]))),
+            channel: self.channel(),
+            class: self.option("as").map_or(PatientClass::Outpatient, class),
+            ttl: self.option("ttl").map_or(Ttl::DEFAULT, ttl_of),
+            book: self.option("pay").map(|payment| PaymentRef(number(payment))),
+            ..build::hold(number(self.words[0]), 0, claims)
+        }
+    }
+
+    fn change(&self) -> Change {
+        let payment = PaymentRef(self.option("pay").map_or(0, number));
+        let action = match self.verb {
+            "book" => Action::Book { payment },
+            "release" => Action::Release,
+            "cancel" => Action::Cancel,
+            "arrive" => Action::Arrive,
+            "check-in" => Action::CheckIn,
+            "fulfil" => Action::Fulfil,
+            "no-show" => Action::NoShow,
+            "settle" => Action::Settle,
+            verb => panic!("unknown verb: {verb}"),
+        };
+        Change {
+            request: self.request(),
+            appointment: build::appointment(number(self.words[0])),
+            patient: self.option("for").map(|patient| PatientId(number(patient))),
+            channel: self.channel(),
+            action,
+        }
+    }
+}
+
+/// `2,1`, `1:2,1`, `*/inpatient:2,1` or `1/inpatient:2,1`.
+fn pool(word: &str) -> Pool {
+    let (who, quotas) = word.split_once(':').unwrap_or(("*", word));
+    let (channel, patients) = who.split_once('/').unwrap_or((who, "*"));
+    let channels = match channel {
+        "*" => ChannelSet::ALL,
+        number => ChannelSet(1 << small::<u8>(number)),
+    };
+    let classes = match patients {
+        "*" => ClassSet::ALL,
+        name => ClassSet(1 << class(name) as u8),
+    };
+    Pool { channels, classes, quotas: quotas.split(',').map(small).collect() }
+}
+
+/// `S1@any`, `S1@3`, `S1@3>1>2`, `S1@0*2`.
+fn wish(word: &str) -> ClaimRequest {
+    let (session, slots) = word.split_once('@').unwrap();
+    let (slots, count) = slots.split_once('*').unwrap_or((slots, "1"));
+    let slots = match slots {
+        "any" => SlotChoice::Any,
+        list => SlotChoice::Ranked(
+            list.split('>').filter(|slot| !slot.is_empty()).map(|s| SlotIndex(small(s))).collect(),
+        ),
+    };
+    ClaimRequest { session: SessionId(small(session)), count: small(count), slots }
+}
+
+fn class(name: &str) -> PatientClass {
+    match name {
+        "outpatient" => PatientClass::Outpatient,
+        "inpatient" => PatientClass::Inpatient,
+        "emergency" => PatientClass::Emergency,
+        other => panic!("unknown class: {other}"),
+    }
+}
+
+fn answer(result: Result<Receipt, Refusal>) -> String {
+    match result {
+        Ok(Receipt { status, until, claims, retried }) => {
+            let done = if retried { "AlreadyDone" } else { "Done" };
+            let status = status.map_or("-", AppointmentStatus::code);
+            let claims: Vec<_> = claims.iter().map(claim_text).collect();
+            format!("{done} {status} {} {}", clock(until), claims.join(" "))
+        }
+        Err(Refusal { outcome, status, .. }) => {
+            let status = status.map_or("-", AppointmentStatus::code);
+            format!("{} {status}", outcome.name())
+        }
+    }
+}
+
+fn claim_text(claim: &Claim) -> String {
+    let run = if claim.count == 1 { String::new() } else { format!("*{}", claim.count) };
+    format!("S{}@{}{run}#{}", claim.session.0, claim.slot.0, claim.pool.0)
+}
+
+fn clock(time: Timestamp) -> String {
+    let minutes = time.as_millis() / 60_000 % (24 * 60);
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// `A1 A2`, or `none`.
+fn ids(list: &[AppointmentId]) -> String {
+    let names = list.iter().map(|id| format!("A{}", id.0 & 0xffff));
+    let names: Vec<_> = names.collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(" ") }
+}
+
+/// Free places slot by slot, pool behind pool: `2,1 0,0`, and their sum as `sum=3`.
+fn free(world: &World, id: SessionId) -> String {
+    let state = world.session(id);
+    let mut pools = vec![Vec::new(); state.spec().pools.len()];
+    let mut sum = 0;
+    for (slot, pool, _) in state.cells() {
+        let places = state.free(slot, pool);
+        sum += places;
+        pools[usize::from(pool.0)].push(places.to_string());
+    }
+    let pools: Vec<_> = pools.into_iter().map(|pool| pool.join(",")).collect();
+    format!("{} sum={sum}", pools.join("|"))
+}
+
+fn ttl_of(word: &str) -> Ttl {
+    Ttl::from_millis(u32::try_from(millis(word)).unwrap()).unwrap()
+}
+
+fn millis(word: &str) -> u64 {
+    let unit = word.trim_start_matches(char::is_numeric);
+    let factor = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 24 * 3_600_000,
+        other => panic!("unknown unit: {other}"),
+    };
+    factor * word.trim_end_matches(char::is_alphabetic).parse::<u64>().unwrap()
+}
+
+/// The number in `S1` or `60000`.
+fn number(word: &str) -> u128 {
+    word.trim_start_matches(char::is_alphabetic).parse().unwrap()
+}
+
+fn small<T: TryFrom<u128>>(word: &str) -> T {
+    T::try_from(number(word)).ok().unwrap()
+}

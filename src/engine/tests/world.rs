@@ -1,0 +1,169 @@
+//! One shard of each kind, and the journal of what happened to them.
+
+use super::build::{DAY, MORNING};
+use crate::engine::{
+    Context, Decision, HomeShard, LedgerShard, SessionShard, SessionState, View, decide_change,
+    decide_expiry, decide_hold, decide_import, decide_open,
+};
+use crate::model::{
+    Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,
+    Refusal, RequestId, Role, RulesVersion, SessionId, Timestamp,
+};
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) now: Timestamp,
+    home: HomeShard,
+    ledger: LedgerShard,
+    sessions: SessionShard,
+    /// Every record, as a journal would keep it.
+    pub(super) records: Vec<(Timestamp, Facts)>,
+}
+
+/// What a world comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) appointments: Vec<Appointment>,
+    requests: Vec<(Timestamp, RequestId, u64)>,
+    pub(super) declined: Vec<(AppointmentId, u64, Outcome)>,
+    pub(super) sessions: Vec<SessionState>,
+    pub(super) ledger: Vec<(PatientId, AppointmentId, SessionId)>,
+}
+
+impl World {
+    /// Nothing, at a time.
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            home: HomeShard::new(0, DAY),
+            ledger: LedgerShard::new(0),
+            sessions: SessionShard::new(0),
+            records: Vec::new(),
+        }
+    }
+
+    /// Decides a command, and lets it happen.
+    pub(super) fn run(&mut self, actor: &Actor, command: &Command) -> Result<Receipt, Refusal> {
+        let Decision { facts, receipt } = self.decide(actor, command)?;
+        self.happen(facts);
+        Ok(receipt)
+    }
+
+    /// Decides a row of history, and lets it happen.
+    pub(super) fn import(&mut self, hold: &Hold) -> Result<Result<Receipt, Outcome>, Refusal> {
+        let actor = Actor::unbounded(Role::Admin);
+        let context = Context { now: self.now, actor: &actor, rules: RulesVersion(0) };
+        match self.look(|view| decide_import(view, &context, hold))? {
+            Ok(Decision { facts, receipt }) => {
+                self.happen(facts);
+                Ok(Ok(receipt))
+            }
+            Err((facts, outcome)) => {
+                self.happen(facts);
+                Ok(Err(outcome))
+            }
+        }
+    }
+
+    /// Ends the holds that are due, and says which.
+    pub(super) fn expire(&mut self) -> Vec<AppointmentId> {
+        let mut ended = Vec::new();
+        while let Some(id) = self.home.next_due(self.now) {
+            self.expire_one(id);
+            ended.push(id);
+        }
+        ended
+    }
+
+    /// Forgets what ended long ago, and says what that was.
+    pub(super) fn forget(&mut self) -> Vec<AppointmentId> {
+        let Some(forgotten) = self.home.next_forgettable(self.now) else { return Vec::new() };
+        let ids = forgotten.appointments.to_vec();
+        self.happen(std::iter::once(Fact::Forgotten(Box::new(forgotten))).collect());
+        ids
+    }
+
+    /// A world to which the same facts happened and nothing else.
+    pub(super) fn replayed(records: impl Iterator<Item = (Timestamp, Facts)>) -> Self {
+        let mut world = Self::new(MORNING);
+        for (time, facts) in records {
+            world.now = time;
+            world.happen(facts);
+        }
+        world
+    }
+
+    /// Everything, in an order that does not depend on how it came about.
+    pub(super) fn state(&self) -> State {
+        let mut appointments: Vec<_> = self.home.appointments().collect();
+        appointments.sort_by_key(|appointment| appointment.id);
+        let lines = self.ledger.entries().flat_map(|entry| {
+            entry.live().map(|live| (entry.patient(), live.appointment(), live.session))
+        });
+        let mut ledger: Vec<_> = lines.collect();
+        ledger.sort_unstable();
+        State {
+            appointments,
+            requests: self.home.requests().collect(),
+            declined: self.home.refusals(),
+            sessions: self.sessions.sessions().into_iter().cloned().collect(),
+            ledger,
+        }
+    }
+
+    pub(super) fn session(&self, id: SessionId) -> &SessionState {
+        self.sessions.session(id).expect("a script opens its sessions")
+    }
+
+    pub(super) fn live(&self, patient: PatientId) -> Vec<AppointmentId> {
+        self.ledger.live(patient)
+    }
+
+    fn decide(&self, actor: &Actor, command: &Command) -> Result<Decision, Refusal> {
+        let context = Context { now: self.now, actor, rules: RulesVersion(0) };
+        self.look(|view| match command {
+            Command::OpenSession(open) => decide_open(view, &context, open),
+            Command::Hold(hold) => decide_hold(view, &context, hold),
+            Command::Change(change) => decide_change(view, &context, change),
+        })
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
+        let (homes, sessions) = ([&self.home], [&self.sessions]);
+        look(&View { homes: &homes, ledger: Some(&self.ledger), sessions: &sessions })
+    }
+
+    fn expire_one(&mut self, id: AppointmentId) {
+        let actor = Actor::unbounded(Role::Admin);
+        let context = Context { now: self.now, actor: &actor, rules: RulesVersion(0) };
+        let facts = self.look(|view| decide_expiry(view, &context, id));
+        self.happen(facts.expect("what is due expires"));
+    }
+
+    fn happen(&mut self, facts: Facts) {
+        for fact in &facts {
+            self.evolve(fact);
+        }
+        if !facts.is_empty() {
+            self.records.push((self.now, facts));
+        }
+    }
+
+    fn evolve(&mut self, fact: &Fact) {
+        if let Some((request, fingerprint)) = fact.request() {
+            self.home.remember(self.now, request, fingerprint);
+        }
+        self.home.evolve(self.now, fact);
+        self.ledger.evolve(fact);
+        for claim in fact.claims() {
+            if let Fact::Held(_) = fact {
+                self.sessions.take(claim);
+            } else {
+                self.sessions.give_back(claim);
+            }
+        }
+        if let Fact::SessionOpened(opened) = fact {
+            self.sessions.open(opened.session.clone());
+        }
+    }
+}
