@@ -1,12 +1,12 @@
 //! A home shard: the appointments and requests whose ids are at home here, and their deadlines.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashTable};
 use std::hash::BuildHasher;
 
+use super::deadlines::Deadlines;
 use super::slab::{Position, Slab};
 use crate::model::limits::FORGOTTEN_MAX;
 use crate::model::{
@@ -26,7 +26,9 @@ pub struct HomeShard {
     index: HashTable<(u32, Position)>,
     hasher: FixedState,
     /// Deadlines of holds. One that was booked or released stays until it comes up.
-    deadlines: BinaryHeap<Reverse<(Timestamp, Position)>>,
+    deadlines: Deadlines,
+    /// Holds that are pending now.
+    pending: usize,
     /// When an appointment ended, oldest first as far as time runs forward.
     ended: VecDeque<(Timestamp, Position)>,
     /// Requests that were no holds, with their fingerprints.
@@ -46,7 +48,8 @@ impl HomeShard {
             slab: Slab::default(),
             index: HashTable::new(),
             hasher: hasher.clone(),
-            deadlines: BinaryHeap::new(),
+            deadlines: Deadlines::default(),
+            pending: 0,
             ended: VecDeque::new(),
             requests: HashMap::with_hasher(hasher.clone()),
             requests_by_time: VecDeque::new(),
@@ -120,7 +123,8 @@ impl HomeShard {
         let position = self.slab.insert(appointment);
         self.index.insert_unique(wide(hash), (hash, position), |(hash, _)| wide(*hash));
         if appointment.status == AppointmentStatus::Pending {
-            self.deadlines.push(Reverse((appointment.until, position)));
+            self.deadlines.push(appointment.until, position);
+            self.pending = self.pending.saturating_add(1);
         } else if !appointment.status.is_live() {
             self.ended.push_back((appointment.until, position));
         }
@@ -153,13 +157,13 @@ impl HomeShard {
 
     /// The earliest deadline, of a hold or of one that was.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.peek().map(|Reverse((until, _))| *until)
+        self.deadlines.first().map(|(until, _)| until)
     }
 
     /// A hold whose deadline has passed, the earliest first. Deadlines of what is no hold any more
     /// are dropped on the way.
     pub fn next_due(&mut self, now: Timestamp) -> Option<AppointmentId> {
-        while let Some(&Reverse((until, position))) = self.deadlines.peek() {
+        while let Some((until, position)) = self.deadlines.first() {
             if now < until {
                 return None;
             }
@@ -167,7 +171,7 @@ impl HomeShard {
             if entry.is_pending_until(until) {
                 return Some(entry.id());
             }
-            self.deadlines.pop();
+            self.deadlines.drop_first();
         }
         None
     }
@@ -180,6 +184,16 @@ impl HomeShard {
         let ids = old.map(|(_, position)| self.slab.get(*position).id());
         let appointments: arrayvec::ArrayVec<_, FORGOTTEN_MAX> = ids.take(FORGOTTEN_MAX).collect();
         (!appointments.is_empty()).then_some(Forgotten { appointments })
+    }
+
+    /// Whether there is an appointment with that id.
+    pub fn contains(&self, id: AppointmentId) -> bool {
+        self.find(id).is_some()
+    }
+
+    /// Holds that are pending.
+    pub const fn pending(&self) -> usize {
+        self.pending
     }
 
     /// Appointments in memory.
@@ -226,6 +240,9 @@ impl HomeShard {
             "an impossible fact: an appointment cannot go from {from:?} to {status:?}"
         );
         entry.set_status(status, cause, time);
+        if from == AppointmentStatus::Pending {
+            self.pending = self.pending.saturating_sub(1);
+        }
         if !status.is_live() {
             self.ended.push_back((time, position));
         }

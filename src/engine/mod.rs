@@ -18,11 +18,13 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 mod change;
+mod deadlines;
 mod hold;
 mod home;
 mod ledger;
 mod open;
 mod pick;
+mod places;
 mod session;
 mod slab;
 #[cfg(test)]
@@ -34,5 +36,6 @@ pub use hold::{decide_hold, decide_import};
 pub use home::HomeShard;
 pub use ledger::{LedgerEntry, LedgerShard, Live};
 pub use open::decide_open;
+pub use places::Places;
 pub use session::{SessionShard, SessionState};
 pub use view::{Context, Decision, View};

@@ -27,16 +27,15 @@ pub(super) fn pick(
     wisher: Wisher,
 ) -> Result<Claim, Outcome> {
     let spec = session.spec();
-    let Some(last) = spec.slot_count().checked_sub(usize::from(wish.count)) else {
+    let Some(last) = session.places().slots().checked_sub(u16::from(wish.count)) else {
         return Err(Outcome::SlotNotFound);
     };
-    let last = u16::try_from(last).expect("a session has at most 288 slots");
     if let SlotChoice::Ranked(slots) = &wish.slots
         && slots.iter().any(|slot| last < slot.0)
     {
         return Err(Outcome::SlotNotFound);
     }
-    if !spec.pools.iter().any(|pool| pool.admits(wisher.channel, wisher.class)) {
+    if session.places().admitted(wisher.channel, wisher.class).next().is_none() {
         return Err(Outcome::PoolNotFound);
     }
 
@@ -99,10 +98,7 @@ impl Search<'_> {
     }
 
     fn admitted(&self) -> impl Iterator<Item = PoolIndex> + '_ {
-        let pools = (0_u8..).zip(&self.session.spec().pools);
-        pools
-            .filter(|(_, pool)| pool.admits(self.wisher.channel, self.wisher.class))
-            .map(|(index, _)| PoolIndex(index))
+        self.session.places().admitted(self.wisher.channel, self.wisher.class)
     }
 
     /// A slot can be booked until it ends.

@@ -1,9 +1,12 @@
-//! A session shard: sessions, and how many places of each slot and pool are taken.
+//! A session shard: sessions, and how many places of each slot and pool are free.
+
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use crate::model::{Claim, PoolIndex, Session, SessionId, SlotIndex};
+use super::places::Places;
+use crate::model::{Claim, PoolIndex, Sequence, Session, SessionId, SlotIndex};
 
 /// The sessions of this shard.
 #[derive(Debug)]
@@ -11,12 +14,13 @@ pub struct SessionShard {
     sessions: HashMap<SessionId, SessionState, FixedState>,
 }
 
-/// A session and its taken places.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A session and its places.
+#[derive(Debug)]
 pub struct SessionState {
     spec: Session,
-    /// Slot by slot, pool by pool. Invariant: never above the quota of the same cell.
-    taken: Vec<u16>,
+    /// Invariant: what is free in a cell is never above its quota. Shared with readers that hold no
+    /// lock, who never write.
+    places: Arc<Places>,
 }
 
 impl SessionShard {
@@ -31,8 +35,8 @@ impl SessionShard {
     ///
     /// Panics if there is one with this id.
     pub fn open(&mut self, spec: Session) {
-        let cells = spec.slot_count().saturating_mul(spec.pools.len());
-        self.restore(SessionState { spec, taken: vec![0; cells] });
+        let places = Arc::new(Places::new(&spec));
+        self.restore(SessionState { spec, places });
     }
 
     /// Puts a session in as a snapshot brings it.
@@ -46,18 +50,24 @@ impl SessionShard {
         assert!(earlier.is_none(), "an impossible fact: session {} is opened twice", id.0);
     }
 
+    /// Says which record the next change of a session's places is.
+    pub fn note(&self, id: SessionId, last: Sequence) {
+        if let Some(state) = self.sessions.get(&id) {
+            state.places.note(last);
+        }
+    }
+
     /// Takes the places of a claim.
     ///
     /// # Panics
     ///
     /// Panics if one is not there: a place would be sold twice.
     pub fn take(&mut self, claim: &Claim) {
-        let state = self.state_mut(claim);
+        let state = self.state(claim);
         for slot in run(claim) {
-            let quota = state.spec.quota(slot, claim.pool);
-            let taken = state.cell_mut(slot, claim.pool);
-            assert!(*taken < quota, "an impossible fact: {claim:?} oversells slot {}", slot.0);
-            *taken = taken.saturating_add(1);
+            state.places.take(slot, claim.pool).unwrap_or_else(|| {
+                panic!("an impossible fact: {claim:?} oversells slot {}", slot.0)
+            });
         }
     }
 
@@ -67,10 +77,10 @@ impl SessionShard {
     ///
     /// Panics if one was not taken.
     pub fn give_back(&mut self, claim: &Claim) {
-        let state = self.state_mut(claim);
+        let state = self.state(claim);
         for slot in run(claim) {
-            let taken = state.cell_mut(slot, claim.pool);
-            *taken = taken.checked_sub(1).unwrap_or_else(|| {
+            let quota = state.spec.quota(slot, claim.pool);
+            state.places.give_back(slot, claim.pool, quota).unwrap_or_else(|| {
                 panic!("an impossible fact: {claim:?} frees slot {} twice", slot.0)
             });
         }
@@ -88,21 +98,29 @@ impl SessionShard {
         all
     }
 
-    fn state_mut(&mut self, claim: &Claim) -> &mut SessionState {
+    fn state(&self, claim: &Claim) -> &SessionState {
         self.sessions
-            .get_mut(&claim.session)
+            .get(&claim.session)
             .unwrap_or_else(|| panic!("an impossible fact: {claim:?} is in no session"))
     }
 }
 
 impl SessionState {
     /// A session with counts as a snapshot kept them, if they fit its quotas.
-    pub fn from_parts(spec: Session, taken: Vec<u16>) -> Option<Self> {
-        let state = Self { spec, taken };
-        let cells = state.spec.slot_count().checked_mul(state.spec.pools.len())?;
-        let sound = state.taken.len() == cells
-            && state.cells().all(|(slot, pool, taken)| taken <= state.spec.quota(slot, pool));
-        sound.then_some(state)
+    pub fn from_parts(spec: Session, taken: &[u16]) -> Option<Self> {
+        let places = Places::new(&spec);
+        let pools = spec.pools.len();
+        if taken.len() != spec.slot_count().checked_mul(pools)? {
+            return None;
+        }
+        for (slot, row) in (0..).map(SlotIndex).zip(taken.chunks(pools.max(1))) {
+            for (pool, count) in (0..).map(PoolIndex).zip(row) {
+                for _ in 0..*count {
+                    places.take(slot, pool)?;
+                }
+            }
+        }
+        Some(Self { spec, places: Arc::new(places) })
     }
 
     /// The session as it was opened.
@@ -110,40 +128,47 @@ impl SessionState {
         &self.spec
     }
 
+    /// Its places, to share with who reads them without a lock.
+    pub const fn places(&self) -> &Arc<Places> {
+        &self.places
+    }
+
     /// Taken places, slot by slot, pool by pool.
-    pub fn taken(&self) -> &[u16] {
-        &self.taken
+    pub fn taken(&self) -> Vec<u16> {
+        self.cells().map(|(_, _, taken)| taken).collect()
     }
 
     /// Free places of a pool in a slot.
     pub fn free(&self, slot: SlotIndex, pool: PoolIndex) -> u16 {
-        let taken = self.cell(slot, pool).and_then(|cell| self.taken.get(cell));
-        self.spec.quota(slot, pool).saturating_sub(taken.copied().unwrap_or(u16::MAX))
+        self.places.free(slot, pool)
     }
 
     /// Every slot and pool with its taken places.
     pub fn cells(&self) -> impl Iterator<Item = (SlotIndex, PoolIndex, u16)> + '_ {
-        let pools = self.spec.pools.len().max(1);
-        self.taken.iter().enumerate().map(move |(cell, taken)| {
-            let slot = cell.checked_div(pools).unwrap_or(0);
-            let pool = cell.checked_rem(pools).unwrap_or(0);
-            let slot = SlotIndex(u16::try_from(slot).expect("a session has at most 288 slots"));
-            (slot, PoolIndex(u8::try_from(pool).expect("a session has at most 8 pools")), *taken)
+        let pools = u8::try_from(self.spec.pools.len()).expect("a session has at most 8 pools");
+        let cells = (0..self.places.slots())
+            .flat_map(move |slot| (0..pools).map(move |pool| (SlotIndex(slot), PoolIndex(pool))));
+        cells.map(|(slot, pool)| {
+            let quota = self.spec.quota(slot, pool);
+            (slot, pool, quota.saturating_sub(self.places.free(slot, pool)))
         })
     }
+}
 
-    fn cell(&self, slot: SlotIndex, pool: PoolIndex) -> Option<usize> {
-        let pools = self.spec.pools.len();
-        let pool = usize::from(pool.0);
-        (pool < pools).then(|| usize::from(slot.0).saturating_mul(pools).saturating_add(pool))
-    }
-
-    fn cell_mut(&mut self, slot: SlotIndex, pool: PoolIndex) -> &mut u16 {
-        let cell = self.cell(slot, pool);
-        cell.and_then(|cell| self.taken.get_mut(cell))
-            .unwrap_or_else(|| panic!("an impossible fact: there is no slot {} there", slot.0))
+impl Clone for SessionState {
+    /// A copy with places of its own.
+    fn clone(&self) -> Self {
+        Self::from_parts(self.spec.clone(), &self.taken()).expect("what is taken fits the quotas")
     }
 }
+
+impl PartialEq for SessionState {
+    fn eq(&self, other: &Self) -> bool {
+        self.spec == other.spec && self.taken() == other.taken()
+    }
+}
+
+impl Eq for SessionState {}
 
 /// The slots of a claim.
 pub(super) fn run(claim: &Claim) -> impl Iterator<Item = SlotIndex> + use<> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! command -> sold out? (board, no lock)
-//!         -> lock homes < ledger < sessions -> decide -> append -> evolve -> boards -> unlock
+//!         -> lock homes < ledger < sessions -> decide -> append -> evolve -> unlock
 //!                                              engine    journal   engine
 //! ```
 //!
@@ -12,7 +12,6 @@
 //! and one pass over it, on one thread, gives the same state. The inventory does not know the
 //! journal: it is handed `append`, which must only queue.
 
-mod board;
 mod group;
 mod recover;
 mod shards;
@@ -20,25 +19,23 @@ mod shards;
 mod tests;
 mod upkeep;
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use foldhash::fast::FixedState;
 
-use self::board::Board;
 use self::group::Group;
 pub use self::recover::Part;
 pub use self::shards::SHARD_COUNT;
 use self::shards::Shards;
 use crate::engine::{
-    Context, Decision, HomeShard, LedgerShard, SessionShard, decide_change, decide_hold,
+    Context, Decision, HomeShard, LedgerShard, Places, SessionShard, decide_change, decide_hold,
     decide_import, decide_open,
 };
 use crate::model::{
-    Answer, Appointment, AppointmentId, Availability, BookingChannel, Cause, Change, Fact, Facts,
-    Hold, OpenSession, Outcome, PatientClass, PatientId, Receipt, Refusal, Sequence, SessionId,
+    Answer, Appointment, AppointmentId, Availability, BookingChannel, Change, Fact, Facts, Hold,
+    OpenSession, Outcome, PatientClass, PatientId, Receipt, Refusal, Sequence, SessionId,
     Timestamp,
 };
 
@@ -48,14 +45,10 @@ pub struct Inventory {
     homes: Shards<HomeShard>,
     ledgers: Shards<LedgerShard>,
     sessions: Shards<SessionShard>,
-    /// Which appointments exist, by a hash of the id. A collision costs a look under the lock.
-    directory: DashMap<u64, (), FixedState>,
-    boards: DashMap<SessionId, Arc<Board>, FixedState>,
-    hasher: FixedState,
+    /// The places of every session, to read without a lock.
+    boards: DashMap<SessionId, Arc<Places>, FixedState>,
     /// The next deadline of each home, in milliseconds: where the ticker looks without a lock.
     due: Box<[AtomicU64]>,
-    holds: AtomicI64,
-    appointments: AtomicI64,
 }
 
 /// What a row of history came to.
@@ -77,12 +70,8 @@ impl Inventory {
             homes: Shards::new(|| HomeShard::new(seed, retention_millis)),
             ledgers: Shards::new(|| LedgerShard::new(seed)),
             sessions: Shards::new(|| SessionShard::new(seed)),
-            directory: DashMap::with_hasher_and_shard_amount(hasher.clone(), SHARD_COUNT),
-            boards: DashMap::with_hasher_and_shard_amount(hasher.clone(), map_shards),
-            hasher,
+            boards: DashMap::with_hasher_and_shard_amount(hasher, map_shards),
             due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
-            holds: AtomicI64::new(0),
-            appointments: AtomicI64::new(0),
         }
     }
 
@@ -92,7 +81,7 @@ impl Inventory {
         let [wish] = hold.claims.as_slice() else { return false };
         let board_says = self.boards.get(&wish.session).is_some_and(|board| {
             board.is_sold_out(wish, hold.channel, hold.class)
-                && context.actor.may_touch(board.organization)
+                && context.actor.may_touch(board.organization())
         });
         // The id last: a retry of the request that took the last place gets its success.
         board_says && !self.knows(hold.appointment)
@@ -180,7 +169,7 @@ impl Inventory {
         let Some(board) = self.boards.get(&session) else {
             return Answer::refused(Outcome::SessionNotFound);
         };
-        if !context.actor.may_touch(board.organization) {
+        if !context.actor.may_touch(board.organization()) {
             return Answer::refused(Outcome::OrganizationNotPermitted);
         }
         let (availability, after) = board.read(channel, class);
@@ -199,21 +188,20 @@ impl Inventory {
         (ledger.state.live(patient), ledger.last)
     }
 
-    /// Holds that are pending now.
-    pub fn holds(&self) -> u64 {
-        u64::try_from(self.holds.load(Ordering::Relaxed)).unwrap_or(0)
-    }
-
-    /// Appointments in memory.
-    pub fn appointments(&self) -> u64 {
-        u64::try_from(self.appointments.load(Ordering::Relaxed)).unwrap_or(0)
+    /// Holds that are pending now, and appointments in memory: shard by shard, so the sums are
+    /// of no single instant.
+    pub fn counts(&self) -> (u64, u64) {
+        (0..SHARD_COUNT).fold((0, 0), |(holds, appointments), index| {
+            let home = &self.homes.lock(index).state;
+            (holds + home.pending() as u64, appointments + home.len() as u64)
+        })
     }
 
     /// Open sessions and their free places.
     pub fn free_places(&self) -> (u64, u64) {
         self.boards
             .iter()
-            .fold((0, 0), |(sessions, free), board| (sessions + 1, free + board.free()))
+            .fold((0, 0), |(sessions, free), board| (sessions + 1, free + board.all_free()))
     }
 
     fn lock_for_hold(&self, hold: &Hold) -> Group<'_> {
@@ -258,7 +246,9 @@ impl Inventory {
         let sequence = append(facts);
         for fact in facts {
             group.evolve(sequence, now, fact);
-            self.derive(group, sequence, fact);
+            if let Fact::SessionOpened(opened) = fact {
+                self.publish(group, opened.session.id);
+            }
         }
         for (index, home) in group.homes() {
             let next = home.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
@@ -267,47 +257,16 @@ impl Inventory {
         sequence
     }
 
-    /// Brings what is derived from the shards up to a fact: directory, boards, counts.
-    fn derive(&self, group: &mut Group<'_>, sequence: Sequence, fact: &Fact) {
-        match fact {
-            Fact::SessionOpened(opened) => {
-                let id = opened.session.id;
-                let shard = group.session_mut(id);
-                let state = shard.state.session(id).expect("the session was just opened");
-                self.boards.insert(id, Arc::new(Board::new(state, sequence)));
-            }
-            Fact::Held(held) => {
-                self.directory.insert(self.key(held.appointment), ());
-                self.holds.fetch_add(1, Ordering::Relaxed);
-                self.appointments.fetch_add(1, Ordering::Relaxed);
-            }
-            Fact::Booked(_) => {
-                self.holds.fetch_sub(1, Ordering::Relaxed);
-            }
-            Fact::Ended(ended) if ended.cause != Cause::Cancelled => {
-                self.holds.fetch_sub(1, Ordering::Relaxed);
-            }
-            Fact::Forgotten(forgotten) => {
-                for id in &forgotten.appointments {
-                    self.directory.remove(&self.key(*id));
-                    self.appointments.fetch_sub(1, Ordering::Relaxed);
-                }
-            }
-            Fact::Ended(_) | Fact::Progressed(_) | Fact::Settled(_) | Fact::Declined(_) => {}
-        }
-        for claim in fact.claims() {
-            let shard = group.session_mut(claim.session);
-            let state = shard.state.session(claim.session).expect("a claim's session is open");
-            let board = self.boards.get(&claim.session).expect("an open session has a board");
-            board.update(state, claim, sequence);
-        }
+    /// Lets everybody see the places of a session that was just opened.
+    fn publish(&self, group: &mut Group<'_>, id: SessionId) {
+        let shard = group.session_mut(id);
+        let state = shard.state.session(id).expect("the session was just opened");
+        self.boards.insert(id, Arc::clone(state.places()));
     }
 
+    /// Whether an appointment with that id exists: its home is the directory. The lock is held for
+    /// one look, as a concurrent map would.
     fn knows(&self, id: AppointmentId) -> bool {
-        self.directory.contains_key(&self.key(id))
-    }
-
-    fn key(&self, id: AppointmentId) -> u64 {
-        self.hasher.hash_one(id.0)
+        self.homes.lock(shards::route(id.0)).state.contains(id)
     }
 }

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Inventory;
-use super::board::Board;
 use super::group::session_route;
 use super::shards::{Locked, SHARD_COUNT, Shards, route};
 use crate::engine::{HomeShard, LedgerShard, SessionShard};
-use crate::model::{AppointmentStatus, Fact, Facts, Sequence, Timestamp};
+use crate::model::{Fact, Facts, Sequence, Timestamp};
 
 /// One shard, to copy or to fill.
 #[derive(Debug)]
@@ -98,28 +97,18 @@ impl Inventory {
         }
     }
 
-    /// Builds what is derived: directory, boards, deadlines, counts. Call it once, after the last
-    /// record.
+    /// Builds what is derived: boards and deadlines. Call it once, after the last record.
     pub fn rebuild(&mut self) {
-        let (mut holds, mut appointments) = (0, 0);
         for index in 0..SHARD_COUNT {
             let home = &self.homes.only(index).state;
-            for appointment in home.appointments() {
-                self.directory
-                    .insert(std::hash::BuildHasher::hash_one(&self.hasher, appointment.id.0), ());
-                appointments += 1;
-                holds += i64::from(appointment.status == AppointmentStatus::Pending);
-            }
             let next = home.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
             self.due[index].store(next, Ordering::Relaxed);
             let shard = self.sessions.only(index);
             for state in shard.state.sessions() {
-                let board = Board::new(state, shard.last);
-                self.boards.insert(state.spec().id, Arc::new(board));
+                state.places().note(shard.last);
+                self.boards.insert(state.spec().id, Arc::clone(state.places()));
             }
         }
-        self.holds.store(holds, Ordering::Relaxed);
-        self.appointments.store(appointments, Ordering::Relaxed);
     }
 }
 

@@ -152,8 +152,23 @@ impl Operation {
     }
 
     /// The position in [`Self::ALL`].
-    pub fn position(self) -> usize {
-        Self::ALL.iter().position(|other| *other == self).unwrap_or_default()
+    pub const fn position(self) -> usize {
+        match self {
+            Self::OpenSession => 0,
+            Self::Hold => 1,
+            Self::Book => 2,
+            Self::Release => 3,
+            Self::Cancel => 4,
+            Self::Arrive => 5,
+            Self::CheckIn => 6,
+            Self::Fulfil => 7,
+            Self::NoShow => 8,
+            Self::Availability => 9,
+            Self::Get => 10,
+            Self::List => 11,
+            Self::Watch => 12,
+            Self::Snapshot => 13,
+        }
     }
 
     /// The name in metrics and logs.

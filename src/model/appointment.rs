@@ -1,13 +1,12 @@
 //! Demand: an appointment, its claims, and the one table of its transitions.
 
-use arrayvec::ArrayVec;
+use smallvec::SmallVec;
 
 use super::actor::BookingChannel;
 use super::id::{
     AccountId, AppointmentId, OrganizationId, PatientId, PaymentRef, PoolIndex, RulesVersion,
     SessionId, SlotIndex,
 };
-use super::limits::CLAIMS_MAX;
 use super::session::Sharing;
 use super::time::Timestamp;
 
@@ -24,8 +23,8 @@ pub struct Claim {
     pub pool: PoolIndex,
 }
 
-/// The claims of an appointment, 1 to 8, at most one per session.
-pub type Claims = ArrayVec<Claim, CLAIMS_MAX>;
+/// The claims of an appointment, 1 to 8, at most one per session. The usual one lies in place.
+pub type Claims = SmallVec<[Claim; 1]>;
 
 /// An appointment (预约记录), from its hold to its end. FHIR `Appointment`.
 #[derive(Clone, Debug, PartialEq, Eq)]

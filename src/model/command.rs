@@ -1,6 +1,7 @@
 //! What a client may ask.
 
 use arrayvec::ArrayVec;
+use smallvec::SmallVec;
 
 use super::actor::{BookingChannel, Operation};
 use super::appointment::{AppointmentEvent, Claims, PatientClass};
@@ -80,8 +81,8 @@ impl Default for Attributes {
     }
 }
 
-/// The claims of a request.
-pub type ClaimRequests = ArrayVec<ClaimRequest, CLAIMS_MAX>;
+/// The claims of a request, at most [`CLAIMS_MAX`]. The usual one lies in place.
+pub type ClaimRequests = SmallVec<[ClaimRequest; 1]>;
 
 /// A wish for a run of consecutive slots in a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,7 +204,10 @@ impl Hold {
             };
             ranked && 0 < claim.count && claim.count <= RUN_SLOTS_MAX
         };
-        if self.claims.is_empty() || !self.claims.iter().all(sound) {
+        if self.claims.is_empty()
+            || CLAIMS_MAX < self.claims.len()
+            || !self.claims.iter().all(sound)
+        {
             return Err(HoldFault::Claims);
         }
         let repeats = |(index, claim): (usize, &ClaimRequest)| {

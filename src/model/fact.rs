@@ -10,19 +10,20 @@
 //! replica and an auditor need nothing but the facts.
 
 use arrayvec::ArrayVec;
+use smallvec::SmallVec;
 
 use super::actor::BookingChannel;
 use super::appointment::{AppointmentStatus, Cause, Claim, Claims, PatientClass};
 use super::id::{
     AccountId, AppointmentId, OrganizationId, PatientId, PaymentRef, RequestId, RulesVersion,
 };
-use super::limits::{FORGOTTEN_MAX, RECORD_FACTS_MAX};
+use super::limits::FORGOTTEN_MAX;
 use super::outcome::Outcome;
 use super::session::{Session, Sharing};
 use super::time::Timestamp;
 
-/// The facts of one record.
-pub type Facts = ArrayVec<Fact, RECORD_FACTS_MAX>;
+/// The facts of one record, at most `RECORD_FACTS_MAX`. The usual one lies in place.
+pub type Facts = SmallVec<[Fact; 1]>;
 
 /// Something that happened. The tags of the encoding stand in `codec::fact`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -120,8 +120,8 @@ impl Outcome {
     }
 
     /// The position in [`Self::ALL`].
-    pub fn position(self) -> usize {
-        Self::ALL.iter().position(|other| *other == self).unwrap_or_default()
+    pub const fn position(self) -> usize {
+        POSITIONS[self as usize] as usize
     }
 
     /// Whether the request was carried out, now or before.
@@ -129,6 +129,18 @@ impl Outcome {
         matches!(self, Self::Done | Self::AlreadyDone)
     }
 }
+
+/// The position of every code, made at compile time.
+#[expect(clippy::cast_possible_truncation, reason = "there are fewer than 256 outcomes")]
+const POSITIONS: [u8; 1_000] = {
+    let mut positions = [0; 1_000];
+    let mut position = 0;
+    while position < Outcome::ALL.len() {
+        positions[Outcome::ALL[position] as usize] = position as u8;
+        position += 1;
+    }
+    positions
+};
 
 /// A request that was not carried out. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

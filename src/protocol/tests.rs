@@ -2,8 +2,6 @@
 
 use std::fmt::Write;
 
-use arrayvec::ArrayVec;
-
 use super::*;
 use crate::codec;
 use crate::model::*;
@@ -302,7 +300,7 @@ fn all_replies() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn fact_record(fact: Fact) -> FeedRecord {
-    let facts = encoded(|buffer| codec::encode_facts(&ArrayVec::from_iter([fact]), buffer));
+    let facts = encoded(|buffer| codec::encode_facts(&smallvec::smallvec![fact], buffer));
     FeedRecord { sequence: Sequence(42), time: NOW, facts }
 }
 
@@ -400,7 +398,7 @@ fn the_longest_units_are_within_their_bounds() {
         assert!(bytes.len() <= REQUEST_BYTES_MAX && decode_request(&bytes).is_ok());
     }
     let claim = claims()[0];
-    let long = Appointment { claims: [claim; 8].into(), ..appointment() };
+    let long = Appointment { claims: smallvec::SmallVec::from_slice(&[claim; 8]), ..appointment() };
     let list = Reply::Reading(Reading::Appointments(vec![long; LISTED_MAX]));
     assert!(encoded(|buffer| write_reply(1, &list, buffer)).len() <= REPLY_BYTES_MAX);
 }

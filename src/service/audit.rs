@@ -346,7 +346,7 @@ impl Account {
             report.taken += taken.iter().map(|taken| u64::from(*taken)).sum::<u64>();
             let quotas = session.pools.iter().flat_map(|pool| &pool.quotas);
             report.places += quotas.map(|quota| u64::from(*quota)).sum::<u64>();
-            match SessionState::from_parts(session, taken) {
+            match SessionState::from_parts(session, &taken) {
                 Some(state) => digest.session(&state),
                 None => report.fault(report.last, "a session has more taken than it has places"),
             }

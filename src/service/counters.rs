@@ -1,6 +1,6 @@
 //! Counts of what the service did: cheap enough to be always on.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam::utils::CachePadded;
 
@@ -35,21 +35,34 @@ pub struct ServiceStats {
     pub journal: JournalStats,
 }
 
-/// One line for each operation, so that two threads seldom write the same one.
+/// Counts by stripe, so that two threads seldom write the same line.
 #[derive(Debug)]
 pub(super) struct Counters {
-    requests: Box<[CachePadded<Row>]>,
+    stripes: Box<[CachePadded<Stripe>]>,
     expired: AtomicU64,
     lateness: [AtomicU64; LATENESS_BUCKETS],
 }
 
-type Row = [AtomicU64; Outcome::ALL.len()];
+/// By operation, then by outcome.
+type Stripe = [[AtomicU64; Outcome::ALL.len()]; Operation::ALL.len()];
+
+/// More than the threads that serve on the machines this runs on.
+const STRIPES: usize = 16;
+
+thread_local! {
+    /// The stripe of this thread.
+    static STRIPE: usize = {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        THREADS.fetch_add(1, Ordering::Relaxed) % STRIPES
+    };
+}
 
 impl Default for Counters {
     fn default() -> Self {
-        let row = || CachePadded::new(std::array::from_fn(|_| AtomicU64::new(0)));
+        let row = |_| std::array::from_fn(|_| AtomicU64::new(0));
+        let stripe = || CachePadded::new(std::array::from_fn(row));
         Self {
-            requests: Operation::ALL.iter().map(|_| row()).collect(),
+            stripes: (0..STRIPES).map(|_| stripe()).collect(),
             expired: AtomicU64::new(0),
             lateness: std::array::from_fn(|_| AtomicU64::new(0)),
         }
@@ -58,8 +71,9 @@ impl Default for Counters {
 
 impl Counters {
     pub(super) fn count(&self, operation: Operation, outcome: Outcome) {
-        let row = &self.requests[operation.position()];
-        row[outcome.position()].fetch_add(1, Ordering::Relaxed);
+        let stripe = STRIPE.with(|stripe| &self.stripes[*stripe]);
+        let count = &stripe[operation.position()][outcome.position()];
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_expiry(&self, late_millis: u64) {
@@ -71,10 +85,12 @@ impl Counters {
     pub(super) fn read(&self) -> ServiceStats {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let mut requests = Vec::new();
-        for (operation, row) in Operation::ALL.iter().zip(&self.requests) {
-            for (outcome, count) in Outcome::ALL.iter().zip(row.iter()) {
-                if load(count) != 0 {
-                    requests.push((*operation, *outcome, load(count)));
+        for (row, operation) in Operation::ALL.iter().enumerate() {
+            for (column, outcome) in Outcome::ALL.iter().enumerate() {
+                let counts = self.stripes.iter().map(|stripe| load(&stripe[row][column]));
+                let count: u64 = counts.sum();
+                if count != 0 {
+                    requests.push((*operation, *outcome, count));
                 }
             }
         }

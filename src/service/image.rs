@@ -76,8 +76,8 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
 fn session(source: &mut Source<'_>) -> Result<SessionState, CodecError> {
     let spec = source.next::<Session>()?;
     let cells = spec.slot_count() * spec.pools.len();
-    let taken = (0..cells).map(|_| source.next::<u16>()).collect::<Result<_, _>>()?;
-    SessionState::from_parts(spec, taken)
+    let taken: Vec<u16> = (0..cells).map(|_| source.next()).collect::<Result<_, _>>()?;
+    SessionState::from_parts(spec, &taken)
         .ok_or(CodecError::Invalid("more places are taken than there are"))
 }
 

@@ -15,13 +15,14 @@
 pub mod audit;
 mod counters;
 pub mod digest;
+#[cfg(feature = "node")]
 mod image;
 #[cfg(feature = "node")]
 mod open;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
 use self::counters::Counters;
@@ -47,6 +48,9 @@ pub struct Service {
     journal: Journal,
     limits: Limits,
     counters: Counters,
+    /// Set while memory holds as many appointments as it may; looked at every second.
+    is_full: AtomicBool,
+    counted: AtomicU64,
     /// Set while the clock is in doubt: nothing expires and nothing is forgotten.
     is_paused: AtomicBool,
     /// Cleared while the node stops.
@@ -60,7 +64,8 @@ pub struct Service {
 pub struct Limits {
     /// How long requests are remembered, in milliseconds. An older id is refused.
     pub retention_millis: u64,
-    /// Appointments in memory; beyond that holds are refused as `Overloaded`.
+    /// Appointments in memory; beyond that holds are refused as `Overloaded`. Looked at every
+    /// second, so leave a second's worth of room.
     pub appointments_max: u64,
 }
 
@@ -80,6 +85,8 @@ impl Service {
             journal,
             limits,
             counters: Counters::default(),
+            is_full: AtomicBool::new(false),
+            counted: AtomicU64::new(0),
             is_paused: AtomicBool::new(false),
             is_serving: AtomicBool::new(true),
             #[cfg(feature = "node")]
@@ -114,7 +121,7 @@ impl Service {
         }
         let overloaded = Refusal::for_now(Outcome::Overloaded, OVERLOADED_MILLIS);
         let is_hold = matches!(command, Command::Hold(_));
-        if is_hold && self.limits.appointments_max <= self.inventory.appointments() {
+        if is_hold && self.is_full.load(Ordering::Relaxed) {
             return Answer::refused(overloaded);
         }
         let Some(permit) = self.journal.reserve(Lane::Request) else {
@@ -212,6 +219,7 @@ impl Service {
         if self.is_paused.load(Ordering::Relaxed) || self.journal.is_failed() {
             return 0;
         }
+        self.measure(now);
         let mut expired = 0;
         for home in self.inventory.due_homes(now) {
             while let Some(permit) = self.journal.reserve(Lane::Upkeep) {
@@ -224,6 +232,17 @@ impl Service {
             }
         }
         expired
+    }
+
+    /// Counts the appointments, if the last count is a second old.
+    fn measure(&self, now: Timestamp) {
+        let counted = self.counted.load(Ordering::Relaxed);
+        if now.as_millis().abs_diff(counted) < 1_000 {
+            return;
+        }
+        self.counted.store(now.as_millis(), Ordering::Relaxed);
+        let (_, appointments) = self.inventory.counts();
+        self.is_full.store(self.limits.appointments_max <= appointments, Ordering::Relaxed);
     }
 
     /// Forgets what ended before the retention window, in bounded steps, and says how many records
@@ -300,9 +319,10 @@ impl Service {
     /// Counters and gauges.
     pub fn stats(&self) -> ServiceStats {
         let (sessions, places_free) = self.inventory.free_places();
+        let (holds, appointments) = self.inventory.counts();
         ServiceStats {
-            holds: self.inventory.holds(),
-            appointments: self.inventory.appointments(),
+            holds,
+            appointments,
             sessions,
             places_free,
             appended: self.journal.appended(),
