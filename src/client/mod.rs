@@ -8,6 +8,90 @@
 //! Every request that changes something carries an id made by the caller, so that asking again
 //! never does it twice. Refusals are answers: the client hands them over and does not ask again.
 //!
+//! A node and a client in one program:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use haoyuan::client::{CallError, Client, ClientConfig, ids};
+//! use haoyuan::model::*;
+//! use haoyuan::ops::{cert, tls::Identity};
+//! use haoyuan::protocol::ALPN;
+//! use haoyuan::server::{Server, ServerConfig};
+//! use haoyuan::service::{OpenOptions, Service};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+//! # runtime.block_on(async {
+//! // Certificates: an authority, the node's, and those of two clients.
+//! let millis = std::time::UNIX_EPOCH.elapsed()?.as_millis();
+//! let now = Timestamp::from_millis(u64::try_from(millis)?);
+//! let validity = cert::Validity { now, days: 1 };
+//! let authority = cert::Authority::new(validity)?;
+//! let trusted = authority.pair().certificate;
+//! let node = authority.server(&["localhost".to_owned()], validity)?;
+//! let tls = |role| {
+//!     let pair = authority.client("example", &Actor::unbounded(role), validity).unwrap();
+//!     Identity::from_pems(&pair, &trusted).unwrap().client(ALPN).unwrap()
+//! };
+//!
+//! // The node.
+//! let folder = tempfile::tempdir()?;
+//! let (service, _report) =
+//!     Service::open(folder.path(), &OpenOptions::default(), Arc::new(|error| panic!("{error}")))?;
+//! let config = ServerConfig::new(
+//!     "127.0.0.1:0".parse()?,
+//!     Identity::from_pems(&node, &trusted)?.server(ALPN)?,
+//! );
+//! let server = Server::bind(config, service.clone(), Arc::new(move || now), Arc::default())?;
+//! let address = server.local_addr()?;
+//! tokio::spawn(server.run(std::future::pending()));
+//!
+//! // An administrator opens a session of one slot with one place.
+//! let client = |role| Client::new(&ClientConfig::new(vec![address], "localhost", tls(role)));
+//! let pool = Pool { channels: ChannelSet::ALL, classes: ClassSet::ALL, quotas: vec![1] };
+//! let session = Session {
+//!     id: SessionId(1),
+//!     organization: OrganizationId(1),
+//!     site: SiteId(1),
+//!     department: DepartmentId(1),
+//!     resource: ResourceId(1),
+//!     appointment_type: 1,
+//!     start: now.plus_millis(3_600_000),
+//!     slot_millis: 900_000,
+//!     pick: Pick::Earliest,
+//!     repeat: Repeat::OnePerPatient,
+//!     sharing: Sharing::Cancel,
+//!     ttl_max: Ttl::DEFAULT,
+//!     pools: vec![pool],
+//! };
+//! let request = ids::new_request_id(now);
+//! client(Role::Admin)?.open_session(OpenSession { request, session }).await?;
+//!
+//! // A gateway holds the place for one patient; for the next there is none.
+//! let gateway = client(Role::Gateway)?;
+//! let hold = |patient| Hold {
+//!     appointment: ids::new_appointment_id(now),
+//!     patient: Some(PatientId(patient)),
+//!     keys: ClientKeys::default(),
+//!     channel: BookingChannel::default(),
+//!     class: PatientClass::Outpatient,
+//!     attributes: Attributes::default(),
+//!     ttl: Ttl::DEFAULT,
+//!     book: None,
+//!     claims: [ClaimRequest { session: SessionId(1), count: 1, slots: SlotChoice::Any }]
+//!         .into_iter()
+//!         .collect(),
+//! };
+//! let receipt = gateway.hold(hold(1)).await?;
+//! assert_eq!(receipt.status, Some(AppointmentStatus::Pending));
+//! assert_eq!(gateway.hold(hold(2)).await, Err(CallError::Refused(Outcome::SoldOut.into())));
+//! # service.close()?;
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
 //! **Architecture invariant:** a shell over `protocol`; it never makes up an answer.
 
 mod dial;

@@ -8,9 +8,10 @@ use bincode::{Decode, Encode};
 
 use crate::model::limits::{CLAIMS_MAX, RANKED_SLOTS_MAX};
 use crate::model::{
-    Action, Appointment, AppointmentStatus, Attributes, Cause, Change, Claim, ClaimRequest,
-    ClaimRequests, Claims, ClientKeys, Hold, OpenSession, Operation, Outcome, PatientClass,
-    Receipt, SlotChoice, SlotIndex,
+    AccountId, Action, Appointment, AppointmentId, AppointmentStatus, Attributes, BookingChannel,
+    Cause, Change, Claim, ClaimRequest, ClaimRequests, Claims, ClientKey, ClientKeys, Hold,
+    OpenSession, Operation, Outcome, PatientClass, PatientId, PaymentRef, Receipt, SlotChoice,
+    SlotIndex, Ttl,
 };
 
 layout_code!(PatientClass { Outpatient, Inpatient, CheckUp, Emergency, Referral });
@@ -79,17 +80,58 @@ impl Encode for Hold {
 impl<Context> Decode<Context> for Hold {
     #[inline]
     fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        Ok(Self {
-            appointment: Decode::decode(decoder)?,
-            patient: Decode::decode(decoder)?,
-            keys: Decode::decode(decoder)?,
-            channel: Decode::decode(decoder)?,
-            class: Decode::decode(decoder)?,
-            attributes: Decode::decode(decoder)?,
-            ttl: Decode::decode(decoder)?,
-            book: Decode::decode(decoder)?,
-            claims: Wishes::decode(decoder)?.0,
-        })
+        let mut hold = blank_hold();
+        fill_hold(&mut hold, decoder)?;
+        Ok(hold)
+    }
+}
+
+/// Reads the fields of a hold into one that is there already.
+#[inline]
+pub(super) fn fill_hold<D: Decoder>(hold: &mut Hold, decoder: &mut D) -> Result<(), DecodeError> {
+    hold.appointment = AppointmentId(u128::decode(decoder)?);
+    hold.patient = optional(decoder)?.map(PatientId);
+    hold.keys.account = optional(decoder)?.map(AccountId);
+    hold.keys.phone = optional(decoder)?.map(ClientKey);
+    hold.keys.device = optional(decoder)?.map(ClientKey);
+    hold.keys.address = optional(decoder)?.map(ClientKey);
+    hold.channel = Decode::<D::Context>::decode(decoder)?;
+    hold.class = Decode::<D::Context>::decode(decoder)?;
+    hold.attributes = Decode::<D::Context>::decode(decoder)?;
+    hold.ttl = Decode::<D::Context>::decode(decoder)?;
+    hold.book = optional(decoder)?.map(PaymentRef);
+    hold.claims.clear();
+    let claims = usize::from(u8::decode(decoder)?);
+    if CLAIMS_MAX < claims {
+        return Err(DecodeError::Other("more claims than a request has"));
+    }
+    for _ in 0..claims {
+        hold.claims.push(Decode::<D::Context>::decode(decoder)?);
+    }
+    Ok(())
+}
+
+#[inline]
+fn optional<D: Decoder>(decoder: &mut D) -> Result<Option<u128>, DecodeError> {
+    match u8::decode(decoder)? {
+        0 => Ok(None),
+        1 => Ok(Some(u128::decode(decoder)?)),
+        _ => Err(DecodeError::Other("an option is 0 or 1")),
+    }
+}
+
+/// A hold of nothing, to read one into.
+pub fn blank_hold() -> Hold {
+    Hold {
+        appointment: AppointmentId::default(),
+        patient: None,
+        keys: ClientKeys::default(),
+        channel: BookingChannel::default(),
+        class: PatientClass::Outpatient,
+        attributes: Attributes::default(),
+        ttl: Ttl::DEFAULT,
+        book: None,
+        claims: ClaimRequests::new(),
     }
 }
 

@@ -17,11 +17,14 @@ mod reading;
 mod supply;
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
-use bincode::de::Decode;
+use bincode::de::read::{Reader, SliceReader};
+use bincode::de::{Decode, Decoder, DecoderImpl};
 use bincode::enc::Encode;
 use bincode::enc::write::Writer;
 use bincode::error::{DecodeError, EncodeError};
 
+use crate::model::Hold;
+pub use demand::blank_hold;
 pub use fact::{FACT_FORMAT, decode_facts, encode_facts};
 
 /// What can be written: every value of the model. Implemented in this module only.
@@ -43,6 +46,11 @@ pub enum CodecError {
 }
 
 /// Appends a value to a buffer.
+///
+/// # Panics
+///
+/// On a value outside the model's ranges: a list that is too long, a settlement as a request.
+#[inline]
 pub fn encode_into(value: &impl Encode, buffer: &mut Vec<u8>) {
     bincode::encode_into_writer(value, Buffer(buffer), LAYOUT)
         .expect("a value of the model has an encoding, and memory takes it");
@@ -62,11 +70,34 @@ pub fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<(T, usize), CodecError> {
 /// # Errors
 ///
 /// [`CodecError`], [`CodecError::Trailing`] where bytes are left.
+#[inline]
 pub fn decode_exact<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
-    let (value, read) = decode(bytes)?;
-    match bytes.len().saturating_sub(read) {
-        0 => Ok(value),
-        left => Err(CodecError::Trailing(left)),
+    // The value is long and is moved as little as possible: no pair of it and its length.
+    let mut decoder = DecoderImpl::new(SliceReader::new(bytes), LAYOUT, ());
+    let value = match T::decode(&mut decoder) {
+        Ok(value) => value,
+        Err(error) => return Err(explain(error)),
+    };
+    if decoder.reader().peek_read(1).is_none() {
+        return Ok(value);
+    }
+    let (_, read) = decode::<T>(bytes)?;
+    Err(CodecError::Trailing(bytes.len().saturating_sub(read)))
+}
+
+/// Reads a hold that fills `bytes` exactly into one that is there already, and is spoilt where this
+/// fails. A hold is the usual request, and half a kilobyte that would be moved five times.
+///
+/// # Errors
+///
+/// As [`decode_exact`].
+#[inline]
+pub fn decode_hold_into(bytes: &[u8], hold: &mut Hold) -> Result<(), CodecError> {
+    let mut decoder = DecoderImpl::new(SliceReader::new(bytes), LAYOUT, ());
+    demand::fill_hold(hold, &mut decoder).map_err(explain)?;
+    match decoder.reader().peek_read(1) {
+        None => Ok(()),
+        Some(_) => decode_exact::<Hold>(bytes).map(|_| ()),
     }
 }
 

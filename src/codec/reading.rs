@@ -2,7 +2,9 @@
 
 use arrayvec::ArrayVec;
 use bincode::de::Decoder;
+use bincode::de::read::Reader;
 use bincode::enc::Encoder;
+use bincode::enc::write::Writer;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
@@ -15,7 +17,6 @@ const APPOINTMENTS: u8 = 4;
 
 /// Free places of the slots of a session.
 type Free = ArrayVec<u16, SESSION_SLOTS_MAX>;
-layout_list!(FreeList<u16>, Free, u16, SESSION_SLOTS_MAX, "more slots than a session has");
 
 type Listed = Vec<Appointment>;
 layout_list!(ListedList<Appointment>, Listed, u8, LISTED_MAX, "more than is listed at once");
@@ -105,7 +106,7 @@ impl Encode for Availability {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         self.start.encode(encoder)?;
         self.slot_millis.encode(encoder)?;
-        FreeList(&self.free).encode(encoder)
+        encode_free(&self.free, encoder)
     }
 }
 
@@ -115,7 +116,31 @@ impl<Context> Decode<Context> for Availability {
         Ok(Self {
             start: Decode::decode(decoder)?,
             slot_millis: Decode::decode(decoder)?,
-            free: FreeList::decode(decoder)?.0,
+            free: decode_free(decoder)?,
         })
     }
 }
+
+/// A list with its length as `u16`, like any other, but written at once: it is the body of the
+/// reply that a node gives most often.
+#[inline]
+fn encode_free<E: Encoder>(free: &Free, encoder: &mut E) -> Result<(), EncodeError> {
+    let length = u16::try_from(free.len()).map_err(|_| EncodeError::Other(TOO_LONG))?;
+    length.encode(encoder)?;
+    let mut bytes = [0; 2 * SESSION_SLOTS_MAX];
+    for (place, free) in bytes.chunks_exact_mut(2).zip(free) {
+        place.copy_from_slice(&free.to_le_bytes());
+    }
+    encoder.writer().write(bytes.get(..2 * free.len()).unwrap_or_default())
+}
+
+#[inline]
+fn decode_free<D: Decoder>(decoder: &mut D) -> Result<Free, DecodeError> {
+    let length = usize::from(u16::decode(decoder)?);
+    let mut bytes = [0; 2 * SESSION_SLOTS_MAX];
+    let bytes = bytes.get_mut(..2 * length).ok_or(DecodeError::Other(TOO_LONG))?;
+    decoder.reader().read(bytes)?;
+    Ok(bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
+}
+
+const TOO_LONG: &str = "more slots than a session has";

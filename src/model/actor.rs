@@ -147,8 +147,24 @@ impl Operation {
     ];
 
     /// The operation with that code.
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|operation| *operation as u8 == code)
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            1 => Self::OpenSession,
+            2 => Self::Hold,
+            3 => Self::Book,
+            4 => Self::Release,
+            5 => Self::Cancel,
+            6 => Self::Arrive,
+            7 => Self::CheckIn,
+            8 => Self::Fulfil,
+            9 => Self::NoShow,
+            32 => Self::Availability,
+            33 => Self::Get,
+            34 => Self::List,
+            48 => Self::Watch,
+            49 => Self::Snapshot,
+            _ => return None,
+        })
     }
 
     /// The position in [`Self::ALL`].

@@ -20,6 +20,14 @@ macro_rules! outcomes {
             /// Every outcome, by precedence.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
+            /// The outcome with that code.
+            pub const fn from_code(code: u16) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
             /// The name in documentation, metrics and JSON.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
@@ -112,11 +120,6 @@ impl Outcome {
     /// The code on the wire.
     pub const fn code(self) -> u16 {
         self as u16
-    }
-
-    /// The outcome with that code.
-    pub fn from_code(code: u16) -> Option<Self> {
-        Self::ALL.iter().copied().find(|outcome| outcome.code() == code)
     }
 
     /// The position in [`Self::ALL`].

@@ -31,7 +31,9 @@ pub use frame::{Assembler, FrameFault, FrameKind, Packer, append_item};
 pub use hello::{ClientHello, Hello, HelloFault, ServerHello};
 pub use push::{Heartbeat, PushFault, decode_fact_item, write_fact_item};
 pub use reply::{Reply, ReplyFault, decode_reply, reply_head, write_receipt, write_reply};
-pub use request::{Request, RequestFault, decode_request, write_request};
+pub use request::{
+    Request, RequestFault, RequestParts, decode_request, split_request, write_request,
+};
 
 /// The protocol's name in the TLS handshake.
 pub const ALPN: &[u8] = b"haoyuan/1";

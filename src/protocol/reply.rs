@@ -3,7 +3,7 @@
 //! ```text
 //! success   correlation u32 | outcome u16 | form u8 | fields
 //! refusal   correlation u32 | outcome u16 | [status u8] | [retry after ms u32]
-//! Gone      correlation u32 | 108     u16 | oldest u64 | snapshot u64
+//! Gone      correlation u32 | 107     u16 | oldest u64 | snapshot u64
 //! ```
 //!
 //! The length of a refusal tells what it carries: a full minute's answer to thousands is 8 bytes.

@@ -98,39 +98,133 @@ pub fn write_request(correlation: u32, request: &Request, buffer: &mut Vec<u8>) 
     }
 }
 
-/// Reads the request that fills an item.
+/// The parts of a request whose fields are not read yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestParts<'a> {
+    /// The correlation id.
+    pub correlation: u32,
+    /// The operation.
+    pub operation: Operation,
+    /// The operation and its fields.
+    body: &'a [u8],
+}
+
+/// Reads what stands in front of every request.
 ///
 /// # Errors
 ///
 /// `None` where the item is too short for a correlation id and an operation: then it cannot be
 /// answered, and the frame is at fault. Otherwise the refusal to answer with.
 #[inline]
-pub fn decode_request(item: &[u8]) -> Result<(u32, Request), Option<RequestFault>> {
+pub fn split_request(item: &[u8]) -> Result<RequestParts<'_>, Option<RequestFault>> {
     let (correlation, body) = item.split_first_chunk::<4>().ok_or(None)?;
     let correlation = u32::from_le_bytes(*correlation);
-    let (code, fields) = body.split_first().ok_or(None)?;
+    let code = body.first().ok_or(None)?;
     let refuse = |outcome| Some(RequestFault { correlation, outcome });
     if super::REQUEST_BYTES_MAX < item.len() {
         return Err(refuse(Outcome::Malformed));
     }
-    let operation = Operation::from_code(*code).ok_or_else(|| refuse(Outcome::UnknownOperation))?;
-    let request = match operation {
-        Operation::Hold => codec::decode_exact(fields).map(Command::Hold).map(Request::Command),
-        Operation::Book
+    match Operation::from_code(*code) {
+        Some(operation) => Ok(RequestParts { correlation, operation, body }),
+        None => Err(refuse(Outcome::UnknownOperation)),
+    }
+}
+
+impl RequestParts<'_> {
+    /// Reads a command, `None` where it is no command or not well formed.
+    ///
+    /// Apart from [`decode_request`] because a command is long, and each layer around it would move
+    /// it once more.
+    #[inline]
+    pub fn command(&self) -> Option<Command> {
+        let fields = self.body.get(1..)?;
+        match self.operation {
+            Operation::Hold => Some(Command::Hold(codec::decode_exact(fields).ok()?)),
+            Operation::Book
+            | Operation::Release
+            | Operation::Cancel
+            | Operation::Arrive
+            | Operation::CheckIn
+            | Operation::Fulfil
+            | Operation::NoShow => Some(Command::Change(codec::decode_exact(self.body).ok()?)),
+            Operation::OpenSession => {
+                Some(Command::OpenSession(Box::new(codec::decode_exact(fields).ok()?)))
+            }
+            Operation::Availability
+            | Operation::Get
+            | Operation::List
+            | Operation::Watch
+            | Operation::Snapshot => None,
+        }
+    }
+
+    /// Reads a hold into `command`, a hold that is spoilt where this is `None`. The usual request,
+    /// and the fastest way to read it.
+    #[inline]
+    pub fn hold_into(&self, command: &mut Command) -> Option<()> {
+        match (self.operation, command) {
+            (Operation::Hold, Command::Hold(hold)) => {
+                codec::decode_hold_into(self.body.get(1..)?, hold).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads a query, `None` where it is no query or not well formed.
+    #[inline]
+    pub fn query(&self) -> Option<Query> {
+        codec::decode_exact(self.body).ok()
+    }
+
+    /// Reads the record that a watch begins from, or nothing for a snapshot.
+    pub fn push(&self) -> Option<Request> {
+        let fields = self.body.get(1..)?;
+        match self.operation {
+            Operation::Watch => Some(Request::Watch { from: codec::decode_exact(fields).ok()? }),
+            Operation::Snapshot if fields.is_empty() => Some(Request::Snapshot),
+            Operation::OpenSession
+            | Operation::Hold
+            | Operation::Book
+            | Operation::Release
+            | Operation::Cancel
+            | Operation::Arrive
+            | Operation::CheckIn
+            | Operation::Fulfil
+            | Operation::NoShow
+            | Operation::Availability
+            | Operation::Get
+            | Operation::List
+            | Operation::Snapshot => None,
+        }
+    }
+
+    /// The refusal of a request whose fields are not well formed.
+    pub const fn malformed(&self) -> RequestFault {
+        RequestFault { correlation: self.correlation, outcome: Outcome::Malformed }
+    }
+}
+
+/// Reads the request that fills an item.
+///
+/// # Errors
+///
+/// As [`split_request`].
+pub fn decode_request(item: &[u8]) -> Result<(u32, Request), Option<RequestFault>> {
+    let parts = split_request(item)?;
+    let request = match parts.operation {
+        Operation::Availability | Operation::Get | Operation::List => {
+            parts.query().map(Request::Query)
+        }
+        Operation::Watch | Operation::Snapshot => parts.push(),
+        Operation::OpenSession
+        | Operation::Hold
+        | Operation::Book
         | Operation::Release
         | Operation::Cancel
         | Operation::Arrive
         | Operation::CheckIn
         | Operation::Fulfil
-        | Operation::NoShow => codec::decode_exact(body).map(Command::Change).map(Request::Command),
-        Operation::Availability | Operation::Get | Operation::List => {
-            codec::decode_exact(body).map(Request::Query)
-        }
-        Operation::OpenSession => codec::decode_exact(fields)
-            .map(|open| Request::Command(Command::OpenSession(Box::new(open)))),
-        Operation::Watch => codec::decode_exact(fields).map(|from| Request::Watch { from }),
-        Operation::Snapshot if fields.is_empty() => Ok(Request::Snapshot),
-        Operation::Snapshot => Err(codec::CodecError::Trailing(fields.len())),
+        | Operation::NoShow => parts.command().map(Request::Command),
     };
-    request.map(|request| (correlation, request)).map_err(|_| refuse(Outcome::Malformed))
+    request.map(|request| (parts.correlation, request)).ok_or_else(|| Some(parts.malformed()))
 }

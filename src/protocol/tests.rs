@@ -419,6 +419,23 @@ fn a_request_cut_anywhere_is_malformed_and_says_whose_it_was() {
 }
 
 #[test]
+fn a_hold_is_read_the_same_into_one_that_was_there_before() {
+    let mut command = Command::Hold(full_hold());
+    for (name, bytes) in all_requests() {
+        let parts = split_request(&bytes).unwrap();
+        let apart = parts.command().filter(|_| parts.operation == Operation::Hold);
+        let read = parts.hold_into(&mut command).map(|()| command.clone());
+        assert_eq!(read, apart, "{name}");
+        for cut in 5..bytes.len() {
+            let parts = split_request(&bytes[..cut]).unwrap();
+            assert_eq!(parts.hold_into(&mut command), None, "{name} {cut}");
+        }
+        let long = [&bytes[..], &[0]].concat();
+        assert_eq!(split_request(&long).unwrap().hold_into(&mut command), None, "{name}");
+    }
+}
+
+#[test]
 fn an_operation_of_another_version_is_unknown() {
     for code in (0..=255_u8).filter(|code| Operation::from_code(*code).is_none()) {
         let fault = RequestFault { correlation: 9, outcome: Outcome::UnknownOperation };
@@ -443,6 +460,8 @@ fn no_mutation_of_any_unit_panics() {
                 bad[at] = u8::try_from(draw(256)).unwrap();
             }
             bad.truncate(1 + draw(bad.len()));
+            let mut command = Command::Hold(codec::blank_hold());
+            drop(split_request(&bad).map(|parts| parts.hold_into(&mut command)));
             if let Ok((correlation, request)) = decode_request(&bad) {
                 let again = encoded(|buffer| write_request(correlation, &request, buffer));
                 assert_eq!(decode_request(&again), Ok((correlation, request)));

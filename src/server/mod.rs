@@ -11,6 +11,7 @@
 //! **Architecture invariant:** a shell. It decides nothing about reservations, and what a client
 //! can make it hold is bounded in [`limits`].
 
+mod desk;
 mod engine;
 mod horizon;
 pub mod limits;

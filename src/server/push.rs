@@ -20,7 +20,7 @@ use super::stream::{Fault, Stream};
 use crate::model::{
     Actor, FeedError, FeedPage, Operation, Organizations, Outcome, Refusal, Sequence, permits,
 };
-use crate::protocol::{CloseCode, FrameKind, Heartbeat, Reply, Request, write_reply};
+use crate::protocol::{CloseCode, FrameKind, Heartbeat, Reply, Request};
 
 /// What a stream turns into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,13 +96,13 @@ async fn feed(
         };
         if !greeted {
             greeted = true;
-            reply(stream, correlation, &Reply::Watching { from });
+            stream.desk.reply(correlation, &Reply::Watching { from });
             stream.flush().await?;
         }
         if let Some(last) = page.last() {
             next = last.sequence.next();
             for record in &page {
-                stream.outbox.fact(record);
+                stream.desk.outbox.fact(record);
             }
             stream.flush().await?;
         } else if !idle(stream, next, stop).await? {
@@ -110,7 +110,7 @@ async fn feed(
                 durable: stream.shared.engine.durable(),
                 time: (stream.shared.clock)(),
             };
-            stream.outbox.frame(FrameKind::Heartbeat, |buffer| heartbeat.write(buffer));
+            stream.desk.outbox.frame(FrameKind::Heartbeat, |buffer| heartbeat.write(buffer));
             stream.flush().await?;
         }
     }
@@ -159,18 +159,18 @@ async fn end_feed(
             Reply::Refused(Refusal::for_now(Outcome::NotReady, SNAPSHOT_RETRY_MILLIS))
         }
     };
-    reply(stream, correlation, &last);
+    stream.desk.reply(correlation, &last);
     stream.flush().await
 }
 
 async fn snapshot(stream: &mut Stream<'_>, correlation: u32) -> Result<(), Fault> {
     let Some(mut source) = open_snapshot(stream).await? else {
         let none = Refusal::for_now(Outcome::NotReady, SNAPSHOT_RETRY_MILLIS);
-        reply(stream, correlation, &Reply::Refused(none));
+        stream.desk.reply(correlation, &Reply::Refused(none));
         return stream.flush().await;
     };
     let offer = Reply::Snapshot { sequence: source.sequence(), bytes: source.bytes() };
-    reply(stream, correlation, &offer);
+    stream.desk.reply(correlation, &offer);
     let mut hash = blake3::Hasher::new();
     loop {
         let (rest, piece) = spawn_blocking(move || {
@@ -188,11 +188,17 @@ async fn snapshot(stream: &mut Stream<'_>, correlation: u32) -> Result<(), Fault
             break;
         }
         hash.update(&piece);
-        stream.outbox.frame(FrameKind::SnapshotChunk, |buffer| buffer.extend_from_slice(&piece));
+        stream
+            .desk
+            .outbox
+            .frame(FrameKind::SnapshotChunk, |buffer| buffer.extend_from_slice(&piece));
         stream.flush().await?;
     }
     let hash = hash.finalize();
-    stream.outbox.frame(FrameKind::SnapshotEnd, |buffer| buffer.extend_from_slice(hash.as_bytes()));
+    stream
+        .desk
+        .outbox
+        .frame(FrameKind::SnapshotEnd, |buffer| buffer.extend_from_slice(hash.as_bytes()));
     stream.flush().await
 }
 
@@ -203,11 +209,6 @@ async fn open_snapshot(stream: &Stream<'_>) -> Result<Option<Box<dyn SnapshotSou
         tracing::error!(%error, "the newest snapshot cannot be read");
         None
     }))
-}
-
-fn reply(stream: &mut Stream<'_>, correlation: u32, reply: &Reply) {
-    stream.count(reply.outcome());
-    stream.outbox.say(|buffer| write_reply(correlation, reply, buffer));
 }
 
 fn failed() -> Fault {

@@ -1,7 +1,7 @@
 //! One stream, one task: read, decode, decide, answer, write.
 //!
 //! ```text
-//! read_chunks -> Assembler -> decode -> Engine -> Outbox -> write_chunks
+//! read_chunks -> Assembler -> Desk { decode, Engine } -> Outbox -> write_chunks
 //!    '-- clock and stopwatch once --'               ^-- release at each advance of the horizon
 //! ```
 //!
@@ -19,14 +19,13 @@ use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
 use tokio::sync::watch;
 
 use super::Shared;
+use super::desk::{Desk, Moment, TooShort};
 use super::horizon::{Failed, Horizon};
-use super::metrics::{AnswerClass, Counted, Tally, stopwatch};
-use super::outbox::Outbox;
-use super::push::{self, Push};
-use crate::model::{Actor, Outcome, Refusal, Sequence, Timestamp};
+use super::metrics::{AnswerClass, Counted, stopwatch};
+use super::push;
+use crate::model::Actor;
 use crate::protocol::{
-    Assembler, ClientHello, CloseCode, FrameFault, FrameKind, Hello, HelloFault, Reply, Request,
-    decode_request, write_receipt, write_reply,
+    Assembler, ClientHello, CloseCode, FrameFault, FrameKind, Hello, HelloFault,
 };
 
 /// Why a stream ends before its time.
@@ -45,15 +44,11 @@ pub(super) struct Stream<'a> {
     pub(super) send: SendStream,
     recv: RecvStream,
     input: Assembler,
-    pub(super) outbox: Outbox,
+    pub(super) desk: Desk<'a>,
     /// What is being written.
     writing: Bytes,
     pub(super) horizon: Horizon,
     greeted: bool,
-    /// What the stream turns into once everything before is answered.
-    push: Option<Push>,
-    tally: Tally,
-    pub(super) actor: &'a Actor,
     pub(super) shared: &'a Shared,
 }
 
@@ -73,13 +68,10 @@ pub(super) async fn serve(
         send,
         recv,
         input: Assembler::default(),
-        outbox: Outbox::default(),
+        desk: Desk::new(&actor, &shared),
         writing: Bytes::new(),
         horizon: Horizon::default(),
         greeted: false,
-        push: None,
-        tally: Tally::default(),
-        actor: &actor,
         shared: &shared,
     };
     let ended = stream.live(&mut stop).await;
@@ -93,7 +85,7 @@ pub(super) async fn serve(
 impl Stream<'_> {
     async fn live(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), Fault> {
         self.converse(stop).await?;
-        if let Some(push) = self.push.take() {
+        if let Some(push) = self.desk.push.take() {
             // The rest of the client's side is not read: a subscriber has nothing more to ask here.
             drop(self.recv.stop(VarInt::from_u32(CloseCode::Finished.code())));
             push::run(self, push, stop).await?;
@@ -111,16 +103,16 @@ impl Stream<'_> {
         // Whether `input` may hold another unit.
         let mut more = false;
         loop {
-            if more && self.outbox.has_room() {
+            if more && self.desk.outbox.has_room() {
                 more = self.answer_batch()?;
             }
-            ended |= self.push.is_some();
-            self.outbox.release(self.shared.engine.durable(), &self.shared.metrics);
+            ended |= self.desk.push.is_some();
+            self.desk.outbox.release(self.shared.engine.durable(), &self.shared.metrics);
             self.refill();
-            let awaits = self.outbox.awaits();
-            let readable = !ended && !more && self.outbox.has_room();
+            let awaits = self.desk.outbox.awaits();
+            let readable = !ended && !more && self.desk.outbox.has_room();
             if ended
-                && (!more || self.push.is_some())
+                && (!more || self.desk.push.is_some())
                 && awaits.is_none()
                 && self.writing.is_empty()
             {
@@ -161,101 +153,45 @@ impl Stream<'_> {
 
     /// Answers what has been read, as far as the outbox has room. Says whether there may be more.
     fn answer_batch(&mut self) -> Result<bool, Fault> {
-        let (now, read) = ((self.shared.clock)(), stopwatch());
-        let durable = self.shared.engine.durable();
-        let (waiting, mut units) = (self.outbox.waiting(), 0);
+        let (now, durable) = ((self.shared.clock)(), self.shared.engine.durable());
+        let (moment, read) = (Moment { now, durable }, stopwatch());
+        let (waiting, mut units) = (self.desk.outbox.waiting(), 0);
         let more = loop {
-            if !self.outbox.has_room() {
+            if !self.desk.outbox.has_room() {
                 break true;
             }
             let Some((kind, unit)) = self.input.next_unit()? else { break false };
             match (kind, self.greeted) {
                 (FrameKind::Requests, true) => {
-                    let decoded = decode_request(unit);
-                    self.answer(now, durable, decoded)?;
+                    self.desk.answer(moment, unit)?;
                     units += 1;
                 }
                 (FrameKind::Hello, false) => {
                     let hello = ClientHello::read(unit)?;
                     let answer = hello.answer(now)?;
                     tracing::debug!(client = %hello.name, "a stream is open");
-                    self.outbox.frame(FrameKind::Hello, |buffer| answer.write(buffer));
+                    self.desk.outbox.frame(FrameKind::Hello, |buffer| answer.write(buffer));
                     self.greeted = true;
                 }
                 (FrameKind::Hello, true) | (_, false) => Err(HelloFault::Malformed)?,
                 (kind, true) => Err(FrameFault::Kind(kind as u8))?,
             }
-            if self.push.is_some() {
+            if self.desk.push.is_some() {
                 break false;
             }
         };
-        let added = self.outbox.waiting() - waiting;
-        self.outbox.end_batch(read, added);
+        let added = self.desk.outbox.waiting() - waiting;
+        self.desk.outbox.end_batch(read, added);
         if added < units {
             self.shared.metrics.record(AnswerClass::AtOnce, read, units - added);
         }
-        self.shared.metrics.add(&mut self.tally);
+        self.desk.end_batch();
         Ok(more)
-    }
-
-    fn answer(
-        &mut self,
-        now: Timestamp,
-        durable: Sequence,
-        decoded: Result<(u32, Request), Option<crate::protocol::RequestFault>>,
-    ) -> Result<(), Fault> {
-        let (correlation, request) = match decoded {
-            Ok(request) => request,
-            Err(Some(fault)) => {
-                self.refuse(fault.correlation, fault.outcome.into());
-                return Ok(());
-            }
-            Err(None) => return Err(FrameFault::Items.into()),
-        };
-        match request {
-            Request::Command(command) => {
-                let answer = self.shared.engine.call(now, self.actor, &command);
-                self.tally.count(match &answer.result {
-                    Ok(receipt) if receipt.retried => Outcome::AlreadyDone,
-                    Ok(_) => Outcome::Done,
-                    Err(refusal) => refusal.outcome,
-                });
-                self.say(durable, answer.after, |buffer| {
-                    write_receipt(correlation, &answer.result, buffer);
-                });
-            }
-            Request::Query(query) => {
-                let answer = self.shared.engine.read(now, self.actor, &query);
-                let reply = answer.result.map_or_else(Reply::Refused, Reply::Reading);
-                self.tally.count(reply.outcome());
-                self.say(durable, answer.after, |buffer| write_reply(correlation, &reply, buffer));
-            }
-            Request::Watch { .. } | Request::Snapshot => {
-                match push::permitted(self.actor, request.operation()) {
-                    Err(outcome) => self.refuse(correlation, outcome.into()),
-                    Ok(()) => self.push = Some(Push::new(correlation, &request)),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn say(&mut self, durable: Sequence, after: Sequence, write: impl FnOnce(&mut Vec<u8>)) {
-        if after <= durable {
-            self.outbox.say(write);
-        } else {
-            self.outbox.say_after(after, write);
-        }
-    }
-
-    fn refuse(&mut self, correlation: u32, refusal: Refusal) {
-        self.tally.count(refusal.outcome);
-        self.outbox.say(|buffer| write_reply(correlation, &Reply::Refused(refusal), buffer));
     }
 
     fn refill(&mut self) {
         if self.writing.is_empty()
-            && let Some(bytes) = self.outbox.take()
+            && let Some(bytes) = self.desk.outbox.take()
         {
             self.writing = bytes;
         }
@@ -278,12 +214,6 @@ impl Stream<'_> {
         }
     }
 
-    /// Counts one request that a push stream has answered.
-    pub(super) fn count(&mut self, outcome: Outcome) {
-        self.tally.count(outcome);
-        self.shared.metrics.add(&mut self.tally);
-    }
-
     /// Ends our side. A stopping node waits until the client has it all, because it closes next.
     async fn finish(&mut self, stopping: bool) -> Result<(), Fault> {
         self.send.finish().map_err(|_| Fault::Gone)?;
@@ -292,6 +222,12 @@ impl Stream<'_> {
             self.send.stopped().await.map_err(|_| Fault::Gone)?;
         }
         Ok(())
+    }
+}
+
+impl From<TooShort> for Fault {
+    fn from(_: TooShort) -> Self {
+        FrameFault::Items.into()
     }
 }
 

@@ -9,7 +9,7 @@ use haoyuan::protocol::*;
 const PROTOCOL: &str = include_str!("../../docs/protocol.md");
 const GOLDEN: &str = include_str!("golden/wire.hex");
 
-/// The blocks "```hex name" of the document.
+/// The blocks of the document that are marked as hex, by name.
 fn blocks() -> BTreeMap<&'static str, Vec<u8>> {
     let mut blocks = BTreeMap::new();
     for block in PROTOCOL.split("```hex ").skip(1) {
