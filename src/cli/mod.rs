@@ -14,6 +14,7 @@ mod audit;
 mod cert;
 mod certs;
 mod ctl;
+mod demo;
 mod failure;
 mod ids;
 mod journal;
@@ -40,6 +41,7 @@ struct Arguments {
 }
 
 const EXAMPLES: &str = "First steps:
+  haoyuan demo                        an opening minute, played and checked
   haoyuan serve --dev                 a node on this machine, with certificates made on the spot
   haoyuan ctl open sessions.toml      open sessions on it
   haoyuan audit --data-dir DIR        check the folder of a stopped node
@@ -48,6 +50,7 @@ Exit codes: 0 done; 1 the thing itself failed, or an audit disagrees; 2 bad use 
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    Demo(demo::DemoArguments),
     Serve(serve::ServeArguments),
     Cert(cert::CertArguments),
     Ctl(ctl::CtlArguments),
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<(), Failure> {
     match task {
+        Task::Demo(arguments) => demo::run(&arguments),
         Task::Serve(arguments) => serve::run(&arguments),
         Task::Cert(arguments) => cert::run(&arguments),
         Task::Ctl(arguments) => ctl::run(&arguments),

@@ -53,7 +53,12 @@ impl Connection {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let client = Client::new(&config).map_err(|error| of_call(&error))?;
-            work(client).await
+            let done = work(client).await;
+            // The farewell is sent by tasks of the connection; without it the node would wait.
+            for _ in 0..FAREWELL_TURNS {
+                tokio::task::yield_now().await;
+            }
+            done
         })
     }
 
@@ -106,3 +111,6 @@ fn of_refusal(refusal: &Refusal) -> &'static str {
         _ => "docs/protocol.md explains every outcome",
     }
 }
+
+/// Turns of the runtime that closing a connection takes at most.
+const FAREWELL_TURNS: usize = 64;
