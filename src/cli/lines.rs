@@ -54,30 +54,21 @@ struct Known {
 impl Line {
     /// The line for people: short, without keys.
     pub(super) fn for_people(&self) -> String {
-        let line = self;
-        let time = i64::try_from(line.time_ms).ok();
+        let time = i64::try_from(self.time_ms).ok();
         let time = time.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
-        let mut text = format!("{:>10} {}", line.seq, time.unwrap_or_default());
-        text.push_str(&format!(" {:<13}", line.fact));
-        if let Some(appointment) = &line.appointment {
-            text.push_str(&format!(" {appointment}"));
-        }
-        if let (Some(session), Some(slot), Some(count)) = (line.session, line.slot, line.count) {
-            text.push_str(&format!(" session {session} slot {slot}"));
+        let mut parts =
+            vec![format!("{:>10} {} {:<13}", self.seq, time.unwrap_or_default(), self.fact)];
+        parts.extend(self.appointment.clone());
+        if let (Some(session), Some(slot), Some(count)) = (self.session, self.slot, self.count) {
+            parts.push(format!("session {session} slot {slot}"));
             if count != 1 {
-                text.push_str(&format!("..{}", slot + count));
+                parts.push(format!("to {}", slot + count - 1));
             }
         }
-        if let Some(pool) = line.pool {
-            text.push_str(&format!(" pool {pool}"));
-        }
-        if let Some(places) = line.places {
-            text.push_str(&format!(" places {places}"));
-        }
-        if let Some(outcome) = line.outcome {
-            text.push_str(&format!(" {outcome}"));
-        }
-        text
+        parts.extend(self.pool.map(|pool| format!("pool {pool}")));
+        parts.extend(self.places.map(|places| format!("places {places}")));
+        parts.extend(self.outcome.map(ToOwned::to_owned));
+        parts.join(" ")
     }
 }
 
@@ -119,11 +110,12 @@ impl Enricher {
                     appointment: Some(hex(fact.appointment.0)),
                     ..line
                 };
-                let line = self.known.get(&fact.appointment).map_or(line.clone(), |known| Line {
-                    channel: Some(known.channel),
-                    organization: Some(known.organization),
+                let known = self.known.get(&fact.appointment);
+                let line = Line {
+                    channel: known.map(|known| known.channel),
+                    organization: known.map(|known| known.organization),
                     ..line
-                });
+                };
                 add_claims(lines, &line, &fact.claims);
             }
             Fact::Progressed(fact) => {

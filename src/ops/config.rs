@@ -389,33 +389,36 @@ impl Config {
     }
 
     /// The configuration as a file, every key commented.
+    ///
+    /// # Panics
+    ///
+    /// Never: every key is a TOML value.
     pub fn render(&self) -> String {
         let values = toml::Table::try_from(self).expect("every key is a TOML value");
-        let mut out = String::new();
+        let mut lines = Vec::new();
         let mut open = "";
         for key in KEYS {
-            let comment = format!("# {} {}\n", key.what, key.bounds());
+            let comment = format!("# {} {}", key.what, key.bounds());
             if key.name == "channels" {
-                out.push_str(&format!("\n{comment}[channels]\n"));
-                for (number, name) in &self.channels {
-                    out.push_str(&format!("{number} = {}\n", toml::Value::from(name.as_str())));
-                }
+                lines.extend([String::new(), comment, "[channels]".to_owned()]);
+                let channel = |(number, name): (&String, &String)| {
+                    format!("{number} = {}", toml::Value::from(name.as_str()))
+                };
+                lines.extend(self.channels.iter().map(channel));
                 continue;
             }
             let (table, name) = key.name.split_once('.').unwrap_or(("", key.name));
             if table != open {
                 open = table;
-                out.push_str(&format!("\n[{table}]\n"));
+                lines.extend([String::new(), format!("[{table}]")]);
             }
             let table = values.get(table).and_then(toml::Value::as_table).unwrap_or(&values);
-            let line = match table.get(name) {
-                Some(value) => format!("{name} = {value}\n"),
-                None => format!("# {name} = \n"),
-            };
-            out.push_str(&comment);
-            out.push_str(&line);
+            let value = table.get(name);
+            let unset = || format!("# {name} = ");
+            lines.extend([comment, value.map_or_else(unset, |value| format!("{name} = {value}"))]);
         }
-        out
+        lines.push(String::new());
+        lines.join("\n")
     }
 
     fn check_certificates(&self) -> Result<(), ConfigError> {

@@ -224,7 +224,11 @@ impl Metrics {
         Self { registry }
     }
 
-    /// The numbers now, in the text format of Prometheus (OpenMetrics 1.0).
+    /// The numbers now, in the text format of Prometheus (`OpenMetrics` 1.0).
+    ///
+    /// # Panics
+    ///
+    /// Never: a string takes what is written to it.
     pub fn render(&self) -> String {
         let mut out = String::new();
         text::encode(&mut out, &self.registry).expect("a string takes what is written to it");

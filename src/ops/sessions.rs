@@ -206,7 +206,7 @@ fn read_places(field: Field, slots: usize) -> Result<Vec<u16>, Fault> {
 }
 
 fn read_channels(field: Field, defaults: &DocumentDefaults) -> Result<ChannelSet, Fault> {
-    if field.value == Value::from("all") {
+    if field.value == "all" {
         return Ok(ChannelSet::ALL);
     }
     let mut set = ChannelSet(0);
@@ -234,7 +234,7 @@ fn read_channels(field: Field, defaults: &DocumentDefaults) -> Result<ChannelSet
 }
 
 fn read_classes(field: Field) -> Result<ClassSet, Fault> {
-    if field.value == Value::from("all") {
+    if field.value == "all" {
         return Ok(ClassSet::ALL);
     }
     let mut set = 0;

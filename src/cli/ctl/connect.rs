@@ -76,7 +76,7 @@ impl Connection {
 /// What a failed call means for who asked.
 pub(super) fn of_call(error: &CallError) -> Failure {
     let advice = match error {
-        CallError::Refused(refusal) => of_refusal(refusal),
+        CallError::Refused(refusal) => of_refusal(*refusal),
         CallError::Unavailable(_) => {
             "is the node running there? What was asked may have been done: ask again with the \
              same --id, or look with `haoyuan ctl get`"
@@ -88,7 +88,7 @@ pub(super) fn of_call(error: &CallError) -> Failure {
 }
 
 /// What to do about a refusal.
-fn of_refusal(refusal: &Refusal) -> &'static str {
+fn of_refusal(refusal: Refusal) -> &'static str {
     match refusal.outcome {
         Outcome::RoleNotPermitted => "use a certificate of another role with --role",
         Outcome::ChannelNotPermitted | Outcome::ChannelNotShared => {

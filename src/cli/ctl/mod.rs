@@ -396,7 +396,7 @@ async fn watch(client: Client, from: Sequence, no_follow: bool, json: bool) -> R
 /// What was answered, or why not; a program gets the refusal as JSON too.
 fn told<T>(asked: Result<T, CallError>, json: bool) -> Result<T, Failure> {
     if let (Err(CallError::Refused(refusal)), true) = (&asked, json) {
-        show::refusal(refusal)?;
+        show::refusal(*refusal)?;
     }
     asked.map_err(|error| of_call(&error))
 }

@@ -70,7 +70,7 @@ pub(super) fn availability(found: &Availability, json: bool) -> Result<(), Failu
 }
 
 /// Prints a refusal for a program; people get it as an error.
-pub(super) fn refusal(refusal: &Refusal) -> Result<(), Failure> {
+pub(super) fn refusal(refusal: Refusal) -> Result<(), Failure> {
     let mut output = Output::new();
     output.json(&json!({
         "outcome": refusal.outcome.name(),

@@ -99,9 +99,9 @@ pub(super) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     let verdict = Verdict::new(arguments, &world, elapsed, (&before, &after), &story, recovery);
     let mut output = Output::new();
     if arguments.json {
-        output.json(&verdict)?
+        output.json(&verdict)?;
     } else {
-        verdict.print(&mut output)?
+        verdict.print(&mut output)?;
     }
     output.flush()?;
     if verdict.is_good() {

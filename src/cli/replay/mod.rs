@@ -25,11 +25,11 @@ use crate::service::{Limits, OpenOptions, Service};
 
 /// Runs a table of real appointments through the real pipeline
 ///
-/// Columns used: PatientId (any text), AppointmentID (a number), ScheduledDay, AppointmentDay,
+/// Columns used: `PatientId` (any text), `AppointmentID` (a number), `ScheduledDay`, `AppointmentDay`,
 /// Neighbourhood, No-show (Yes or No). A neighbourhood and a day make a session: one slot of 24 hours
 /// (UTC) with as many places as the table has rows for it. Rows are held and booked in order of
-/// (ScheduledDay, line); at 00:00 after a day its appointments are settled as fulfilled or no-show.
-/// A row that was scheduled on a later day than its AppointmentDay is refused as in the past.
+/// (`ScheduledDay`, line); at 00:00 after a day its appointments are settled as fulfilled or no-show.
+/// A row that was scheduled on a later day than its `AppointmentDay` is refused as in the past.
 ///
 /// Run it again on a folder that holds a part of the history, and it continues: what was decided is
 /// read, not decided again.
@@ -112,9 +112,9 @@ pub(super) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
         ..Counts::from(tally)
     };
     if arguments.json {
-        output.json(&counts)?
+        output.json(&counts)?;
     } else {
-        counts.print(&mut output)?
+        counts.print(&mut output)?;
     }
     output.flush()
 }
@@ -187,7 +187,7 @@ fn open(folder: &Path) -> Result<Arc<Service>, Failure> {
 }
 
 fn size_of(service: &Service) -> Result<u64, Failure> {
-    let size = service.folder().map_or(Ok(0), crate::journal::DataFolder::size_bytes);
+    let size = service.folder().map_or(Ok(0), journal::DataFolder::size_bytes);
     size.map_err(|error| closed(&error))
 }
 

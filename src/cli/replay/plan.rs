@@ -131,7 +131,7 @@ fn session(row: &Row, places: usize) -> Result<Session, TooManyPlaces> {
         resource: ResourceId(resource),
         appointment_type: 0,
         start: row.day,
-        slot_millis: u32::try_from(DAY_MILLIS).expect("a day is 86,400,000 ms"),
+        slot_millis: SLOT_MILLIS,
         pick: Pick::Earliest,
         repeat: Repeat::Unlimited,
         sharing: Sharing::Cancel,
@@ -153,6 +153,11 @@ fn hash_of(text: &str) -> u64 {
     // 53 bits, so that every reader of JSON tells the ids apart.
     u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes")) >> 11
 }
+
+/// The day of [`DAY_MILLIS`], as a session says it.
+const SLOT_MILLIS: u32 = 24 * 60 * 60 * 1_000;
+
+const _: () = assert!(SLOT_MILLIS as u64 == DAY_MILLIS);
 
 /// Ten years: nobody books further ahead.
 const OPENED_AHEAD_MILLIS: u64 = 3_653 * DAY_MILLIS;

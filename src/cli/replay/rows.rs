@@ -95,8 +95,8 @@ impl Columns {
     fn find(header: &ByteRecord) -> Result<Self, TableError> {
         let find = |name: &'static str| {
             let is = |field: &[u8]| {
-                field.trim_ascii().strip_prefix(BYTE_ORDER_MARK).unwrap_or(field.trim_ascii())
-                    == name.as_bytes()
+                let field = field.trim_ascii();
+                field.strip_prefix(BYTE_ORDER_MARK).unwrap_or(field) == name.as_bytes()
             };
             header.iter().position(is).ok_or(TableError::NoColumn(name))
         };

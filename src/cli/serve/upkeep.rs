@@ -114,7 +114,7 @@ fn take_snapshots(state: &NodeState, rule: SnapshotRule, stop: &AtomicBool) {
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::error!(%error, "no snapshot could be taken; the older ones stay")
+                tracing::error!(%error, "no snapshot could be taken; the older ones stay");
             }
         }
     }
