@@ -285,7 +285,8 @@ mod tests {
             found.extend(enricher.lines(Sequence(sequence), time, &facts));
         }
         let shown = |line: &Line| {
-            let number = |number: Option<u64>| number.map_or("-".to_owned(), |it| it.to_string());
+            let number =
+                |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
             format!(
                 "{} {} {}+{} {} {} {}",
                 line.fact,

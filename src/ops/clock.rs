@@ -243,7 +243,10 @@ mod tests {
                 continue;
             }
             let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-            let micros = |cell: &str| (cell.parse::<f64>().unwrap() * 1e6).round() as i64;
+            let micros = |cell: &str| {
+                let time: jiff::SignedDuration = format!("{cell}s").parse().unwrap();
+                i64::try_from(time.as_micros()).unwrap()
+            };
             let monotonic = micros(cells[0]).unsigned_abs();
             slew.observe(Reading {
                 monotonic,

@@ -528,8 +528,8 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_read_back_as_it_was() {
-        let mut config = Config::default();
-        config.metrics = Some(SocketAddr::from(([127, 0, 0, 1], 9_100)));
+        let metrics = Some(SocketAddr::from(([127, 0, 0, 1], 9_100)));
+        let mut config = Config { metrics, ..Config::default() };
         config.channels.insert("3".to_owned(), "app \"two\"".to_owned());
         config.certificates.ca = Some(PathBuf::from("a/ca.pem"));
         config.log.format = LogFormat::Json;
@@ -546,9 +546,10 @@ mod tests {
         let page = include_str!("../../docs/operations.md");
         let values = toml::Table::try_from(Config::default()).unwrap();
         for key in KEYS {
-            let range = key
-                .range
-                .map_or("–".to_owned(), |(least, greatest)| format!("{least} – {greatest}"));
+            let range = key.range.map_or_else(
+                || "–".to_owned(),
+                |(least, greatest)| format!("{least} – {greatest}"),
+            );
             let mut at = Some(&toml::Value::Table(values.clone())).cloned();
             for part in key.name.split('.') {
                 at = at.and_then(|value| value.get(part).cloned());

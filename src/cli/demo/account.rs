@@ -134,7 +134,9 @@ mod tests {
 
     fn story(facts: &[Fact]) -> Story {
         let mut story = Story::default();
-        facts.iter().for_each(|fact| story.add(&std::iter::once(fact.clone()).collect()));
+        for fact in facts {
+            story.add(&std::iter::once(fact.clone()).collect());
+        }
         story
     }
 

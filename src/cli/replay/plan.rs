@@ -167,16 +167,18 @@ mod tests {
     use super::super::rows;
     use super::*;
 
+    const HEADER: &str =
+        "PatientId,AppointmentID,ScheduledDay,AppointmentDay,Neighbourhood,No-show";
+
     /// Rows of `id scheduled day neighbourhood`; steps as `time action`, days of April 2016.
     fn check(script: &str, expected: &str) {
-        let mut text =
-            "PatientId,AppointmentID,ScheduledDay,AppointmentDay,Neighbourhood,No-show\n"
-                .to_owned();
+        let mut text = vec![HEADER.to_owned()];
         for row in script.lines().map(str::trim).filter(|row| !row.is_empty()) {
             let cells: Vec<&str> = row.split_whitespace().collect();
             let (id, scheduled, day, place) = (cells[0], cells[1], cells[2], cells[3]);
-            text.push_str(&format!("p,{id},2016-04-{scheduled}Z,2016-04-{day},{place},No\n"));
+            text.push(format!("p,{id},2016-04-{scheduled}Z,2016-04-{day},{place},No"));
         }
+        let text = text.join("\n");
         let table = rows::read(text.as_bytes()).unwrap();
         assert_eq!(table.rejected, []);
         let plan = plan(table.rows).unwrap();
@@ -185,7 +187,8 @@ mod tests {
             .steps
             .iter()
             .map(|step| {
-                let time = jiff::Timestamp::from_millisecond(step.time.as_millis() as i64).unwrap();
+                let time =
+                    jiff::Timestamp::from_millisecond(step.time.as_millis().cast_signed()).unwrap();
                 let time = time.strftime("%dT%H:%M");
                 match step.action {
                     StepAction::Open(session) => {
