@@ -11,8 +11,11 @@
 //! * [`codec`]: values to bytes and back. The one place that knows the layout.
 //! * [`protocol`]: frames, requests and replies of the wire.
 //! * [`journal`]: records to disk, in groups, and how far they are durable.
+//! * `ops`, `cli`: what a person who runs a node sees (feature `node`).
 
 pub mod admission;
+#[cfg(feature = "node")]
+pub mod cli;
 #[cfg(feature = "node")]
 pub mod client;
 pub mod codec;

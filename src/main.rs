@@ -1,2 +1,7 @@
-//! The command line.
-fn main() {}
+//! The `haoyuan` command: see `haoyuan::cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    haoyuan::cli::main()
+}

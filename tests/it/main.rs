@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+mod cli;
 mod docs;
 mod quic;

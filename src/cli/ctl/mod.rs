@@ -1,0 +1,406 @@
+//! `haoyuan ctl`: asks a running node, one thing at a time.
+
+mod connect;
+mod show;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+pub(super) use self::connect::Connection;
+use self::connect::of_call;
+use super::failure::Failure;
+use super::lines::Enricher;
+use super::output::Output;
+use super::{cert, ids};
+use crate::client::ids::new_request_id;
+use crate::client::{CallError, Client, Event};
+use crate::codec::decode_facts;
+use crate::model::{
+    Action, AppointmentId, Attributes, BookingChannel, Change, ClaimRequest, ClientKeys, Hold,
+    OpenSession, PatientClass, PatientId, PaymentRef, Receipt, RequestId, Role, Sequence, Session,
+    SessionId, SlotChoice, SlotIndex, Ttl,
+};
+use crate::ops::clock::Clock;
+use crate::ops::config::Config;
+use crate::ops::sessions::{self, DocumentDefaults, DocumentFormat};
+
+/// Asks a running node: opens sessions, holds, books, cancels, looks
+///
+/// Without further flags it talks to `haoyuan serve --dev` in the same folder. Appointments are named
+/// by UUID; patients by 32 hex digits, or by any text with --patient-text, which is hashed here. (A
+/// real platform hashes identities outside, under its own secret key.)
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct CtlArguments {
+    #[command(flatten)]
+    connection: Connection,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    task: Task,
+}
+
+const EXAMPLES: &str = "Example, beside `haoyuan serve --dev`:
+  haoyuan ctl open sessions.toml
+  haoyuan ctl availability 1001
+  haoyuan ctl hold 1001 --slot 3 --patient-text 'Li Lei'
+  haoyuan ctl book 0192f0c1-7a2b-7c3d-8e4f-5a6b7c8d9e0f --payment 42
+  haoyuan ctl watch --json";
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Open the sessions of a document (TOML, JSON, or - for JSON on standard input)
+    #[command(after_help = "Example of a document:
+  [[sessions]]
+  id = 1001
+  organization = 1
+  site = 1
+  department = 12
+  resource = 4711
+  start = \"2027-03-01T08:00:00+08:00\"
+  slot_minutes = 10
+  slots = 24
+  places = 4                # or: pools = [{ channels = [3], classes = [\"referral\"], places = 1 }]
+  pick = \"even\"             # or earliest
+  repeat = \"one-per-patient\" # or unlimited
+  sharing = \"cancel\"        # or own, read: what other channels may do
+  hold_minutes = 15")]
+    Open {
+        /// The document
+        file: PathBuf,
+        /// The node's configuration: names of channels, and how long holds last
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Show the free places of a session, slot by slot
+    #[command(after_help = "Example:\n  haoyuan ctl availability 1001 --channel 3")]
+    Availability {
+        /// The session
+        #[arg(value_parser = ids::session)]
+        session: SessionId,
+        #[command(flatten)]
+        origin: Origin,
+    },
+    /// Hold places until a deadline, or book them at once with --book
+    #[command(after_help = "Examples:
+  haoyuan ctl hold 1001 --patient-text 'Li Lei'              any slot
+  haoyuan ctl hold 1001 --slot 3,4 --patient-text 'Li Lei'   slot 3, or 4 if 3 is taken
+  haoyuan ctl hold 1001 2001 --slot 3 --count 2 --patient-text 'Li Lei'   two sessions, all or none")]
+    Hold(HoldTask),
+    /// Confirm a hold with a payment
+    #[command(
+        after_help = "Example:\n  haoyuan ctl book 0192f0c1-7a2b-7c3d-8e4f-5a6b7c8d9e0f --payment 42"
+    )]
+    Book {
+        #[command(flatten)]
+        target: ChangeTask,
+        /// The payment's reference: a number or 32 hex digits
+        #[arg(long, value_parser = ids::payment)]
+        payment: PaymentRef,
+    },
+    /// Give up a hold
+    Release(ChangeTask),
+    /// Cancel a booked appointment
+    Cancel(ChangeTask),
+    /// Record that the patient has come
+    Arrive(ChangeTask),
+    /// Record the check-in
+    CheckIn(ChangeTask),
+    /// Record that the visit took place
+    Fulfil(ChangeTask),
+    /// Record that the patient did not come
+    NoShow(ChangeTask),
+    /// Show one appointment
+    Get {
+        /// Which
+        #[arg(value_parser = ids::appointment)]
+        appointment: AppointmentId,
+        #[command(flatten)]
+        patient: PatientName,
+        #[command(flatten)]
+        origin: Origin,
+    },
+    /// List the live appointments of a patient
+    List {
+        #[command(flatten)]
+        patient: PatientName,
+        #[command(flatten)]
+        origin: Origin,
+    },
+    /// Print facts as they become durable: the lines of `haoyuan journal`
+    #[command(after_help = "Example:\n  haoyuan ctl watch --from 1 --json")]
+    Watch {
+        /// The first record
+        #[arg(long, value_name = "SEQ", default_value_t = 1)]
+        from: u64,
+        /// End where there is nothing new, instead of waiting
+        #[arg(long)]
+        no_follow: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct HoldTask {
+    /// The sessions, 1 to 8; places in all of them, or in none
+    #[arg(value_parser = ids::session, required = true)]
+    sessions: Vec<SessionId>,
+    /// The slot in each session, or up to 8, best first; any if absent
+    #[arg(long, value_delimiter = ',')]
+    slot: Vec<u16>,
+    /// Consecutive slots
+    #[arg(long, default_value_t = 1)]
+    count: u8,
+    /// Minutes to hold; the session may allow less
+    #[arg(long, value_name = "MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1_440))]
+    minutes: u32,
+    /// Book at once, with this payment
+    #[arg(long, value_name = "PAYMENT", value_parser = ids::payment)]
+    book: Option<PaymentRef>,
+    /// The id of the new appointment; a new one if absent. Give it again to ask again
+    #[arg(long, value_parser = ids::appointment)]
+    id: Option<AppointmentId>,
+    #[command(flatten)]
+    patient: PatientName,
+    #[command(flatten)]
+    origin: Origin,
+}
+
+#[derive(Debug, Args)]
+struct ChangeTask {
+    /// Which appointment
+    #[arg(value_parser = ids::appointment)]
+    appointment: AppointmentId,
+    /// The id of the request; a new one if absent. Give it again to ask again
+    #[arg(long, value_parser = ids::request)]
+    id: Option<RequestId>,
+    #[command(flatten)]
+    patient: PatientName,
+    #[command(flatten)]
+    origin: Origin,
+}
+
+#[derive(Debug, Args)]
+#[group(required = false, multiple = false)]
+struct PatientName {
+    /// The patient: 32 hex digits
+    #[arg(long, value_name = "HEX", value_parser = ids::patient)]
+    patient: Option<PatientId>,
+    /// The patient, by any text, which is hashed here
+    #[arg(long, value_name = "TEXT")]
+    patient_text: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+struct Origin {
+    /// The channel, 0 to 63
+    #[arg(long, default_value = "0", value_parser = cert::channel)]
+    channel: BookingChannel,
+    /// The class of patient: outpatient, inpatient, check-up, emergency, referral
+    #[arg(long, default_value = "outpatient", value_parser = class)]
+    class: PatientClass,
+}
+
+fn class(text: &str) -> Result<PatientClass, String> {
+    let known = sessions::CLASSES.map(|(name, _)| name).join(", ");
+    sessions::class_named(text).ok_or_else(|| format!("a class is one of {known}"))
+}
+
+/// Runs the command.
+pub(super) fn run(arguments: &CtlArguments) -> Result<(), Failure> {
+    let CtlArguments { connection, json, task } = arguments;
+    let json = *json;
+    match task {
+        Task::Open { file, config } => {
+            let sessions = read_document(file, config.as_deref())?;
+            connection.run(Role::Admin, |client| open(client, sessions, json))
+        }
+        Task::Availability { session, origin } => connection.run(Role::Counter, async |client| {
+            let asked = client.availability(*session, origin.channel, origin.class).await;
+            show::availability(&told(asked, json)?, json)
+        }),
+        Task::Hold(task) => {
+            let hold = task.hold()?;
+            connection.run(Role::Counter, async |client| {
+                let id = hold.appointment;
+                show::receipt(id, &told(client.hold(hold).await, json)?, json)
+            })
+        }
+        Task::Book { target, payment } => {
+            change(arguments, Role::Counter, target, Action::Book { payment: *payment })
+        }
+        Task::Release(target) => change(arguments, Role::Counter, target, Action::Release),
+        Task::Cancel(target) => change(arguments, Role::Counter, target, Action::Cancel),
+        Task::Arrive(target) => change(arguments, Role::Counter, target, Action::Arrive),
+        Task::CheckIn(target) => change(arguments, Role::Counter, target, Action::CheckIn),
+        Task::Fulfil(target) => change(arguments, Role::Practitioner, target, Action::Fulfil),
+        Task::NoShow(target) => change(arguments, Role::Counter, target, Action::NoShow),
+        Task::Get { appointment, patient, origin } => {
+            connection.run(Role::Counter, async |client| {
+                let asked = client.get(*appointment, patient.id(), origin.channel).await;
+                show::appointments(&[told(asked, json)?], json)
+            })
+        }
+        Task::List { patient, origin } => {
+            let patient = patient.needed()?;
+            connection.run(Role::Counter, async |client| {
+                let asked = client.list(patient, origin.channel).await;
+                show::appointments(&told(asked, json)?, json)
+            })
+        }
+        Task::Watch { from, no_follow } => {
+            let from = Sequence(*from);
+            connection
+                .run(Role::Auditor, async |client| watch(client, from, *no_follow, json).await)
+        }
+    }
+}
+
+impl PatientName {
+    fn id(&self) -> Option<PatientId> {
+        self.patient.or_else(|| self.patient_text.as_deref().map(ids::patient_named))
+    }
+
+    fn needed(&self) -> Result<PatientId, Failure> {
+        self.id().ok_or_else(|| {
+            Failure::usage("no patient is named", "give --patient HEX or --patient-text TEXT")
+        })
+    }
+}
+
+impl HoldTask {
+    fn hold(&self) -> Result<Hold, Failure> {
+        let many = || Failure::usage("too many sessions or slots", "a hold takes up to 8 of each");
+        let slots = match self.slot.as_slice() {
+            [] => SlotChoice::Any,
+            slots => SlotChoice::Ranked({
+                let mut ranked = arrayvec::ArrayVec::new();
+                for slot in slots {
+                    ranked.try_push(SlotIndex(*slot)).map_err(|_| many())?;
+                }
+                ranked
+            }),
+        };
+        let mut claims = arrayvec::ArrayVec::new();
+        for session in &self.sessions {
+            let claim = ClaimRequest { session: *session, count: self.count, slots: slots.clone() };
+            claims.try_push(claim).map_err(|_| many())?;
+        }
+        Ok(Hold {
+            appointment: self.id.unwrap_or_else(|| AppointmentId(fresh_id().0)),
+            patient: Some(self.patient.needed()?),
+            keys: ClientKeys::default(),
+            channel: self.origin.channel,
+            class: self.origin.class,
+            attributes: Attributes::default(),
+            ttl: Ttl::from_millis(self.minutes * 60_000).unwrap_or(Ttl::DEFAULT),
+            book: self.book,
+            claims,
+        })
+    }
+}
+
+fn change(
+    arguments: &CtlArguments,
+    role: Role,
+    target: &ChangeTask,
+    action: Action,
+) -> Result<(), Failure> {
+    let change = Change {
+        request: target.id.unwrap_or_else(fresh_id),
+        appointment: target.appointment,
+        patient: target.patient.id(),
+        channel: target.origin.channel,
+        action,
+    };
+    arguments.connection.run(role, async |client| {
+        let receipt: Receipt = told(client.change(change).await, arguments.json)?;
+        show::receipt(change.appointment, &receipt, arguments.json)
+    })
+}
+
+fn read_document(file: &Path, config: Option<&Path>) -> Result<Vec<Session>, Failure> {
+    let name = file.display().to_string();
+    let Some(format) = DocumentFormat::of(&name) else {
+        return Err(Failure::usage(
+            format!("{name} is neither .toml nor .json"),
+            "name the file so that its language shows, or give JSON on standard input with -",
+        ));
+    };
+    let text = if name == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let text = text.map_err(|error| {
+        Failure::usage(format!("cannot read {name}: {error}"), "name a session document")
+    })?;
+    let mut defaults = DocumentDefaults::default();
+    if let Some(path) = config {
+        let config = Config::read(path).map_err(|error| super::serve::of_config(&error))?;
+        config.check().map_err(|error| super::serve::of_config(&error))?;
+        let names = config.channel_names().map_err(|error| super::serve::of_config(&error))?;
+        defaults.channels = names.into_iter().map(|(channel, name)| (name, channel)).collect();
+        defaults.ttl = config.hold_ttl();
+    }
+    sessions::parse(&name, format, &text, &defaults).map_err(|error| {
+        Failure::usage(error.to_string(), "correct it; `haoyuan ctl open --help` shows a document")
+    })
+}
+
+async fn open(client: Client, sessions: Vec<Session>, json: bool) -> Result<(), Failure> {
+    let mut output = Output::new();
+    for session in sessions {
+        let id = session.id.0;
+        let asked = client.open_session(OpenSession { request: fresh_id(), session }).await;
+        let receipt = told(asked, json)?;
+        if json {
+            output.json(&serde_json::json!({ "session": id, "retried": receipt.retried }))?;
+        } else {
+            output.line(format_args!("opened session {id}"))?;
+        }
+        output.flush()?;
+    }
+    Ok(())
+}
+
+async fn watch(client: Client, from: Sequence, no_follow: bool, json: bool) -> Result<(), Failure> {
+    let mut output = Output::new();
+    let mut enricher = Enricher::default();
+    let mut watch = client.watch(from);
+    loop {
+        match watch.next().await.map_err(|error| of_call(&error))? {
+            Event::Heartbeat(heartbeat) if no_follow && heartbeat.durable < watch.position() => {
+                return output.flush();
+            }
+            Event::Heartbeat(_) => output.flush()?,
+            Event::Record(record) => {
+                let facts = decode_facts(&record.facts).map_err(|error| {
+                    Failure::failed(
+                        format!("record {} cannot be read: {error}", record.sequence.0),
+                        "use the release that the node is",
+                    )
+                })?;
+                for line in enricher.lines(record.sequence, record.time, &facts) {
+                    if json { output.json(&line)? } else { output.line(line.for_people())? }
+                }
+                output.flush()?;
+            }
+        }
+    }
+}
+
+/// What was answered, or why not; a program gets the refusal as JSON too.
+fn told<T>(asked: Result<T, CallError>, json: bool) -> Result<T, Failure> {
+    if let (Err(CallError::Refused(refusal)), true) = (&asked, json) {
+        show::refusal(*refusal)?;
+    }
+    asked.map_err(|error| of_call(&error))
+}
+
+fn fresh_id() -> RequestId {
+    new_request_id(Clock::start().now())
+}

@@ -1,0 +1,123 @@
+//! What the node answered, for people and for programs.
+
+use serde_json::{Value, json};
+
+use crate::cli::failure::Failure;
+use crate::cli::ids::uuid;
+use crate::cli::output::Output;
+use crate::model::{
+    Appointment, AppointmentId, Availability, Claim, Receipt, Refusal, SlotIndex, Timestamp,
+};
+
+/// Prints a receipt of an appointment.
+pub(super) fn receipt(id: AppointmentId, receipt: &Receipt, json: bool) -> Result<(), Failure> {
+    let mut output = Output::new();
+    if json {
+        output.json(&json!({
+            "appointment": uuid(id.0),
+            "status": receipt.status.map(crate::model::AppointmentStatus::code),
+            "until_ms": receipt.until.as_millis(),
+            "claims": claims(&receipt.claims),
+            "retried": receipt.retried,
+        }))?;
+    } else {
+        let status = receipt.status.map_or("done", crate::model::AppointmentStatus::code);
+        let until = if status == "pending" { "until" } else { "since" };
+        output.line(format_args!("{} {status} {until} {}", uuid(id.0), time(receipt.until)))?;
+        print_claims(&mut output, &receipt.claims)?;
+    }
+    output.flush()
+}
+
+/// Prints appointments, one after the other.
+pub(super) fn appointments(list: &[Appointment], json: bool) -> Result<(), Failure> {
+    let mut output = Output::new();
+    for appointment in list {
+        if json {
+            output.json(&as_json(appointment))?;
+        } else {
+            let Appointment { id, status, until, .. } = appointment;
+            let word = if status.code() == "pending" { "until" } else { "since" };
+            output.line(format_args!(
+                "{} {} {word} {}",
+                uuid(id.0),
+                status.code(),
+                time(*until)
+            ))?;
+            print_claims(&mut output, &appointment.claims)?;
+        }
+    }
+    output.flush()
+}
+
+/// Prints free places, one line for each slot.
+pub(super) fn availability(found: &Availability, json: bool) -> Result<(), Failure> {
+    let mut output = Output::new();
+    if json {
+        output.json(&json!({
+            "start_ms": found.start.as_millis(),
+            "slot_ms": found.slot_millis,
+            "free": found.free.as_slice(),
+        }))?;
+    } else {
+        for (slot, free) in found.free.iter().enumerate() {
+            let offset = u64::from(found.slot_millis).saturating_mul(slot as u64);
+            let start = time(found.start.plus_millis(offset));
+            output.line(format_args!("slot {slot:>3}  {start}  {free} free"))?;
+        }
+    }
+    output.flush()
+}
+
+/// Prints a refusal for a program; people get it as an error.
+pub(super) fn refusal(refusal: Refusal) -> Result<(), Failure> {
+    let mut output = Output::new();
+    output.json(&json!({
+        "outcome": refusal.outcome.name(),
+        "code": refusal.outcome.code(),
+        "transient": refusal.outcome.is_transient(),
+        "status": refusal.status.map(crate::model::AppointmentStatus::code),
+        "retry_after_ms": refusal.retry_after_millis,
+    }))?;
+    output.flush()
+}
+
+fn as_json(appointment: &Appointment) -> Value {
+    json!({
+        "appointment": uuid(appointment.id.0),
+        "patient": format!("{:032x}", appointment.patient.0),
+        "organization": appointment.organization.0,
+        "channel": appointment.channel.number(),
+        "status": appointment.status.code(),
+        "cause": appointment.cause.name(),
+        "until_ms": appointment.until.as_millis(),
+        "payment": appointment.payment.map(|payment| format!("{:032x}", payment.0)),
+        "claims": claims(&appointment.claims),
+    })
+}
+
+fn claims(claims: &[Claim]) -> Vec<Value> {
+    let claim = |claim: &Claim| {
+        json!({
+            "session": claim.session.0,
+            "slot": claim.slot.0,
+            "count": claim.count,
+            "pool": claim.pool.0,
+        })
+    };
+    claims.iter().map(claim).collect()
+}
+
+fn print_claims(output: &mut Output, claims: &[Claim]) -> Result<(), Failure> {
+    claims.iter().try_for_each(|claim| {
+        let Claim { session, slot: SlotIndex(slot), count, pool } = claim;
+        let run = if *count == 1 { String::new() } else { format!(" and {} more", count - 1) };
+        output.line(format_args!("  session {} slot {slot}{run} pool {}", session.0, pool.0))
+    })
+}
+
+fn time(time: Timestamp) -> String {
+    let millis = i64::try_from(time.as_millis()).ok();
+    let time = millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    time.map_or_else(|| "-".to_owned(), |time| time.to_string())
+}

@@ -1,0 +1,352 @@
+//! Facts as lines for other programs: one line for each fact and claim, each complete in itself.
+//!
+//! A fact says only what changed, so a booking names no patient and no slot. [`Enricher`] remembers
+//! what was said of an appointment before, and puts it on every later line about it.
+//!
+//! **Architecture invariant:** pure. The same facts give the same lines.
+
+use hashbrown::HashMap;
+use serde::Serialize;
+
+use crate::model::{
+    AppointmentId, AppointmentStatus, Claim, Claims, Fact, Facts, Held, PatientId, RequestId,
+    Sequence, Session, SessionOpened, Timestamp,
+};
+
+/// One line. `null` where a key does not apply. The documentation has the same table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Line {
+    pub(super) seq: u64,
+    pub(super) time_ms: u64,
+    pub(super) fact: &'static str,
+    pub(super) appointment: Option<String>,
+    pub(super) patient: Option<String>,
+    pub(super) session: Option<u64>,
+    pub(super) slot: Option<u16>,
+    pub(super) count: Option<u16>,
+    pub(super) pool: Option<u8>,
+    pub(super) places: Option<u16>,
+    pub(super) status: Option<&'static str>,
+    pub(super) until_ms: Option<u64>,
+    pub(super) claim: Option<usize>,
+    pub(super) claims: Option<usize>,
+    pub(super) cause: Option<&'static str>,
+    pub(super) outcome: Option<&'static str>,
+    pub(super) channel: Option<u8>,
+    pub(super) organization: Option<u32>,
+    pub(super) request: Option<String>,
+}
+
+/// Remembers appointments from line to line.
+#[derive(Debug, Default)]
+pub(super) struct Enricher {
+    known: HashMap<AppointmentId, Known, foldhash::fast::FixedState>,
+}
+
+#[derive(Debug)]
+struct Known {
+    patient: PatientId,
+    channel: u8,
+    organization: u32,
+    claims: Claims,
+}
+
+impl Line {
+    /// The line for people: short, without keys.
+    pub(super) fn for_people(&self) -> String {
+        let time = i64::try_from(self.time_ms).ok();
+        let time = time.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+        let mut parts =
+            vec![format!("{:>10} {} {:<13}", self.seq, time.unwrap_or_default(), self.fact)];
+        parts.extend(self.appointment.clone());
+        if let (Some(session), Some(slot), Some(count)) = (self.session, self.slot, self.count) {
+            parts.push(format!("session {session} slot {slot}"));
+            if count != 1 {
+                parts.push(format!("to {}", slot + count - 1));
+            }
+        }
+        parts.extend(self.pool.map(|pool| format!("pool {pool}")));
+        parts.extend(self.places.map(|places| format!("places {places}")));
+        parts.extend(self.outcome.map(ToOwned::to_owned));
+        parts.join(" ")
+    }
+}
+
+impl Enricher {
+    /// The lines of a record. Give it every record from the first one on.
+    pub(super) fn lines(
+        &mut self,
+        sequence: Sequence,
+        time: Timestamp,
+        facts: &Facts,
+    ) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for fact in facts {
+            let line = Line {
+                seq: sequence.0,
+                time_ms: time.as_millis(),
+                fact: fact.name(),
+                ..Line::default()
+            };
+            self.add(&mut lines, line, fact);
+        }
+        lines
+    }
+
+    fn add(&mut self, lines: &mut Vec<Line>, line: Line, fact: &Fact) {
+        match fact {
+            Fact::SessionOpened(fact) => add_session(lines, &line, fact),
+            Fact::Held(fact) => self.add_held(lines, line, fact),
+            Fact::Booked(fact) => {
+                let line = of_request(line, fact.request, AppointmentStatus::Booked);
+                self.add_known(lines, line, fact.appointment);
+            }
+            Fact::Ended(fact) => {
+                let line = Line {
+                    status: Some(AppointmentStatus::Cancelled.code()),
+                    cause: Some(fact.cause.name()),
+                    request: fact.request.map(|(request, _)| hex(request.0)),
+                    patient: Some(hex(fact.patient.0)),
+                    appointment: Some(hex(fact.appointment.0)),
+                    ..line
+                };
+                let known = self.known.get(&fact.appointment);
+                let line = Line {
+                    channel: known.map(|known| known.channel),
+                    organization: known.map(|known| known.organization),
+                    ..line
+                };
+                add_claims(lines, &line, &fact.claims);
+            }
+            Fact::Progressed(fact) => {
+                let line = of_request(line, fact.request, fact.status);
+                self.add_known(lines, line, fact.appointment);
+            }
+            Fact::Settled(fact) => {
+                let line = of_request(line, fact.request, fact.status);
+                let line = Line { patient: Some(hex(fact.patient.0)), ..line };
+                self.add_known(lines, line, fact.appointment);
+            }
+            Fact::Declined(fact) => lines.push(Line {
+                appointment: Some(hex(fact.appointment.0)),
+                patient: Some(hex(fact.patient.0)),
+                request: Some(hex(fact.appointment.0)),
+                outcome: Some(fact.outcome.name()),
+                ..line
+            }),
+            Fact::Forgotten(fact) => {
+                for appointment in &fact.appointments {
+                    self.known.remove(appointment);
+                    lines.push(Line { appointment: Some(hex(appointment.0)), ..line.clone() });
+                }
+            }
+        }
+    }
+
+    fn add_held(&mut self, lines: &mut Vec<Line>, line: Line, fact: &Held) {
+        let line = Line {
+            status: Some(AppointmentStatus::Pending.code()),
+            until_ms: Some(fact.until.as_millis()),
+            request: Some(hex(fact.appointment.0)),
+            ..line
+        };
+        let known = Known {
+            patient: fact.patient,
+            channel: fact.channel.number(),
+            organization: fact.organization.0,
+            claims: fact.claims.clone(),
+        };
+        self.known.insert(fact.appointment, known);
+        self.add_known(lines, line, fact.appointment);
+    }
+
+    /// Adds what an earlier line said of the appointment. Without one, where the retention has
+    /// dropped it, the line stands alone.
+    fn add_known(&self, lines: &mut Vec<Line>, line: Line, appointment: AppointmentId) {
+        let line = Line { appointment: Some(hex(appointment.0)), ..line };
+        let Some(known) = self.known.get(&appointment) else { return lines.push(line) };
+        let line = Line {
+            patient: Some(hex(known.patient.0)),
+            channel: Some(known.channel),
+            organization: Some(known.organization),
+            ..line
+        };
+        add_claims(lines, &line, &known.claims);
+    }
+}
+
+fn add_claims(lines: &mut Vec<Line>, line: &Line, claims: &[Claim]) {
+    lines.extend(claims.iter().enumerate().map(|(index, claim)| Line {
+        session: Some(claim.session.0),
+        slot: Some(claim.slot.0),
+        count: Some(claim.count.into()),
+        pool: Some(claim.pool.0),
+        claim: Some(index + 1),
+        claims: Some(claims.len()),
+        ..line.clone()
+    }));
+}
+
+/// A line for each pool and each run of slots with the same places.
+fn add_session(lines: &mut Vec<Line>, line: &Line, fact: &SessionOpened) {
+    let Session { id, organization, pools, .. } = &fact.session;
+    for (pool, number) in pools.iter().zip(0_u8..) {
+        let mut slot = 0_u16;
+        for run in pool.quotas.chunk_by(|left, right| left == right) {
+            let count = u16::try_from(run.len()).expect("a session has at most 288 slots");
+            lines.push(Line {
+                session: Some(id.0),
+                slot: Some(slot),
+                count: Some(count),
+                pool: Some(number),
+                places: run.first().copied(),
+                organization: Some(organization.0),
+                request: Some(hex(fact.request.0)),
+                ..line.clone()
+            });
+            slot += count;
+        }
+    }
+}
+
+fn of_request(line: Line, request: RequestId, status: AppointmentStatus) -> Line {
+    Line { request: Some(hex(request.0)), status: Some(status.code()), ..line }
+}
+
+fn hex(id: u128) -> String {
+    format!("{id:032x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        Booked, BookingChannel, Cause, ChannelSet, ClassSet, DepartmentId, Ended, OrganizationId,
+        PatientClass, PaymentRef, Pick, Pool, PoolIndex, Repeat, ResourceId, RulesVersion,
+        SessionId, Settled, Sharing, SiteId, SlotIndex, Ttl,
+    };
+
+    const ID: AppointmentId = AppointmentId(0xa1);
+
+    fn claim(session: u64, slot: u16, count: u8) -> Claim {
+        let session = SessionId(session);
+        Claim { session, slot: SlotIndex(slot), count, pool: PoolIndex(1) }
+    }
+
+    fn held() -> Fact {
+        Fact::Held(Held {
+            appointment: ID,
+            patient: PatientId(0xb2),
+            account: None,
+            organization: OrganizationId(7),
+            channel: BookingChannel::new(3).unwrap(),
+            class: PatientClass::Outpatient,
+            sharing: Sharing::Cancel,
+            until: Timestamp::from_millis(900),
+            fingerprint: 1,
+            rules: RulesVersion(0),
+            claims: [claim(5, 2, 1), claim(6, 0, 3)].into_iter().collect(),
+        })
+    }
+
+    fn opened(quotas: &[u16]) -> Fact {
+        Fact::SessionOpened(Box::new(SessionOpened {
+            request: RequestId(9),
+            fingerprint: 1,
+            session: Session {
+                id: SessionId(5),
+                organization: OrganizationId(7),
+                site: SiteId(1),
+                department: DepartmentId(1),
+                resource: ResourceId(1),
+                appointment_type: 0,
+                start: Timestamp::from_millis(0),
+                slot_millis: 1,
+                pick: Pick::Earliest,
+                repeat: Repeat::OnePerPatient,
+                sharing: Sharing::Cancel,
+                ttl_max: Ttl::DEFAULT,
+                pools: vec![Pool {
+                    channels: ChannelSet::ALL,
+                    classes: ClassSet::ALL,
+                    quotas: quotas.to_vec(),
+                }],
+            },
+        }))
+    }
+
+    /// Lines as `fact session slot+count pool status patient`.
+    fn check(facts: &[Fact], expected: &[&str]) {
+        let mut enricher = Enricher::default();
+        let mut found = Vec::new();
+        for (fact, sequence) in facts.iter().zip(1..) {
+            let facts: Facts = std::iter::once(fact.clone()).collect();
+            let time = Timestamp::from_millis(sequence * 10);
+            found.extend(enricher.lines(Sequence(sequence), time, &facts));
+        }
+        let shown = |line: &Line| {
+            let number =
+                |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
+            format!(
+                "{} {} {}+{} {} {} {}",
+                line.fact,
+                number(line.session),
+                number(line.slot.map(u64::from)),
+                number(line.count.map(u64::from)),
+                number(line.places.map(u64::from)),
+                line.status.unwrap_or("-"),
+                line.patient.as_ref().map_or("-", |patient| patient.trim_start_matches('0')),
+            )
+        };
+        let found: Vec<String> = found.iter().map(shown).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn every_line_about_an_appointment_says_whose_it_is_and_which_places_it_takes() {
+        let request = RequestId(9);
+        let settled = Settled {
+            request,
+            fingerprint: 0,
+            appointment: ID,
+            patient: PatientId(0xb2),
+            status: AppointmentStatus::NoShow,
+        };
+        let booked = Booked { request, fingerprint: 0, appointment: ID, payment: PaymentRef(0) };
+        check(
+            &[held(), Fact::Booked(booked), Fact::Settled(settled)],
+            &[
+                "Held 5 2+1 - pending b2",
+                "Held 6 0+3 - pending b2",
+                "Booked 5 2+1 - booked b2",
+                "Booked 6 0+3 - booked b2",
+                "NoShow 5 2+1 - noshow b2",
+                "NoShow 6 0+3 - noshow b2",
+            ],
+        );
+    }
+
+    #[test]
+    fn an_end_carries_its_own_claims_and_its_cause_in_its_name() {
+        let ended = Ended {
+            request: None,
+            appointment: ID,
+            patient: PatientId(0xb2),
+            cause: Cause::Expired,
+            claims: std::iter::once(claim(5, 2, 1)).collect(),
+        };
+        check(&[Fact::Ended(ended)], &["Expired 5 2+1 - cancelled b2"]);
+    }
+
+    #[test]
+    fn an_opened_session_says_its_places_in_runs_of_equal_slots() {
+        check(
+            &[opened(&[4, 4, 0, 2])],
+            &[
+                "SessionOpened 5 0+2 4 - -",
+                "SessionOpened 5 2+1 0 - -",
+                "SessionOpened 5 3+1 2 - -",
+            ],
+        );
+    }
+}

@@ -1,0 +1,316 @@
+//! `haoyuan serve`: the node.
+//!
+//! ```text
+//! flags, file -> Config -> folder opened, recovered -> clock checked -> sockets bound -> "ready"
+//! signal -> no new requests -> answers durable and sent -> upkeep ends -> journal closed -> 0
+//! ```
+
+mod engine;
+mod state;
+mod upkeep;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use self::engine::Node;
+use self::state::NodeState;
+use self::upkeep::Upkeep;
+use super::certs;
+use super::failure::{self, Failure};
+use super::output::Output;
+use crate::client::ids::new_request_id;
+use crate::journal::{self, Durability, Retention};
+use crate::ops::clock::{self, Clock, StartFault};
+use crate::ops::config::{self, Config, ConfigError};
+use crate::ops::http::HttpServer;
+use crate::ops::tls::Identity;
+use crate::ops::trace;
+use crate::protocol::ALPN;
+use crate::server::{Server, ServerConfig, ServerMetrics};
+use crate::service::{Limits, OpenOptions, RecoveryReport, Service};
+
+/// Runs a node
+///
+/// Opens the data folder, reads the journal, and serves clients over QUIC until SIGTERM or SIGINT.
+/// When it takes requests it prints one line: `ready listen=ADDR metrics=ADDR data=DIR`. Flags
+/// override the configuration file. SIGUSR1 confirms the clock after a jump.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ServeArguments {
+    /// The configuration (TOML); --print-config shows every key
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder of journal and snapshots
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where clients connect (UDP); port 0 takes any free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Where /metrics, /healthz and /readyz are served (HTTP); nowhere if absent
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
+    /// Make certificates in the data folder, and listen on loopback only
+    #[arg(long)]
+    dev: bool,
+    /// Print the configuration in effect, every key commented, and end
+    #[arg(long)]
+    print_config: bool,
+    /// Print the ready line as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  haoyuan serve --dev
+  haoyuan serve --dev --listen 127.0.0.1:0 --metrics 127.0.0.1:9100 --data-dir /tmp/node
+  haoyuan serve --config /etc/haoyuan/node.toml";
+
+/// Runs the command.
+pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
+    let config = configure(arguments)?;
+    if arguments.print_config {
+        let mut output = Output::new();
+        output.line(config.render().trim_end())?;
+        return output.flush();
+    }
+    let identity = identify(arguments, &config)?;
+    trace::start(config.log.format, &config.log.level)
+        .map_err(|error| Failure::usage(error.to_string(), "correct log.level"))?;
+    trace::abort_on_panic(journal::is_opening_store);
+
+    let clock = Arc::new(Clock::start());
+    let service = open(&config, &clock)?;
+    let runtime = build_runtime(&config)?;
+    runtime.block_on(serve(arguments, &config, identity, &service, clock))?;
+    // What is left are tasks of clients that did not go; their answers were sent.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    service.close().map_err(|error| {
+        Failure::failed(error.to_string(), "look at the disk, then start again")
+    })?;
+    tracing::info!(durable = service.durable().0, "stopped");
+    Ok(())
+}
+
+fn configure(arguments: &ServeArguments) -> Result<Config, Failure> {
+    let mut config = match &arguments.config {
+        Some(path) => Config::read(path).map_err(|error| of_config(&error))?,
+        None => Config::default(),
+    };
+    if let Some(data_dir) = &arguments.data_dir {
+        config.data_dir.clone_from(data_dir);
+    }
+    config.listen = arguments.listen.unwrap_or(config.listen);
+    config.metrics = arguments.metrics.or(config.metrics);
+    config.check().map_err(|error| of_config(&error))?;
+    if arguments.dev && !config.listen.ip().is_loopback() {
+        return Err(Failure::usage(
+            format!("--dev does not listen on {}: its keys are for one machine", config.listen),
+            "listen on 127.0.0.1 or ::1, or make certificates with `haoyuan cert`",
+        ));
+    }
+    Ok(config)
+}
+
+pub(super) fn of_config(error: &ConfigError) -> Failure {
+    Failure::usage(error.to_string(), "`haoyuan serve --print-config` prints every key")
+}
+
+fn identify(arguments: &ServeArguments, config: &Config) -> Result<rustls::ServerConfig, Failure> {
+    let paths = &config.certificates;
+    let identity = match (&paths.ca, &paths.cert, &paths.key) {
+        _ if arguments.dev => {
+            certs::identity(&certs::prepare_dev(&config.data_dir)?, certs::SERVER)?
+        }
+        (Some(ca), Some(cert), Some(key)) => {
+            Identity::load(cert, key, ca).map_err(|error| certs::of_tls(&error))?
+        }
+        _ => {
+            return Err(Failure::usage(
+                "the node has no certificate",
+                "set ca, cert and key under [certificates], or use --dev on a laptop",
+            ));
+        }
+    };
+    identity.server(ALPN).map_err(|error| certs::of_tls(&error))
+}
+
+/// Opens the folder, and waits for a clock that is a little behind it.
+fn open(config: &Config, clock: &Arc<Clock>) -> Result<Arc<Service>, Failure> {
+    let started = clock::monotonic_now();
+    let options = open_options(config, clock);
+    let (service, report) =
+        Service::open(&config.data_dir, &options, Arc::new(failure::end_process))
+            .map_err(|error| failure::of_open(&config.data_dir, &error))?;
+    tell(&report, started.elapsed());
+    match clock::check_start(clock.now(), report.last_time) {
+        Ok(()) => Ok(service),
+        Err(StartFault::Wait(behind)) => {
+            tracing::warn!(?behind, "the clock is behind the journal; waiting for it");
+            clock::pause(behind);
+            Ok(service)
+        }
+        Err(fault @ StartFault::Behind { .. }) => {
+            Err(Failure::failed(fault.to_string(), "nothing was changed"))
+        }
+    }
+}
+
+fn open_options(config: &Config, clock: &Clock) -> OpenOptions {
+    let defaults = OpenOptions::default();
+    let wide_seed = new_request_id(clock.now()).0;
+    OpenOptions {
+        limits: Limits {
+            retention_millis: config.engine.retention_hours * 3_600_000,
+            appointments_max: config.engine.appointments_max,
+        },
+        durability: match config.journal.durability {
+            config::Durability::Commit => Durability::Commit,
+            config::Durability::None => Durability::None,
+        },
+        retention: match usize::try_from(config.journal.archive_files) {
+            Ok(0) | Err(_) => Retention::Keep,
+            Ok(files) => Retention::Newest(files),
+        },
+        queue_bytes: config.journal.queue_bytes,
+        commit_delay: Duration::from_micros(config.journal.commit_delay_us),
+        seed: u64::try_from(wide_seed & u128::from(u64::MAX)).unwrap_or(defaults.seed),
+    }
+}
+
+fn tell(report: &RecoveryReport, took: Duration) {
+    report.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let snapshot = report.snapshot.as_ref().map(|path| path.display().to_string());
+    tracing::info!(snapshot, replayed = report.replayed, last = report.last.0, ?took, "recovered");
+}
+
+fn build_runtime(config: &Config) -> Result<Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if config.worker_threads != 0 {
+        builder.worker_threads(config.worker_threads);
+    }
+    builder.enable_all().thread_name("network").build().map_err(|error| {
+        Failure::failed(format!("no threads can be started: {error}"), "look at ulimit -u")
+    })
+}
+
+async fn serve(
+    arguments: &ServeArguments,
+    config: &Config,
+    tls: rustls::ServerConfig,
+    service: &Arc<Service>,
+    clock: Arc<Clock>,
+) -> Result<(), Failure> {
+    let signals = Signals::new()?;
+    let metrics = Arc::new(ServerMetrics::default());
+    let state = Arc::new(NodeState {
+        service: Arc::clone(service),
+        clock: Arc::clone(&clock),
+        server: Arc::clone(&metrics),
+        snapshot_millis: AtomicU64::new(clock.now().as_millis()),
+    });
+    let mut server_config = ServerConfig::new(config.listen, tls);
+    server_config.mtu_max = config.limits.mtu_max;
+    server_config.connections_max =
+        usize::try_from(config.limits.connections_max).unwrap_or(server_config.connections_max);
+    let engine = Arc::new(Node(Arc::clone(service)));
+    let told = Arc::clone(&clock);
+    let server = Server::bind(server_config, engine, Arc::new(move || told.now()), metrics)
+        .map_err(|error| {
+            Failure::failed(error.to_string(), "name another address with --listen")
+        })?;
+    let http = match config.metrics {
+        Some(address) => Some(HttpServer::bind(address).await.map_err(|error| {
+            Failure::failed(
+                format!("cannot serve metrics on {address}: {error}"),
+                "name another address with --metrics",
+            )
+        })?),
+        None => None,
+    };
+    let upkeep = Upkeep::start(&state, &config.journal).map_err(|error| {
+        Failure::failed(format!("no threads can be started: {error}"), "look at ulimit -u")
+    })?;
+    announce(arguments, config, &server, http.as_ref())?;
+
+    let (stop, mut stopped) = watch::channel(false);
+    let http = http.map(|http| {
+        let until = async move { drop(stopped.wait_for(|stop| *stop).await) };
+        tokio::spawn(http.run(state, until))
+    });
+    let stopping = Arc::clone(service);
+    server
+        .run(async move {
+            signals.wait(&clock).await;
+            tracing::info!("stopping: no new requests are taken");
+            stopping.stop_serving();
+        })
+        .await;
+    stop.send_replace(true);
+    if let Some(http) = http
+        && http.await.is_err()
+    {
+        tracing::error!("the metrics server ended early");
+    }
+    tokio::task::block_in_place(|| upkeep.stop());
+    Ok(())
+}
+
+fn announce(
+    arguments: &ServeArguments,
+    config: &Config,
+    server: &Server,
+    http: Option<&HttpServer>,
+) -> Result<(), Failure> {
+    let listen = server.local_addr()?;
+    let metrics = http.map(HttpServer::address).transpose()?;
+    let data = config.data_dir.display().to_string();
+    let mut output = Output::new();
+    if arguments.json {
+        output
+            .json(&json!({ "ready": true, "listen": listen, "metrics": metrics, "data": data }))?;
+    } else {
+        let metrics = metrics.map_or_else(|| "none".to_owned(), |address| address.to_string());
+        output.line(format_args!("ready listen={listen} metrics={metrics} data={data}"))?;
+    }
+    output.flush()
+}
+
+/// What an operator tells a running node.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    confirm: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            confirm: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    /// Waits for the end, and confirms the clock meanwhile.
+    async fn wait(mut self, clock: &Clock) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.confirm.recv() => {
+                    clock.confirm();
+                    tracing::warn!("an operator confirmed the time");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What the metrics server sees of a running node.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::model::{Outcome, Timestamp};
+use crate::ops::clock::{Clock, ClockState};
+use crate::ops::metrics::{Histogram, Node, Sample};
+use crate::server::{AnswerClass, ServerMetrics};
+use crate::service::{Service, ServiceStats};
+
+/// A running node, to be looked at.
+#[derive(Debug)]
+pub(super) struct NodeState {
+    pub(super) service: Arc<Service>,
+    pub(super) clock: Arc<Clock>,
+    pub(super) server: Arc<ServerMetrics>,
+    /// When the last snapshot was taken, or the node started, in milliseconds.
+    pub(super) snapshot_millis: AtomicU64,
+}
+
+impl Node for NodeState {
+    fn sample(&self) -> Sample {
+        let stats = self.service.stats();
+        let now = self.clock.now();
+        let age = now.as_millis().saturating_sub(self.snapshot_millis.load(Ordering::Relaxed));
+        let requests = stats.requests.iter();
+        let shed = requests.clone().filter(|(_, outcome, _)| *outcome == Outcome::Overloaded);
+        Sample {
+            shed: shed.map(|(_, _, count)| count).sum(),
+            requests: requests
+                .map(|(operation, outcome, count)| (operation.name(), outcome.name(), *count))
+                .collect(),
+            request_seconds: [
+                ("durable", self.latency(AnswerClass::Durable)),
+                ("at_once", self.latency(AnswerClass::AtOnce)),
+            ],
+            commit_seconds: powers(&stats.journal.commit_micros, 1e6),
+            committed_records: stats.journal.records,
+            committed_bytes: stats.journal.bytes,
+            queue_request_bytes: stats.journal.request_bytes,
+            queue_upkeep_bytes: stats.journal.upkeep_bytes,
+            holds_live: stats.holds,
+            appointments: stats.appointments,
+            sessions: stats.sessions,
+            places_free: stats.places_free,
+            expired: stats.expired,
+            expiry_lag_millis: self.expiry_lag_millis(now),
+            expiry_lateness_seconds: lateness(&stats),
+            connections: self.server.connections.load(Ordering::Relaxed),
+            connections_refused: self.server.connections_refused.load(Ordering::Relaxed),
+            appended_sequence: stats.appended.0,
+            durable_sequence: stats.durable.0,
+            snapshot_age_seconds: age / 1_000,
+            clock_gap_millis: self.clock.gap_millis(),
+            clock_suspended: self.clock.state() != ClockState::Good,
+        }
+    }
+
+    fn health(&self) -> Result<(), String> {
+        if self.service.is_failed() { Err("the journal has failed".to_owned()) } else { Ok(()) }
+    }
+
+    fn readiness(&self) -> Result<(), String> {
+        self.health()?;
+        if !self.service.is_serving() {
+            return Err("the node stops".to_owned());
+        }
+        match self.clock.state() {
+            ClockState::Good => Ok(()),
+            ClockState::Suspended { gap_millis } => {
+                Err(format!("the clock is {gap_millis} ms off; confirm it with SIGUSR1"))
+            }
+        }
+    }
+}
+
+impl NodeState {
+    /// The latencies of a class, in few buckets.
+    fn latency(&self, class: AnswerClass) -> Histogram {
+        let mut buckets: Vec<(f64, u64)> = LATENCY_MICROS.map(|end| (seconds(end), 0)).to_vec();
+        for value in self.server.latency(class).iter_recorded() {
+            let bucket = LATENCY_MICROS.partition_point(|end| *end < value.value_iterated_to());
+            let bucket = bucket.min(LATENCY_MICROS.len() - 1);
+            buckets[bucket].1 += u64::from(value.count_at_value());
+        }
+        Histogram { buckets }
+    }
+
+    fn expiry_lag_millis(&self, now: Timestamp) -> u64 {
+        let deadline = self.service.next_deadline().unwrap_or(Timestamp::MAX);
+        now.as_millis().saturating_sub(deadline.as_millis())
+    }
+}
+
+fn lateness(stats: &ServiceStats) -> Histogram {
+    powers(&stats.lateness, 1e3)
+}
+
+/// Counts by powers of two: bucket i ends at 2^i units.
+fn powers(counts: &[u64], units_per_second: f64) -> Histogram {
+    let ends = (0_i32..).map(|power| 2_f64.powi(power) / units_per_second);
+    Histogram { buckets: ends.zip(counts.iter().copied()).collect() }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a minute of microseconds is below 2^52")]
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
+/// Bucket ends of latencies, in microseconds: steps of 2 to 2.5 from 50 µs to a minute.
+const LATENCY_MICROS: [u64; 19] = [
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 60_000_000,
+];
