@@ -17,6 +17,7 @@ use super::{cert, ids};
 use crate::client::ids::new_request_id;
 use crate::client::{CallError, Client, Event};
 use crate::codec::decode_facts;
+use crate::model::limits::CLAIMS_MAX;
 use crate::model::{
     Action, AppointmentId, Attributes, BookingChannel, Change, ClaimRequest, ClientKeys, Hold,
     OpenSession, PatientClass, PatientId, PaymentRef, Receipt, RequestId, Role, Sequence, Session,
@@ -283,11 +284,14 @@ impl HoldTask {
                 ranked
             }),
         };
-        let mut claims = arrayvec::ArrayVec::new();
-        for session in &self.sessions {
-            let claim = ClaimRequest { session: *session, count: self.count, slots: slots.clone() };
-            claims.try_push(claim).map_err(|_| many())?;
+        if CLAIMS_MAX < self.sessions.len() {
+            return Err(many());
         }
+        let claim = |session: &SessionId| {
+            let (session, count) = (*session, self.count);
+            ClaimRequest { session, count, slots: slots.clone() }
+        };
+        let claims = self.sessions.iter().map(claim).collect();
         Ok(Hold {
             appointment: self.id.unwrap_or_else(|| AppointmentId(fresh_id().0)),
             patient: Some(self.patient.needed()?),
