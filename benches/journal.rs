@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use haoyuan::journal::{
     BlockRef, DataFolder, FolderOptions, Journal, JournalConfig, JournalError, Lane, MemoryMedium,
-    MemoryStore, OnFatal, ReadError, ReadStore, Store, Tail,
+    MemoryStore, OnFatal, ReadError, ReadStore, Store, Syncer, Tail,
 };
 use haoyuan::model::{Sequence, Timestamp};
 
@@ -157,12 +157,22 @@ fn on_fatal() -> OnFatal {
 struct Nowhere;
 
 impl Store for Nowhere {
-    fn commit(&mut self, _: &[BlockRef]) -> Result<(), JournalError> {
-        Ok(())
+    fn write(&mut self, _: &[BlockRef]) -> Result<bool, JournalError> {
+        Ok(false)
     }
 
     fn reader(&self) -> Arc<dyn ReadStore> {
         MemoryStore::new(&MemoryMedium::default()).reader()
+    }
+
+    fn syncer(&mut self) -> Result<Box<dyn Syncer>, JournalError> {
+        Ok(Box::new(Self))
+    }
+}
+
+impl Syncer for Nowhere {
+    fn sync(&mut self, _: &BlockRef, _: bool) -> Result<(), JournalError> {
+        Ok(())
     }
 
     fn close(&mut self) -> Result<(), JournalError> {

@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::block::{Block, BlockRef};
 use super::chain::Tail;
-use super::store::{Page, ReadStore, Store};
+use super::store::{Page, ReadStore, Store, Syncer};
 use super::{JournalError, ReadError, Sequence};
 
 /// The writing side. See the module.
@@ -145,23 +145,35 @@ impl MemoryMedium {
 }
 
 impl Store for MemoryStore {
-    fn commit(&mut self, blocks: &[BlockRef]) -> Result<(), JournalError> {
+    fn write(&mut self, blocks: &[BlockRef]) -> Result<bool, JournalError> {
         let mut state = self.medium.inner.state.lock();
         state.blocks.extend_from_slice(blocks);
         self.medium.inner.moved.notify_all();
+        Ok(false)
+    }
+
+    fn reader(&self) -> Arc<dyn ReadStore> {
+        Arc::new(self.medium.clone())
+    }
+
+    fn syncer(&mut self) -> Result<Box<dyn Syncer>, JournalError> {
+        Ok(Box::new(self.medium.clone()))
+    }
+}
+
+impl Syncer for MemoryMedium {
+    /// Makes no more durable than it was asked for, so that a crash loses all that it may lose.
+    fn sync(&mut self, last: &BlockRef, _rolled: bool) -> Result<(), JournalError> {
+        let mut state = self.inner.state.lock();
         while state.is_held {
-            self.medium.inner.moved.wait(&mut state);
+            self.inner.moved.wait(&mut state);
         }
         state.syncs += 1;
         if state.fail_sync == Some(state.syncs) {
             return Err(JournalError::Store { what: "sync", detail: "injected".to_owned() });
         }
-        state.synced = state.blocks.len();
+        state.synced = state.blocks.partition_point(|block| block.last <= last.last);
         Ok(())
-    }
-
-    fn reader(&self) -> Arc<dyn ReadStore> {
-        Arc::new(self.medium.clone())
     }
 
     fn close(&mut self) -> Result<(), JournalError> {

@@ -45,7 +45,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -71,7 +71,7 @@ pub use self::sled::{SledStore, is_opening_store};
 #[cfg(feature = "node")]
 pub use self::snapshot::{SECTION_BYTES_MAX, Section, SnapshotReader, SnapshotWriter, Snapshots};
 pub use self::stats::{COMMIT_BUCKETS, JournalStats};
-pub use self::store::{Durability, Page, ReadStore, Store};
+pub use self::store::{Durability, Page, ReadStore, Store, Syncer};
 
 use crate::model::{Sequence, Timestamp};
 
@@ -80,7 +80,7 @@ use self::horizon::Horizon;
 use self::queue::Queue;
 use self::recent::Recent;
 use self::stats::Counters;
-use self::writer::Writer;
+use self::writer::{Finisher, GROUPS_MAX, Writer};
 
 /// Called once, when a commit failed or a pruning found damage, on the thread that met it. The
 /// node ends the process in it.
@@ -125,7 +125,7 @@ impl Journal {
     ///
     /// Panics if the operating system has no thread left.
     pub fn start(
-        store: Box<dyn Store>,
+        mut store: Box<dyn Store>,
         tail: Tail,
         config: JournalConfig,
         on_fatal: OnFatal,
@@ -138,16 +138,28 @@ impl Journal {
             counters: Counters::default(),
         });
         let reader = store.reader();
+        let syncer = store.syncer().expect("a store that was just opened has its syncing side");
         let (ring, bell) = bounded(1);
+        let (groups, written) = bounded(GROUPS_MAX);
+        let finisher = Arc::new(Finisher {
+            shared: Arc::clone(&shared),
+            syncer: Mutex::new(syncer),
+            waiting: AtomicUsize::new(0),
+            commit_delay: config.commit_delay,
+            on_fatal: Arc::clone(&on_fatal),
+        });
         let writer = Writer {
             shared: Arc::clone(&shared),
             store,
             bell,
             cutter: Cutter::new(next, tail.last_time, tail.last_chain),
-            commit_delay: config.commit_delay,
-            on_fatal: Arc::clone(&on_fatal),
+            finisher: Arc::clone(&finisher),
+            groups,
         };
-        let commits = Mutex::new(Some(spawn("journal-commit", move || writer.run())));
+        // The sync thread ends when the commit thread has: joining it waits for both.
+        spawn("journal-commit", move || writer.run());
+        let commits = spawn("journal-sync", move || finisher.run(&written));
+        let commits = Mutex::new(Some(commits));
         let handle = Handle { shared, reader, ring, on_fatal, commits, prune: Mutex::default() };
         Self { handle: Arc::new(handle) }
     }

@@ -60,6 +60,10 @@ pub(super) enum Taken {
     Closed,
 }
 
+/// Bytes that a buffer's records are charged to the lanes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Charged([u64; 2]);
+
 /// Records in order of their sequence numbers.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
@@ -136,7 +140,7 @@ impl Queue {
 
     /// Swaps the filled buffer for an empty one.
     pub(super) fn take(&self, empty: &mut Buffer) -> Taken {
-        debug_assert!(empty.entries.is_empty(), "a settled buffer is swapped in");
+        debug_assert!(empty.entries.is_empty(), "an empty buffer is swapped in");
         let mut state = self.state.lock();
         if state.buffer.entries.is_empty() {
             state.is_idle = true;
@@ -146,13 +150,11 @@ impl Queue {
         Taken::Records
     }
 
-    /// Empties a committed buffer, and gives its bytes back to the lanes.
-    pub(super) fn settle(&self, buffer: &mut Buffer) {
-        for (lane, charged) in self.lanes.iter().zip(&mut buffer.charged) {
-            lane.used.fetch_sub(std::mem::take(charged), Ordering::AcqRel);
+    /// Gives the bytes of a committed buffer back to the lanes.
+    pub(super) fn give_back(&self, charged: Charged) {
+        for (lane, bytes) in self.lanes.iter().zip(charged.0) {
+            lane.used.fetch_sub(bytes, Ordering::AcqRel);
         }
-        buffer.bytes.clear();
-        buffer.entries.clear();
     }
 
     /// Lets the commit thread end once everything is taken.
@@ -176,6 +178,13 @@ impl Queue {
 }
 
 impl Buffer {
+    /// Empties the buffer, and says what its records are still charged.
+    pub(super) fn empty(&mut self) -> Charged {
+        self.bytes.clear();
+        self.entries.clear();
+        Charged(std::mem::take(&mut self.charged))
+    }
+
     /// How many records wait in it.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
@@ -254,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_charged_for_its_bytes_until_it_is_settled() {
+    fn a_record_is_charged_for_its_bytes_until_it_is_committed() {
         let queue = queue(2);
         let permit = queue.reserve(Lane::Request).unwrap();
         queue.append(permit, Timestamp::from_millis(1), |bytes| bytes.extend_from_slice(b"held"));
@@ -263,7 +272,7 @@ mod tests {
         let mut buffer = Buffer::default();
         assert_eq!(queue.take(&mut buffer), Taken::Records);
         assert_eq!(queue.used_bytes(Lane::Request), 4 + ENTRY_BYTES);
-        queue.settle(&mut buffer);
+        queue.give_back(buffer.empty());
         assert_eq!(queue.used_bytes(Lane::Request), 0);
         assert_eq!(buffer.len(), 0);
     }
@@ -278,7 +287,7 @@ mod tests {
         };
         assert!(!append());
         assert_eq!(queue.take(&mut buffer), Taken::Records);
-        queue.settle(&mut buffer);
+        queue.give_back(buffer.empty());
         assert_eq!(queue.take(&mut buffer), Taken::Nothing);
         assert!(append());
         assert!(!append());
@@ -292,7 +301,7 @@ mod tests {
         queue.append(permit, Timestamp::default(), |_| ());
         queue.close();
         assert_eq!(queue.take(&mut buffer), Taken::Records);
-        queue.settle(&mut buffer);
+        queue.give_back(buffer.empty());
         assert_eq!(queue.take(&mut buffer), Taken::Closed);
     }
 

@@ -30,7 +30,7 @@ use super::chain::Tail;
 use super::error::RESTORE;
 use super::files::{names, sync_directory, sync_file};
 use super::mark::{Mark, MarkFile};
-use super::store::{Durability, Page, ReadStore, Store};
+use super::store::{Durability, Page, ReadStore, Store, Syncer};
 use super::writer::now;
 use super::{JournalError, ReadError, Sequence, Timestamp};
 
@@ -39,11 +39,19 @@ use super::{JournalError, ReadError, Sequence, Timestamp};
 pub struct SledStore {
     log: Arc<SledLog>,
     current: Option<Current>,
+    blocks_per_tree: u32,
+    /// Until the journal takes it.
+    syncer: Option<SledSyncer>,
+}
+
+/// The side that makes blocks durable: sled's flush, our own sync, the mark.
+#[derive(Debug)]
+struct SledSyncer {
+    log: Arc<SledLog>,
     data: File,
     mark: MarkFile,
     last: Mark,
     durability: Durability,
-    blocks_per_tree: u32,
 }
 
 /// The reading and pruning side.
@@ -354,7 +362,8 @@ impl SledStore {
             generation,
         });
         let data = log.data_file()?;
-        Ok(Self { log, current, data, mark, last, durability, blocks_per_tree })
+        let syncer = SledSyncer { log: Arc::clone(&log), data, mark, last, durability };
+        Ok(Self { log, current, blocks_per_tree, syncer: Some(syncer) })
     }
 
     /// Adds a block. Says whether it opened a new tree.
@@ -379,12 +388,27 @@ impl SledStore {
 }
 
 impl Store for SledStore {
-    fn commit(&mut self, blocks: &[BlockRef]) -> Result<(), JournalError> {
+    fn write(&mut self, blocks: &[BlockRef]) -> Result<bool, JournalError> {
         let mut rolled = false;
         for block in blocks {
             rolled |= self.insert(block)?;
-            self.last = Mark { last: block.last, latest: block.latest, chain: block.chain };
         }
+        Ok(rolled)
+    }
+
+    fn reader(&self) -> Arc<dyn ReadStore> {
+        Arc::<SledLog>::clone(&self.log)
+    }
+
+    fn syncer(&mut self) -> Result<Box<dyn Syncer>, JournalError> {
+        let syncer = self.syncer.take().ok_or(JournalError::Closed)?;
+        Ok(Box::new(syncer))
+    }
+}
+
+impl Syncer for SledSyncer {
+    fn sync(&mut self, last: &BlockRef, rolled: bool) -> Result<(), JournalError> {
+        self.last = Mark { last: last.last, latest: last.latest, chain: last.chain };
         match self.durability {
             Durability::Commit => {
                 self.log.sync(&self.data)?;
@@ -393,10 +417,6 @@ impl Store for SledStore {
             // A mark would promise what sled has not written.
             Durability::None => Ok(()),
         }
-    }
-
-    fn reader(&self) -> Arc<dyn ReadStore> {
-        Arc::<SledLog>::clone(&self.log)
     }
 
     fn close(&mut self) -> Result<(), JournalError> {

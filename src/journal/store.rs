@@ -1,7 +1,12 @@
 //! The seam between the journal and what keeps its blocks.
 //!
-//! **Architecture invariant:** a store knows blocks, not records' meaning. `commit` returns only
-//! when a crash can no longer take the blocks away (as far as the [`Durability`] says so).
+//! ```text
+//! commit thread   Store::write(group n + 1)       the blocks are in the store, not yet safe
+//! sync thread     Syncer::sync(group n)           now they are
+//! ```
+//!
+//! **Architecture invariant:** a store knows blocks, not records' meaning. `sync` returns only when
+//! a crash can no longer take the blocks away (as far as the [`Durability`] says so).
 
 use std::sync::Arc;
 
@@ -20,12 +25,23 @@ pub enum Durability {
 
 /// The writing side of a store. The commit thread owns it.
 pub trait Store: Send {
-    /// Adds blocks that continue the log, and makes them durable. After an error the store must
-    /// not be used again: what it holds is unknown.
-    fn commit(&mut self, blocks: &[BlockRef]) -> Result<(), JournalError>;
+    /// Adds blocks that continue the log. They are not durable before a [`Syncer::sync`] that
+    /// begins after this returns. After an error the store must not be used again: what it holds
+    /// is unknown. Says whether a new generation began.
+    fn write(&mut self, blocks: &[BlockRef]) -> Result<bool, JournalError>;
 
     /// The reading side, for other threads.
     fn reader(&self) -> Arc<dyn ReadStore>;
+
+    /// The side that makes blocks durable, to be used by one thread at a time. Asked for once.
+    fn syncer(&mut self) -> Result<Box<dyn Syncer>, JournalError>;
+}
+
+/// The side of a store that makes blocks durable, while others are written.
+pub trait Syncer: Send {
+    /// Makes every block durable that was written before, the last of which is `last`. `rolled`
+    /// says that a new generation began among them. An error is final: no sync is tried twice.
+    fn sync(&mut self, last: &BlockRef, rolled: bool) -> Result<(), JournalError>;
 
     /// Makes everything durable, whatever the [`Durability`].
     fn close(&mut self) -> Result<(), JournalError>;

@@ -1,102 +1,183 @@
-//! The commit thread: whatever has gathered since the last commit is the next one.
+//! The commit thread and the sync thread: whatever has gathered meanwhile is the next group.
 //!
 //! ```text
-//! ring -> take the buffer -> cut and chain -> store.commit -> recent blocks -> horizon -> wakers
+//! commit thread   ring -> take the buffer -> cut and chain -> store.write --.   group n + 1
+//!                                                                           |
+//! sync thread     .--- groups that wait, as one <---------------------------'
+//!                 '--> syncer.sync -> recent blocks -> horizon -> wakers        group n
 //! ```
 //!
-//! There is no linger: while one commit runs the next one gathers by itself.
+//! There is no linger: while one group is synced the next one gathers and is written by itself. A
+//! small group with nobody before it is synced by the commit thread: handing it over would cost more
+//! than it saves.
 //!
-//! **Architecture invariant:** the horizon moves only after `Store::commit` has returned. An error
-//! of the store is fatal; no sync is tried twice.
+//! **Architecture invariant:** the horizon moves only after `Syncer::sync` has returned, and only to
+//! the end of what was written before it began. An error of the store is fatal; no sync is tried
+//! twice.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::Receiver;
+use crossbeam::channel::{Receiver, Sender};
+use parking_lot::Mutex;
 
 use super::block::{BlockRef, Cutter};
-use super::queue::{Buffer, Taken};
-use super::store::Store;
+use super::queue::{Buffer, Charged, Taken};
+use super::store::{Store, Syncer};
 use super::{JournalError, OnFatal, Shared};
 
+/// Groups that may wait for the sync thread. More would only be latency.
+pub(super) const GROUPS_MAX: usize = 4;
+
+/// Blocks of a group that the commit thread syncs itself, when nobody is before it.
+const INLINE_BLOCKS_MAX: usize = 1;
+
+/// The commit thread's part.
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) store: Box<dyn Store>,
     pub(super) bell: Receiver<()>,
     pub(super) cutter: Cutter,
+    pub(super) finisher: Arc<Finisher>,
+    pub(super) groups: Sender<Group>,
+}
+
+/// What both threads use to make groups durable.
+pub(super) struct Finisher {
+    pub(super) shared: Arc<Shared>,
+    pub(super) syncer: Mutex<Box<dyn Syncer>>,
+    /// Groups that were handed over and are not durable yet.
+    pub(super) waiting: AtomicUsize,
     pub(super) commit_delay: Duration,
     pub(super) on_fatal: OnFatal,
 }
 
+/// Blocks that are written and not durable yet.
+pub(super) struct Group {
+    blocks: Vec<BlockRef>,
+    records: usize,
+    charged: Charged,
+    rolled: bool,
+    started: Instant,
+}
+
 impl Writer {
-    /// Commits until the journal is closed and drained, or a commit fails.
+    /// Writes until the journal is closed and drained, or a commit fails.
     pub(super) fn run(mut self) {
         let _guard = FailOnPanic(Arc::clone(&self.shared));
-        if let Err(error) = self.commit_all() {
-            self.shared.horizon.fail();
-            // Whoever failed before has said so.
-            if !matches!(error, JournalError::Failed) {
-                (self.on_fatal)(&error);
-            }
+        if let Err(error) = self.write_all() {
+            self.finisher.fail(&error);
         }
     }
 
-    fn commit_all(&mut self) -> Result<(), JournalError> {
+    fn write_all(&mut self) -> Result<(), JournalError> {
         let mut buffer = Buffer::default();
-        let mut blocks = Vec::new();
         let mut wakers = Vec::new();
         loop {
             match self.shared.queue.take(&mut buffer) {
-                Taken::Records => self.commit(&mut buffer, &mut blocks, &mut wakers)?,
+                Taken::Records => {
+                    let group = self.write(&mut buffer)?;
+                    self.hand_over(group, &mut wakers)?;
+                }
                 Taken::Nothing => {
                     if self.bell.recv().is_err() {
                         self.shared.queue.close();
                     }
                 }
-                Taken::Closed => break,
+                Taken::Closed => return Ok(()),
+            }
+            if self.shared.horizon.is_failed() {
+                return Err(JournalError::Failed);
             }
         }
-        self.store.close()?;
-        self.shared.horizon.close();
-        Ok(())
     }
 
-    fn commit(
-        &mut self,
-        buffer: &mut Buffer,
-        blocks: &mut Vec<BlockRef>,
-        wakers: &mut Vec<Waker>,
-    ) -> Result<(), JournalError> {
+    fn write(&mut self, buffer: &mut Buffer) -> Result<Group, JournalError> {
         let started = now();
-        self.cut(buffer, blocks);
-        self.delay();
-        self.store.commit(blocks)?;
-        if self.shared.horizon.is_failed() {
-            return Err(JournalError::Failed);
-        }
-        let Some(durable) = blocks.last().map(|block| block.last) else { return Ok(()) };
-
-        let bytes: usize = blocks.iter().map(|block| block.bytes.len()).sum();
-        let counters = &self.shared.counters;
-        counters.committed(
-            buffer.len() as u64,
-            blocks.len() as u64,
-            bytes as u64,
-            started.elapsed(),
-        );
-        self.shared.recent.extend(blocks.drain(..));
-        self.shared.queue.settle(buffer);
-        self.shared.horizon.publish(durable, wakers);
-        Ok(())
-    }
-
-    fn cut(&mut self, buffer: &Buffer, blocks: &mut Vec<BlockRef>) {
+        let mut blocks = Vec::new();
         for (time, payload) in buffer.records() {
             blocks.extend(self.cutter.push(time, payload));
         }
         blocks.extend(self.cutter.finish());
+        let rolled = self.store.write(&blocks)?;
+        let records = buffer.len();
+        Ok(Group { blocks, records, charged: buffer.empty(), rolled, started })
+    }
+
+    fn hand_over(&self, group: Group, wakers: &mut Vec<Waker>) -> Result<(), JournalError> {
+        let is_first = self.finisher.waiting.load(Ordering::Acquire) == 0;
+        if is_first && group.blocks.len() <= INLINE_BLOCKS_MAX {
+            return self.finisher.finish(&mut vec![group], wakers);
+        }
+        self.finisher.waiting.fetch_add(1, Ordering::AcqRel);
+        self.groups.send(group).map_err(|_| JournalError::Failed)
+    }
+}
+
+impl Finisher {
+    /// The sync thread: syncs until the commit thread has ended, then closes the store.
+    pub(super) fn run(&self, groups: &Receiver<Group>) {
+        let _guard = FailOnPanic(Arc::clone(&self.shared));
+        if let Err(error) = self.finish_all(groups) {
+            self.fail(&error);
+        }
+    }
+
+    fn finish_all(&self, groups: &Receiver<Group>) -> Result<(), JournalError> {
+        let mut ready = Vec::new();
+        let mut wakers = Vec::new();
+        while let Ok(group) = groups.recv() {
+            ready.push(group);
+            ready.extend(groups.try_iter());
+            let count = ready.len();
+            self.finish(&mut ready, &mut wakers)?;
+            self.waiting.fetch_sub(count, Ordering::AcqRel);
+        }
+        if self.shared.horizon.is_failed() {
+            return Ok(());
+        }
+        self.syncer.lock().close()?;
+        self.shared.horizon.close();
+        Ok(())
+    }
+
+    /// Makes groups durable and says so.
+    fn finish(&self, groups: &mut Vec<Group>, wakers: &mut Vec<Waker>) -> Result<(), JournalError> {
+        self.delay();
+        let rolled = groups.iter().any(|group| group.rolled);
+        let Some(last) = groups.iter().rev().find_map(|group| group.blocks.last()) else {
+            return Ok(());
+        };
+        self.syncer.lock().sync(last, rolled)?;
+        if self.shared.horizon.is_failed() {
+            return Err(JournalError::Failed);
+        }
+        let durable = last.last;
+
+        for group in groups.drain(..) {
+            let bytes: usize = group.blocks.iter().map(|block| block.bytes.len()).sum();
+            self.shared.counters.committed(
+                group.records as u64,
+                group.blocks.len() as u64,
+                bytes as u64,
+                group.started.elapsed(),
+            );
+            self.shared.recent.extend(group.blocks.into_iter());
+            self.shared.queue.give_back(group.charged);
+        }
+        self.shared.horizon.publish(durable, wakers);
+        Ok(())
+    }
+
+    fn fail(&self, error: &JournalError) {
+        self.shared.horizon.fail();
+        // Whoever failed before has said so.
+        if !matches!(error, JournalError::Failed) {
+            (self.on_fatal)(error);
+        }
     }
 
     /// A slower disk, for tests of overload.
@@ -108,7 +189,7 @@ impl Writer {
     }
 }
 
-/// Waiters must not hang when the commit thread dies of a bug.
+/// Waiters must not hang when a thread of the journal dies of a bug.
 struct FailOnPanic(Arc<Shared>);
 
 impl Drop for FailOnPanic {
