@@ -461,7 +461,8 @@ fn no_mutation_of_any_unit_panics() {
             }
             bad.truncate(1 + draw(bad.len()));
             let mut command = Command::Hold(codec::blank_hold());
-            drop(split_request(&bad).map(|parts| parts.hold_into(&mut command)));
+            let read = split_request(&bad).map(|parts| parts.hold_into(&mut command));
+            assert!(read.is_ok() || decode_request(&bad).is_err());
             if let Ok((correlation, request)) = decode_request(&bad) {
                 let again = encoded(|buffer| write_request(correlation, &request, buffer));
                 assert_eq!(decode_request(&again), Ok((correlation, request)));

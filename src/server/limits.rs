@@ -7,11 +7,12 @@
 //! sent and not acknowledged SEND_WINDOW                                     1 MiB
 //! each stream               read and not decoded   frame + one reading      0.3 MiB
 //!                           answered and not sent  OUTBOX_BYTES_MAX         0.5 MiB
-//! x STREAMS_MAX             16 streams                                     13 MiB
-//! sum                                                                      15 MiB
+//!                           being written          OUTBOX_BYTES_MAX         0.5 MiB
+//! x STREAMS_MAX             16 streams                                     21 MiB
+//! sum                                                                      23 MiB
 //! ```
 //!
-//! A usual one holds about 100 KiB. [`CONNECTIONS_MAX`] × 15 MiB is not reachable by honest use:
+//! A usual one holds about 100 KiB. [`CONNECTIONS_MAX`] × 23 MiB is not reachable by honest use:
 //! clients are few, known, and hold a certificate each.
 
 use std::net::SocketAddr;
