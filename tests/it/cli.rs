@@ -231,6 +231,45 @@ fn a_script_that_reads_only_the_journal_recounts_every_place() {
     assert_eq!(audit["statuses"]["noshow"], noshow);
 }
 
+#[test]
+fn a_node_does_not_start_on_a_clock_behind_its_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let future = "1,1,F,2099-01-01T08:00:00Z,2099-01-02,CENTRO,No\n";
+    let table = table(folder.path(), future);
+    json(&["replay", "--appointments", text(&table), "--data-dir", text(&data), "--json"]);
+    let digest = json(&["audit", "--data-dir", text(&data), "--json"])["digest"].clone();
+    let output = haoyuan(&["serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir", text(&data)]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("set the machine's clock"), "{errors}");
+    assert!(output.stdout.is_empty(), "it said that it was ready");
+    assert_eq!(json(&["audit", "--data-dir", text(&data), "--json"])["digest"], digest);
+}
+
+#[test]
+fn a_damaged_folder_is_refused_by_everybody_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let table = table(folder.path(), &long_history());
+    json(&["replay", "--appointments", text(&table), "--data-dir", text(&data), "--json"]);
+    let log = data.join("store/db");
+    let whole = std::fs::metadata(&log).unwrap().len();
+    std::fs::OpenOptions::new().write(true).open(&log).unwrap().set_len(whole / 2).unwrap();
+    for arguments in [
+        vec!["audit", "--data-dir", text(&data)],
+        vec!["journal", "--data-dir", text(&data)],
+        vec!["serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir", text(&data)],
+        vec!["replay", "--appointments", text(&table), "--data-dir", text(&data)],
+    ] {
+        let output = haoyuan(&arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {errors}");
+        assert!(errors.contains("keep a copy of the folder"), "{arguments:?}: {errors}");
+        assert!(!errors.contains("panicked"), "{arguments:?}: {errors}");
+    }
+}
+
 /// A node that is gone when the test is.
 struct Node(Child);
 
@@ -319,4 +358,14 @@ fn a_node_is_started_asked_watched_and_stopped() {
     assert_eq!(node.0.wait().unwrap().code(), Some(0));
     let audit = json(&["audit", "--data-dir", text(&data), "--json"]);
     assert_eq!((&audit["statuses"]["fulfilled"], &audit["records"]), (&1.into(), &5.into()));
+}
+
+#[test]
+fn the_demonstration_agrees_with_its_own_audit() {
+    let shown = json(&["demo", "--seconds", "1", "--json"]);
+    assert_eq!((&shown["oversold"], &shown["account_agrees"]), (&0.into(), &true.into()));
+    assert_eq!(shown["digest"], shown["digest_after_recovery"]);
+    for key in ["sold", "expired", "cancelled", "resold"] {
+        assert!(0 < shown[key].as_u64().unwrap(), "nothing was {key}: {shown}");
+    }
 }

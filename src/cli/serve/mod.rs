@@ -1,7 +1,7 @@
 //! `haoyuan serve`: the node.
 //!
 //! ```text
-//! flags, file -> Config -> folder opened, recovered -> clock checked -> sockets bound -> "ready"
+//! flags, file -> Config -> metrics served -> folder opened -> clock checked -> bound -> "ready"
 //! signal -> no new requests -> answers durable and sent -> upkeep ends -> journal closed -> 0
 //! ```
 
@@ -12,7 +12,6 @@ mod upkeep;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use clap::Args;
@@ -20,6 +19,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use self::engine::Node;
 use self::state::NodeState;
@@ -35,7 +35,7 @@ use crate::ops::http::HttpServer;
 use crate::ops::tls::Identity;
 use crate::ops::trace;
 use crate::protocol::ALPN;
-use crate::server::{Server, ServerConfig, ServerMetrics};
+use crate::server::{Server, ServerConfig};
 use crate::service::{Limits, OpenOptions, RecoveryReport, Service};
 
 /// Runs a node
@@ -87,10 +87,20 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         .map_err(|error| Failure::usage(error.to_string(), "correct log.level"))?;
     trace::abort_on_panic(journal::is_opening_store);
 
-    let clock = Arc::new(Clock::start());
-    let service = open(&config, &clock)?;
+    let state = Arc::new(NodeState::new(Clock::start()));
     let runtime = build_runtime(&config)?;
-    runtime.block_on(serve(arguments, &config, identity, &service, clock))?;
+    let (stop, stopped) = watch::channel(false);
+    let pages = runtime.block_on(serve_pages(&config, &state, stopped))?;
+    let service = open(&config, &state.clock)?;
+    state.begin(&service);
+    let metrics = pages.as_ref().map(|(address, _)| *address);
+    runtime.block_on(serve(arguments, &config, identity, (&state, &service), metrics))?;
+    stop.send_replace(true);
+    if let Some((_, pages)) = pages
+        && runtime.block_on(pages).is_err()
+    {
+        tracing::error!("the metrics server ended early");
+    }
     // What is left are tasks of clients that did not go; their answers were sent.
     runtime.shutdown_timeout(Duration::from_millis(200));
     service.close().map_err(|error| {
@@ -144,7 +154,7 @@ fn identify(arguments: &ServeArguments, config: &Config) -> Result<rustls::Serve
 }
 
 /// Opens the folder, and waits for a clock that is a little behind it.
-fn open(config: &Config, clock: &Arc<Clock>) -> Result<Arc<Service>, Failure> {
+fn open(config: &Config, clock: &Clock) -> Result<Arc<Service>, Failure> {
     let started = clock::monotonic_now();
     let options = open_options(config, clock);
     let (service, report) =
@@ -202,50 +212,47 @@ fn build_runtime(config: &Config) -> Result<Runtime, Failure> {
     })
 }
 
+/// Serves metrics and health, from before the journal is read until the node has stopped.
+async fn serve_pages(
+    config: &Config,
+    state: &Arc<NodeState>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<Option<(SocketAddr, JoinHandle<()>)>, Failure> {
+    let Some(address) = config.metrics else { return Ok(None) };
+    let http = HttpServer::bind(address).await.map_err(|error| {
+        Failure::failed(
+            format!("cannot serve metrics on {address}: {error}"),
+            "name another address with --metrics",
+        )
+    })?;
+    let address = http.address()?;
+    let state = Arc::clone(state);
+    let until = async move { drop(stopped.wait_for(|stop| *stop).await) };
+    Ok(Some((address, tokio::spawn(http.run(state, until)))))
+}
+
 async fn serve(
     arguments: &ServeArguments,
     config: &Config,
     tls: rustls::ServerConfig,
-    service: &Arc<Service>,
-    clock: Arc<Clock>,
+    (state, service): (&Arc<NodeState>, &Arc<Service>),
+    metrics: Option<SocketAddr>,
 ) -> Result<(), Failure> {
     let signals = Signals::new()?;
-    let metrics = Arc::new(ServerMetrics::default());
-    let state = Arc::new(NodeState {
-        service: Arc::clone(service),
-        clock: Arc::clone(&clock),
-        server: Arc::clone(&metrics),
-        snapshot_millis: AtomicU64::new(clock.now().as_millis()),
-    });
-    let mut server_config = ServerConfig::new(config.listen, tls);
-    server_config.mtu_max = config.limits.mtu_max;
-    server_config.connections_max =
-        usize::try_from(config.limits.connections_max).unwrap_or(server_config.connections_max);
-    let engine = Arc::new(Node(Arc::clone(service)));
+    let clock = Arc::clone(&state.clock);
     let told = Arc::clone(&clock);
-    let server = Server::bind(server_config, engine, Arc::new(move || told.now()), metrics)
-        .map_err(|error| {
-            Failure::failed(error.to_string(), "name another address with --listen")
-        })?;
-    let http = match config.metrics {
-        Some(address) => Some(HttpServer::bind(address).await.map_err(|error| {
-            Failure::failed(
-                format!("cannot serve metrics on {address}: {error}"),
-                "name another address with --metrics",
-            )
-        })?),
-        None => None,
-    };
-    let upkeep = Upkeep::start(&state, &config.journal).map_err(|error| {
+    let server = Server::bind(
+        server_config(config, tls),
+        Arc::new(Node(Arc::clone(service))),
+        Arc::new(move || told.now()),
+        Arc::clone(&state.server),
+    )
+    .map_err(|error| Failure::failed(error.to_string(), "name another address with --listen"))?;
+    let upkeep = Upkeep::start(state, service, &config.journal).map_err(|error| {
         Failure::failed(format!("no threads can be started: {error}"), "look at ulimit -u")
     })?;
-    announce(arguments, config, &server, http.as_ref())?;
+    announce(arguments, config, server.local_addr()?, metrics)?;
 
-    let (stop, mut stopped) = watch::channel(false);
-    let http = http.map(|http| {
-        let until = async move { drop(stopped.wait_for(|stop| *stop).await) };
-        tokio::spawn(http.run(state, until))
-    });
     let stopping = Arc::clone(service);
     server
         .run(async move {
@@ -254,24 +261,26 @@ async fn serve(
             stopping.stop_serving();
         })
         .await;
-    stop.send_replace(true);
-    if let Some(http) = http
-        && http.await.is_err()
-    {
-        tracing::error!("the metrics server ended early");
-    }
     tokio::task::block_in_place(|| upkeep.stop());
     Ok(())
+}
+
+fn server_config(config: &Config, tls: rustls::ServerConfig) -> ServerConfig {
+    let defaults = ServerConfig::new(config.listen, tls);
+    let connections_max = usize::try_from(config.limits.connections_max);
+    ServerConfig {
+        mtu_max: config.limits.mtu_max,
+        connections_max: connections_max.unwrap_or(defaults.connections_max),
+        ..defaults
+    }
 }
 
 fn announce(
     arguments: &ServeArguments,
     config: &Config,
-    server: &Server,
-    http: Option<&HttpServer>,
+    listen: SocketAddr,
+    metrics: Option<SocketAddr>,
 ) -> Result<(), Failure> {
-    let listen = server.local_addr()?;
-    let metrics = http.map(HttpServer::address).transpose()?;
     let data = config.data_dir.display().to_string();
     let mut output = Output::new();
     if arguments.json {

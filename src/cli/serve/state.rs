@@ -1,7 +1,7 @@
 //! What the metrics server sees of a running node.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::model::{Outcome, Timestamp};
 use crate::ops::clock::{Clock, ClockState};
@@ -12,7 +12,8 @@ use crate::service::{Service, ServiceStats};
 /// A running node, to be looked at.
 #[derive(Debug)]
 pub(super) struct NodeState {
-    pub(super) service: Arc<Service>,
+    /// Set once the journal is read.
+    pub(super) service: OnceLock<Arc<Service>>,
     pub(super) clock: Arc<Clock>,
     pub(super) server: Arc<ServerMetrics>,
     /// When the last snapshot was taken, or the node started, in milliseconds.
@@ -21,7 +22,8 @@ pub(super) struct NodeState {
 
 impl Node for NodeState {
     fn sample(&self) -> Sample {
-        let stats = self.service.stats();
+        let Some(service) = self.service.get() else { return Sample::default() };
+        let stats = service.stats();
         let now = self.clock.now();
         let age = now.as_millis().saturating_sub(self.snapshot_millis.load(Ordering::Relaxed));
         let requests = stats.requests.iter();
@@ -45,7 +47,7 @@ impl Node for NodeState {
             sessions: stats.sessions,
             places_free: stats.places_free,
             expired: stats.expired,
-            expiry_lag_millis: self.expiry_lag_millis(now),
+            expiry_lag_millis: expiry_lag_millis(service, now),
             expiry_lateness_seconds: lateness(&stats),
             connections: self.server.connections.load(Ordering::Relaxed),
             connections_refused: self.server.connections_refused.load(Ordering::Relaxed),
@@ -58,12 +60,18 @@ impl Node for NodeState {
     }
 
     fn health(&self) -> Result<(), String> {
-        if self.service.is_failed() { Err("the journal has failed".to_owned()) } else { Ok(()) }
+        match self.service.get() {
+            Some(service) if service.is_failed() => Err("the journal has failed".to_owned()),
+            _ => Ok(()),
+        }
     }
 
     fn readiness(&self) -> Result<(), String> {
         self.health()?;
-        if !self.service.is_serving() {
+        let Some(service) = self.service.get() else {
+            return Err("the journal is being read".to_owned());
+        };
+        if !service.is_serving() {
             return Err("the node stops".to_owned());
         }
         match self.clock.state() {
@@ -76,6 +84,23 @@ impl Node for NodeState {
 }
 
 impl NodeState {
+    /// A node that has not read its journal.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            service: OnceLock::new(),
+            clock: Arc::new(clock),
+            server: Arc::default(),
+            snapshot_millis: AtomicU64::new(0),
+        }
+    }
+
+    /// The journal is read: from here on there are numbers.
+    pub(super) fn begin(&self, service: &Arc<Service>) {
+        self.snapshot_millis.store(self.clock.now().as_millis(), Ordering::Relaxed);
+        // A node begins once; a second time would change nothing.
+        let _begun = self.service.set(Arc::clone(service));
+    }
+
     /// The latencies of a class, in few buckets.
     fn latency(&self, class: AnswerClass) -> Histogram {
         let mut buckets: Vec<(f64, u64)> = LATENCY_MICROS.map(|end| (seconds(end), 0)).to_vec();
@@ -86,11 +111,11 @@ impl NodeState {
         }
         Histogram { buckets }
     }
+}
 
-    fn expiry_lag_millis(&self, now: Timestamp) -> u64 {
-        let deadline = self.service.next_deadline().unwrap_or(Timestamp::MAX);
-        now.as_millis().saturating_sub(deadline.as_millis())
-    }
+fn expiry_lag_millis(service: &Service, now: Timestamp) -> u64 {
+    let deadline = service.next_deadline().unwrap_or(Timestamp::MAX);
+    now.as_millis().saturating_sub(deadline.as_millis())
 }
 
 fn lateness(stats: &ServiceStats) -> Histogram {

@@ -14,6 +14,7 @@ use super::state::NodeState;
 use crate::model::Timestamp;
 use crate::ops::clock::{self, ClockState};
 use crate::ops::config::JournalConfig;
+use crate::service::Service;
 
 /// The threads of upkeep. They end when they are told to.
 #[derive(Debug)]
@@ -31,18 +32,26 @@ struct SnapshotRule {
 
 impl Upkeep {
     /// Starts both threads.
-    pub(super) fn start(state: &Arc<NodeState>, config: &JournalConfig) -> std::io::Result<Self> {
+    pub(super) fn start(
+        state: &Arc<NodeState>,
+        service: &Arc<Service>,
+        config: &JournalConfig,
+    ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let rule = SnapshotRule {
             records: config.snapshot_every_records,
             millis: config.snapshot_every_minutes * 60_000,
         };
-        let (one, other) = (Arc::clone(state), Arc::clone(state));
-        let (stop_one, stop_other) = (Arc::clone(&stop), Arc::clone(&stop));
+        let duty = || Duty {
+            state: Arc::clone(state),
+            service: Arc::clone(service),
+            stop: Arc::clone(&stop),
+        };
+        let (one, other) = (duty(), duty());
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let threads = vec![
-            thread("ticker").spawn(move || tick(&one, &stop_one))?,
-            thread("snapshots").spawn(move || take_snapshots(&other, rule, &stop_other))?,
+            thread("ticker").spawn(move || one.tick())?,
+            thread("snapshots").spawn(move || other.take_snapshots(rule))?,
         ];
         Ok(Self { stop, threads })
     }
@@ -58,63 +67,72 @@ impl Upkeep {
     }
 }
 
-fn tick(state: &NodeState, stop: &AtomicBool) {
-    let mut forgot_at = state.clock.now();
-    let mut was_good = true;
-    while !stop.load(Ordering::Relaxed) {
-        let is_good = heed_clock(state, was_good);
-        was_good = is_good;
-        let now = state.clock.now();
-        state.service.tick(now);
-        if forgot_at.plus_millis(FORGET_EVERY_MILLIS) <= now {
-            forgot_at = now;
-            state.service.forget(now);
-        }
-        clock::pause(TICK);
-    }
+/// What a thread of upkeep works on.
+struct Duty {
+    state: Arc<NodeState>,
+    service: Arc<Service>,
+    stop: Arc<AtomicBool>,
 }
 
-/// Pauses expiry while the time is in doubt, and says so when that changes.
-fn heed_clock(state: &NodeState, was_good: bool) -> bool {
-    match state.clock.state() {
-        ClockState::Good if was_good => true,
-        ClockState::Good => {
-            tracing::warn!("the time was confirmed; holds expire again");
-            state.service.set_paused(false);
-            true
+impl Duty {
+    fn tick(&self) {
+        let mut forgot_at = self.state.clock.now();
+        let mut was_good = true;
+        while !self.stop.load(Ordering::Relaxed) {
+            let is_good = self.heed_clock(was_good);
+            was_good = is_good;
+            let now = self.state.clock.now();
+            self.service.tick(now);
+            if forgot_at.plus_millis(FORGET_EVERY_MILLIS) <= now {
+                forgot_at = now;
+                self.service.forget(now);
+            }
+            clock::pause(TICK);
         }
-        ClockState::Suspended { gap_millis } => {
-            if was_good {
-                tracing::error!(
-                    gap_millis,
-                    "the machine's clock jumped; holds do not expire until the time is confirmed: \
+    }
+
+    /// Pauses expiry while the time is in doubt, and says so when that changes.
+    fn heed_clock(&self, was_good: bool) -> bool {
+        match self.state.clock.state() {
+            ClockState::Good if was_good => true,
+            ClockState::Good => {
+                tracing::warn!("the time was confirmed; holds expire again");
+                self.service.set_paused(false);
+                true
+            }
+            ClockState::Suspended { gap_millis } => {
+                if was_good {
+                    tracing::error!(
+                        gap_millis,
+                        "the machine's clock jumped; holds do not expire until the time is confirmed: \
                      put the clock right, then send SIGUSR1"
-                );
-                state.service.set_paused(true);
+                    );
+                    self.service.set_paused(true);
+                }
+                false
             }
-            false
         }
     }
-}
 
-fn take_snapshots(state: &NodeState, rule: SnapshotRule, stop: &AtomicBool) {
-    let mut last = (state.service.durable().0, state.clock.now());
-    while !stop.load(Ordering::Relaxed) {
-        clock::pause(LOOK);
-        let now = state.clock.now();
-        let records = state.service.durable().0.saturating_sub(last.0);
-        if !rule.is_due(records, last.1, now) {
-            continue;
-        }
-        last = (state.service.durable().0, now);
-        match state.service.take_snapshot() {
-            Ok(Some(path)) => {
-                state.snapshot_millis.store(now.as_millis(), Ordering::Relaxed);
-                tracing::info!(path = %path.display(), records, "took a snapshot");
+    fn take_snapshots(&self, rule: SnapshotRule) {
+        let mut last = (self.service.durable().0, self.state.clock.now());
+        while !self.stop.load(Ordering::Relaxed) {
+            clock::pause(LOOK);
+            let now = self.state.clock.now();
+            let records = self.service.durable().0.saturating_sub(last.0);
+            if !rule.is_due(records, last.1, now) {
+                continue;
             }
-            Ok(None) => {}
-            Err(error) => {
-                tracing::error!(%error, "no snapshot could be taken; the older ones stay");
+            last = (self.service.durable().0, now);
+            match self.service.take_snapshot() {
+                Ok(Some(path)) => {
+                    self.state.snapshot_millis.store(now.as_millis(), Ordering::Relaxed);
+                    tracing::info!(path = %path.display(), records, "took a snapshot");
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(%error, "no snapshot could be taken; the older ones stay");
+                }
             }
         }
     }

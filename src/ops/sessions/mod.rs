@@ -20,13 +20,16 @@
 //! **Architecture invariant:** nothing in a document is ignored. A key that is not known, a value
 //! of another type and a number out of range are refused with file, entry and key.
 
+mod entry;
+
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use self::entry::{Entry, Fault, Field, fault};
 use crate::model::{
     BookingChannel, ChannelSet, ClassSet, DepartmentId, OrganizationId, PatientClass, Pick, Pool,
-    Repeat, ResourceId, Session, SessionId, Sharing, SiteId, Timestamp, Ttl,
+    Repeat, ResourceId, Session, SessionId, Sharing, SiteId, Ttl,
 };
 
 /// In which language a document is written.
@@ -264,111 +267,6 @@ pub fn class_named(name: &str) -> Option<PatientClass> {
     CLASSES.iter().find(|(known, _)| *known == name).map(|(_, class)| *class)
 }
 
-/// An object of the document, of which every key must be asked for.
-struct Entry {
-    place: String,
-    object: Map<String, Value>,
-    known: Vec<&'static str>,
-}
-
-/// A value of the document, and where it stands.
-struct Field {
-    place: String,
-    value: Value,
-}
-
-struct Fault {
-    place: String,
-    reason: String,
-}
-
-impl Entry {
-    fn new(place: String, value: Value) -> Result<Self, Fault> {
-        match value {
-            Value::Object(object) => Ok(Self { place, object, known: Vec::new() }),
-            other => Err(fault(&place, &format!("needs a table of keys, not {other}"))),
-        }
-    }
-
-    fn may(&mut self, key: &'static str) -> Option<Field> {
-        self.known.push(key);
-        let place = self.place_of(key);
-        self.object.remove(key).map(|value| Field { place, value })
-    }
-
-    fn need(&mut self, key: &'static str) -> Result<Field, Fault> {
-        self.may(key).ok_or_else(|| fault(&self.place_of(key), "is missing"))
-    }
-
-    fn choice<T: Copy + Default>(
-        &mut self,
-        key: &'static str,
-        choices: &[(&str, T)],
-    ) -> Result<T, Fault> {
-        let Some(field) = self.may(key) else { return Ok(T::default()) };
-        let chosen = choices.iter().find(|(name, _)| field.value.as_str() == Some(name));
-        chosen.map(|(_, choice)| *choice).ok_or_else(|| {
-            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-            fault(&field.place, &format!("is {}; use {}", field.value, names.join(" or ")))
-        })
-    }
-
-    fn finish(self) -> Result<(), Fault> {
-        match self.object.keys().next() {
-            None => Ok(()),
-            Some(key) => {
-                let known = self.known.join(", ");
-                Err(fault(&self.place_of(key), &format!("is no key; the keys are {known}")))
-            }
-        }
-    }
-
-    fn fault(&self, reason: &str) -> Fault {
-        fault(&self.place, reason)
-    }
-
-    fn place_of(&self, key: &str) -> String {
-        if self.place.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place) }
-    }
-}
-
-impl Field {
-    fn number(&self, least: u64, greatest: u64) -> Result<u64, Fault> {
-        let number = self.value.as_u64().filter(|number| (least..=greatest).contains(number));
-        number.ok_or_else(|| {
-            let reason = format!("is {}; it takes a number, {least} to {greatest}", self.value);
-            fault(&self.place, &reason)
-        })
-    }
-
-    fn time(&self) -> Result<Timestamp, Fault> {
-        let text = self.value.as_str().unwrap_or_default();
-        let time = text.parse::<jiff::Timestamp>().ok();
-        let millis = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
-        millis.map(Timestamp::from_millis).ok_or_else(|| {
-            let reason = format!(
-                "is {}; it takes a time with its offset, as 2027-03-01T08:00:00+08:00",
-                self.value
-            );
-            fault(&self.place, &reason)
-        })
-    }
-
-    fn list(self) -> Result<Vec<Self>, Fault> {
-        let Value::Array(values) = self.value else {
-            return Err(fault(&self.place, &format!("is {}; it takes a list", self.value)));
-        };
-        let place = self.place;
-        let field = |(index, value)| Self { place: format!("{place}[{index}]"), value };
-        Ok(values.into_iter().enumerate().map(field).collect())
-    }
-}
-
-fn fault(place: &str, reason: &str) -> Fault {
-    let place = if place.is_empty() { "document" } else { place };
-    Fault { place: place.to_owned(), reason: reason.to_owned() }
-}
-
 fn from_toml(value: toml::Value) -> Value {
     match value {
         toml::Value::String(text) => Value::from(text),
@@ -394,6 +292,7 @@ const MAX_32: u64 = u32::MAX as u64;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Timestamp;
 
     const GOOD: &str = r#"
         [[sessions]]
