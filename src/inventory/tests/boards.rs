@@ -68,7 +68,7 @@ fn wish(id: u128, random: u64) -> Hold {
         _ => claims.push(build::any((session + 1) % 5)),
     }
     Hold {
-        channel: build::channel(u8::from(random / 64 % 2 == 0)),
+        channel: build::channel(u8::from((random / 64).is_multiple_of(2))),
         class: PatientClass::Outpatient,
         ..build::hold(id, id, claims)
     }

@@ -1,7 +1,9 @@
 //! What is locked while a record is appended, and in which order it was locked.
 
 use std::cell::Cell;
+use std::time::Duration;
 
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use parking_lot::deadlock::check_deadlock;
 
 use super::{Node, START};
@@ -20,7 +22,7 @@ impl Inventory {
             for key in homes {
                 assert!(self.homes.is_locked(route(key)), "a home is not locked: {fact:?}");
             }
-            for patient in fact.patient() {
+            if let Some(patient) = fact.patient() {
                 let is_locked = self.ledgers.is_locked(route(patient.0));
                 assert!(is_locked, "a ledger is not locked: {fact:?}");
             }
@@ -92,21 +94,9 @@ fn i4_holds_over_many_shards_race_without_a_deadlock() {
     for id in 0..16 {
         node.open(START, &build::open(build::session(id, &[2]))).result.unwrap();
     }
-    let (done, is_done) = crossbeam::channel::bounded::<()>(0);
+    let (done, is_done) = bounded::<()>(0);
     std::thread::scope(|scope| {
-        scope.spawn(move || {
-            // Ends when the threads are done: their side of the channel is dropped.
-            let pause = std::time::Duration::from_millis(50);
-            while is_done.recv_timeout(pause) == Err(crossbeam::channel::RecvTimeoutError::Timeout)
-            {
-                for deadlock in check_deadlock() {
-                    for thread in deadlock {
-                        eprintln!("deadlocked: {:#?}", thread.backtrace());
-                    }
-                    std::process::abort();
-                }
-            }
-        });
+        scope.spawn(move || abort_on_deadlock(&is_done));
         for thread in 0..4_u128 {
             let (node, done) = (&node, done.clone());
             scope.spawn(move || {
@@ -118,6 +108,20 @@ fn i4_holds_over_many_shards_race_without_a_deadlock() {
     });
     node.inventory.check_derived();
     assert_eq!(node.inventory.free_places(), (16, 32), "everything was given back");
+}
+
+/// Looks for threads that wait in a circle, until the other side of the channel is gone.
+fn abort_on_deadlock(is_done: &Receiver<()>) {
+    let pause = Duration::from_millis(50);
+    while is_done.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        let deadlocks = check_deadlock();
+        for thread in deadlocks.iter().flatten() {
+            eprintln!("deadlocked: {:#?}", thread.backtrace());
+        }
+        if !deadlocks.is_empty() {
+            std::process::abort();
+        }
+    }
 }
 
 fn take_and_give_back(node: &Node, id: u128) {

@@ -69,7 +69,7 @@ fn open(node: &Node, now: Timestamp, session: u64) {
 fn hold(node: &Node, now: Timestamp, id: u128, random: u64, sessions: &[u64]) {
     let wish = |session: &u64| match random / 128 % 2 {
         0 => build::any(*session),
-        _ => build::at(*session, u16::from(random / 256 % 2 == 0)),
+        _ => build::at(*session, u16::from((random / 256).is_multiple_of(2))),
     };
     let millis = 1 + u32::try_from(random / 512 % 50).unwrap();
     let _answer = node.hold(
