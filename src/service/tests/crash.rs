@@ -88,7 +88,7 @@ fn i9_after_a_failed_sync_nothing_is_acknowledged_any_more() {
         let later = node.hold_any(id, 1);
         assert!(later.result.is_err() || node.service.wait_durable(later.after).is_err());
     }
-    node.later(crate::engine::tests::build::DAY / 2);
+    node.later(build::DAY / 2);
     assert_eq!(node.service.tick(node.now), 0);
     assert_eq!((node.service.durable(), node.fatal.load(Ordering::SeqCst)), (durable, 1));
     let restarted = Node::recovered(&node.medium.crash());

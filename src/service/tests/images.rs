@@ -14,13 +14,13 @@ fn busy() -> Node {
     node.open(build::session(1, &[200, 100]));
     node.open(Session { repeat: Repeat::Unlimited, ..build::session(2, &[50]) });
     for id in 1..=120 {
-        node.hold(&build::hold(id, id % 40, [build::any(2)])).result.ok();
-        node.hold(&build::hold(1_000 + id, id, [build::any(1), build::any(2)])).result.ok();
+        let _answer = node.hold(&build::hold(id, id % 40, [build::any(2)]));
+        let _answer = node.hold(&build::hold(1_000 + id, id, [build::any(1), build::any(2)]));
         if id % 3 == 0 {
-            node.book(1_000 + id).result.ok();
+            let _answer = node.book(1_000 + id);
         }
         if id % 5 == 0 {
-            node.release(id).result.ok();
+            let _answer = node.release(id);
         }
     }
     let row = Hold { book: Some(PaymentRef(3)), ..build::hold(500, 5, [build::any(9)]) };
