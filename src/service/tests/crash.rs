@@ -1,0 +1,177 @@
+//! What a crash leaves of what was acknowledged, and what a failed disk does.
+
+use std::sync::atomic::Ordering;
+
+use super::{Node, refused};
+use crate::engine::tests::build;
+use crate::inventory::Inventory;
+use crate::model::{
+    Action, Appointment, AppointmentStatus, Booked, Cause, Claim, Claims, Ended, Fact, Facts, Held,
+    Outcome, PaymentRef, PoolIndex, Sequence, SessionId, SessionOpened, SlotIndex,
+};
+
+#[test]
+fn i5_a_crash_loses_only_what_was_not_acknowledged() {
+    for acknowledged in [0, 1, 2, 7, 40] {
+        let node = Node::new();
+        node.open(build::session(1, &[100]));
+        node.open(build::session(2, &[3, 3]));
+        (1..=acknowledged).for_each(|step| act(&node, step));
+        node.commit();
+        let digest = node.service.digest();
+        let told: Vec<_> = (1..=acknowledged)
+            .map(|id| node.service.inventory().appointment(build::appointment(id)).0)
+            .collect();
+
+        let blocks = node.medium.crash().blocks.len();
+        node.medium.hold();
+        (acknowledged + 1..acknowledged + 30).for_each(|step| act(&node, step));
+        node.medium.wait_written(blocks + 1);
+        let images = [node.medium.crash(), node.medium.crash_torn()];
+        node.medium.resume();
+
+        for image in images {
+            let restarted = Node::recovered(&image);
+            assert_eq!(restarted.service.digest(), digest, "after {acknowledged} steps");
+            for (id, told) in (1..).zip(&told) {
+                let found = restarted.service.inventory().appointment(build::appointment(id)).0;
+                assert_eq!(&found, told);
+            }
+            // It goes on: what was lost can be asked for again.
+            act(&restarted, acknowledged + 1);
+            restarted.commit();
+        }
+    }
+}
+
+/// A hold, and something with an earlier one.
+fn act(node: &Node, step: u128) {
+    let _answer = node.hold_any(step, 1 + u64::try_from(step % 2).unwrap());
+    let earlier = step.div_ceil(2);
+    let _answer = match step % 3 {
+        0 => node.release(earlier),
+        1 => node.book(earlier),
+        _ => node.change(&build::change(3 << 40 | step, earlier, Action::Cancel)),
+    };
+}
+
+#[test]
+fn a_retry_after_a_restart_gets_the_answer_of_the_first_time() {
+    let mut node = Node::new();
+    node.open(build::session(1, &[1]));
+    let first = node.hold_any(1, 1).result.unwrap();
+    let booked = node.book(1).result.unwrap();
+    node.commit();
+    let mut restarted = Node::recovered(&node.medium.crash());
+    node.later(1);
+    restarted.now = node.now;
+    let again = restarted.hold_any(1, 1).result.unwrap();
+    assert!(again.retried && again.claims == first.claims);
+    let again = restarted.book(1).result.unwrap();
+    assert!(again.retried && again.until == booked.until);
+    assert_eq!(refused(&restarted.hold_any(2, 1)), Outcome::SoldOut);
+}
+
+#[test]
+fn i9_after_a_failed_sync_nothing_is_acknowledged_any_more() {
+    let mut node = Node::new();
+    node.open(build::session(1, &[9]));
+    node.commit();
+    let durable = node.service.durable();
+    node.medium.fail_sync(1);
+    let lost = node.hold_any(1, 1);
+    assert!(node.service.wait_durable(lost.after).is_err());
+    assert_eq!(node.fatal.load(Ordering::SeqCst), 1, "the process is told to end, once");
+    assert!(node.service.is_failed() && !node.service.is_serving());
+
+    for id in 2..5 {
+        let later = node.hold_any(id, 1);
+        assert!(later.result.is_err() || node.service.wait_durable(later.after).is_err());
+    }
+    node.later(build::DAY / 2);
+    assert_eq!(node.service.tick(node.now), 0);
+    assert_eq!((node.service.durable(), node.fatal.load(Ordering::SeqCst)), (durable, 1));
+    let restarted = Node::recovered(&node.medium.crash());
+    assert_eq!(restarted.service.inventory().appointments(), 0);
+}
+
+/// A journal that tells an impossible story is not believed: recovery stops.
+#[test]
+fn i9_an_impossible_fact_stops_the_recovery() {
+    let held = |id| Fact::Held(held_in(id, 1));
+    let opened = || {
+        let open = build::open(build::session(1, &[1]));
+        let (request, fingerprint) = (open.request, open.fingerprint());
+        Fact::SessionOpened(Box::new(SessionOpened { request, fingerprint, session: open.session }))
+    };
+    let booked = |id| {
+        let (request, appointment) = (build::request(90), build::appointment(id));
+        Fact::Booked(Booked { request, fingerprint: 1, appointment, payment: PaymentRef(1) })
+    };
+    let ended = |id| {
+        let Held { appointment, patient, claims, .. } = held_in(id, 1);
+        Fact::Ended(Ended { request: None, appointment, patient, cause: Cause::Expired, claims })
+    };
+    for (what, facts, is_possible) in [
+        ("a visit", vec![opened(), held(1), booked(1)], true),
+        ("an expiry and another hold", vec![opened(), held(1), ended(1), held(2)], true),
+        ("a place sold twice", vec![opened(), held(1), held(2)], false),
+        ("a session opened twice", vec![opened(), opened()], false),
+        ("a hold in no session", vec![held(1)], false),
+        ("a slot that is not there", vec![opened(), Fact::Held(held_in(1, 2))], false),
+        ("a booking of nothing", vec![opened(), booked(1)], false),
+        ("an end before the beginning", vec![opened(), ended(1)], false),
+        ("two ends", vec![opened(), held(1), ended(1), ended(1)], false),
+        ("a booking after the end", vec![opened(), held(1), ended(1), booked(1)], false),
+    ] {
+        let replayed = std::panic::catch_unwind(|| {
+            let mut inventory = Inventory::new(0, build::DAY);
+            for (number, fact) in (1..).zip(facts) {
+                let record: Facts = std::iter::once(fact).collect();
+                inventory.replay(Sequence(number), build::MORNING, &record);
+            }
+        });
+        assert_eq!(replayed.is_ok(), is_possible, "{what}");
+    }
+}
+
+/// A hold of one place, or of a run that goes beyond the only slot.
+fn held_in(id: u128, count: u8) -> Held {
+    let claim = Claim { session: SessionId(1), slot: SlotIndex(0), count, pool: PoolIndex(0) };
+    let claims: Claims = std::iter::once(claim).collect();
+    let hold = build::hold(id, id, [build::at(1, 0)]);
+    Held {
+        appointment: hold.appointment,
+        patient: hold.patient.unwrap(),
+        account: None,
+        organization: crate::model::OrganizationId(1),
+        channel: hold.channel,
+        class: hold.class,
+        sharing: crate::model::Sharing::Cancel,
+        until: build::MORNING.after(hold.ttl),
+        fingerprint: hold.fingerprint(),
+        rules: crate::model::RulesVersion(0),
+        claims,
+    }
+}
+
+#[test]
+fn i2_recovery_decides_nothing_again() {
+    // Rules that would refuse today what was granted then do not matter: the facts carry results.
+    let mut inventory = Inventory::new(0, build::DAY);
+    let open = build::open(build::session(1, &[1]));
+    let (request, fingerprint) = (open.request, open.fingerprint());
+    let opened = SessionOpened { request, fingerprint, session: open.session };
+    let held = Held { until: build::MORNING.plus_millis(77), fingerprint: 42, ..held_in(1, 1) };
+    for (number, fact) in
+        [(1, Fact::SessionOpened(Box::new(opened))), (2, Fact::Held(held.clone()))]
+    {
+        let record: Facts = std::iter::once(fact).collect();
+        inventory.replay(Sequence(number), build::MORNING.plus_millis(9 * build::DAY), &record);
+    }
+    inventory.rebuild();
+    let Appointment { status, until, fingerprint, claims, .. } =
+        inventory.appointment(held.appointment).0.unwrap();
+    assert_eq!((status, until), (AppointmentStatus::Pending, held.until));
+    assert_eq!((fingerprint, claims), (42, held.claims));
+}
