@@ -125,7 +125,9 @@ impl crate::inventory::Inventory {
         for index in 0..crate::inventory::SHARD_COUNT {
             for state in self.sessions.lock(index).state.sessions() {
                 let board = self.boards.get(&state.spec().id).expect("a session has a board");
-                assert!(board.agrees_with(state), "{board:?}\n{state:?}");
+                assert!(std::sync::Arc::ptr_eq(&board, state.places()), "{board:?}\n{state:?}");
+                let free = |(slot, pool, _)| u64::from(board.free(slot, pool));
+                assert_eq!(state.cells().map(free).sum::<u64>(), board.all_free(), "{board:?}");
             }
         }
     }

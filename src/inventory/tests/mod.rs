@@ -88,18 +88,23 @@ impl Inventory {
             let home = self.homes.lock(index);
             for appointment in home.state.appointments() {
                 appointments += 1;
-                assert!(self.knows(appointment.id), "{:?} is not in the directory", appointment.id);
+                assert!(
+                    home.state.contains(appointment.id),
+                    "{:?} is not in the directory",
+                    appointment.id
+                );
             }
             let next = home.state.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
             assert_eq!(self.due[index].load(std::sync::atomic::Ordering::Relaxed), next);
             for state in self.sessions.lock(index).state.sessions() {
                 sessions += 1;
                 let board = self.boards.get(&state.spec().id).expect("a session has a board");
-                assert!(board.agrees_with(state), "{board:?}\n{state:?}");
+                assert!(std::sync::Arc::ptr_eq(&board, state.places()), "{board:?}\n{state:?}");
+                let free = |(slot, pool, _)| u64::from(board.free(slot, pool));
+                assert_eq!(state.cells().map(free).sum::<u64>(), board.all_free(), "{board:?}");
             }
         }
-        assert_eq!(self.directory.len(), appointments, "the directory knows what is not");
-        assert_eq!(self.appointments(), appointments as u64);
+        assert_eq!(self.counts().1, appointments);
         assert_eq!(self.boards.len(), sessions);
     }
 }

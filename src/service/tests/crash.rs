@@ -92,7 +92,7 @@ fn i9_after_a_failed_sync_nothing_is_acknowledged_any_more() {
     assert_eq!(node.service.tick(node.now), 0);
     assert_eq!((node.service.durable(), node.fatal.load(Ordering::SeqCst)), (durable, 1));
     let restarted = Node::recovered(&node.medium.crash());
-    assert_eq!(restarted.service.inventory().appointments(), 0);
+    assert_eq!(restarted.service.inventory().counts().1, 0);
 }
 
 /// A journal that tells an impossible story is not believed: recovery stops.

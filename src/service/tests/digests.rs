@@ -118,7 +118,7 @@ fn when_a_status_was_reached_does_not_change_the_digest() {
 #[test]
 fn changing_any_place_or_pool_of_a_session_changes_the_digest() {
     let of_parts = |session: Session, taken: [u16; 4]| {
-        let state = SessionState::from_parts(session, taken.to_vec()).unwrap();
+        let state = SessionState::from_parts(session, &taken).unwrap();
         of(|digest| digest.session(&state))
     };
     let base = || {

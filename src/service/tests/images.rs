@@ -54,7 +54,7 @@ fn every_shard_comes_back_from_its_image() {
     }
     restored.rebuild();
     assert_eq!(of_inventory(&restored), node.service.digest());
-    assert_eq!(restored.holds(), node.service.inventory().holds());
+    assert_eq!(restored.counts(), node.service.inventory().counts());
     assert_eq!(restored.next_deadline(), node.service.inventory().next_deadline());
     assert_eq!(restored.free_places(), node.service.inventory().free_places());
     // What no digest covers: the requests that are remembered.
