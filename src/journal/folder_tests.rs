@@ -122,7 +122,8 @@ fn large_commits_leave_blobs_empty_and_read_back() {
 fn a_blob_stops_the_start() {
     let folder = filled(1);
     fs::write(folder.path().join("store/blobs/17"), b"large").unwrap();
-    assert!(refusal(folder.path()).contains("blobs/17"));
+    let refusal = refusal(folder.path());
+    assert!(refusal.contains("blobs/17"), "{refusal}");
 }
 
 #[test]

@@ -172,12 +172,13 @@ impl Finisher {
         Ok(())
     }
 
+    /// Tells the node, then the waiters: the process should end before anybody hears of it.
     fn fail(&self, error: &JournalError) {
-        self.shared.horizon.fail();
         // Whoever failed before has said so.
         if !matches!(error, JournalError::Failed) {
             (self.on_fatal)(error);
         }
+        self.shared.horizon.fail();
     }
 
     /// A slower disk, for tests of overload.

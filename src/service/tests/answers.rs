@@ -157,6 +157,7 @@ fn i8_appointments_in_memory_are_bounded() {
     node.open(build::session(1, &[9]));
     node.hold_any(1, 1).result.unwrap();
     node.hold_any(2, 1).result.unwrap();
+    node.service.tick(node.now);
     assert_eq!(refused(&node.hold_any(3, 1)), Outcome::Overloaded);
     node.book(2).result.unwrap();
 }
