@@ -118,17 +118,3 @@ fn a_sold_out_session_of_another_organization_tells_nothing() {
     let answer = node.hold(START, &build::hold(1, 1, [build::any(1)]));
     assert_eq!(answer.result.unwrap_err().outcome, Outcome::OrganizationNotPermitted);
 }
-
-impl crate::inventory::Inventory {
-    /// Asserts that every board shows what its session has.
-    fn check_boards(&self) {
-        for index in 0..crate::inventory::SHARD_COUNT {
-            for state in self.sessions.lock(index).state.sessions() {
-                let board = self.boards.get(&state.spec().id).expect("a session has a board");
-                assert!(std::sync::Arc::ptr_eq(&board, state.places()), "{board:?}\n{state:?}");
-                let free = |(slot, pool, _)| u64::from(board.free(slot, pool));
-                assert_eq!(state.cells().map(free).sum::<u64>(), board.all_free(), "{board:?}");
-            }
-        }
-    }
-}

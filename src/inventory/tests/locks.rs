@@ -109,8 +109,8 @@ fn i4_holds_over_many_shards_race_without_a_deadlock() {
     assert_eq!(node.inventory.free_places(), (16, 32), "everything was given back");
 }
 
-/// Looks for threads that wait in a circle, until the other side of the channel is gone. Only with
-/// the feature: it slows every lock tenfold. Without it a circle is a test that does not end.
+/// Looks for threads that wait in a circle, until the other side of the channel is gone. Without the
+/// feature `deadlock-detection` a circle shows as a test that does not end.
 fn abort_on_deadlock(is_done: &Receiver<()>) {
     let pause = Duration::from_millis(50);
     while is_done.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {

@@ -7,14 +7,17 @@ mod boards;
 mod locks;
 mod race;
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use parking_lot::Mutex;
 
 use super::{Inventory, SHARD_COUNT};
 use crate::engine::Context;
 use crate::engine::tests::build::{DAY, MORNING};
 use crate::model::{
-    Actor, Answer, Change, Facts, Hold, OpenSession, Outcome, Receipt, Role, RulesVersion,
-    Sequence, Timestamp,
+    Actor, Answer, AppointmentStatus, Change, Facts, Hold, OpenSession, Outcome, Receipt, Role,
+    RulesVersion, Sequence, Timestamp,
 };
 
 /// An inventory, and the records that it appended, in their order.
@@ -83,29 +86,33 @@ impl Node {
 impl Inventory {
     /// Asserts that what is derived from the shards agrees with them. Nothing may change meanwhile.
     fn check_derived(&self) {
-        let (mut appointments, mut sessions) = (0, 0);
+        let mut pending = 0;
         for index in 0..SHARD_COUNT {
             let home = self.homes.lock(index);
             for appointment in home.state.appointments() {
-                appointments += 1;
-                assert!(
-                    home.state.contains(appointment.id),
-                    "{:?} is not in the directory",
-                    appointment.id
-                );
+                assert!(home.state.contains(appointment.id), "{:?} is not found", appointment.id);
+                pending += u64::from(appointment.status == AppointmentStatus::Pending);
             }
             let next = home.state.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
-            assert_eq!(self.due[index].load(std::sync::atomic::Ordering::Relaxed), next);
+            assert_eq!(self.due[index].load(Ordering::Relaxed), next);
+        }
+        assert_eq!(self.counts().0, pending);
+        assert_eq!(self.boards.len(), self.check_boards());
+    }
+
+    /// Asserts that every board shows what its session has, and says how many sessions there are.
+    fn check_boards(&self) -> usize {
+        let mut sessions = 0;
+        for index in 0..SHARD_COUNT {
             for state in self.sessions.lock(index).state.sessions() {
                 sessions += 1;
                 let board = self.boards.get(&state.spec().id).expect("a session has a board");
-                assert!(std::sync::Arc::ptr_eq(&board, state.places()), "{board:?}\n{state:?}");
-                let free = |(slot, pool, _)| u64::from(board.free(slot, pool));
-                assert_eq!(state.cells().map(free).sum::<u64>(), board.all_free(), "{board:?}");
+                assert!(Arc::ptr_eq(&board, state.places()));
+                let free = state.cells().map(|(slot, pool, _)| u64::from(state.free(slot, pool)));
+                assert_eq!(board.all_free(), free.sum::<u64>(), "{state:?}");
             }
         }
-        assert_eq!(self.counts().1, appointments);
-        assert_eq!(self.boards.len(), sessions);
+        sessions
     }
 }
 
