@@ -1,4 +1,6 @@
 //! `haoyuan ctl`: asks a running node, one thing at a time.
+//!
+//! **Architecture invariant:** a client like any other: it knows the node by its protocol alone.
 
 mod connect;
 mod show;

@@ -4,6 +4,8 @@
 //! start a node -> open a hospital -> patients over QUIC -> kill -9 -> audit -> start again -> same?
 //!                                        `--- own account of answers ---------> agrees?
 //! ```
+//!
+//! **Architecture invariant:** the check at the end reads the journal, not what the node says of itself.
 
 mod account;
 mod node;

@@ -3,6 +3,8 @@
 //! ```text
 //! CSV -> rows (and rejections) -> plan (order) -> drive (service) -> counts, digest
 //! ```
+//!
+//! **Architecture invariant:** time comes from the rows, and every outcome from the service.
 
 mod drive;
 mod plan;

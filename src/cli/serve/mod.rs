@@ -4,6 +4,8 @@
 //! flags, file -> Config -> metrics served -> folder opened -> clock checked -> bound -> "ready"
 //! signal -> no new requests -> answers durable and sent -> upkeep ends -> journal closed -> 0
 //! ```
+//!
+//! **Architecture invariant:** it wires and waits. What a request comes to is decided in `service`.
 
 mod engine;
 mod state;
