@@ -94,19 +94,22 @@ fn i5_a_racing_retry_is_never_told_that_its_own_place_is_sold_out() {
         node.open(START, &build::open(build::session(id, &[1]))).result.unwrap();
     }
     let meet = std::sync::Barrier::new(2);
+    // Refusals are collected: a thread that ended early would leave the other one waiting.
     let run = || {
-        (0..2_000_u64).filter(|id| {
+        let answers = (0..2_000_u64).map(|id| {
             meet.wait();
-            let id = *id;
             let hold = build::hold(id.into(), id.into(), [build::any(id)]);
-            node.hold(START, &hold).result.unwrap().retried
-        })
+            node.hold(START, &hold).result.map(|receipt| receipt.retried)
+        });
+        answers.collect::<Vec<_>>()
     };
-    let retries: usize = std::thread::scope(|scope| {
-        let threads = [scope.spawn(|| run().count()), scope.spawn(|| run().count())];
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let threads = [scope.spawn(run), scope.spawn(run)];
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    assert_eq!(retries, 2_000);
+    let refusal = answers.iter().find_map(|answer| answer.as_ref().err());
+    assert_eq!(refusal, None, "it was refused its own place");
+    assert_eq!(answers.iter().filter(|answer| **answer == Ok(true)).count(), 2_000);
 }
 
 #[test]
