@@ -1,6 +1,7 @@
 //! What is locked while a record is appended, and in which order it was locked.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
@@ -93,14 +94,19 @@ fn i4_holds_over_many_shards_race_without_a_deadlock() {
     for id in 0..16 {
         node.open(START, &build::open(build::session(id, &[2]))).result.unwrap();
     }
+    let steps = AtomicU64::new(0);
     let (done, is_done) = bounded::<()>(0);
     std::thread::scope(|scope| {
-        scope.spawn(move || abort_on_deadlock(&is_done));
+        let steps = &steps;
+        scope.spawn(move || abort_on_deadlock(&is_done, steps));
         for thread in 0..4_u128 {
             let (node, done) = (&node, done.clone());
             scope.spawn(move || {
                 let _until_the_end = done;
-                (0..1_500_u128).for_each(|step| take_and_give_back(node, thread << 32 | step));
+                for step in 0..1_500_u128 {
+                    take_and_give_back(node, thread << 32 | step);
+                    steps.fetch_add(1, Ordering::Relaxed);
+                }
             });
         }
         drop(done);
@@ -109,22 +115,34 @@ fn i4_holds_over_many_shards_race_without_a_deadlock() {
     assert_eq!(node.inventory.free_places(), (16, 32), "everything was given back");
 }
 
-/// Looks for threads that wait in a circle, until the other side of the channel is gone. Without the
-/// feature `deadlock-detection` a circle shows as a test that does not end.
-fn abort_on_deadlock(is_done: &Receiver<()>) {
-    let pause = Duration::from_millis(50);
-    while is_done.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-        #[cfg(feature = "deadlock-detection")]
-        {
-            let deadlocks = parking_lot::deadlock::check_deadlock();
-            for thread in deadlocks.iter().flatten() {
-                eprintln!("deadlocked: {:#?}", thread.backtrace());
-            }
-            if !deadlocks.is_empty() {
-                std::process::abort();
-            }
+/// Ends the process when nothing has moved for a minute of looking, or when the detector of the
+/// feature `deadlock-detection` finds a circle: a thread that waits in one cannot be told to fail.
+fn abort_on_deadlock(is_done: &Receiver<()>, steps: &AtomicU64) {
+    let (mut seen, mut looks) = (0, 0);
+    while is_done.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+        let now = steps.load(Ordering::Relaxed);
+        looks = if now == seen { looks + 1 } else { 0 };
+        seen = now;
+        if looks == LOOKS_MAX || is_circle_found() {
+            eprintln!("deadlocked after {now} steps");
+            std::process::abort();
         }
     }
+}
+
+const LOOK: Duration = Duration::from_millis(50);
+const LOOKS_MAX: u32 = 1_200;
+
+#[cfg(feature = "deadlock-detection")]
+fn is_circle_found() -> bool {
+    let circles = parking_lot::deadlock::check_deadlock();
+    circles.iter().flatten().for_each(|thread| eprintln!("{:#?}", thread.backtrace()));
+    !circles.is_empty()
+}
+
+#[cfg(not(feature = "deadlock-detection"))]
+const fn is_circle_found() -> bool {
+    false
 }
 
 fn take_and_give_back(node: &Node, id: u128) {
