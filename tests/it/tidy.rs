@@ -234,11 +234,13 @@ fn imports(code: &str) -> Vec<&str> {
 /// Whether the code has the word, not as a part of a longer one.
 fn names(code: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    code.match_indices(word).any(|(at, _)| {
-        let before = code[..at].chars().next_back();
-        let after = code[at + word.len()..].chars().next();
-        let ends_open = word.ends_with(is_part);
-        !before.is_some_and(is_part) && !(ends_open && after.is_some_and(is_part))
+    let mut parts = code.split(word);
+    let mut before = parts.next().unwrap_or_default();
+    parts.any(|after| {
+        let is_inside =
+            before.ends_with(is_part) || word.ends_with(is_part) && after.starts_with(is_part);
+        before = after;
+        !is_inside
     })
 }
 

@@ -86,17 +86,18 @@ impl Node {
 impl Inventory {
     /// Asserts that what is derived from the shards agrees with them. Nothing may change meanwhile.
     fn check_derived(&self) {
-        let mut pending = 0;
+        let (mut pending, mut appointments) = (0, 0);
         for index in 0..SHARD_COUNT {
             let home = self.homes.lock(index);
             for appointment in home.state.appointments() {
                 assert!(home.state.contains(appointment.id), "{:?} is not found", appointment.id);
+                appointments += 1;
                 pending += u64::from(appointment.status == AppointmentStatus::Pending);
             }
             let next = home.state.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
             assert_eq!(self.due[index].load(Ordering::Relaxed), next);
         }
-        assert_eq!(self.counts().0, pending);
+        assert_eq!(self.counts(), (pending, appointments));
         assert_eq!(self.boards.len(), self.check_boards());
     }
 

@@ -138,7 +138,7 @@ fn i8_without_room_in_the_journal_nothing_is_decided_and_upkeep_goes_on() {
     let refusal = node.hold_any(999, 1).result.unwrap_err();
     assert_eq!(refusal.outcome, Outcome::Overloaded);
     assert!(refusal.outcome.is_transient() && 0 < refusal.retry_after_millis);
-    assert_eq!(node.service.stats().appointments, u64::try_from(taken).unwrap());
+    assert_eq!(node.service.inventory().counts().1, u64::try_from(taken).unwrap());
     assert_eq!(node.service.journal().appended().0, 1 + u64::try_from(taken).unwrap());
     assert_eq!(refused(&node.release(1)), Outcome::Overloaded);
 
