@@ -21,7 +21,8 @@ fn is_absent(test: &str) -> bool {
     let absent = !Path::new(HISTORY).exists();
     if absent {
         // Straight to the terminal: the harness swallows what a passing test prints.
-        writeln!(stderr(), "skipped {test}: {HISTORY} is absent").unwrap();
+        let mut terminal = stderr();
+        writeln!(terminal, "skipped {test}: {HISTORY} is absent").unwrap();
     }
     absent
 }
@@ -65,7 +66,8 @@ impl Recount {
             let taken = self.taken.entry(cell).or_default();
             match fact.as_str() {
                 "SessionOpened" => {
-                    drop(self.capacity.insert(cell, line["places"].as_i64().unwrap()))
+                    let places = line["places"].as_i64().unwrap();
+                    assert_eq!(self.capacity.insert(cell, places), None, "opened twice: {line}");
                 }
                 "Held" => *taken += 1,
                 "Released" | "Expired" | "Cancelled" => *taken -= 1,
@@ -83,7 +85,7 @@ impl Recount {
     /// their ids.
     fn numbers(&self) -> BTreeSet<u64> {
         let ids = self.statuses.keys().chain(&self.declined);
-        ids.map(|id| u64::from_str_radix(&id[16..], 16).unwrap() << 2 >> 2).collect()
+        ids.map(|id| u64::from_str_radix(id.split_at(16).1, 16).unwrap() << 2 >> 2).collect()
     }
 }
 
@@ -172,7 +174,7 @@ fn kills(rounds: u64) {
     }
 }
 
-/// SplitMix64: the same numbers in every run, so that a failure can be tried again.
+/// `SplitMix64`: the same numbers in every run, so that a failure can be tried again.
 fn scrambled(round: u64) -> u64 {
     let mut word = round.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
