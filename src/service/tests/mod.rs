@@ -8,6 +8,7 @@ mod crash;
 mod digests;
 #[cfg(feature = "node")]
 mod folder;
+#[cfg(feature = "node")]
 mod images;
 mod upkeep;
 
