@@ -28,16 +28,16 @@ fn main() {
         let total = 2_000_000 / threads / divisor;
         bench.run("hold, uniform", threads, total, |bench, random| bench.hold(random, None));
         let bench = Bench::new(sessions, places);
-        bench.run("hold + book", threads, total / 2, |bench, random| bench.hold_and_book(random));
+        bench.run("hold + book", threads, total / 2, Bench::hold_and_book);
         let bench = Bench::new(1, 10_000);
         let hot = 380_000 / threads / divisor;
         bench.run("hold, one hot session", threads, hot, |bench, random| {
-            bench.hold(random, Some(0))
+            bench.hold(random, Some(0));
         });
         let bench = Bench::new(sessions, 0);
-        bench.run("sold out", threads, 4 * total, |bench, random| bench.sold_out(random));
+        bench.run("sold out", threads, 4 * total, Bench::sold_out);
         let bench = Bench::new(sessions, places);
-        bench.run("availability, 40 slots", threads, total, |bench, random| bench.read(random));
+        bench.run("availability, 40 slots", threads, total, Bench::read);
     }
 }
 

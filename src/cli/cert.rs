@@ -50,7 +50,7 @@ enum Kind {
         #[arg(long = "name", value_name = "NAME", required = true)]
         names: Vec<String>,
     },
-    /// Make a client's certificate: <role>.pem and <role>.key
+    /// Make a client's certificate: `<role>.pem` and `<role>.key`
     #[command(
         after_help = "Example:\n  haoyuan cert client --ca pki --out pki --role counter --organization 1,2"
     )]

@@ -97,7 +97,7 @@ fn grant<'a>(view: &View<'a>, context: &Context<'_>, hold: &Hold) -> Result<Gran
             });
         match found {
             Ok((session, claim)) => {
-                granted.get_or_insert_with(|| Granted::of(session, hold.ttl)).add(session, claim)
+                granted.get_or_insert_with(|| Granted::of(session, hold.ttl)).add(session, claim);
             }
             Err(outcome) => refusal = Some(refusal.map_or(outcome, |other| other.min(outcome))),
         }

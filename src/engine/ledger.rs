@@ -19,6 +19,7 @@ pub struct LedgerShard {
 pub struct LedgerEntry {
     patient: [u64; 2],
     first: Live,
+    #[expect(clippy::box_collection, reason = "a vector in place would cost every entry 16 bytes")]
     more: Option<Box<Vec<Live>>>,
 }
 

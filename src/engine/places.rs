@@ -109,6 +109,10 @@ impl Places {
     }
 
     /// Free places of a pool in a slot; 0 where there is no such slot or pool.
+    ///
+    /// # Panics
+    ///
+    /// Never: what is free is at most a quota.
     pub fn free(&self, slot: SlotIndex, pool: PoolIndex) -> u16 {
         let free = self.load(slot, pool).unwrap_or_default() & !OPEN;
         u16::try_from(free).expect("a quota fits 16 bits")

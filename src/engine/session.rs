@@ -144,6 +144,10 @@ impl SessionState {
     }
 
     /// Every slot and pool with its taken places.
+    ///
+    /// # Panics
+    ///
+    /// Never: the number of pools was checked when the session was opened.
     pub fn cells(&self) -> impl Iterator<Item = (SlotIndex, PoolIndex, u16)> + '_ {
         let pools = u8::try_from(self.spec.pools.len()).expect("a session has at most 8 pools");
         let cells = (0..self.places.slots())

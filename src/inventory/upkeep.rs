@@ -23,6 +23,11 @@ impl Inventory {
 
     /// Ends one hold of a home whose deadline has passed. `None`: there is none (any more).
     /// The answer is the record and how late it was, in milliseconds.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a deadline is that of no appointment: the home shard is wrong.
+    #[expect(clippy::unwrap_in_result, reason = "the home gave the id under the same lock")]
     pub fn expire_one(
         &self,
         home: usize,

@@ -249,7 +249,7 @@ mod tests {
         for (status, row) in AppointmentStatus::ALL.into_iter().zip(rows) {
             assert_eq!(format!("{status:?}"), row[0]);
             for (event, cell) in AppointmentEvent::ALL.into_iter().zip(&row[1..]) {
-                let to = status.after(event).map_or("-".to_owned(), |to| format!("{to:?}"));
+                let to = status.after(event).map_or_else(|| "-".to_owned(), |to| format!("{to:?}"));
                 assert_eq!(&to, cell, "{status:?} {event:?}");
             }
         }

@@ -15,7 +15,6 @@ use super::time::{Timestamp, Ttl};
 
 /// A request that changes something. Each carries an id that makes a retry safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a hold is the usual command, and must not allocate")]
 pub enum Command {
     /// Opens a session for booking (放号).
     OpenSession(Box<OpenSession>),

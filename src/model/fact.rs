@@ -27,7 +27,6 @@ pub type Facts = SmallVec<[Fact; 1]>;
 
 /// Something that happened. The tags of the encoding stand in `codec::fact`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a hold is the usual fact, and must not allocate")]
 pub enum Fact {
     /// A session was opened.
     SessionOpened(Box<SessionOpened>),

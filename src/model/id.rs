@@ -75,7 +75,6 @@ impl RequestId {
 
     /// When the client says that it made the id.
     pub const fn time(self) -> Timestamp {
-        #[expect(clippy::cast_possible_truncation, reason = "48 bits are left")]
         Timestamp::from_millis((self.0 >> 80) as u64)
     }
 

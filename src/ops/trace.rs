@@ -135,6 +135,11 @@ fn random_word(part: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
     use super::*;
 
     #[test]
@@ -151,4 +156,36 @@ mod tests {
         let error = start(LogFormat::Text, "info,=loud").unwrap_err();
         assert!(error.to_string().contains("log.level = \"info,=loud\""), "{error}");
     }
+
+    #[test]
+    fn i9_a_panic_under_a_lock_ends_the_process_with_what_to_do() {
+        let name = "ops::trace::tests::panics_under_a_lock";
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--ignored", "--nocapture"])
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&child.stderr);
+        assert_eq!(child.status.signal(), Some(SIGABRT), "{told}");
+        assert!(told.contains("an invariant broke") && told.contains("start it again"), "{told}");
+        assert!(!told.contains("went on"), "{told}");
+    }
+
+    #[test]
+    #[ignore = "the child process of the test above"]
+    fn panics_under_a_lock() {
+        start(LogFormat::Text, "error").unwrap();
+        abort_on_panic(|| false);
+        let shard = Arc::new(Mutex::new(()));
+        let other = Arc::clone(&shard);
+        let thread = std::thread::spawn(move || {
+            let _guard = other.lock();
+            panic!("an impossible fact");
+        });
+        // Without the hook the lock is free again and everybody goes on.
+        drop(thread.join());
+        let _guard = shard.lock();
+        eprintln!("went on");
+    }
+
+    const SIGABRT: i32 = 6;
 }

@@ -257,6 +257,7 @@ impl Account {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "a step is who, what, when, and where to report")]
     fn step(
         &mut self,
         report: &mut AuditReport,

@@ -126,7 +126,7 @@ impl Service {
         let mut writer = SnapshotWriter::create(&directory)?;
         let mut buffer = Vec::new();
         for kind in 0..Inventory::PART_KINDS {
-            for index in 0..SHARD_COUNT {
+            for (number, index) in (0_u32..).zip(0..SHARD_COUNT) {
                 buffer.clear();
                 // Under the lock: every record up to here that touches the shard is in it, and none
                 // after.
@@ -134,8 +134,7 @@ impl Service {
                     image::write(&part, &mut buffer);
                     self.journal.appended()
                 });
-                let index = u32::try_from(index).expect("there are 1,024 shards");
-                writer.section(kind, index, sequence, &buffer)?;
+                writer.section(kind, number, sequence, &buffer)?;
             }
         }
         self.journal.wait_durable(writer.highest())?;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-fn haoyuan(arguments: &[&str]) -> Output {
+pub(super) fn haoyuan(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_haoyuan"))
         .args(arguments)
         .stdin(Stdio::null())
@@ -16,7 +16,7 @@ fn haoyuan(arguments: &[&str]) -> Output {
 }
 
 /// Runs a command that must succeed, and reads its last line as JSON.
-fn json(arguments: &[&str]) -> Value {
+pub(super) fn json(arguments: &[&str]) -> Value {
     let output = haoyuan(arguments);
     let text = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -24,7 +24,7 @@ fn json(arguments: &[&str]) -> Value {
     serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap()
 }
 
-fn text(path: &Path) -> &str {
+pub(super) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 

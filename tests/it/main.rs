@@ -4,5 +4,6 @@
 
 mod cli;
 mod docs;
+mod history;
 mod quic;
 mod tidy;

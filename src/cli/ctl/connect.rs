@@ -23,7 +23,7 @@ pub(in crate::cli) struct Connection {
     /// The name in the node's certificate
     #[arg(long, value_name = "NAME", default_value = "localhost", global = true)]
     server_name: String,
-    /// The folder of ca.pem, <role>.pem and <role>.key; by default that of `serve --dev`
+    /// The folder of ca.pem, `<role>.pem` and `<role>.key`; by default that of `serve --dev`
     #[arg(long, value_name = "DIR", global = true)]
     certs: Option<PathBuf>,
     /// As whom: gateway, counter, practitioner, admin, auditor, observer; by default who may do it
