@@ -21,7 +21,7 @@ impl Random {
     /// A number below `bound`, as good as evenly.
     pub(crate) const fn below(&mut self, bound: u32) -> u32 {
         // The upper half of a product of 32-bit numbers is below either.
-        ((self.next() >> 32) * bound as u64 >> 32) as u32
+        (((self.next() >> 32) * bound as u64) >> 32) as u32
     }
 }
 

@@ -69,7 +69,8 @@ impl Supply {
             pick: self.pick,
             repeat: Repeat::OnePerPatient,
             sharing: Sharing::Cancel,
-            ttl_max: Ttl::DEFAULT,
+            ttl_max: Ttl::from_millis(haoyuan::model::limits::TTL_MILLIS_MAX)
+                .unwrap_or(Ttl::DEFAULT),
             pools: vec![Pool {
                 channels: ChannelSet::ALL,
                 classes: ClassSet::ALL,

@@ -51,7 +51,7 @@ mod tests {
     fn this_process_uses_memory_and_time() {
         let me = std::process::id();
         assert!(resident_bytes(me).unwrap() > 100_000);
-        assert!(cpu_seconds(me).is_some_and(|seconds| seconds.is_finite()));
+        assert!(cpu_seconds(me).is_some_and(f64::is_finite));
         assert!(
             file_system(Path::new("/")).is_some() && file_system(Path::new("/no such")).is_none()
         );

@@ -63,8 +63,13 @@ impl Mix {
         match self {
             Self::Hold | Self::SoldOut => Kind::Hold,
             Self::Read => Kind::Read,
-            Self::Opening if random.below(10) == 0 => Kind::Hold,
-            Self::Opening => Kind::Read,
+            Self::Opening => {
+                if random.below(10) == 0 {
+                    Kind::Hold
+                } else {
+                    Kind::Read
+                }
+            }
             Self::Life => match before {
                 Kind::Hold if done && random.below(4) == 0 => Kind::Release,
                 Kind::Hold if done => Kind::Book,

@@ -6,10 +6,15 @@
 //! **Architecture invariant:** a patched template is what the protocol's writer would have written.
 
 use haoyuan::model::{
-    AccountId, Action, AppointmentId, BookingChannel, Change, ClaimRequest, ClientKeys, Hold,
-    PatientClass, PatientId, PaymentRef, Query, RequestId, SessionId, SlotChoice, SlotIndex, Ttl,
+    AccountId, Action, AppointmentId, Attributes, BookingChannel, Change, ClaimRequest,
+    ClaimRequests, ClientKeys, Hold, PatientClass, PatientId, PaymentRef, Query, RequestId,
+    SessionId, SlotChoice, SlotIndex, Ttl,
 };
 use haoyuan::protocol::{Request, append_item, write_request};
+
+use crate::clock;
+use crate::random::Random;
+use crate::supply::Supply;
 
 /// An item: its length, then a request.
 #[derive(Clone, Debug)]
@@ -52,18 +57,8 @@ impl Template {
     pub(super) fn hold(any: bool) -> Self {
         let slots = if any { SlotChoice::Any } else { SlotChoice::at(SlotIndex(SLOT)) };
         let claim = ClaimRequest { session: SessionId(SESSION), count: 1, slots };
-        let account = Some(AccountId(ACCOUNT));
-        Self::of(&Request::from(Hold {
-            appointment: AppointmentId(APPOINTMENT),
-            patient: Some(PatientId(PATIENT)),
-            keys: ClientKeys { account, ..ClientKeys::default() },
-            channel: BookingChannel::default(),
-            class: PatientClass::Outpatient,
-            attributes: haoyuan::model::Attributes::default(),
-            ttl: Ttl::DEFAULT,
-            book: None,
-            claims: std::iter::once(claim).collect(),
-        }))
+        let keys = ClientKeys { account: Some(AccountId(ACCOUNT)), ..ClientKeys::default() };
+        Self::of(&Request::from(Hold { claims: std::iter::once(claim).collect(), ..hold(keys) }))
     }
 
     /// A change of an appointment.
@@ -126,6 +121,35 @@ impl Template {
         {
             place.copy_from_slice(&value);
         }
+    }
+}
+
+/// A hold of some slot for somebody else each time: for those who send few.
+pub(crate) fn one_hold(supply: &Supply, random: &mut Random, number: u32) -> Request {
+    let session = SessionId(supply.first + u64::from(random.below(supply.sessions)));
+    let slot = u16::try_from(random.below(supply.slots)).unwrap_or(0);
+    let bits = u128::from(random.next()) << 32 | u128::from(random.next());
+    let slots = SlotChoice::at(SlotIndex(slot));
+    Request::from(Hold {
+        appointment: AppointmentId(RequestId::from_parts(clock::wall(), bits).0),
+        patient: Some(PatientId(u128::from(number))),
+        claims: std::iter::once(ClaimRequest { session, count: 1, slots }).collect(),
+        ..hold(ClientKeys::default())
+    })
+}
+
+/// A hold with nothing in it yet.
+fn hold(keys: ClientKeys) -> Hold {
+    Hold {
+        appointment: AppointmentId(APPOINTMENT),
+        patient: Some(PatientId(PATIENT)),
+        keys,
+        channel: BookingChannel::default(),
+        class: PatientClass::Outpatient,
+        attributes: Attributes::default(),
+        ttl: Ttl::DEFAULT,
+        book: None,
+        claims: ClaimRequests::default(),
     }
 }
 

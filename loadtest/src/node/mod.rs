@@ -129,7 +129,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         std::thread::spawn(move || {
             obey(&asked, &counted);
             // An error says that the node has ended already.
-            let _sent: Result<(), ()> = stop.send(());
+            if stop.send(()).is_err() {
+                // The node has ended already.
+            }
         });
         server.run(async { drop(stopped.await) }).await;
         Ok::<(), Failure>(())
@@ -139,7 +141,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 
 /// Ends the process when the journal fails.
 pub(crate) fn on_fatal() -> OnFatal {
-    Arc::new(|error| end_without_journal(error))
+    Arc::new(end_without_journal)
 }
 
 #[expect(clippy::print_stderr, clippy::exit, reason = "a node without journal must end")]

@@ -86,12 +86,11 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
 
 /// Measures as the options say.
 pub(crate) fn measure(options: &Options) -> Result<Report, Failure> {
-    let mut node = match options.server.is_empty() {
-        true => {
-            let base = options.data_dir.as_deref();
-            Some(Node::start(base, options.durability, options.node_threads)?)
-        }
-        false => None,
+    let mut node = if options.server.is_empty() {
+        let base = options.data_dir.as_deref();
+        Some(Node::start(base, options.durability, options.node_threads)?)
+    } else {
+        None
     };
     let plan = Arc::new(plan(options, node.as_ref())?);
     let admin = Admin::new(&plan)?;

@@ -72,3 +72,31 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+impl Options {
+    /// A short run with few sessions that audits its store: for the smoke test.
+    pub(crate) const fn small(mix: Mix, hot: bool, seconds: f64) -> Self {
+        Self {
+            server: Vec::new(),
+            certs: None,
+            connections: 4,
+            window: 64,
+            seconds,
+            warmup: 0.2,
+            mix,
+            hot,
+            durability: Keep::Commit,
+            batch: 1,
+            threads: 1,
+            node_threads: 2,
+            sessions: 1_000,
+            slots: 40,
+            quota: 20,
+            data_dir: None,
+            snapshot: false,
+            audit: true,
+            seed: 1,
+            json: false,
+        }
+    }
+}

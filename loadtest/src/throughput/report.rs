@@ -163,8 +163,14 @@ fn by_operation(measured: &Measured, wanted: Outcome) -> BTreeMap<&'static str, 
         let latency = measured.tally.latency(kind);
         let done = measured.tally.answers(kind, wanted);
         let at = |share| Histogram::value_at_quantile(latency, share);
-        let (p50_us, p99_us, p999_us) = (at(0.5), at(0.99), at(0.999));
-        (kind.name(), OperationReport { answers: latency.len(), done, p50_us, p99_us, p999_us })
+        let report = OperationReport {
+            answers: latency.len(),
+            done,
+            p50_us: at(0.5),
+            p99_us: at(0.99),
+            p999_us: at(0.999),
+        };
+        (kind.name(), report)
     };
     Kind::ALL.into_iter().map(report).filter(|(_, report)| 0 < report.answers).collect()
 }
