@@ -24,6 +24,14 @@ pub(crate) fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
+/// Lets closed connections say goodbye: a node that stops waits for those that did not.
+pub(crate) async fn linger() {
+    tokio::time::sleep(LINGER).await;
+}
+
+/// A packet on its way takes far less.
+const LINGER: Duration = Duration::from_millis(20);
+
 /// A duration in whole microseconds.
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)

@@ -119,6 +119,8 @@ async fn measure(
             writes.saturating_record(wrote);
         }
     }
+    drop(lane);
+    clock::linger().await;
     Ok((requests, writes))
 }
 

@@ -109,6 +109,7 @@ pub(crate) fn run_thread(
         while let Some(ended) = running.join_next().await {
             ended??;
         }
+        clock::linger().await;
         Ok::<(), Failure>(())
     })?;
     Ok(tally.replace(Tally::new(0)))

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use haoyuan::client::{CallError, Lane};
+use haoyuan::client::Lane;
 use haoyuan::model::{Outcome, Role};
 
 pub(crate) use self::options::Options;
@@ -220,19 +220,26 @@ impl Admin {
     }
 
     fn open(&self, supply: &Supply) -> Result<(), Failure> {
-        self.runtime.block_on(async { supply.open(&mut self.lane().await?).await })
+        self.with_lane(async |lane| supply.open(lane).await)
     }
 
     fn free(&self, supply: &Supply) -> Result<Vec<u16>, Failure> {
-        self.runtime.block_on(async { supply.free(&mut self.lane().await?).await })
+        self.with_lane(async |lane| supply.free(lane).await)
     }
 
     /// A new connection each time: between two uses nobody keeps it alive.
-    async fn lane(&self) -> Result<Lane, Failure> {
-        let dialer = certs::dialer(&self.certs, &self.servers, Role::Admin)?;
-        let connection = dialer.connect().await?;
-        let lane: Result<Lane, CallError> = Lane::open(&connection, "loadtest admin").await;
-        Ok(lane?)
+    fn with_lane<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Lane) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.runtime.block_on(async {
+            let dialer = certs::dialer(&self.certs, &self.servers, Role::Admin)?;
+            let mut lane = Lane::open(&dialer.connect().await?, "loadtest admin").await?;
+            let done = work(&mut lane).await;
+            drop((lane, dialer));
+            clock::linger().await;
+            done
+        })
     }
 }
 
