@@ -1,2 +1,91 @@
-//! The command line.
-fn main() {}
+//! Measures a haoyuan node: throughput, latency, expiry, recovery. `README.md` says how to read it.
+//!
+//! ```text
+//! throughput --spawns--> node (this binary again)      expiry, recovery: the service in-process
+//!     '-- load: C connections x W in flight --QUIC--^
+//! ```
+//!
+//! **Architecture invariant:** what is reported was measured or counted in this run. A figure that
+//! cannot be had (of a node that is not our child, say) is `null`, never a guess.
+
+mod certs;
+mod clock;
+mod expiry;
+mod inside;
+mod latency;
+mod load;
+mod node;
+mod pipeline;
+mod random;
+mod recovery;
+mod smoke;
+mod supply;
+mod throughput;
+mod usage;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What goes wrong in a measurement ends it: a sentence for who runs it.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Debug, Parser)]
+#[command(version, about = "Measures a haoyuan node")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Requests per second and their latency, closed loop, over QUIC
+    Throughput(throughput::Options),
+    /// One request at a time, beside bare durable writes
+    Latency(latency::Options),
+    /// How late holds end that nobody confirmed
+    Expiry(expiry::Options),
+    /// How fast a store comes back, and what an appointment weighs
+    Recovery(recovery::Options),
+    /// Every mix for a second: fails where anything is oversold, or nothing is sold
+    Smoke(smoke::Options),
+    /// The node that `throughput` starts for itself
+    #[command(hide = true)]
+    Node(node::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Throughput(options) => throughput::run(&options),
+        Command::Latency(options) => latency::run(&options),
+        Command::Expiry(options) => expiry::run(&options),
+        Command::Recovery(options) => recovery::run(&options),
+        Command::Smoke(options) => smoke::run(&options),
+        Command::Node(options) => node::run(&options).map(|()| true),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => complain(&*failure),
+    }
+}
+
+/// Prints a report: one JSON object, or a line for each of its fields.
+#[expect(clippy::print_stdout, reason = "this is what the tool is for")]
+fn print(report: &impl serde::Serialize, json: bool) -> Result<(), Failure> {
+    match serde_json::to_value(report)? {
+        serde_json::Value::Object(fields) if !json => {
+            for (name, value) in fields {
+                println!("{name:<32} {value}");
+            }
+        }
+        other => println!("{other}"),
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "the command line says why it failed")]
+fn complain(failure: &dyn std::error::Error) -> ExitCode {
+    eprintln!("loadtest: {failure}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,38 @@
+//! The clock and the pauses of measurements, in one place.
+//!
+//! **Architecture invariant:** the only place here that asks for the time.
+
+#![expect(clippy::disallowed_methods, reason = "a measurement needs the time that passes")]
+
+use std::time::{Duration, Instant, SystemTime};
+
+use haoyuan::model::Timestamp;
+
+/// The present, to measure with.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// The wall's time, for the ids of requests and for a node's clock.
+pub(crate) fn wall() -> Timestamp {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Lets time pass on this thread.
+pub(crate) fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
+/// Lets closed connections say goodbye: a node that stops waits for those that did not.
+pub(crate) async fn linger() {
+    tokio::time::sleep(LINGER).await;
+}
+
+/// A packet on its way takes far less.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// A duration in whole microseconds.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

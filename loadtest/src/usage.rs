@@ -1,0 +1,59 @@
+//! What processes use of the machine, as `/proc` tells it, and what a folder is stored on.
+//!
+//! **Architecture invariant:** reading costs microseconds, and happens outside the measured loop.
+
+use std::path::Path;
+
+/// Ticks of processor time in a second, as Linux shows them to every process.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Seconds of processor time that a process has used, all threads.
+pub(crate) fn cpu_seconds(process: u32) -> Option<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name, in parentheses, may hold spaces.
+    let (_, fields) = text.rsplit_once(')')?;
+    let ticks = |position| fields.split_whitespace().nth(position)?.parse::<f64>().ok();
+    Some((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
+}
+
+/// Bytes that a process has in memory.
+pub(crate) fn resident_bytes(process: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
+}
+
+/// The kind of file system that a folder is on. A measurement of durability on `tmpfs` is none.
+pub(crate) fn file_system(folder: &Path) -> Option<String> {
+    let folder = folder.canonicalize().ok()?;
+    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+    mounts
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            Some((fields.next()?, fields.next()?))
+        })
+        .filter(|(point, _)| folder.starts_with(point))
+        .max_by_key(|(point, _)| point.len())
+        .map(|(_, kind)| kind.to_owned())
+}
+
+/// Processors that this machine has.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_uses_memory_and_time() {
+        let me = std::process::id();
+        assert!(resident_bytes(me).unwrap() > 100_000);
+        assert!(cpu_seconds(me).is_some_and(f64::is_finite));
+        assert!(
+            file_system(Path::new("/")).is_some() && file_system(Path::new("/no such")).is_none()
+        );
+    }
+}
