@@ -22,10 +22,7 @@ pub fn decide_hold(
     if let Some(retry) = retry(view, hold, fingerprint)? {
         return Ok(retry);
     }
-    let granted = grant(view, context, hold)?;
-    if granted.exclusive.iter().any(|claim| view.has_live(patient, claim.session)) {
-        return Err(Outcome::AlreadyHasAppointment.into());
-    }
+    let granted = grant(view, context, hold, patient)?;
 
     Ok(granted.decision(context, hold, patient, fingerprint))
 }
@@ -76,14 +73,18 @@ fn retry(view: &View<'_>, hold: &Hold, fingerprint: u64) -> Result<Option<Decisi
 /// The places that a hold gets, and what its sessions say about it.
 struct Granted<'a> {
     claims: Claims,
-    /// The claims in sessions that take a patient once.
-    exclusive: Claims,
     first: &'a Session,
     sharing: Sharing,
     ttl: Ttl,
 }
 
-fn grant<'a>(view: &View<'a>, context: &Context<'_>, hold: &Hold) -> Result<Granted<'a>, Refusal> {
+/// Finds places for every claim. Of several reasons against it, the one with the lowest code counts.
+fn grant<'a>(
+    view: &View<'a>,
+    context: &Context<'_>,
+    hold: &Hold,
+    patient: PatientId,
+) -> Result<Granted<'a>, Refusal> {
     let wisher = Wisher { now: context.now, channel: hold.channel, class: hold.class };
     let mut refusal: Option<Outcome> = None;
     let mut granted: Option<Granted<'a>> = None;
@@ -93,7 +94,12 @@ fn grant<'a>(view: &View<'a>, context: &Context<'_>, hold: &Hold) -> Result<Gran
                 if !context.actor.may_touch(session.spec().organization) {
                     return Err(Outcome::OrganizationNotPermitted);
                 }
-                pick(session, wish, wisher).map(|claim| (session.spec(), claim))
+                let claim = pick(session, wish, wisher)?;
+                let once = session.spec().repeat == Repeat::OnePerPatient;
+                if once && view.has_live(patient, wish.session) {
+                    return Err(Outcome::AlreadyHasAppointment);
+                }
+                Ok((session.spec(), claim))
             });
         match found {
             Ok((session, claim)) => {
@@ -110,15 +116,11 @@ fn grant<'a>(view: &View<'a>, context: &Context<'_>, hold: &Hold) -> Result<Gran
 
 impl<'a> Granted<'a> {
     fn of(first: &'a Session, ttl: Ttl) -> Self {
-        let (claims, exclusive) = (Claims::new(), Claims::new());
-        Self { claims, exclusive, first, sharing: Sharing::Cancel, ttl }
+        Self { claims: Claims::new(), first, sharing: Sharing::Cancel, ttl }
     }
 
     fn add(&mut self, session: &Session, claim: Claim) {
         self.claims.push(claim);
-        if session.repeat == Repeat::OnePerPatient {
-            self.exclusive.push(claim);
-        }
         self.sharing = self.sharing.min(session.sharing);
         self.ttl = self.ttl.min(session.ttl_max);
     }
@@ -131,7 +133,8 @@ impl<'a> Granted<'a> {
         fingerprint: u64,
     ) -> Decision {
         let until = context.now.after(self.ttl);
-        let receipt = receipt(context.now, until, hold.book, self.claims.clone());
+        let claims = Claims::from_slice(&self.claims);
+        let receipt = receipt(context.now, until, hold.book, claims);
         let mut facts = Facts::new();
         facts.push(Fact::Held(Held {
             appointment: hold.appointment,

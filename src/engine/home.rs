@@ -10,7 +10,7 @@ use super::deadlines::Deadlines;
 use super::slab::{Position, Slab};
 use crate::model::limits::FORGOTTEN_MAX;
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, Cause, Fact, Forgotten, Held, Outcome,
+    Appointment, AppointmentId, AppointmentStatus, Cause, Claims, Fact, Forgotten, Held, Outcome,
     RequestId, Timestamp,
 };
 
@@ -309,6 +309,6 @@ fn appointment_of(held: &Held) -> Appointment {
         fingerprint: held.fingerprint,
         payment: None,
         rules: held.rules,
-        claims: held.claims.clone(),
+        claims: Claims::from_slice(&held.claims),
     }
 }

@@ -29,13 +29,14 @@ impl SessionShard {
         Self { sessions: HashMap::with_hasher(FixedState::with_seed(seed)) }
     }
 
-    /// Opens a session.
+    /// Opens a session, by record `last`.
     ///
     /// # Panics
     ///
     /// Panics if there is one with this id.
-    pub fn open(&mut self, spec: Session) {
+    pub fn open(&mut self, spec: Session, last: Sequence) {
         let places = Arc::new(Places::new(&spec));
+        places.note(last);
         self.restore(SessionState { spec, places });
     }
 
@@ -50,20 +51,14 @@ impl SessionShard {
         assert!(earlier.is_none(), "an impossible fact: session {} is opened twice", id.0);
     }
 
-    /// Says which record the next change of a session's places is.
-    pub fn note(&self, id: SessionId, last: Sequence) {
-        if let Some(state) = self.sessions.get(&id) {
-            state.places.note(last);
-        }
-    }
-
-    /// Takes the places of a claim.
+    /// Takes the places of a claim, by record `last`.
     ///
     /// # Panics
     ///
     /// Panics if one is not there: a place would be sold twice.
-    pub fn take(&mut self, claim: &Claim) {
+    pub fn take(&mut self, claim: &Claim, last: Sequence) {
         let state = self.state(claim);
+        state.places.note(last);
         for slot in run(claim) {
             state.places.take(slot, claim.pool).unwrap_or_else(|| {
                 panic!("an impossible fact: {claim:?} oversells slot {}", slot.0)
@@ -71,13 +66,14 @@ impl SessionShard {
         }
     }
 
-    /// Gives the places of a claim back to their pool.
+    /// Gives the places of a claim back to their pool, by record `last`.
     ///
     /// # Panics
     ///
     /// Panics if one was not taken.
-    pub fn give_back(&mut self, claim: &Claim) {
+    pub fn give_back(&mut self, claim: &Claim, last: Sequence) {
         let state = self.state(claim);
+        state.places.note(last);
         for slot in run(claim) {
             let quota = state.spec.quota(slot, claim.pool);
             state.places.give_back(slot, claim.pool, quota).unwrap_or_else(|| {

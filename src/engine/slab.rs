@@ -133,7 +133,9 @@ impl Entry {
         };
         let mut claims = Claims::new();
         claims.push(first);
-        claims.extend(self.more.iter().flat_map(|rest| rest.iter().copied()));
+        if let Some(rest) = &self.more {
+            claims.extend_from_slice(rest);
+        }
         Appointment {
             id: AppointmentId(self.id),
             patient: PatientId(self.patient),

@@ -73,7 +73,7 @@ impl Decision {
         let receipt = Receipt {
             status: Some(appointment.status),
             until: appointment.until,
-            claims: appointment.claims.clone(),
+            claims: crate::model::Claims::from_slice(&appointment.claims),
             retried: true,
         };
         Self { facts: Facts::new(), receipt }

@@ -96,19 +96,16 @@ impl<'a> Group<'a> {
         }
         for claim in fact.claims() {
             let shard = self.session_mut(claim.session);
-            // Before the places: who reads them without the lock must wait for this record.
-            shard.state.note(claim.session, sequence);
             if let Fact::Held(_) = fact {
-                shard.state.take(claim);
+                shard.state.take(claim, sequence);
             } else {
-                shard.state.give_back(claim);
+                shard.state.give_back(claim, sequence);
             }
             shard.last = sequence;
         }
         if let Fact::SessionOpened(opened) = fact {
             let shard = self.session_mut(opened.session.id);
-            shard.state.open(opened.session.clone());
-            shard.state.note(opened.session.id, sequence);
+            shard.state.open(opened.session.clone(), sequence);
             shard.last = sequence;
         }
     }

@@ -86,14 +86,14 @@ impl Inventory {
             let shard = self.sessions.only(session_route(claim.session));
             match (due(shard, sequence), fact) {
                 (None, _) => {}
-                (Some(shard), Fact::Held(_)) => shard.take(claim),
-                (Some(shard), _) => shard.give_back(claim),
+                (Some(shard), Fact::Held(_)) => shard.take(claim, sequence),
+                (Some(shard), _) => shard.give_back(claim, sequence),
             }
         }
         if let Fact::SessionOpened(opened) = fact
             && let Some(shard) = due(self.sessions.only(session_route(opened.session.id)), sequence)
         {
-            shard.open(opened.session.clone());
+            shard.open(opened.session.clone(), sequence);
         }
     }
 

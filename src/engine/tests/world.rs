@@ -7,7 +7,7 @@ use crate::engine::{
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,
-    Refusal, RequestId, Role, RulesVersion, SessionId, Timestamp,
+    Refusal, RequestId, Role, RulesVersion, Sequence, SessionId, Timestamp,
 };
 
 #[derive(Debug)]
@@ -157,13 +157,13 @@ impl World {
         self.ledger.evolve(fact);
         for claim in fact.claims() {
             if let Fact::Held(_) = fact {
-                self.sessions.take(claim);
+                self.sessions.take(claim, Sequence(1));
             } else {
-                self.sessions.give_back(claim);
+                self.sessions.give_back(claim, Sequence(1));
             }
         }
         if let Fact::SessionOpened(opened) = fact {
-            self.sessions.open(opened.session.clone());
+            self.sessions.open(opened.session.clone(), Sequence(1));
         }
     }
 }
