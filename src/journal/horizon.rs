@@ -76,27 +76,32 @@ impl Horizon {
             return;
         }
         debug_assert!(self.durable() <= durable, "the horizon moves forward");
-        self.durable.store(durable.0, Ordering::Release);
-        self.wake_all(spare);
+        self.wake_all(spare, || self.durable.store(durable.0, Ordering::Release));
     }
 
     /// Stops the horizon for ever.
     pub(super) fn fail(&self) {
-        self.phase.store(FAILED, Ordering::Release);
-        self.wake_all(&mut Vec::new());
+        self.wake_all(&mut Vec::new(), || self.phase.store(FAILED, Ordering::Release));
     }
 
     /// Says that the horizon will not move any more, because all is durable.
     pub(super) fn close(&self) {
-        if !self.is_failed() {
-            self.phase.store(CLOSED, Ordering::Release);
-        }
-        self.wake_all(&mut Vec::new());
+        self.wake_all(&mut Vec::new(), || {
+            if !self.is_failed() {
+                self.phase.store(CLOSED, Ordering::Release);
+            }
+        });
     }
 
-    fn wake_all(&self, spare: &mut Vec<Waker>) {
+    /// Moves, and wakes who registered before the move. The move happens under the lock of the
+    /// wakers: one who has seen it registers for the next one, and is not taken for this one. A
+    /// task that registers once per advance would else sleep for ever.
+    fn wake_all(&self, spare: &mut Vec<Waker>, advance: impl FnOnce()) {
         debug_assert!(spare.is_empty(), "spare capacity only");
-        std::mem::swap(&mut *self.wakers.lock(), spare);
+        let mut wakers = self.wakers.lock();
+        advance();
+        std::mem::swap(&mut *wakers, spare);
+        drop(wakers);
         // Outside the lock: a woken task may register at once.
         spare.drain(..).for_each(Waker::wake);
     }
@@ -119,6 +124,7 @@ const DUPLICATES_SOUGHT: usize = 16;
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
+    use std::time::Duration;
 
     use super::*;
 
@@ -142,6 +148,42 @@ mod tests {
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
         horizon.publish(Sequence(2), &mut Vec::new());
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
+    }
+
+    /// A task as the server's: it registers once for each horizon that it sees, and is polled
+    /// whenever it is woken. One lost wake-up and the two threads wait for each other.
+    #[test]
+    fn a_task_that_registers_once_per_advance_is_never_forgotten() {
+        const STEPS: u64 = 100_000;
+        let horizon = Horizon::new(Sequence(0));
+        let (seen, steps) = crossbeam::channel::bounded(1);
+        thread::scope(|scope| {
+            let task = scope.spawn(|| {
+                let waker = Waker::from(Arc::new(Unpark(thread::current())));
+                let mut registered = None;
+                for step in 1..=STEPS {
+                    while horizon.durable().0 < step {
+                        let durable = horizon.durable();
+                        if registered == Some(durable) {
+                            thread::park_timeout(Duration::from_secs(20));
+                            assert!(durable < horizon.durable(), "the wake-up of {step} was lost");
+                            continue;
+                        }
+                        registered = Some(durable);
+                        horizon.register(&waker);
+                    }
+                    seen.send(step).unwrap();
+                }
+            });
+            for step in 1..=STEPS {
+                horizon.publish(Sequence(step), &mut Vec::new());
+                if steps.recv() != Ok(step) {
+                    break;
+                }
+            }
+            drop(steps);
+            task.join().unwrap();
+        });
     }
 
     #[test]
