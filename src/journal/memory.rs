@@ -49,6 +49,8 @@ struct State {
     syncs: u64,
     fail_sync: Option<u64>,
     is_held: bool,
+    /// Whether a sync waits for the end of a hold.
+    is_waiting: bool,
 }
 
 impl MemoryStore {
@@ -113,10 +115,10 @@ impl MemoryMedium {
         self.inner.moved.notify_all();
     }
 
-    /// Waits until so many blocks were written, synced or not.
-    pub fn wait_written(&self, blocks: usize) {
+    /// Waits until a sync has begun and is held: its blocks are written and not safe.
+    pub fn wait_syncing(&self) {
         let mut state = self.inner.state.lock();
-        while state.blocks.len() < blocks {
+        while !state.is_waiting {
             self.inner.moved.wait(&mut state);
         }
     }
@@ -148,7 +150,6 @@ impl Store for MemoryStore {
     fn write(&mut self, blocks: &[BlockRef]) -> Result<bool, JournalError> {
         let mut state = self.medium.inner.state.lock();
         state.blocks.extend_from_slice(blocks);
-        self.medium.inner.moved.notify_all();
         Ok(false)
     }
 
@@ -166,8 +167,11 @@ impl Syncer for MemoryMedium {
     fn sync(&mut self, last: &BlockRef, _rolled: bool) -> Result<(), JournalError> {
         let mut state = self.inner.state.lock();
         while state.is_held {
+            state.is_waiting = true;
+            self.inner.moved.notify_all();
             self.inner.moved.wait(&mut state);
         }
+        state.is_waiting = false;
         state.syncs += 1;
         if state.fail_sync == Some(state.syncs) {
             return Err(JournalError::Store { what: "sync", detail: "injected".to_owned() });

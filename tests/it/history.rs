@@ -190,7 +190,7 @@ fn what_was_acked_before_a_kill_is_in_the_journal_and_the_end_is_the_same() {
 }
 
 #[test]
-#[ignore = "minutes: cargo test --release --test it -- --ignored fifty_kills"]
+#[ignore = "six minutes: cargo test --test it -- --ignored fifty_kills"]
 fn fifty_kills() {
     if !is_absent("fifty kills") {
         kills(50);

@@ -23,10 +23,11 @@ fn i5_a_crash_loses_only_what_was_not_acknowledged() {
             .map(|id| node.service.inventory().appointment(build::appointment(id)).0)
             .collect();
 
-        let blocks = node.medium.crash().blocks.len();
+        let durable = node.service.durable();
         node.medium.hold();
         (acknowledged + 1..acknowledged + 30).for_each(|step| act(&node, step));
-        node.medium.wait_written(blocks + 1);
+        node.medium.wait_syncing();
+        assert_eq!(node.service.durable(), durable, "nothing is acknowledged before its sync");
         let images = [node.medium.crash(), node.medium.crash_torn()];
         node.medium.resume();
 
