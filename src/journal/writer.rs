@@ -29,8 +29,9 @@ use super::queue::{Buffer, Charged, Taken};
 use super::store::{Store, Syncer};
 use super::{JournalError, OnFatal, Shared};
 
-/// Groups that may wait for the sync thread. More would only be latency.
-pub(super) const GROUPS_MAX: usize = 4;
+/// Groups that may wait for the sync thread, beside the one that is written and the one that is
+/// synced. More would only make groups small: each costs a flush and a sync, whatever is in it.
+pub(super) const GROUPS_MAX: usize = 0;
 
 /// Blocks of a group that the commit thread syncs itself, when nobody is before it.
 const INLINE_BLOCKS_MAX: usize = 1;
