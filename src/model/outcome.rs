@@ -75,7 +75,7 @@ outcomes! {
 
     /// The node has no room for another change. Try again after the time that it names.
     Overloaded = 300 transient;
-    /// The node is starting, stopping or waits for its clock to be confirmed.
+    /// The node is starting or stopping.
     NotReady = 301 transient;
     /// The client asks too often. Try again after the time that it names.
     RateLimited = 302 transient;

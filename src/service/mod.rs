@@ -201,7 +201,7 @@ impl Service {
             return Answer::refused(Refusal::for_now(Outcome::Overloaded, OVERLOADED_MILLIS));
         };
         let change = Change {
-            // The id of a settlement follows from the appointment: one happens at most once.
+            // The id follows from the appointment and the time: the same settlement again is a retry.
             request: RequestId::from_parts(now, appointment.0 ^ SETTLEMENT),
             appointment,
             patient: None,
