@@ -21,6 +21,7 @@ use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -126,7 +127,7 @@ impl SledLog {
             .path(&place.store)
             .cache_capacity(place.cache_bytes)
             .flush_every_ms(None);
-        let db = config.open().map_err(|error| unreadable(&error))?;
+        let db = open_once_free(&config).map_err(|error| unreadable(&error))?;
         for name in ["db", "conf"] {
             sync_file(&place.store.join(name))?;
         }
@@ -424,6 +425,24 @@ impl Syncer for SledSyncer {
         self.mark.write(self.last, now(), true)
     }
 }
+
+/// Opens sled when its own lock is free. Our `LOCK` keeps other processes out, but the last of
+/// sled's threads may hold its lock for a moment after a store of this process was closed.
+fn open_once_free(config: &sled::Config) -> sled::Result<sled::Db> {
+    for _ in 0..LOCK_TRIES {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("acquire lock") => {
+                #[expect(clippy::disallowed_methods, reason = "a start may wait a moment")]
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => return opened,
+        }
+    }
+    config.open()
+}
+
+/// A second, with 10 ms between two tries.
+const LOCK_TRIES: u32 = 100;
 
 /// Undoes what a crash may have left, before sled sees it.
 fn prepare(store: &Path) -> Result<(), JournalError> {
