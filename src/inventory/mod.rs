@@ -26,7 +26,7 @@ use dashmap::DashMap;
 use foldhash::fast::FixedState;
 
 use self::group::Group;
-pub use self::recover::Part;
+pub use self::recover::{Batch, Part};
 pub use self::shards::SHARD_COUNT;
 use self::shards::Shards;
 use crate::engine::{

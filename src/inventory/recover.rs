@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crossbeam::channel::bounded;
+
 use super::Inventory;
 use super::group::session_route;
 use super::shards::{Locked, SHARD_COUNT, Shards, route};
@@ -22,6 +24,12 @@ pub enum Part<'a> {
     /// Sessions.
     Session(&'a mut SessionShard),
 }
+
+/// Records on their way to the shards, in order.
+pub type Batch = Vec<(Sequence, Timestamp, Facts)>;
+
+/// Batches that may wait for a thread: enough that nobody waits for long, few enough for memory.
+const BATCHES_MAX: usize = 8;
 
 /// Kinds of shards, as snapshots number them.
 const KINDS: u8 = 3;
@@ -62,39 +70,47 @@ impl Inventory {
     /// Lets a record happen again. A shard whose snapshot has it already skips it.
     pub fn replay(&mut self, sequence: Sequence, time: Timestamp, facts: &Facts) {
         for fact in facts {
-            self.replay_fact(sequence, time, fact);
+            replay_home(&mut self.homes, sequence, time, fact);
+            replay_ledger(&mut self.ledgers, sequence, fact);
+            replay_session(&mut self.sessions, sequence, fact);
         }
     }
 
-    fn replay_fact(&mut self, sequence: Sequence, time: Timestamp, fact: &Fact) {
-        if let Some((request, fingerprint)) = fact.request()
-            && let Some(home) = due(self.homes.only(route(request.0)), sequence)
-        {
-            home.remember(time, request, fingerprint);
-        }
-        if let Some(appointment) = fact.appointment()
-            && let Some(home) = due(self.homes.only(route(appointment.0)), sequence)
-        {
-            home.evolve(time, fact);
-        }
-        if let Some(patient) = fact.patient()
-            && let Some(ledger) = due(self.ledgers.only(route(patient.0)), sequence)
-        {
-            ledger.evolve(fact);
-        }
-        for claim in fact.claims() {
-            let shard = self.sessions.only(session_route(claim.session));
-            match (due(shard, sequence), fact) {
-                (None, _) => {}
-                (Some(shard), Fact::Held(_)) => shard.take(claim, sequence),
-                (Some(shard), _) => shard.give_back(claim, sequence),
-            }
-        }
-        if let Fact::SessionOpened(opened) = fact
-            && let Some(shard) = due(self.sessions.only(session_route(opened.session.id)), sequence)
-        {
-            shard.open(opened.session.clone(), sequence);
-        }
+    /// Lets every record happen again that `read` passes on, in batches. Homes are written by one
+    /// thread, ledgers and sessions by another: no fact reads what another kind of shard holds, and
+    /// each thread goes from front to back, so that every shard sees its facts in order.
+    ///
+    /// # Errors
+    ///
+    /// What `read` says; what it passed on before has happened.
+    pub fn replay_all<E>(
+        &mut self,
+        read: impl FnOnce(&mut dyn FnMut(Batch)) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Self { homes, ledgers, sessions, .. } = self;
+        std::thread::scope(|scope| {
+            let (to_homes, for_homes) = bounded::<Arc<Batch>>(BATCHES_MAX);
+            let (to_others, for_others) = bounded::<Arc<Batch>>(BATCHES_MAX);
+            scope.spawn(move || {
+                for batch in for_homes {
+                    each(&batch, |sequence, time, fact| replay_home(homes, sequence, time, fact));
+                }
+            });
+            scope.spawn(move || {
+                for batch in for_others {
+                    each(&batch, |sequence, _, fact| {
+                        replay_ledger(ledgers, sequence, fact);
+                        replay_session(sessions, sequence, fact);
+                    });
+                }
+            });
+            read(&mut |batch| {
+                let batch = Arc::new(batch);
+                // A thread that is gone met an impossible fact: the scope ends with its panic.
+                let _gone = to_homes.send(Arc::clone(&batch));
+                let _gone = to_others.send(batch);
+            })
+        })
     }
 
     /// Builds what is derived: boards and deadlines. Call it once, after the last record.
@@ -109,6 +125,49 @@ impl Inventory {
                 self.boards.insert(state.spec().id, Arc::clone(state.places()));
             }
         }
+    }
+}
+
+fn each(batch: &Batch, mut replay: impl FnMut(Sequence, Timestamp, &Fact)) {
+    for (sequence, time, facts) in batch {
+        facts.iter().for_each(|fact| replay(*sequence, *time, fact));
+    }
+}
+
+fn replay_home(homes: &mut Shards<HomeShard>, sequence: Sequence, time: Timestamp, fact: &Fact) {
+    if let Some((request, fingerprint)) = fact.request()
+        && let Some(home) = due(homes.only(route(request.0)), sequence)
+    {
+        home.remember(time, request, fingerprint);
+    }
+    if let Some(appointment) = fact.appointment()
+        && let Some(home) = due(homes.only(route(appointment.0)), sequence)
+    {
+        home.evolve(time, fact);
+    }
+}
+
+fn replay_ledger(ledgers: &mut Shards<LedgerShard>, sequence: Sequence, fact: &Fact) {
+    if let Some(patient) = fact.patient()
+        && let Some(ledger) = due(ledgers.only(route(patient.0)), sequence)
+    {
+        ledger.evolve(fact);
+    }
+}
+
+fn replay_session(sessions: &mut Shards<SessionShard>, sequence: Sequence, fact: &Fact) {
+    for claim in fact.claims() {
+        let shard = sessions.only(session_route(claim.session));
+        match (due(shard, sequence), fact) {
+            (None, _) => {}
+            (Some(shard), Fact::Held(_)) => shard.take(claim, sequence),
+            (Some(shard), _) => shard.give_back(claim, sequence),
+        }
+    }
+    if let Fact::SessionOpened(opened) = fact
+        && let Some(shard) = due(sessions.only(session_route(opened.session.id)), sequence)
+    {
+        shard.open(opened.session.clone(), sequence);
     }
 }
 

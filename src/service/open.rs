@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{Limits, Service, image};
 use crate::codec::{CodecError, decode_facts};
-use crate::inventory::{Inventory, SHARD_COUNT};
+use crate::inventory::{Batch, Inventory, SHARD_COUNT};
 use crate::journal::{
     DataFolder, Durability, FolderOptions, Journal, JournalConfig, JournalError, Log, OnFatal,
     ReadError, Retention, SnapshotWriter, Snapshots,
@@ -180,12 +180,24 @@ pub(super) fn recover(
                 .map_err(|source| OpenError::Record { sequence, source })?;
         }
     }
-    log.for_each_record::<OpenError>(from, |sequence, time, bytes| {
-        let facts = decode_facts(bytes).map_err(|source| OpenError::Record { sequence, source })?;
-        inventory.replay(sequence, time, &facts);
-        report.replayed += 1;
+    inventory.replay_all::<OpenError>(|pass| {
+        let mut batch = Batch::with_capacity(BATCH_RECORDS);
+        log.for_each_record::<OpenError>(from, |sequence, time, bytes| {
+            let facts =
+                decode_facts(bytes).map_err(|source| OpenError::Record { sequence, source })?;
+            batch.push((sequence, time, facts));
+            report.replayed += 1;
+            if batch.len() == BATCH_RECORDS {
+                pass(std::mem::replace(&mut batch, Batch::with_capacity(BATCH_RECORDS)));
+            }
+            Ok(())
+        })?;
+        pass(batch);
         Ok(())
     })?;
     inventory.rebuild();
     Ok((inventory, report))
 }
+
+/// Records that recovery hands over at once.
+const BATCH_RECORDS: usize = 1_024;
