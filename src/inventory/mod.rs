@@ -9,7 +9,7 @@
 //! **Architecture invariant:** this is the only module that locks shards. A record gets its place in
 //! the journal while every shard that it touches is locked, and nothing but memory happens under a
 //! lock. So the journal lists the records of every shard in the order in which they were applied,
-//! and one pass over it, on one thread, gives the same state. The inventory does not know the
+//! and one pass over it, front to back, gives the same state. The inventory does not know the
 //! journal: it is handed `append`, which must only queue.
 
 mod group;
