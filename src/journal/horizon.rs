@@ -1,7 +1,7 @@
 //! How far the log is durable, and who waits for it to move.
 //!
 //! **Architecture invariant:** the horizon only moves forward, and never again after a failure.
-//! Only the commit thread moves it.
+//! Only the thread that holds the syncing side of the store moves it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};

@@ -1,10 +1,10 @@
 //! The journal: numbers records, commits them in groups, and says how far they are durable.
 //!
 //! ```text
-//!             under shard locks                 one thread
-//! reserve -> append -> queue ==swap==> writer: cut, chain -> store -> horizon -> replies released
-//!                                                              |         `-----> recent blocks
-//!                                                              `-> sled, or memory in tests
+//!             under shard locks       commit thread              sync thread
+//! reserve -> append -> queue ==swap==> cut, chain, write -> sync -> horizon -> replies released
+//!                                                   |                `-----> recent blocks
+//!                                                   `-> sled, or memory in tests
 //! ```
 //!
 //! A record is opaque here: bytes with a time. Its number is its place in the log.
@@ -119,7 +119,7 @@ impl Default for JournalConfig {
 }
 
 impl Journal {
-    /// Starts the commit thread on a store whose log ends at `tail`.
+    /// Starts the commit and sync threads on a store whose log ends at `tail`.
     ///
     /// # Panics
     ///
@@ -263,7 +263,7 @@ impl Journal {
         }
     }
 
-    /// Commits all that was appended, closes the store, and waits for the commit thread to end.
+    /// Commits all that was appended, closes the store, and waits for its threads to end.
     /// What is appended later never becomes durable. The data folder stays locked until the last
     /// handle is dropped.
     pub fn close(&self) -> Result<(), JournalError> {
