@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::slab::Position;
+use super::chunks::Position;
 use crate::model::Timestamp;
 
 /// When which position is due.

@@ -1,10 +1,12 @@
 //! Decides a hold: all claims or none.
 
 use super::pick::{Wisher, pick};
+use super::places::Terms;
 use super::view::{Context, Decision, View};
 use crate::model::{
     AppointmentStatus, Booked, Claim, Claims, Declined, Fact, Facts, Held, Hold, HoldFault,
-    Outcome, PatientId, PaymentRef, Receipt, Refusal, Repeat, Session, Sharing, Timestamp, Ttl,
+    OrganizationId, Outcome, PatientId, PaymentRef, Receipt, Refusal, Repeat, Sharing, Timestamp,
+    Ttl,
 };
 
 /// Decides a hold, or a hold that is booked at once.
@@ -71,39 +73,40 @@ fn retry(view: &View<'_>, hold: &Hold, fingerprint: u64) -> Result<Option<Decisi
 }
 
 /// The places that a hold gets, and what its sessions say about it.
-struct Granted<'a> {
+struct Granted {
     claims: Claims,
-    first: &'a Session,
+    organization: OrganizationId,
     sharing: Sharing,
     ttl: Ttl,
 }
 
 /// Finds places for every claim. Of several reasons against it, the one with the lowest code counts.
-fn grant<'a>(
-    view: &View<'a>,
+fn grant(
+    view: &View<'_>,
     context: &Context<'_>,
     hold: &Hold,
     patient: PatientId,
-) -> Result<Granted<'a>, Refusal> {
+) -> Result<Granted, Refusal> {
     let wisher = Wisher { now: context.now, channel: hold.channel, class: hold.class };
     let mut refusal: Option<Outcome> = None;
-    let mut granted: Option<Granted<'a>> = None;
+    let mut granted: Option<Granted> = None;
     for wish in &hold.claims {
         let found =
             view.session(wish.session).ok_or(Outcome::SessionNotFound).and_then(|session| {
-                if !context.actor.may_touch(session.spec().organization) {
+                let terms = session.places().terms();
+                if !context.actor.may_touch(terms.organization) {
                     return Err(Outcome::OrganizationNotPermitted);
                 }
                 let claim = pick(session, wish, wisher)?;
-                let once = session.spec().repeat == Repeat::OnePerPatient;
+                let once = terms.repeat == Repeat::OnePerPatient;
                 if once && view.has_live(patient, wish.session) {
                     return Err(Outcome::AlreadyHasAppointment);
                 }
-                Ok((session.spec(), claim))
+                Ok((terms, claim))
             });
         match found {
-            Ok((session, claim)) => {
-                granted.get_or_insert_with(|| Granted::of(session, hold.ttl)).add(session, claim);
+            Ok((terms, claim)) => {
+                granted.get_or_insert_with(|| Granted::of(terms, hold.ttl)).add(terms, claim);
             }
             Err(outcome) => refusal = Some(refusal.map_or(outcome, |other| other.min(outcome))),
         }
@@ -114,15 +117,16 @@ fn grant<'a>(
     }
 }
 
-impl<'a> Granted<'a> {
-    fn of(first: &'a Session, ttl: Ttl) -> Self {
-        Self { claims: Claims::new(), first, sharing: Sharing::Cancel, ttl }
+impl Granted {
+    fn of(first: &Terms, ttl: Ttl) -> Self {
+        let organization = first.organization;
+        Self { claims: Claims::new(), organization, sharing: Sharing::Cancel, ttl }
     }
 
-    fn add(&mut self, session: &Session, claim: Claim) {
+    fn add(&mut self, terms: &Terms, claim: Claim) {
         self.claims.push(claim);
-        self.sharing = self.sharing.min(session.sharing);
-        self.ttl = self.ttl.min(session.ttl_max);
+        self.sharing = self.sharing.min(terms.sharing);
+        self.ttl = self.ttl.min(terms.ttl_max);
     }
 
     fn decision(
@@ -140,7 +144,7 @@ impl<'a> Granted<'a> {
             appointment: hold.appointment,
             patient,
             account: hold.keys.account,
-            organization: self.first.organization,
+            organization: self.organization,
             channel: hold.channel,
             class: hold.class,
             sharing: self.sharing,

@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashMap;
 use std::hash::BuildHasher;
 
+use super::chunks::Position;
 use super::deadlines::Deadlines;
-use super::slab::{Position, Slab};
+use super::index::Index;
+use super::slab::Slab;
 use crate::model::limits::FORGOTTEN_MAX;
 use crate::model::{
     Appointment, AppointmentId, AppointmentStatus, Cause, Claims, Fact, Forgotten, Held, Outcome,
@@ -18,26 +20,41 @@ use crate::model::{
 ///
 /// Derived parts (index, deadlines, the queue of what may be forgotten) follow from the facts and
 /// are in no snapshot and no digest.
+///
+/// Fields in the order in which a hold comes across them: the first three lines of memory are all that
+/// it touches.
 #[derive(Debug)]
+#[repr(C)]
 pub struct HomeShard {
-    slab: Slab,
-    /// 32 bits of the hash of an id, and where its appointment lies. With the hash beside the
-    /// position, growing the table reads no appointment.
-    index: HashTable<(u32, Position)>,
+    /// Where an id lies: in `slab`, or with [`REQUEST`] in `requests`. One look tells both.
+    index: Index,
     hasher: FixedState,
-    /// Deadlines of holds. One that was booked or released stays until it comes up.
-    deadlines: Deadlines,
+    slab: Slab,
     /// Holds that are pending now.
     pending: usize,
-    /// When an appointment ended, oldest first as far as time runs forward.
-    ended: VecDeque<(Timestamp, Position)>,
-    /// Requests that were no holds, with their fingerprints.
-    requests: HashMap<RequestId, u64, FixedState>,
-    requests_by_time: VecDeque<(Timestamp, RequestId)>,
+    /// Deadlines of holds. One that was booked or released stays until it comes up.
+    deadlines: Deadlines,
+    retention_millis: u64,
+    /// Requests that were no holds, oldest first as far as time runs forward.
+    requests: VecDeque<Remembered>,
+    /// How many of them were dropped: the position of the first.
+    dropped: Position,
     /// Refusals that are remembered.
     declined: HashMap<AppointmentId, (u64, Outcome), FixedState>,
-    retention_millis: u64,
+    /// When an appointment ended, oldest first as far as time runs forward.
+    ended: VecDeque<(Timestamp, Position)>,
 }
+
+/// A request that was no hold.
+#[derive(Clone, Copy, Debug)]
+struct Remembered {
+    time: Timestamp,
+    request: RequestId,
+    fingerprint: u64,
+}
+
+/// Marks a position in `requests`. Positions run round below it.
+const REQUEST: Position = 1 << 31;
 
 impl HomeShard {
     /// An empty shard. `seed` makes its tables hard to attack; it changes no answer.
@@ -46,13 +63,13 @@ impl HomeShard {
         let hasher = FixedState::with_seed(seed);
         Self {
             slab: Slab::default(),
-            index: HashTable::new(),
+            index: Index::default(),
             hasher: hasher.clone(),
             deadlines: Deadlines::default(),
             pending: 0,
             ended: VecDeque::new(),
-            requests: HashMap::with_hasher(hasher.clone()),
-            requests_by_time: VecDeque::new(),
+            requests: VecDeque::new(),
+            dropped: 0,
             declined: HashMap::with_hasher(hasher),
             retention_millis,
         }
@@ -85,7 +102,7 @@ impl HomeShard {
                 self.move_to(position, fact.status, Cause::None, time);
             }
             Fact::Declined(fact) => {
-                self.declined.insert(fact.appointment, (fact.fingerprint, fact.outcome));
+                self.insert_declined(fact.appointment, fact.fingerprint, fact.outcome);
             }
             Fact::Forgotten(forgotten) => self.forget(forgotten),
             Fact::SessionOpened(_) => {}
@@ -93,18 +110,27 @@ impl HomeShard {
     }
 
     /// Remembers a request that was no hold, and drops those that nobody may repeat any more.
+    ///
+    /// # Panics
+    ///
+    /// Panics if its id is known: the fact is impossible.
     pub fn remember(&mut self, time: Timestamp, request: RequestId, fingerprint: u64) {
-        if self.requests.insert(request, fingerprint).is_none() {
-            self.requests_by_time.push_back((time, request));
-        }
+        let hash = self.hash(request.0);
+        assert!(self.find(request.0).is_none(), "request {:032x} is answered twice", request.0);
+        let count =
+            u32::try_from(self.requests.len()).expect("a shard has less than 2^31 requests");
+        self.index.insert(hash, REQUEST | self.dropped.wrapping_add(count) & !REQUEST);
+        self.requests.push_back(Remembered { time, request, fingerprint });
         // Two out for one in: the queue shrinks to the retention window and no call is long.
         for _ in 0..2 {
-            let Some(&(remembered, request)) = self.requests_by_time.front() else { return };
-            if time <= remembered.plus_millis(self.retention_millis.saturating_mul(2)) {
+            let Some(first) = self.requests.front() else { return };
+            if time <= first.time.plus_millis(self.retention_millis.saturating_mul(2)) {
                 return;
             }
-            self.requests_by_time.pop_front();
-            self.requests.remove(&request);
+            let hash = self.hash(first.request.0);
+            self.index.remove(hash, REQUEST | self.dropped);
+            self.requests.pop_front();
+            self.dropped = self.dropped.wrapping_add(1) & !REQUEST;
         }
     }
 
@@ -114,14 +140,11 @@ impl HomeShard {
     ///
     /// Panics if there is one with this id.
     pub fn insert(&mut self, appointment: &Appointment) {
-        let hash = self.hash(appointment.id);
-        assert!(
-            self.find(appointment.id).is_none(),
-            "appointment {:032x} is held twice",
-            appointment.id.0
-        );
+        let id = appointment.id.0;
+        assert!(self.find(id).is_none(), "appointment {id:032x} is held twice");
+        let hash = self.hash(id);
         let position = self.slab.insert(appointment);
-        self.index.insert_unique(wide(hash), (hash, position), |(hash, _)| wide(*hash));
+        self.index.insert(hash, position);
         if appointment.status == AppointmentStatus::Pending {
             self.deadlines.push(appointment.until, position);
             self.pending = self.pending.saturating_add(1);
@@ -142,12 +165,13 @@ impl HomeShard {
 
     /// The appointment with that id.
     pub fn appointment(&self, id: AppointmentId) -> Option<Appointment> {
-        self.find(id).map(|position| self.slab.get(position).unpack())
+        self.find_appointment(id).map(|position| self.slab.get(position).unpack())
     }
 
     /// The fingerprint of an earlier request with that id that was no hold.
     pub fn request(&self, id: RequestId) -> Option<u64> {
-        self.requests.get(&id).copied()
+        let position = self.find(id.0)?;
+        self.remembered(position).map(|remembered| remembered.fingerprint)
     }
 
     /// The refusal that is remembered under that id, with the fingerprint of its request.
@@ -188,7 +212,7 @@ impl HomeShard {
 
     /// Whether there is an appointment with that id.
     pub fn contains(&self, id: AppointmentId) -> bool {
-        self.find(id).is_some()
+        self.find_appointment(id).is_some()
     }
 
     /// Holds that are pending.
@@ -198,12 +222,12 @@ impl HomeShard {
 
     /// Appointments in memory.
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.index.len().saturating_sub(self.requests.len())
     }
 
     /// Whether no appointment is at home here.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.len() == 0
     }
 
     /// Every appointment, in no order that means anything.
@@ -213,9 +237,7 @@ impl HomeShard {
 
     /// Every remembered request with its time and fingerprint, oldest first.
     pub fn requests(&self) -> impl Iterator<Item = (Timestamp, RequestId, u64)> + '_ {
-        self.requests_by_time.iter().filter_map(|&(time, request)| {
-            self.requests.get(&request).map(|fingerprint| (time, request, *fingerprint))
-        })
+        self.requests.iter().map(|line| (line.time, line.request, line.fingerprint))
     }
 
     /// Every remembered refusal, by id.
@@ -251,11 +273,8 @@ impl HomeShard {
     fn forget(&mut self, forgotten: &Forgotten) {
         for id in &forgotten.appointments {
             let position = self.position(*id);
-            let hash = self.hash(*id);
-            self.index
-                .find_entry(wide(hash), |(_, other)| *other == position)
-                .expect("a position is in the index")
-                .remove();
+            let was_there = self.index.remove(self.hash(id.0), position);
+            assert!(was_there, "a position is in the index");
             self.slab.remove(position);
         }
         while self.ended.front().is_some_and(|line| !self.is_ended(line)) {
@@ -271,27 +290,35 @@ impl HomeShard {
     }
 
     fn position(&self, id: AppointmentId) -> Position {
-        self.find(id)
+        self.find_appointment(id)
             .unwrap_or_else(|| panic!("an impossible fact: there is no appointment {:032x}", id.0))
     }
 
-    fn find(&self, id: AppointmentId) -> Option<Position> {
-        let hash = self.hash(id);
-        let same = |(other, position): &(u32, Position)| {
-            *other == hash && self.slab.get(*position).id() == id
-        };
-        self.index.find(wide(hash), same).map(|(_, position)| *position)
+    fn find_appointment(&self, id: AppointmentId) -> Option<Position> {
+        self.find(id.0).filter(|position| position & REQUEST == 0)
+    }
+
+    /// Where an id lies, an appointment's or a request's.
+    fn find(&self, id: u128) -> Option<Position> {
+        self.index.find(self.hash(id), |position| {
+            let found = self.remembered(position).map(|remembered| remembered.request.0);
+            found.unwrap_or_else(|| self.slab.get(position & !REQUEST).id().0) == id
+        })
+    }
+
+    /// The request at a position, if it is one's.
+    fn remembered(&self, position: Position) -> Option<&Remembered> {
+        if position & REQUEST == 0 {
+            return None;
+        }
+        let index = position.wrapping_sub(self.dropped) & !REQUEST;
+        Some(self.requests.get(index as usize).expect("the index knows what is remembered"))
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "32 of the 64 bits are kept")]
-    fn hash(&self, id: AppointmentId) -> u32 {
-        (self.hasher.hash_one(id.0) >> 16) as u32
+    fn hash(&self, id: u128) -> u32 {
+        (self.hasher.hash_one(id) >> 16) as u32
     }
-}
-
-/// What the table wants of a hash: good bits at both ends.
-const fn wide(hash: u32) -> u64 {
-    (hash as u64) << 32 | hash as u64
 }
 
 fn appointment_of(held: &Held) -> Appointment {

@@ -3,15 +3,18 @@
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 
+use super::chunks::{Chunks, Position};
+use super::index::Index;
 use crate::model::{AppointmentId, Fact, PatientId, SessionId};
 
 /// What the patients of this shard have. A patient with nothing has no entry.
 #[derive(Debug)]
+#[repr(C)]
 pub struct LedgerShard {
-    entries: HashTable<LedgerEntry>,
+    index: Index,
     hasher: FixedState,
+    entries: Chunks<LedgerEntry>,
 }
 
 /// What one patient has. 48 bytes for the usual one live appointment.
@@ -36,7 +39,11 @@ const _: () = assert!(size_of::<LedgerEntry>() == 48, "an entry is 48 bytes");
 impl LedgerShard {
     /// An empty shard. `seed` makes its table hard to attack; it changes no answer.
     pub fn new(seed: u64) -> Self {
-        Self { entries: HashTable::new(), hasher: FixedState::with_seed(seed) }
+        Self {
+            index: Index::default(),
+            hasher: FixedState::with_seed(seed),
+            entries: Chunks::default(),
+        }
     }
 
     /// Writes what a fact did to the patient's ledger.
@@ -78,46 +85,44 @@ impl LedgerShard {
 
     /// Every patient with what they have, in no order that means anything.
     pub fn entries(&self) -> impl Iterator<Item = &LedgerEntry> {
-        self.entries.iter()
+        self.index.positions().map(|position| self.entries.get(position))
     }
 
     /// Patients who have something.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.index.len()
     }
 
     /// Whether no patient of this shard has anything.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     /// Adds a live appointment, as a hold or a snapshot brings it.
     pub fn insert(&mut self, patient: PatientId, live: Live) {
-        let hash = self.hash(patient);
-        let key = halves(patient.0);
-        if let Some(entry) = self.entries.find_mut(hash, |entry| entry.patient == key) {
-            entry.more.get_or_insert_default().push(live);
+        if let Some(position) = self.find(patient) {
+            self.entries.get_mut(position).more.get_or_insert_default().push(live);
             return;
         }
-        let entry = LedgerEntry { patient: key, first: live, more: None };
-        let hasher = &self.hasher;
-        self.entries.insert_unique(hash, entry, |entry| hasher.hash_one(entry.patient));
+        let entry = LedgerEntry { patient: halves(patient.0), first: live, more: None };
+        let position = self.entries.insert(entry);
+        self.index.insert(self.hash(patient), position);
     }
 
     fn remove(&mut self, patient: PatientId, appointment: AppointmentId) {
-        let hash = self.hash(patient);
-        let key = halves(patient.0);
-        let Ok(mut found) = self.entries.find_entry(hash, |entry| entry.patient == key) else {
+        let Some(position) = self.find(patient) else {
             panic!("an impossible fact: the patient of {:032x} has nothing", appointment.0)
         };
-        let entry = found.get_mut();
+        let entry = self.entries.get_mut(position);
         let mut left: Vec<Live> = entry.live().copied().collect();
         let before = left.len();
         left.retain(|live| live.appointment() != appointment);
         assert!(left.len() < before, "an impossible fact: {:032x} is not live", appointment.0);
         match left.split_first() {
             None => {
-                found.remove();
+                entry.more = None;
+                self.entries.remove(position);
+                self.index.remove(self.hash(patient), position);
             }
             Some((first, rest)) => {
                 entry.first = *first;
@@ -127,12 +132,17 @@ impl LedgerShard {
     }
 
     fn entry(&self, patient: PatientId) -> Option<&LedgerEntry> {
-        let key = halves(patient.0);
-        self.entries.find(self.hash(patient), |entry| entry.patient == key)
+        self.find(patient).map(|position| self.entries.get(position))
     }
 
-    fn hash(&self, patient: PatientId) -> u64 {
-        self.hasher.hash_one(halves(patient.0))
+    fn find(&self, patient: PatientId) -> Option<Position> {
+        let key = halves(patient.0);
+        self.index.find(self.hash(patient), |position| self.entries.get(position).patient == key)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "32 of the 64 bits are kept")]
+    fn hash(&self, patient: PatientId) -> u32 {
+        (self.hasher.hash_one(halves(patient.0)) >> 16) as u32
     }
 }
 

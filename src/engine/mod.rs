@@ -18,9 +18,11 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 mod change;
+mod chunks;
 mod deadlines;
 mod hold;
 mod home;
+mod index;
 mod ledger;
 mod open;
 mod pick;

@@ -6,6 +6,7 @@
 //!         and has a place in every slot of the run                    free share, first of equals
 //! ```
 
+use super::places::Places;
 use super::session::SessionState;
 use crate::model::{
     BookingChannel, Claim, ClaimRequest, Outcome, PatientClass, Pick, PoolIndex, SlotChoice,
@@ -26,8 +27,8 @@ pub(super) fn pick(
     wish: &ClaimRequest,
     wisher: Wisher,
 ) -> Result<Claim, Outcome> {
-    let spec = session.spec();
-    let Some(last) = session.places().slots().checked_sub(u16::from(wish.count)) else {
+    let places = session.places();
+    let Some(last) = places.slots().checked_sub(u16::from(wish.count)) else {
         return Err(Outcome::SlotNotFound);
     };
     if let SlotChoice::Ranked(slots) = &wish.slots
@@ -35,12 +36,12 @@ pub(super) fn pick(
     {
         return Err(Outcome::SlotNotFound);
     }
-    if session.places().admitted(wisher.channel, wisher.class).next().is_none() {
+    if places.admitted(wisher.channel, wisher.class).next().is_none() {
         return Err(Outcome::PoolNotFound);
     }
 
-    let search = Search { session, count: wish.count, wisher };
-    match (&wish.slots, spec.pick) {
+    let search = Search { places, wish, wisher };
+    match (&wish.slots, places.terms().pick) {
         (SlotChoice::Ranked(slots), _) => search.first(slots.iter().copied()),
         (SlotChoice::Any, Pick::Earliest) => search.first((0..=last).map(SlotIndex)),
         (SlotChoice::Any, Pick::Even) => search.evenest((0..=last).map(SlotIndex)),
@@ -48,8 +49,8 @@ pub(super) fn pick(
 }
 
 struct Search<'a> {
-    session: &'a SessionState,
-    count: u8,
+    places: &'a Places,
+    wish: &'a ClaimRequest,
     wisher: Wisher,
 }
 
@@ -84,30 +85,30 @@ impl Search<'_> {
     }
 
     fn pool_with_room(&self, slot: SlotIndex) -> Option<PoolIndex> {
-        let slots = slot.0..slot.0.saturating_add(u16::from(self.count));
+        let slots = slot.0..slot.0.saturating_add(u16::from(self.wish.count));
         self.admitted()
-            .find(|pool| slots.clone().all(|slot| 0 < self.session.free(SlotIndex(slot), *pool)))
+            .find(|pool| slots.clone().all(|slot| 0 < self.places.free(SlotIndex(slot), *pool)))
     }
 
     /// Free places of the slot against all, over the pools that the wisher may use.
     fn share(&self, slot: SlotIndex) -> Share {
         self.admitted().fold(Share { free: 0, all: 0 }, |share, pool| Share {
-            free: share.free.saturating_add(u32::from(self.session.free(slot, pool))),
-            all: share.all.saturating_add(u32::from(self.session.spec().quota(slot, pool))),
+            free: share.free.saturating_add(u32::from(self.places.free(slot, pool))),
+            all: share.all.saturating_add(u32::from(self.places.quota(slot, pool))),
         })
     }
 
     fn admitted(&self) -> impl Iterator<Item = PoolIndex> + '_ {
-        self.session.places().admitted(self.wisher.channel, self.wisher.class)
+        self.places.admitted(self.wisher.channel, self.wisher.class)
     }
 
     /// A slot can be booked until it ends.
     fn is_past(&self, slot: SlotIndex) -> bool {
-        self.session.spec().slot_end(slot) <= self.wisher.now
+        self.places.terms().slot_end(slot) <= self.wisher.now
     }
 
     fn claim(&self, slot: SlotIndex, pool: PoolIndex) -> Claim {
-        Claim { session: self.session.spec().id, slot, count: self.count, pool }
+        Claim { session: self.wish.session, slot, count: self.wish.count, pool }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The places of a session, as atomics: written under its lock, read without one.
 //!
 //! ```text
-//! cells   slot 0: pool 0, pool 1 | slot 1: pool 0, pool 1 | ...     open bit + free places
-//! totals  pool 0, pool 1                                            free places of all slots
+//! cells   slot 0: pool 0, pool 1 | slot 1: pool 0, pool 1 | ...     open bit, quota, free places
+//! pools   pool 0, pool 1                                            free places of all slots
 //! last    the record that the newest value rests on
 //! ```
 //!
@@ -13,55 +13,99 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use smallvec::SmallVec;
-
-use crate::model::limits::SESSION_POOLS_MAX;
+use crate::model::limits::QUOTA_MAX;
 use crate::model::{
     Availability, BookingChannel, ChannelSet, ClaimRequest, ClassSet, OrganizationId, PatientClass,
-    PoolIndex, Sequence, Session, SlotChoice, SlotIndex, Timestamp,
+    Pick, Pool, PoolIndex, Repeat, Sequence, Session, Sharing, SlotChoice, SlotIndex, Timestamp,
+    Ttl,
 };
 
 /// The free places of a session, and what it takes to tell whether a request may have one.
+///
+/// A session with one pool fills one line of memory: the second is for the record and other pools.
+/// A request that meets a session after ten thousand others waits for each line of it.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Places {
-    organization: OrganizationId,
-    slot_millis: u32,
-    start: Timestamp,
-    last: AtomicU64,
-    slots: u16,
-    pools: SmallVec<[(ChannelSet, ClassSet); 1]>,
-    totals: [AtomicU32; SESSION_POOLS_MAX],
     cells: Box<[AtomicU32]>,
+    terms: Terms,
+    first: PoolPlaces,
+    last: AtomicU64,
+    others: Box<[PoolPlaces]>,
+}
+
+/// What a hold needs to know of a session besides its places. Never changes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    start: Timestamp,
+    slot_millis: u32,
+    slots: u16,
+    /// Whose session it is.
+    pub(super) organization: OrganizationId,
+    /// The longest hold.
+    pub(super) ttl_max: Ttl,
+    /// Which slot a request for any slot gets.
+    pub(super) pick: Pick,
+    /// How many live appointments a patient may have here.
+    pub(super) repeat: Repeat,
+    /// What another channel than the booking one may do.
+    pub(super) sharing: Sharing,
+}
+
+/// Who may take from a pool, and its free places over all slots.
+#[derive(Debug)]
+struct PoolPlaces {
+    channels: ChannelSet,
+    classes: ClassSet,
+    free: AtomicU32,
 }
 
 /// Set in a cell while its slot is open. A cell without it is never called sold out.
 const OPEN: u32 = 1 << 31;
+/// Where a cell keeps its quota: 15 bits.
+const QUOTA_SHIFT: u32 = 16;
+/// The free places of a cell.
+const FREE: u32 = (1 << QUOTA_SHIFT) - 1;
+
+const _: () = assert!(QUOTA_MAX < 1 << 15, "a quota fits beside the open bit");
 
 impl Places {
     /// The places of a session, none of them taken.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the session is not well formed: it was checked before it was opened.
     pub(super) fn new(spec: &Session) -> Self {
         let slots = spec.slot_count();
         let quota = |slot| spec.pools.iter().map(move |pool| pool.quotas.get(slot));
         let quotas = (0..slots).flat_map(quota).map(|quota| quota.copied().unwrap_or_default());
-        let totals = std::array::from_fn(|pool| {
-            let quotas = spec.pools.get(pool).into_iter().flat_map(|pool| &pool.quotas);
-            AtomicU32::new(quotas.map(|quota| u32::from(*quota)).sum())
-        });
+        let mut pools = spec.pools.iter().map(PoolPlaces::new);
         Self {
-            organization: spec.organization,
-            slot_millis: spec.slot_millis,
-            start: spec.start,
+            cells: quotas.map(|quota| AtomicU32::new(cell_of(quota, quota))).collect(),
+            terms: Terms {
+                start: spec.start,
+                slot_millis: spec.slot_millis,
+                slots: u16::try_from(slots).expect("a session has at most 288 slots"),
+                organization: spec.organization,
+                ttl_max: spec.ttl_max,
+                pick: spec.pick,
+                repeat: spec.repeat,
+                sharing: spec.sharing,
+            },
+            first: pools.next().expect("a session has at least one pool"),
             last: AtomicU64::new(0),
-            slots: u16::try_from(slots).expect("a session has at most 288 slots"),
-            pools: spec.pools.iter().map(|pool| (pool.channels, pool.classes)).collect(),
-            totals,
-            cells: quotas.map(|quota| AtomicU32::new(OPEN | u32::from(quota))).collect(),
+            others: pools.collect(),
         }
+    }
+
+    /// What a hold needs to know besides the places.
+    pub(super) const fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// Whose session it is.
     pub const fn organization(&self) -> OrganizationId {
-        self.organization
+        self.terms.organization
     }
 
     /// Says which record the next values rest on. Call it before them.
@@ -77,35 +121,41 @@ impl Places {
         channel: BookingChannel,
         class: PatientClass,
     ) -> bool {
+        let last = self.slots().checked_sub(u16::from(wish.count));
+        let slots = match (&wish.slots, last) {
+            (_, None) => return false,
+            (SlotChoice::Ranked(slots), Some(last)) if slots.iter().any(|slot| last < slot.0) => {
+                return false;
+            }
+            (SlotChoice::Ranked(slots), Some(_)) => slots.as_slice(),
+            (SlotChoice::Any, Some(_)) => &[],
+        };
         let mut admitted = self.admitted(channel, class).peekable();
-        if admitted.peek().is_none() || self.slots < u16::from(wish.count) {
+        if admitted.peek().is_none() {
             return false;
         }
-        match &wish.slots {
-            SlotChoice::Any => admitted.all(|pool| self.total(pool) == Some(0)),
-            SlotChoice::Ranked(slots) => admitted.all(|pool| {
-                slots.iter().all(|slot| {
-                    slot.0.saturating_add(u16::from(wish.count)) <= self.slots
-                        && self.load(*slot, pool) == Some(OPEN)
-                })
-            }),
-        }
+        // Most often the whole pool is gone, and its sum lies on a line that is here already.
+        admitted.all(|pool| {
+            self.pool(pool).is_some_and(|places| places.free.load(Ordering::Acquire) == 0)
+                || !slots.is_empty() && slots.iter().all(|slot| self.is_gone(*slot, pool))
+        })
     }
 
     /// The free places for a channel and class, and the record that they rest on.
     pub fn read(&self, channel: BookingChannel, class: PatientClass) -> (Availability, Sequence) {
         let mut free = arrayvec::ArrayVec::new();
-        for slot in (0..self.slots).map(SlotIndex) {
+        for slot in (0..self.slots()).map(SlotIndex) {
             let places = self.admitted(channel, class).map(|pool| u32::from(self.free(slot, pool)));
             free.push(u16::try_from(places.sum::<u32>()).unwrap_or(u16::MAX));
         }
         let last = Sequence(self.last.load(Ordering::Acquire));
-        (Availability { start: self.start, slot_millis: self.slot_millis, free }, last)
+        let Terms { start, slot_millis, .. } = self.terms;
+        (Availability { start, slot_millis, free }, last)
     }
 
     /// Free places over all slots and pools.
     pub fn all_free(&self) -> u64 {
-        self.totals.iter().map(|total| u64::from(total.load(Ordering::Relaxed))).sum()
+        self.pools().map(|pool| u64::from(pool.free.load(Ordering::Relaxed))).sum()
     }
 
     /// Free places of a pool in a slot; 0 where there is no such slot or pool.
@@ -114,8 +164,18 @@ impl Places {
     ///
     /// Never: what is free is at most a quota.
     pub fn free(&self, slot: SlotIndex, pool: PoolIndex) -> u16 {
-        let free = self.load(slot, pool).unwrap_or_default() & !OPEN;
-        u16::try_from(free).expect("a quota fits 16 bits")
+        let free = self.load(slot, pool).unwrap_or_default() & FREE;
+        u16::try_from(free).expect("16 bits")
+    }
+
+    /// The places of a pool in a slot, taken or not; 0 where there is no such slot or pool.
+    ///
+    /// # Panics
+    ///
+    /// Never: a quota has 15 bits.
+    pub fn quota(&self, slot: SlotIndex, pool: PoolIndex) -> u16 {
+        let quota = (self.load(slot, pool).unwrap_or_default() & !OPEN) >> QUOTA_SHIFT;
+        u16::try_from(quota).expect("15 bits")
     }
 
     /// The pools that a request may take from, in their order.
@@ -124,15 +184,15 @@ impl Places {
         channel: BookingChannel,
         class: PatientClass,
     ) -> impl Iterator<Item = PoolIndex> + '_ {
-        (0_u8..).zip(&self.pools).filter_map(move |(index, (channels, classes))| {
-            let admits = channels.contains(channel) && classes.contains(class);
+        (0_u8..).zip(self.pools()).filter_map(move |(index, pool)| {
+            let admits = pool.channels.contains(channel) && pool.classes.contains(class);
             admits.then_some(PoolIndex(index))
         })
     }
 
     /// Slots of the session.
     pub(super) const fn slots(&self) -> u16 {
-        self.slots
+        self.terms.slots
     }
 
     /// Takes a place, if there is one. Under the lock.
@@ -142,7 +202,8 @@ impl Places {
     }
 
     /// Gives a place back, unless that makes more than the quota. Under the lock.
-    pub(super) fn give_back(&self, slot: SlotIndex, pool: PoolIndex, quota: u16) -> Option<()> {
+    pub(super) fn give_back(&self, slot: SlotIndex, pool: PoolIndex) -> Option<()> {
+        let quota = self.quota(slot, pool);
         let free = self.free(slot, pool).checked_add(1).filter(|free| *free <= quota)?;
         self.store(slot, pool, free, |total| total.checked_add(1))
     }
@@ -154,12 +215,17 @@ impl Places {
         free: u16,
         count: impl FnOnce(u32) -> Option<u32>,
     ) -> Option<()> {
+        let total = &self.pool(pool)?.free;
         let cell = self.cells.get(self.cell(slot, pool)?)?;
-        let total = self.totals.get(usize::from(pool.0))?;
         let sum = count(total.load(Ordering::Relaxed))?;
-        cell.store(OPEN | u32::from(free), Ordering::Release);
+        cell.store(cell.load(Ordering::Relaxed) & !FREE | u32::from(free), Ordering::Release);
         total.store(sum, Ordering::Release);
         Some(())
+    }
+
+    /// Whether a slot is open and has no free place in a pool.
+    fn is_gone(&self, slot: SlotIndex, pool: PoolIndex) -> bool {
+        self.load(slot, pool).is_some_and(|cell| cell & (OPEN | FREE) == OPEN)
     }
 
     fn load(&self, slot: SlotIndex, pool: PoolIndex) -> Option<u32> {
@@ -167,12 +233,39 @@ impl Places {
         Some(cell.load(Ordering::Acquire))
     }
 
-    fn total(&self, pool: PoolIndex) -> Option<u32> {
-        self.totals.get(usize::from(pool.0)).map(|total| total.load(Ordering::Acquire))
-    }
-
     fn cell(&self, slot: SlotIndex, pool: PoolIndex) -> Option<usize> {
-        let (pools, pool) = (self.pools.len(), usize::from(pool.0));
+        let (pools, pool) = (self.others.len().saturating_add(1), usize::from(pool.0));
         (pool < pools).then(|| usize::from(slot.0).saturating_mul(pools).saturating_add(pool))
     }
+
+    fn pool(&self, PoolIndex(index): PoolIndex) -> Option<&PoolPlaces> {
+        match index.checked_sub(1) {
+            None => Some(&self.first),
+            Some(index) => self.others.get(usize::from(index)),
+        }
+    }
+
+    fn pools(&self) -> impl Iterator<Item = &PoolPlaces> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+impl Terms {
+    /// When a slot ends. It can be booked until then.
+    pub(super) const fn slot_end(&self, slot: SlotIndex) -> Timestamp {
+        let slots = (slot.0 as u64).saturating_add(1);
+        self.start.plus_millis((self.slot_millis as u64).saturating_mul(slots))
+    }
+}
+
+impl PoolPlaces {
+    fn new(pool: &Pool) -> Self {
+        let places = pool.quotas.iter().map(|quota| u32::from(*quota)).sum();
+        let (channels, classes) = (pool.channels, pool.classes);
+        Self { channels, classes, free: AtomicU32::new(places) }
+    }
+}
+
+fn cell_of(quota: u16, free: u16) -> u32 {
+    OPEN | u32::from(quota) << QUOTA_SHIFT | u32::from(free)
 }

@@ -17,7 +17,8 @@ pub struct SessionShard {
 /// A session and its places.
 #[derive(Debug)]
 pub struct SessionState {
-    spec: Session,
+    /// Apart: a hold does not look at it, and the table stays small.
+    spec: Box<Session>,
     /// Invariant: what is free in a cell is never above its quota. Shared with readers that hold no
     /// lock, who never write.
     places: Arc<Places>,
@@ -37,7 +38,7 @@ impl SessionShard {
     pub fn open(&mut self, spec: Session, last: Sequence) {
         let places = Arc::new(Places::new(&spec));
         places.note(last);
-        self.restore(SessionState { spec, places });
+        self.restore(SessionState { spec: Box::new(spec), places });
     }
 
     /// Puts a session in as a snapshot brings it.
@@ -75,8 +76,7 @@ impl SessionShard {
         let state = self.state(claim);
         state.places.note(last);
         for slot in run(claim) {
-            let quota = state.spec.quota(slot, claim.pool);
-            state.places.give_back(slot, claim.pool, quota).unwrap_or_else(|| {
+            state.places.give_back(slot, claim.pool).unwrap_or_else(|| {
                 panic!("an impossible fact: {claim:?} frees slot {} twice", slot.0)
             });
         }
@@ -116,11 +116,11 @@ impl SessionState {
                 }
             }
         }
-        Some(Self { spec, places: Arc::new(places) })
+        Some(Self { spec: Box::new(spec), places: Arc::new(places) })
     }
 
     /// The session as it was opened.
-    pub const fn spec(&self) -> &Session {
+    pub fn spec(&self) -> &Session {
         &self.spec
     }
 
@@ -149,8 +149,8 @@ impl SessionState {
         let cells = (0..self.places.slots())
             .flat_map(move |slot| (0..pools).map(move |pool| (SlotIndex(slot), PoolIndex(pool))));
         cells.map(|(slot, pool)| {
-            let quota = self.spec.quota(slot, pool);
-            (slot, pool, quota.saturating_sub(self.places.free(slot, pool)))
+            let places = &self.places;
+            (slot, pool, places.quota(slot, pool).saturating_sub(places.free(slot, pool)))
         })
     }
 }
@@ -158,7 +158,8 @@ impl SessionState {
 impl Clone for SessionState {
     /// A copy with places of its own.
     fn clone(&self) -> Self {
-        Self::from_parts(self.spec.clone(), &self.taken()).expect("what is taken fits the quotas")
+        Self::from_parts(Session::clone(&self.spec), &self.taken())
+            .expect("what is taken fits the quotas")
     }
 }
 

@@ -1,23 +1,17 @@
-//! Appointments packed into chunks: 112 bytes each, never moved once written.
+//! An appointment as it lies in memory: 112 bytes.
 //!
-//! A vector that doubles would copy megabytes under a lock; a chunk that is full stays where it is.
 //! The first claim lies in the entry; the few appointments with more keep them in a box.
 
+use super::chunks::{Chunks, Position};
 use crate::model::{
     AccountId, Appointment, AppointmentId, AppointmentStatus, BookingChannel, Cause, Claim, Claims,
     OrganizationId, PatientClass, PatientId, PaymentRef, PoolIndex, RulesVersion, SessionId,
     Sharing, SlotIndex, Timestamp,
 };
 
-/// A place in the slab.
-pub(super) type Position = u32;
-
-/// Appointments by position, with the positions that are free again.
+/// Appointments by position.
 #[derive(Debug, Default)]
-pub(super) struct Slab {
-    chunks: Vec<Vec<Entry>>,
-    vacant: Vec<Position>,
-}
+pub(super) struct Slab(Chunks<Entry>);
 
 /// An appointment, packed. Fields in the order of their alignment.
 #[derive(Debug)]
@@ -44,50 +38,33 @@ pub(super) struct Entry {
 
 const _: () = assert!(size_of::<Entry>() == 112, "an appointment is 112 bytes");
 
-const CHUNK: usize = 128;
 const OCCUPIED: u8 = 1 << 7;
 const HAS_ACCOUNT: u8 = 1 << 3;
 const HAS_PAYMENT: u8 = 1 << 4;
 
 impl Slab {
     pub(super) fn insert(&mut self, appointment: &Appointment) -> Position {
-        let entry = Entry::pack(appointment);
-        if let Some(position) = self.vacant.pop() {
-            *self.entry_mut(position) = entry;
-            return position;
-        }
-        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK));
-        }
-        let full = self.chunks.len().saturating_sub(1).saturating_mul(CHUNK);
-        let chunk = self.chunks.last_mut().expect("a chunk with room was just ensured");
-        let position = full.saturating_add(chunk.len());
-        chunk.push(entry);
-        Position::try_from(position).expect("a shard holds less than 2^32 appointments")
+        self.0.insert(Entry::pack(appointment))
     }
 
     pub(super) fn remove(&mut self, position: Position) {
-        let entry = self.entry_mut(position);
+        let entry = self.0.get_mut(position);
         entry.state = 0;
         entry.more = None;
-        self.vacant.push(position);
+        self.0.remove(position);
     }
 
     pub(super) fn get(&self, position: Position) -> &Entry {
-        let (chunk, index) = place(position);
-        let chunk = self.chunks.get(chunk).expect("a position comes from insert");
-        chunk.get(index).expect("a position comes from insert")
+        self.0.get(position)
     }
 
     pub(super) fn entry_mut(&mut self, position: Position) -> &mut Entry {
-        let (chunk, index) = place(position);
-        let chunk = self.chunks.get_mut(chunk).expect("a position comes from insert");
-        chunk.get_mut(index).expect("a position comes from insert")
+        self.0.get_mut(position)
     }
 
     /// Every appointment, in the order of positions.
     pub(super) fn iter(&self) -> impl Iterator<Item = Appointment> + '_ {
-        self.chunks.iter().flatten().filter(|entry| entry.is_occupied()).map(Entry::unpack)
+        self.0.iter().filter(|entry| entry.is_occupied()).map(Entry::unpack)
     }
 }
 
@@ -187,10 +164,6 @@ impl Entry {
         self.payment = payment.0;
         self.marks |= HAS_PAYMENT;
     }
-}
-
-const fn place(position: Position) -> (usize, usize) {
-    (position as usize / CHUNK, position as usize % CHUNK)
 }
 
 const CLASSES: [PatientClass; 5] = [

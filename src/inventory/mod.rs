@@ -20,7 +20,7 @@ mod tests;
 mod upkeep;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use dashmap::DashMap;
 use foldhash::fast::FixedState;
@@ -250,10 +250,7 @@ impl Inventory {
                 self.publish(group, opened.session.id);
             }
         }
-        for (index, home) in group.homes() {
-            let next = home.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
-            self.due[index].store(next, Ordering::Relaxed);
-        }
+        self.note_deadlines(group);
         sequence
     }
 

@@ -16,15 +16,17 @@ pub(super) struct Shards<T> {
     locks: Box<[CachePadded<Mutex<Locked<T>>>]>,
 }
 
-/// What a lock guards: a shard, and how far the journal is in it.
+/// What a lock guards: a shard, and how far the journal is in it. In this order, so that the lock,
+/// the numbers and the first fields of the shard share a line of memory.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Locked<T> {
-    /// The shard.
-    pub(super) state: T,
     /// The last record that touched it.
     pub(super) last: Sequence,
     /// The last record that its snapshot holds; recovery skips what it has already.
     pub(super) base: Sequence,
+    /// The shard.
+    pub(super) state: T,
 }
 
 pub(super) type Guard<'a, T> = MutexGuard<'a, Locked<T>>;
@@ -32,7 +34,7 @@ pub(super) type Guard<'a, T> = MutexGuard<'a, Locked<T>>;
 impl<T> Shards<T> {
     pub(super) fn new(make: impl Fn() -> T) -> Self {
         let locked =
-            || Locked { state: make(), last: Sequence::default(), base: Sequence::default() };
+            || Locked { last: Sequence::default(), base: Sequence::default(), state: make() };
         let locks = (0..SHARD_COUNT).map(|_| CachePadded::new(Mutex::new(locked())));
         Self { locks: locks.collect() }
     }

@@ -36,7 +36,7 @@ impl Inventory {
     ) -> Option<(Sequence, u64)> {
         let mut group = Group::of_home(&self.homes, home);
         let Some(id) = group.home_mut(home).state.next_due(now) else {
-            self.note_deadline(&group);
+            self.note_deadlines(&group);
             return None;
         };
         let hold = group.view(|view| view.appointment(id)).expect("what is due exists");
@@ -64,10 +64,15 @@ impl Inventory {
         Some(self.carry_out(&mut group, now, &facts, append))
     }
 
-    fn note_deadline(&self, group: &Group<'_>) {
+    /// Tells the ticker the next deadline of each home. Most often it is the one that it knows: then
+    /// nothing is written, because a written line leaves the caches of the other cores.
+    pub(super) fn note_deadlines(&self, group: &Group<'_>) {
         for (index, home) in group.homes() {
             let next = home.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
-            self.due[index].store(next, Ordering::Relaxed);
+            let due = &self.due[index];
+            if due.load(Ordering::Relaxed) != next {
+                due.store(next, Ordering::Relaxed);
+            }
         }
     }
 }

@@ -20,8 +20,9 @@ use super::{Sequence, Timestamp};
 /// Bytes of records that requests may have waiting: about a second of the disk's throughput. More
 /// would only be latency.
 pub const QUEUE_BYTES_MAX: u64 = 64 << 20;
-/// The same for upkeep (expiry, settlement). It has its own so that requests cannot starve it.
-pub const UPKEEP_BYTES_MAX: u64 = 4 << 20;
+/// The same for upkeep (expiry, settlement). It has its own so that requests cannot starve it; a
+/// small one, because a request's record waits behind all of it: 2,000 expiries, some 10 ms.
+pub const UPKEEP_BYTES_MAX: u64 = 256 << 10;
 
 /// Who appends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,8 +236,9 @@ const ENTRY_BYTES: u64 = size_of::<Entry>() as u64;
 /// What the largest record costs.
 const PERMIT_BYTES: u64 = RECORD_BYTES_MAX as u64 + ENTRY_BYTES;
 
-// Each lane has room for a thousand commands at once, whatever they write.
-const _: () = assert!(1_000 * PERMIT_BYTES <= UPKEEP_BYTES_MAX);
+// There is room for a thousand commands at once, whatever they write; upkeep is a few threads.
+const _: () = assert!(1_000 * PERMIT_BYTES <= QUEUE_BYTES_MAX);
+const _: () = assert!(32 * PERMIT_BYTES <= UPKEEP_BYTES_MAX);
 const _: () = assert!(UPKEEP_BYTES_MAX <= QUEUE_BYTES_MAX);
 
 #[cfg(test)]
