@@ -11,8 +11,6 @@
 //! older than what was read. A place is *given* under the lock only; without it, all that is told is
 //! that there is none.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use smallvec::SmallVec;
 
 use crate::model::limits::SESSION_POOLS_MAX;
@@ -20,6 +18,7 @@ use crate::model::{
     Availability, BookingChannel, ChannelSet, ClaimRequest, ClassSet, OrganizationId, PatientClass,
     PoolIndex, Sequence, Session, SlotChoice, SlotIndex, Timestamp,
 };
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The free places of a session, and what it takes to tell whether a request may have one.
 #[derive(Debug)]
