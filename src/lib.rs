@@ -29,3 +29,4 @@ pub mod protocol;
 #[cfg(feature = "node")]
 pub mod server;
 pub mod service;
+mod sync;

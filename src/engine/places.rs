@@ -11,14 +11,13 @@
 //! older than what was read. A place is *given* under the lock only; without it, all that is told is
 //! that there is none.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use crate::model::limits::QUOTA_MAX;
 use crate::model::{
     Availability, BookingChannel, ChannelSet, ClaimRequest, ClassSet, OrganizationId, PatientClass,
     Pick, Pool, PoolIndex, Repeat, Sequence, Session, Sharing, SlotChoice, SlotIndex, Timestamp,
     Ttl,
 };
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The free places of a session, and what it takes to tell whether a request may have one.
 ///

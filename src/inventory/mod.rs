@@ -20,7 +20,6 @@ mod tests;
 mod upkeep;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use dashmap::DashMap;
 use foldhash::fast::FixedState;
@@ -38,6 +37,7 @@ use crate::model::{
     OpenSession, Outcome, PatientClass, PatientId, Receipt, Refusal, Sequence, SessionId,
     Timestamp,
 };
+use crate::sync::atomic::AtomicU64;
 
 /// Every session, appointment and ledger of a node, behind locks.
 #[derive(Debug)]

@@ -4,7 +4,6 @@
 //! is served before it is over.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crossbeam::channel::bounded;
 
@@ -13,6 +12,7 @@ use super::group::session_route;
 use super::shards::{Locked, SHARD_COUNT, Shards, route};
 use crate::engine::{HomeShard, LedgerShard, SessionShard};
 use crate::model::{Fact, Facts, Sequence, Timestamp};
+use crate::sync::atomic::Ordering;
 
 /// One shard, to copy or to fill.
 #[derive(Debug)]

@@ -1,12 +1,11 @@
 //! What time does: holds expire, and what ended long ago is forgotten. Both are facts.
 
-use std::sync::atomic::Ordering;
-
 use super::Inventory;
 use super::group::Group;
 use super::shards::SHARD_COUNT;
 use crate::engine::{Context, decide_expiry};
 use crate::model::{Actor, Fact, Facts, Role, RulesVersion, Sequence, Timestamp};
+use crate::sync::atomic::Ordering;
 
 impl Inventory {
     /// The homes in which a deadline has passed.

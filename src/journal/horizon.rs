@@ -4,13 +4,12 @@
 //! Only the thread that holds the syncing side of the store moves it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Wake, Waker};
-use std::thread::{self, Thread};
-
-use parking_lot::Mutex;
 
 use super::{JournalError, Sequence};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use crate::sync::thread::{self, Thread};
 
 /// The durable horizon. See the module.
 #[derive(Debug)]
@@ -121,7 +120,7 @@ const CLOSED: u8 = 2;
 /// How many of the latest wakers are compared with a new one.
 const DUPLICATES_SOUGHT: usize = 16;
 
-#[cfg(test)]
+#[cfg(all(test, not(haoyuan_loom)))]
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize};
     use std::time::Duration;

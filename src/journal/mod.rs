@@ -45,13 +45,9 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-
-use crossbeam::channel::{Sender, bounded};
-use parking_lot::Mutex;
 
 #[cfg(feature = "node")]
 pub use self::archive::Retention;
@@ -74,6 +70,9 @@ pub use self::stats::{COMMIT_BUCKETS, JournalStats};
 pub use self::store::{Durability, Page, ReadStore, Store, Syncer};
 
 use crate::model::{Sequence, Timestamp};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::channel::{Sender, bounded};
 
 use self::block::Cutter;
 use self::horizon::Horizon;

@@ -9,13 +9,12 @@
 //! refused was refused by `reserve`. A record's place in the buffer and its sequence number are
 //! taken under one lock, so both orders are the same.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crossbeam::utils::CachePadded;
-use parking_lot::Mutex;
 
 use super::block::RECORD_BYTES_MAX;
 use super::{Sequence, Timestamp};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of records that requests may have waiting: about a second of the disk's throughput. More
 /// would only be latency.

@@ -16,18 +16,17 @@
 //! twice.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
-
-use crossbeam::channel::{Receiver, Sender};
-use parking_lot::Mutex;
 
 use super::block::{BlockRef, Cutter};
 use super::queue::{Buffer, Charged, Taken};
 use super::store::{Store, Syncer};
 use super::{JournalError, OnFatal, Shared};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::channel::{Receiver, Sender};
 
 /// Groups that may wait for the sync thread, beside the one that is written and the one that is
 /// synced. More would only make groups small: each costs a flush and a sync, whatever is in it.

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 /// here fails the test, so that a new one is placed on purpose. Tests may import what they like.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("sync", &[]),
     ("codec", &["model"]),
     ("protocol", &["codec", "model"]),
     ("admission", &["model"]),
-    ("engine", &["model"]),
-    ("inventory", &["engine", "model"]),
-    ("journal", &["model"]),
+    ("engine", &["model", "sync"]),
+    ("inventory", &["engine", "model", "sync"]),
+    ("journal", &["model", "sync"]),
     ("service", &["admission", "codec", "engine", "inventory", "journal", "model"]),
     // Metrics read counters of everything.
     ("ops", &["codec", "model", "service", "server", "journal"]),
@@ -41,6 +42,8 @@ const IMPURE: &[&str] = &[
     "std::io",
     "std::net",
     "std::thread",
+    "sync::thread",
+    "sync::channel",
     "tokio",
     "quinn",
     "sled",
