@@ -38,7 +38,7 @@ pub enum Retention {
 pub(super) struct ArchiveFile {
     pub(super) first: Sequence,
     pub(super) last: Sequence,
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 /// Writes blocks that continue `tail`, which it moves past them. Every block is verified first.
@@ -60,8 +60,31 @@ pub(super) fn write(
         file.write(bytes)?;
     }
     file.write(&[0; 8])?;
-    file.finish(&format!("{:016x}-{:016x}.arc", first.0, tail.last_sequence().0))?;
+    file.finish(&name_of(first, tail.last_sequence()))?;
     Ok(())
+}
+
+/// The name of the file of these records.
+pub(super) fn name_of(first: Sequence, last: Sequence) -> String {
+    format!("{:016x}-{:016x}.arc", first.0, last.0)
+}
+
+/// Where the log stood before the first block of a file.
+pub(super) fn start_of(file: &ArchiveFile) -> Result<Tail, JournalError> {
+    let path = &file.path;
+    let bytes = fs::read(path).map_err(|error| JournalError::io("read", path, error))?;
+    let start = open(&bytes).map(|(start, _)| start);
+    start.map_err(|what| JournalError::damaged(format!("{}: {what}", path.display())))
+}
+
+/// The blocks of a file that was verified before; none, if it is no such file.
+pub(super) fn blocks(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut left = open(bytes).map(|(_, blocks)| blocks).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (block, rest) = split_block(left)?;
+        left = rest;
+        Some(block)
+    })
 }
 
 /// The files of an archive, oldest first.

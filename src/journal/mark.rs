@@ -99,6 +99,17 @@ impl MarkFile {
     }
 }
 
+/// What stands in the file of a node that may be running: nothing is created or changed.
+pub(super) fn peek(path: &Path) -> Result<Found, JournalError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(JournalError::io("open", path, error)),
+    };
+    let best = (0..2).filter_map(|slot| read_slot(&file, slot)).max_by_key(|slot| slot.0);
+    Ok(best.map_or(Found::Unreadable, |(_, mark)| Found::Mark(mark)))
+}
+
 fn encode(counter: u64, mark: Mark) -> [u8; SLOT_BYTES] {
     let mut bytes = [0; SLOT_BYTES];
     bytes[..8].copy_from_slice(MAGIC);

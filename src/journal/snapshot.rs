@@ -40,6 +40,7 @@ pub struct SnapshotReader {
     file: BufReader<File>,
     path: PathBuf,
     lowest: Sequence,
+    highest: Sequence,
     sections_left: u32,
 }
 
@@ -222,12 +223,17 @@ impl SnapshotReader {
         if magic != *MAGIC {
             return Err(damaged("is of another kind"));
         }
-        Ok(Self { file, path: path.to_owned(), lowest, sections_left })
+        Ok(Self { file, path: path.to_owned(), lowest, highest, sections_left })
     }
 
     /// The lowest sequence number of a section: read the journal from the record after it on.
     pub fn lowest(&self) -> Sequence {
         self.lowest
+    }
+
+    /// The highest sequence number of a section.
+    pub fn highest(&self) -> Sequence {
+        self.highest
     }
 
     /// The file.

@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+mod backup;
 mod cli;
 mod docs;
+mod golden_folder;
 mod history;
 mod quic;
 mod tidy;
+mod world;

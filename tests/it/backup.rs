@@ -1,0 +1,1 @@
+//! Backups: made beside a loaded node, verified, restored, refused.
