@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::ctl::{Connection, of_call};
-use super::failure::{Failure, warn};
+use super::failure::{Failure, NEWER_ADVICE, warn};
 use super::output::{Output, hex};
 use crate::client::{CallError, Client, Event};
 use crate::journal::backup::{self, BackupError, BackupWriter, Manifest};
@@ -182,8 +182,11 @@ pub(super) fn of_backup(path: &Path, error: &BackupError) -> Failure {
         BackupError::NoBackup { .. } => {
             Failure::usage(wrong, "name a folder that `haoyuan backup --to` made")
         }
-        BackupError::NewerFormat { .. } => Failure::usage(wrong, "nothing was written"),
-        BackupError::Journal(JournalError::NoFolder { .. } | JournalError::NewerFormat { .. }) => {
+        BackupError::NewerFormat { .. }
+        | BackupError::Journal(JournalError::NewerFormat { .. }) => {
+            Failure::usage(wrong, NEWER_ADVICE)
+        }
+        BackupError::Journal(JournalError::NoFolder { .. }) => {
             Failure::usage(wrong, "name the data folder of a node with --data-dir")
         }
         BackupError::Damaged { .. } => Failure::failed(

@@ -202,16 +202,22 @@ impl DataFolder {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(JournalError::io("read", &file, error)),
         };
-        if text.trim() == FORMAT_TEXT {
-            return Ok(true);
+        let number = text.trim().strip_prefix(FORMAT_TEXT).and_then(|it| it.trim().parse().ok());
+        match number {
+            Some(FORMAT_NUMBER) => Ok(true),
+            Some(found) if FORMAT_NUMBER < found => {
+                Err(JournalError::NewerFormat { file, kind: "folder", found, known: FORMAT_NUMBER })
+            }
+            _ => Err(JournalError::damaged(format!("{} names no format", file.display()))),
         }
-        let (found, known) = (text.trim().to_owned(), FORMAT_TEXT.to_owned());
-        Err(JournalError::NewerFormat { file, found, known })
     }
 
     fn judge_mark(&self, found: Found, is_new: bool) -> Result<Mark, JournalError> {
         match found {
             Found::Mark(mark) => Ok(mark),
+            Found::Newer(found) => {
+                Err(JournalError::NewerFormat { file: self.mark(), kind: "mark", found, known: 1 })
+            }
             Found::Nothing | Found::Unreadable if is_new && self.is_unused()? => Ok(Mark::EMPTY),
             Found::Nothing => Err(self.without("mark")),
             Found::Unreadable => Err(JournalError::damaged(format!(
@@ -235,7 +241,7 @@ impl DataFolder {
         let temporary = self.path.join("FORMAT.tmp");
         let path = self.path.join(FORMAT);
         let failed = |error| JournalError::io("write", &path, error);
-        fs::write(&temporary, format!("{FORMAT_TEXT}\n")).map_err(failed)?;
+        fs::write(&temporary, format!("{FORMAT_TEXT} {FORMAT_NUMBER}\n")).map_err(failed)?;
         super::files::sync_file(&temporary)?;
         fs::rename(&temporary, &path).map_err(failed)?;
         sync_directory(&self.path)?;
@@ -258,4 +264,5 @@ fn size_bytes(directory: &Path) -> std::io::Result<u64> {
 }
 
 const FORMAT: &str = "FORMAT";
-const FORMAT_TEXT: &str = "haoyuan data folder 1";
+const FORMAT_TEXT: &str = "haoyuan data folder";
+const FORMAT_NUMBER: u32 = 1;

@@ -153,6 +153,11 @@ impl SledLog {
         })
     }
 
+    /// Its folder.
+    pub(super) fn path(&self) -> &Path {
+        &self.store
+    }
+
     /// Where the oldest kept tree starts.
     pub(super) fn origin(&self) -> Tail {
         *self.origin.read()

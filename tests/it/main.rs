@@ -7,6 +7,7 @@ mod cli;
 mod docs;
 mod golden_folder;
 mod history;
+mod newer;
 mod quic;
 mod tidy;
 mod world;

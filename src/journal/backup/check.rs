@@ -82,7 +82,7 @@ fn chain(
     let files = files_of(path, manifest, folder)?;
     for file in &files {
         let read = archive::read::<JournalError>(file, Sequence(0), tail, |_, _, _| Ok(()));
-        read.map_err(|error| BackupError::damaged(wrong(error)))?;
+        read.map_err(of_content)?;
     }
     Ok(files.into_iter().next())
 }
@@ -105,8 +105,8 @@ pub(super) fn files_of(
 fn check_snapshot(path: &Path, manifest: &Manifest, log_from: Sequence) -> Result<(), BackupError> {
     let mut is_reached = log_from <= Sequence(1);
     for file in manifest.files_in(SNAPSHOTS) {
-        let reader = SnapshotReader::open(&path.join(&file.name), manifest.sequence)
-            .map_err(|error| BackupError::damaged(wrong(error)))?;
+        let reader =
+            SnapshotReader::open(&path.join(&file.name), manifest.sequence).map_err(of_content)?;
         is_reached |= log_from <= reader.lowest().next();
     }
     if is_reached {
@@ -119,9 +119,10 @@ fn check_snapshot(path: &Path, manifest: &Manifest, log_from: Sequence) -> Resul
 }
 
 /// What is wrong, without the advice that is meant for a data folder.
-pub(super) fn wrong(error: JournalError) -> String {
+fn of_content(error: JournalError) -> BackupError {
     match error {
-        JournalError::Damaged { what, .. } => what,
-        other => other.to_string(),
+        JournalError::Damaged { what, .. } => BackupError::damaged(what),
+        newer @ JournalError::NewerFormat { .. } => newer.into(),
+        other => BackupError::damaged(other.to_string()),
     }
 }

@@ -96,7 +96,7 @@ impl BackupWriter {
         }
         let acknowledged = match mark::peek(&data.mark())? {
             Found::Mark(mark) => mark.last,
-            Found::Nothing | Found::Unreadable => Sequence(0),
+            Found::Nothing | Found::Unreadable | Found::Newer(_) => Sequence(0),
         };
         let through = log.map_or(acknowledged.max(highest), |log| log.tail().last_sequence());
         manifest.first = first.unwrap_or(tail.next_sequence);
