@@ -9,5 +9,6 @@ mod golden_folder;
 mod history;
 mod newer;
 mod quic;
+mod supply;
 mod tidy;
 mod world;
