@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::failure::{Failure, of_open};
 use super::output::{Output, hex};
 use crate::journal;
-use crate::model::{AppointmentStatus, Cause};
+use crate::model::{AppointmentStatus, Cause, Sequence};
 use crate::ops::trace;
 use crate::service::audit::{self, AuditReport};
 
@@ -23,6 +23,9 @@ pub(super) struct AuditArguments {
     /// The folder of the stopped node
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
+    /// Look at the story up to this record only, as if nothing had happened since
+    #[arg(long, value_name = "SEQ")]
+    through: Option<u64>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -32,8 +35,11 @@ pub(super) struct AuditArguments {
 pub(super) fn run(arguments: &AuditArguments) -> Result<(), Failure> {
     trace::hide_panics(journal::is_opening_store);
     let folder = arguments.data_dir.display();
-    let report =
-        audit::audit(&arguments.data_dir).map_err(|error| of_open(&arguments.data_dir, &error))?;
+    let report = match arguments.through {
+        Some(through) => audit::audit_through(&arguments.data_dir, Sequence(through)),
+        None => audit::audit(&arguments.data_dir),
+    };
+    let report = report.map_err(|error| of_open(&arguments.data_dir, &error))?;
     let mut output = Output::new();
     if arguments.json {
         output.json(&as_json(&report))?;

@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::journal::JournalError;
+use crate::codec::CodecError;
+use crate::journal::{JournalError, ReadError};
 use crate::service::OpenError;
 
 /// Why a command ends without having done what was asked.
@@ -62,11 +63,14 @@ impl From<io::Error> for Failure {
 pub(super) fn of_open(folder: &Path, error: &OpenError) -> Failure {
     let wrong = format!("cannot open {}: {error}", folder.display());
     match error {
-        OpenError::Journal(
-            JournalError::NoFolder { .. }
-            | JournalError::Locked { .. }
-            | JournalError::NewerFormat { .. },
-        ) => Failure::usage(wrong, "name the data folder of a stopped node with --data-dir"),
+        OpenError::Journal(JournalError::NewerFormat { .. })
+        | OpenError::Read(ReadError::Journal(JournalError::NewerFormat { .. }))
+        | OpenError::Record { source: CodecError::NewerFact, .. } => {
+            Failure::usage(wrong, NEWER_ADVICE)
+        }
+        OpenError::Journal(JournalError::NoFolder { .. } | JournalError::Locked { .. }) => {
+            Failure::usage(wrong, "name the data folder of a stopped node with --data-dir")
+        }
         _ => Failure::failed(wrong, DAMAGE_ADVICE),
     }
 }
@@ -88,5 +92,7 @@ pub(super) fn end_process(error: &JournalError) {
     std::process::abort();
 }
 
+pub(super) const NEWER_ADVICE: &str =
+    "docs/operations.md, \"The format is newer\", says how to go up and down between releases";
 const DAMAGE_ADVICE: &str =
     "keep a copy of the folder; docs/operations.md, \"The node does not start\", says how to go on";

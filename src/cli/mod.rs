@@ -3,6 +3,7 @@
 //! ```text
 //! node:       serve, cert                 tools of a stopped node:  audit, journal
 //! client:     ctl                         the whole way at once:    demo, replay
+//! of either:  backup                      from a backup:            restore
 //! ```
 //!
 //! Exit codes: 0 done; 1 the thing itself failed, or an audit disagrees; 2 bad use or bad input.
@@ -11,6 +12,7 @@
 //! here it is wired to flags and to the terminal.
 
 mod audit;
+mod backup;
 mod cert;
 mod certs;
 mod ctl;
@@ -21,6 +23,7 @@ mod journal;
 mod lines;
 mod output;
 mod replay;
+mod restore;
 mod serve;
 
 use std::process::ExitCode;
@@ -45,6 +48,7 @@ const EXAMPLES: &str = "First steps:
   haoyuan serve --dev                 a node on this machine, with certificates made on the spot
   haoyuan ctl open sessions.toml      open sessions on it
   haoyuan audit --data-dir DIR        check the folder of a stopped node
+  haoyuan backup --data-dir DIR --to NEW   copy a folder, beside its running node or without one
 
 Exit codes: 0 done; 1 the thing itself failed, or an audit disagrees; 2 bad use or bad input.";
 
@@ -57,6 +61,8 @@ enum Task {
     Replay(replay::ReplayArguments),
     Audit(audit::AuditArguments),
     Journal(journal::JournalArguments),
+    Backup(backup::BackupArguments),
+    Restore(restore::RestoreArguments),
 }
 
 /// Runs the command that the arguments of the process name.
@@ -84,5 +90,7 @@ fn run(task: Task) -> Result<(), Failure> {
         Task::Replay(arguments) => replay::run(&arguments),
         Task::Audit(arguments) => audit::run(&arguments),
         Task::Journal(arguments) => journal::run(&arguments),
+        Task::Backup(arguments) => backup::run(&arguments),
+        Task::Restore(arguments) => restore::run(&arguments),
     }
 }

@@ -16,6 +16,9 @@ use crate::model::{
 /// The version of the layouts in this file. A data folder of a newer one is refused.
 pub const FACT_FORMAT: u16 = 1;
 
+/// A tag that no fact has in this version.
+pub(super) const NEWER: &str = "no fact has this tag in this version";
+
 const SESSION_OPENED: u8 = 1;
 const HELD: u8 = 2;
 const BOOKED: u8 = 3;
@@ -106,7 +109,7 @@ impl<Context> Decode<Context> for Fact {
                 let appointments = IdList::decode(decoder)?.0;
                 Self::Forgotten(Box::new(Forgotten { appointments }))
             }
-            _ => return Err(DecodeError::Other("no fact has this tag in this version")),
+            _ => return Err(DecodeError::Other(NEWER)),
         })
     }
 }

@@ -40,6 +40,12 @@ pub enum CodecError {
     /// A byte stands for nothing that it may stand for here.
     #[error("a value is out of range: {0}")]
     Invalid(&'static str),
+    /// A fact of a kind that a newer release wrote.
+    #[error(
+        "it has a fact of a kind that fact format {FACT_FORMAT} does not have; use a newer release \
+         than this one ({}), one that knows fact format {}", env!("CARGO_PKG_VERSION"), FACT_FORMAT + 1
+    )]
+    NewerFact,
     /// Bytes are left over behind the value.
     #[error("{0} bytes are left over")]
     Trailing(usize),
@@ -124,6 +130,7 @@ impl Writer for Buffer<'_> {
 fn explain(error: DecodeError) -> CodecError {
     match error {
         DecodeError::UnexpectedEnd { .. } => CodecError::Truncated,
+        DecodeError::Other(fact::NEWER) => CodecError::NewerFact,
         DecodeError::Other(what) => CodecError::Invalid(what),
         DecodeError::LimitExceeded => CodecError::Invalid("longer than a value may be"),
         _ => CodecError::Invalid("not a value of this kind"),

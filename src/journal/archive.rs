@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use super::block::Chain;
 use super::chain::Tail;
-use super::files::{NewFile, names, sync_directory};
+use super::files::{NewFile, names, newer_format, sync_directory};
 use super::{JournalError, Sequence, Timestamp};
 
 /// How much of the archive is kept.
@@ -38,7 +38,7 @@ pub enum Retention {
 pub(super) struct ArchiveFile {
     pub(super) first: Sequence,
     pub(super) last: Sequence,
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 /// Writes blocks that continue `tail`, which it moves past them. Every block is verified first.
@@ -60,8 +60,31 @@ pub(super) fn write(
         file.write(bytes)?;
     }
     file.write(&[0; 8])?;
-    file.finish(&format!("{:016x}-{:016x}.arc", first.0, tail.last_sequence().0))?;
+    file.finish(&name_of(first, tail.last_sequence()))?;
     Ok(())
+}
+
+/// The name of the file of these records.
+pub(super) fn name_of(first: Sequence, last: Sequence) -> String {
+    format!("{:016x}-{:016x}.arc", first.0, last.0)
+}
+
+/// Where the log stood before the first block of a file.
+pub(super) fn start_of(file: &ArchiveFile) -> Result<Tail, JournalError> {
+    let path = &file.path;
+    let bytes = fs::read(path).map_err(|error| JournalError::io("read", path, error))?;
+    let start = open(&bytes).map(|(start, _)| start);
+    start.map_err(|what| JournalError::damaged(format!("{}: {what}", path.display())))
+}
+
+/// The blocks of a file that was verified before; none, if it is no such file.
+pub(super) fn blocks(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut left = open(bytes).map(|(_, blocks)| blocks).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (block, rest) = split_block(left)?;
+        left = rest;
+        Some(block)
+    })
 }
 
 /// The files of an archive, oldest first.
@@ -102,6 +125,7 @@ pub(super) fn read<E: From<JournalError>>(
     let path = &file.path;
     let bytes = fs::read(path).map_err(|error| JournalError::io("read", path, error))?;
     let damaged = |what: &str| JournalError::damaged(format!("{}: {what}", path.display()));
+    check_format(file, &bytes)?;
     let (header, mut blocks) = open(&bytes).map_err(damaged)?;
     let mut own = tail.unwrap_or(header);
     if own.next_sequence != header.next_sequence || own.last_chain != header.last_chain {
@@ -110,7 +134,9 @@ pub(super) fn read<E: From<JournalError>>(
 
     while let Some((block, rest)) = split_block(blocks) {
         blocks = rest;
-        let block = own.accept(block).map_err(|damage| damaged(&damage.to_string()))?;
+        let block = own
+            .accept(block)
+            .map_err(|damage| damage.newer(path).unwrap_or_else(|| damaged(&damage.to_string())))?;
         for (sequence, time, payload) in block.records().filter(|record| from <= record.0) {
             visit(sequence, time, payload)?;
         }
@@ -120,6 +146,19 @@ pub(super) fn read<E: From<JournalError>>(
     }
     *tail = Some(own);
     Ok(())
+}
+
+/// A whole file of a newer format is not damaged.
+fn check_format(file: &ArchiveFile, bytes: &[u8]) -> Result<(), JournalError> {
+    let newer = bytes.first_chunk().and_then(|magic| newer_format(magic, MAGIC));
+    let Some((found, (body, checksum))) = newer.zip(bytes.split_last_chunk::<32>()) else {
+        return Ok(());
+    };
+    if blake3::hash(body) != blake3::Hash::from_bytes(*checksum) {
+        return Ok(());
+    }
+    let file = file.path.clone();
+    Err(JournalError::NewerFormat { file, kind: "archive", found, known: 1 })
 }
 
 /// Where a file starts, and its blocks, if its checksum holds.

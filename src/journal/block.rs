@@ -117,6 +117,15 @@ impl<'a> Block<'a> {
         Ok(block)
     }
 
+    /// The format of a block that is newer than ours and follows another: the header, and what the
+    /// chain covers, are the same in every format.
+    pub(super) fn newer_format(bytes: &[u8], previous: &Chain) -> Option<u32> {
+        let format = u16::from_le_bytes(*bytes.first_chunk()?);
+        let chain = bytes.get(CHAIN_START..BLOCK_HEADER_BYTES)?;
+        let is_newer = FORMAT < format && format >> 8 == FORMAT >> 8;
+        (is_newer && chain == chain_of(previous, bytes)).then_some((format & 0xff).into())
+    }
+
     /// The number of the first record.
     pub const fn first(&self) -> Sequence {
         Sequence(self.first)

@@ -5,6 +5,8 @@
 
 use super::block::{Block, Chain, GENESIS, Malformed};
 use super::{Sequence, Timestamp};
+#[cfg(feature = "node")]
+use {super::JournalError, std::path::Path};
 
 /// Where a log ends, or where a kept part of it starts: enough to continue or to verify it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,24 @@ pub enum Damage {
         /// The first record of the block.
         at: Sequence,
     },
+    /// The block is sound, and of a format that this release does not know.
+    #[error("the block of record {} is of block format {format}", at.0)]
+    Newer {
+        /// The first record of the block.
+        at: Sequence,
+        /// Its format.
+        format: u32,
+    },
+}
+
+#[cfg(feature = "node")]
+impl Damage {
+    /// What is no damage: a block of a newer format, in a file.
+    pub(super) fn newer(&self, file: &Path) -> Option<JournalError> {
+        let Self::Newer { format, .. } = *self else { return None };
+        let file = file.to_owned();
+        Some(JournalError::NewerFormat { file, kind: "block", found: format, known: 1 })
+    }
 }
 
 impl Default for Tail {
@@ -63,6 +83,9 @@ impl Tail {
     /// Steps over the next block, if it is sound.
     pub fn accept<'a>(&mut self, bytes: &'a [u8]) -> Result<Block<'a>, Damage> {
         let expected = self.next_sequence;
+        if let Some(format) = Block::newer_format(bytes, &self.last_chain) {
+            return Err(Damage::Newer { at: expected, format });
+        }
         let block = Block::parse(bytes).map_err(|cause| Damage::Malformed { expected, cause })?;
         if block.first() != expected {
             return Err(Damage::Hole { expected, found: block.first() });

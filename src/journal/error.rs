@@ -40,14 +40,20 @@ pub enum JournalError {
         folder: PathBuf,
     },
     /// The folder was written by a newer release.
-    #[error("{} says {found:?}, this release knows up to {known:?}; use the newer release", file.display())]
+    #[error(
+        "{} is of {kind} format {found}, this release ({}) knows {kind} formats up to {known}; use \
+         a newer release, one that knows {kind} format {found}. Nothing is damaged, and nothing was \
+         changed", file.display(), env!("CARGO_PKG_VERSION")
+    )]
     NewerFormat {
-        /// The file that names the format.
+        /// The file or folder.
         file: PathBuf,
-        /// What it says.
-        found: String,
-        /// What this release writes.
-        known: String,
+        /// Of what: folder, mark, snapshot, archive, block.
+        kind: &'static str,
+        /// The format's number.
+        found: u32,
+        /// The newest one that this release knows.
+        known: u32,
     },
     /// There is no data folder to look into.
     #[error("{} is not a data folder; check the path", folder.display())]

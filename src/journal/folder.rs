@@ -18,6 +18,7 @@ use std::sync::Arc;
 use rustix::fs::{FlockOperation, flock};
 
 use super::archive::{self, Retention};
+use super::chain::Tail;
 use super::files::{names, sync_directory};
 use super::mark::{Found, Mark, MarkFile};
 use super::recover::{Log, OnDamagedTail};
@@ -101,16 +102,39 @@ impl DataFolder {
     /// Opens an existing folder to look at its records. Changes nothing but what sled does on
     /// open, and takes the lock: not beside a running node.
     pub fn inspect(path: &Path) -> Result<Log, JournalError> {
-        let folder = Self { path: path.to_owned() };
-        if !path.join(FORMAT).is_file() {
-            return Err(JournalError::NoFolder { folder: path.to_owned() });
-        }
+        let folder = Self::existing(path)?;
         let lock = folder.lock()?;
-        folder.check_format()?;
         let sled = SledLog::open(folder.place(&FolderOptions::default(), lock))?;
         let (_, found) = MarkFile::open(&folder.mark(), now())?;
         let mark = folder.judge_mark(found, false)?;
         Log::verify(sled, folder.archive(), mark, OnDamagedTail::Ignore)
+    }
+
+    /// An existing folder, whether a node uses it or not. Takes no lock.
+    pub(super) fn existing(path: &Path) -> Result<Self, JournalError> {
+        let folder = Self { path: path.to_owned() };
+        if !path.join(FORMAT).is_file() {
+            return Err(JournalError::NoFolder { folder: path.to_owned() });
+        }
+        folder.check_format()?;
+        Ok(folder)
+    }
+
+    /// Begins a folder whose log starts at `start`, to be filled and then declared complete.
+    pub(super) fn create(
+        path: &Path,
+        start: Tail,
+        options: &FolderOptions,
+    ) -> Result<(SledStore, Self), JournalError> {
+        let folder = Self { path: path.to_owned() };
+        folder.make()?;
+        let lock = folder.lock()?;
+        let sled = SledLog::open(folder.place(options, lock))?;
+        sled.move_origin(start)?;
+        let (mark, _) = MarkFile::open(&folder.mark(), now())?;
+        let blocks = options.blocks_per_tree;
+        let store = SledStore::new(Arc::new(sled), &start, mark, options.durability, blocks)?;
+        Ok((store, folder))
     }
 
     /// The folder itself.
@@ -133,7 +157,7 @@ impl DataFolder {
         size_bytes(&self.path).map_err(|error| JournalError::io("measure", &self.path, error))
     }
 
-    fn mark(&self) -> PathBuf {
+    pub(super) fn mark(&self) -> PathBuf {
         self.path.join("mark")
     }
 
@@ -178,16 +202,22 @@ impl DataFolder {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(JournalError::io("read", &file, error)),
         };
-        if text.trim() == FORMAT_TEXT {
-            return Ok(true);
+        let number = text.trim().strip_prefix(FORMAT_TEXT).and_then(|it| it.trim().parse().ok());
+        match number {
+            Some(FORMAT_NUMBER) => Ok(true),
+            Some(found) if FORMAT_NUMBER < found => {
+                Err(JournalError::NewerFormat { file, kind: "folder", found, known: FORMAT_NUMBER })
+            }
+            _ => Err(JournalError::damaged(format!("{} names no format", file.display()))),
         }
-        let (found, known) = (text.trim().to_owned(), FORMAT_TEXT.to_owned());
-        Err(JournalError::NewerFormat { file, found, known })
     }
 
     fn judge_mark(&self, found: Found, is_new: bool) -> Result<Mark, JournalError> {
         match found {
             Found::Mark(mark) => Ok(mark),
+            Found::Newer(found) => {
+                Err(JournalError::NewerFormat { file: self.mark(), kind: "mark", found, known: 1 })
+            }
             Found::Nothing | Found::Unreadable if is_new && self.is_unused()? => Ok(Mark::EMPTY),
             Found::Nothing => Err(self.without("mark")),
             Found::Unreadable => Err(JournalError::damaged(format!(
@@ -207,11 +237,11 @@ impl DataFolder {
     }
 
     /// Declares a new folder complete.
-    fn finish(&self) -> Result<(), JournalError> {
+    pub(super) fn finish(&self) -> Result<(), JournalError> {
         let temporary = self.path.join("FORMAT.tmp");
         let path = self.path.join(FORMAT);
         let failed = |error| JournalError::io("write", &path, error);
-        fs::write(&temporary, format!("{FORMAT_TEXT}\n")).map_err(failed)?;
+        fs::write(&temporary, format!("{FORMAT_TEXT} {FORMAT_NUMBER}\n")).map_err(failed)?;
         super::files::sync_file(&temporary)?;
         fs::rename(&temporary, &path).map_err(failed)?;
         sync_directory(&self.path)?;
@@ -234,4 +264,5 @@ fn size_bytes(directory: &Path) -> std::io::Result<u64> {
 }
 
 const FORMAT: &str = "FORMAT";
-const FORMAT_TEXT: &str = "haoyuan data folder 1";
+const FORMAT_TEXT: &str = "haoyuan data folder";
+const FORMAT_NUMBER: u32 = 1;

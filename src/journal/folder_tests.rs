@@ -169,7 +169,7 @@ fn a_second_process_is_refused() {
 fn another_format_is_refused_and_nothing_is_not_inspected() {
     let folder = filled(1);
     fs::write(folder.path().join("FORMAT"), "haoyuan data folder 2\n").unwrap();
-    assert!(refusal(folder.path()).contains("use the newer release"));
+    assert!(refusal(folder.path()).contains("knows folder format 2"));
     fs::remove_file(folder.path().join("FORMAT")).unwrap();
     assert!(refusal(folder.path()).contains("no FORMAT"));
     let nothing = DataFolder::inspect(&folder.path().join("typo")).map(|_| ());

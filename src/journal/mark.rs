@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::block::{Chain, GENESIS, short_hash};
+use super::files::newer_format;
 use super::{JournalError, Sequence, Timestamp};
 
 /// What the mark says.
@@ -49,6 +50,8 @@ pub(super) enum Found {
     Nothing,
     /// At least one valid slot.
     Mark(Mark),
+    /// A whole slot of a newer format.
+    Newer(u32),
     /// A file without a valid slot.
     Unreadable,
 }
@@ -67,13 +70,10 @@ impl MarkFile {
         let file = options.read(true).write(true).create(true).truncate(false).open(path);
         let file = file.map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
-        let best = (0..2).filter_map(|slot| read_slot(&file, slot)).max_by_key(|slot| slot.0);
-        let found = match best {
-            Some((_, mark)) => Found::Mark(mark),
-            None if length == 0 => Found::Nothing,
-            None => Found::Unreadable,
+        let (counter, found) = match read(&file) {
+            (_, Found::Unreadable) if length == 0 => (0, Found::Nothing),
+            read => read,
         };
-        let counter = best.map_or(0, |slot| slot.0);
         Ok((Self { file, path: path.to_owned(), counter, synced: now }, found))
     }
 
@@ -99,6 +99,22 @@ impl MarkFile {
     }
 }
 
+/// What stands in the file of a node that may be running: nothing is created or changed.
+pub(super) fn peek(path: &Path) -> Result<Found, JournalError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(JournalError::io("open", path, error)),
+    };
+    Ok(read(&file).1)
+}
+
+/// The newer valid slot, and its counter.
+fn read(file: &File) -> (u64, Found) {
+    let best = (0..2).filter_map(|slot| read_slot(file, slot)).max_by_key(|slot| slot.0);
+    best.unwrap_or((0, Found::Unreadable))
+}
+
 fn encode(counter: u64, mark: Mark) -> [u8; SLOT_BYTES] {
     let mut bytes = [0; SLOT_BYTES];
     bytes[..8].copy_from_slice(MAGIC);
@@ -111,10 +127,17 @@ fn encode(counter: u64, mark: Mark) -> [u8; SLOT_BYTES] {
     bytes
 }
 
-fn read_slot(file: &File, slot: u64) -> Option<(u64, Mark)> {
+fn read_slot(file: &File, slot: u64) -> Option<(u64, Found)> {
     let mut bytes = [0; SLOT_BYTES];
     file.read_exact_at(&mut bytes, slot * SLOT_DISTANCE).ok()?;
-    if bytes[..8] != *MAGIC || bytes[48..] != checksum(&bytes[..48]) {
+    if bytes[48..] != checksum(&bytes[..48]) {
+        return None;
+    }
+    let magic = bytes.first_chunk()?;
+    if let Some(format) = newer_format(magic, MAGIC) {
+        return Some((number(&bytes, 8), Found::Newer(format)));
+    }
+    if magic != MAGIC {
         return None;
     }
     let mark = Mark {
@@ -122,7 +145,7 @@ fn read_slot(file: &File, slot: u64) -> Option<(u64, Mark)> {
         latest: Timestamp::from_millis(number(&bytes, 24)),
         chain: std::array::from_fn(|index| bytes[32 + index]),
     };
-    Some((number(&bytes, 8), mark))
+    Some((number(&bytes, 8), Found::Mark(mark)))
 }
 
 fn number(bytes: &[u8; SLOT_BYTES], at: usize) -> u64 {

@@ -14,6 +14,8 @@
 
 #[cfg(feature = "node")]
 mod archive;
+#[cfg(feature = "node")]
+pub mod backup;
 mod block;
 mod chain;
 mod error;

@@ -169,6 +169,9 @@ impl Log {
                 match self.tail.accept(&value) {
                     Ok(_) => check_mark(mark, &self.tail)?,
                     Err(damage) => {
+                        if let Some(error) = damage.newer(self.sled.path()) {
+                            return Err(error);
+                        }
                         self.judge(damage, mark)?;
                         if on_damaged_tail == OnDamagedTail::Cut {
                             self.cut(generation, &key, generations.get(index + 1..))?;

@@ -153,6 +153,11 @@ impl SledLog {
         })
     }
 
+    /// Its folder.
+    pub(super) fn path(&self) -> &Path {
+        &self.store
+    }
+
     /// Where the oldest kept tree starts.
     pub(super) fn origin(&self) -> Tail {
         *self.origin.read()
@@ -207,11 +212,17 @@ impl SledLog {
 
         let tail = self.archive_tree(&oldest)?;
         archive::retain(&self.archive, self.retention)?;
+        self.move_origin(tail)?;
+        self.drop_generation(&oldest)?;
+        Ok(true)
+    }
+
+    /// Says where the log starts, durably.
+    pub(super) fn move_origin(&self, tail: Tail) -> Result<(), JournalError> {
         self.db.insert(ORIGIN, encode_origin(&tail)).map_err(|e| failed("move the origin", &e))?;
         self.sync(&self.data_file()?)?;
         *self.origin.write() = tail;
-        self.drop_generation(&oldest)?;
-        Ok(true)
+        Ok(())
     }
 
     /// Exports the oldest tree. Says where the log starts without it.

@@ -21,7 +21,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::block::{Chain, short_hash};
-use super::files::{NewFile, names, sync_directory};
+use super::files::{NewFile, names, newer_format, sync_directory};
 use super::{JournalError, Sequence};
 
 /// Writes a snapshot. Dropped before [`finish`](Self::finish), it leaves nothing that is read.
@@ -40,6 +40,7 @@ pub struct SnapshotReader {
     file: BufReader<File>,
     path: PathBuf,
     lowest: Sequence,
+    highest: Sequence,
     sections_left: u32,
 }
 
@@ -150,6 +151,8 @@ impl Snapshots {
             }
             match SnapshotReader::open(&file.path, last) {
                 Ok(reader) => return Ok((Some(reader), warnings)),
+                // Older ones may be readable, but whoever wrote this one knew more than we do.
+                Err(error @ JournalError::NewerFormat { .. }) => return Err(error),
                 Err(error) => warnings.push(error.to_string()),
             }
         }
@@ -219,15 +222,24 @@ impl SnapshotReader {
         let mut file = BufReader::with_capacity(BUFFER_BYTES, File::open(path).map_err(failed)?);
         let mut magic = [0; MAGIC.len()];
         file.read_exact(&mut magic).map_err(failed)?;
+        if let Some(found) = newer_format(&magic, MAGIC) {
+            let file = path.to_owned();
+            return Err(JournalError::NewerFormat { file, kind: "snapshot", found, known: 1 });
+        }
         if magic != *MAGIC {
             return Err(damaged("is of another kind"));
         }
-        Ok(Self { file, path: path.to_owned(), lowest, sections_left })
+        Ok(Self { file, path: path.to_owned(), lowest, highest, sections_left })
     }
 
     /// The lowest sequence number of a section: read the journal from the record after it on.
     pub fn lowest(&self) -> Sequence {
         self.lowest
+    }
+
+    /// The highest sequence number of a section.
+    pub fn highest(&self) -> Sequence {
+        self.highest
     }
 
     /// The file.

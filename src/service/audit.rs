@@ -100,6 +100,42 @@ pub fn audit(path: &Path) -> Result<AuditReport, OpenError> {
     Ok(report)
 }
 
+/// As [`audit`], but of the story up to one record: what the node was when that was its last. Says
+/// nothing of a recovery, because no node would start there.
+///
+/// # Errors
+///
+/// As [`audit`].
+pub fn audit_through(path: &Path, through: Sequence) -> Result<AuditReport, OpenError> {
+    let log = DataFolder::inspect(path)?;
+    let mut report = AuditReport { warnings: log.warnings().to_vec(), ..AuditReport::default() };
+    let mut account = Account::default();
+    each_record(&log, Sequence(1), |sequence, time, facts| {
+        if sequence <= through {
+            report.records += 1;
+            (report.last, report.last_time) = (sequence, time.max(report.last_time));
+            for fact in facts {
+                report.facts += 1;
+                account.add(&mut report, sequence, time, fact);
+            }
+        }
+    })?;
+    account.close(&mut report);
+    Ok(report)
+}
+
+/// Recovers a folder as a node would, and says what state it comes to. For a folder whose first
+/// records are no longer kept, of which there can be no audit.
+///
+/// # Errors
+///
+/// A node would not start on it.
+pub fn recovered_digest(path: &Path) -> Result<[u8; 32], OpenError> {
+    let log = DataFolder::inspect(path)?;
+    let (inventory, _) = recover(&log, &path.join("snapshots"), &OpenOptions::default())?;
+    Ok(of_inventory(&inventory))
+}
+
 /// Calls `visit` with every record of a data folder from `from` on, archived ones included.
 ///
 /// # Errors

@@ -74,13 +74,21 @@ pub enum OpenError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// A record or a snapshot does not say what it must.
-    #[error("record {}: {source}; keep a copy of the folder and restore it from a backup", sequence.0)]
+    #[error("record {}: {source}; {}", sequence.0, advice(*source))]
     Record {
         /// Which record, or up to which one the snapshot goes.
         sequence: Sequence,
         /// What is wrong with it.
         source: CodecError,
     },
+}
+
+/// What to do about a record that cannot be read.
+const fn advice(source: CodecError) -> &'static str {
+    match source {
+        CodecError::NewerFact => "nothing is damaged, and nothing was changed",
+        _ => "keep a copy of the folder and restore it from a backup",
+    }
 }
 
 impl Service {

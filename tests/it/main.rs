@@ -2,8 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+mod backup;
 mod cli;
 mod docs;
+mod golden_folder;
 mod history;
+mod newer;
 mod quic;
+mod supply;
 mod tidy;
+mod world;

@@ -1,4 +1,4 @@
-//! Properties of the source text and of the lock file, checked like any other property.
+//! Properties of the source text, checked like any other property.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -58,36 +58,6 @@ const IMPURE: &[&str] = &[
 
 /// A file that grew beyond this wants to be two.
 const FILE_LINES_MAX: usize = 600;
-
-/// Advisories that are accepted, by the crate and version that they are about. An entry that no
-/// longer applies fails the test.
-const ACCEPTED: &[(&str, &str, &str)] = &[
-    ("RUSTSEC-2025-0057", "fxhash", "unmaintained; only in sled 0.34, no untrusted key reaches it"),
-    ("RUSTSEC-2024-0384", "instant", "unmaintained; only in sled 0.34, through parking_lot 0.11"),
-    (
-        "RUSTSEC-2025-0141",
-        "bincode",
-        "unmaintained; one module knows it, golden files pin its bytes",
-    ),
-];
-
-/// Pinned on purpose, each with the reason in a decision record.
-const PINNED: &[(&str, &str)] = &[("bincode", "2.0.1"), ("sled", "0.34.7")];
-
-/// Crates that must not come in.
-const BANNED: &[(&str, &str)] = &[
-    ("aws-lc-sys", "ring is enough; a C build of minutes"),
-    ("openssl-sys", "rustls is the one TLS"),
-    ("native-tls", "rustls is the one TLS"),
-];
-
-/// Versions below these have known vulnerabilities.
-const FLOORS: &[(&str, [u64; 3], &str)] = &[
-    ("quinn-proto", [0, 11, 15], "RUSTSEC-2026-0185"),
-    ("crossbeam-epoch", [0, 9, 20], "RUSTSEC-2026-0204"),
-    ("rustls-webpki", [0, 103, 13], "RUSTSEC-2026-0104"),
-    ("bytes", [1, 11, 1], "RUSTSEC-2026-0007"),
-];
 
 #[test]
 fn i1_modules_import_downwards_only() {
@@ -161,38 +131,6 @@ fn one_module_knows_the_codec_and_one_file_the_store() {
     none(&errors);
 }
 
-#[test]
-fn dependencies_are_those_that_were_agreed_to() {
-    let packages = packages();
-    let versions = |name: &str| -> Vec<String> {
-        packages.iter().filter(|(n, _)| n == name).map(|(_, version)| version.clone()).collect()
-    };
-    let mut errors = Vec::new();
-    for (id, name, reason) in ACCEPTED {
-        if versions(name).is_empty() {
-            errors.push(format!("{id} is accepted for {name} ({reason}), which is gone: drop it"));
-        }
-    }
-    for (name, version) in PINNED {
-        if versions(name) != [*version] {
-            errors.push(format!("{name} is pinned to {version}, found {:?}", versions(name)));
-        }
-    }
-    for (name, reason) in BANNED {
-        if !versions(name).is_empty() {
-            errors.push(format!("{name} is banned: {reason}"));
-        }
-    }
-    for (name, floor, advisory) in FLOORS {
-        for version in versions(name) {
-            if numbers(&version) < *floor {
-                errors.push(format!("{name} {version} is below {floor:?}: {advisory}"));
-            }
-        }
-    }
-    none(&errors);
-}
-
 #[track_caller]
 fn none(errors: &[String]) {
     assert!(errors.is_empty(), "\n{}\n", errors.join("\n"));
@@ -245,23 +183,6 @@ fn names(code: &str, word: &str) -> bool {
         before = after;
         !is_inside
     })
-}
-
-fn packages() -> Vec<(String, String)> {
-    let lock = fs::read_to_string("Cargo.lock").unwrap();
-    let value = |package: &str, key: &str| {
-        let line = package.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
-        line.trim_matches('"').to_owned()
-    };
-    lock.split("[[package]]")
-        .skip(1)
-        .map(|package| (value(package, "name = "), value(package, "version = ")))
-        .collect()
-}
-
-fn numbers(version: &str) -> [u64; 3] {
-    let mut parts = version.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0));
-    std::array::from_fn(|_| parts.next().unwrap_or(0))
 }
 
 fn rust_files(dir: &Path) -> Vec<PathBuf> {

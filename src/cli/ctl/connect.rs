@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -41,9 +41,19 @@ impl Connection {
         role: Role,
         work: impl FnOnce(Client) -> F,
     ) -> Result<T, Failure> {
+        self.run_beside(&Config::default().data_dir, role, work)
+    }
+
+    /// As [`run`](Self::run), of a node that serves `data_dir`: where `serve --dev` put its
+    /// certificates.
+    pub(in crate::cli) fn run_beside<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        data_dir: &Path,
+        role: Role,
+        work: impl FnOnce(Client) -> F,
+    ) -> Result<T, Failure> {
         let addresses = self.addresses()?;
-        let folder =
-            self.certs.clone().unwrap_or_else(|| certs::dev_folder(&Config::default().data_dir));
+        let folder = self.certs.clone().unwrap_or_else(|| certs::dev_folder(data_dir));
         let name = self.role.unwrap_or(role).name();
         let tls =
             certs::identity(&folder, name)?.client(ALPN).map_err(|error| certs::of_tls(&error))?;
@@ -74,7 +84,7 @@ impl Connection {
 }
 
 /// What a failed call means for who asked.
-pub(super) fn of_call(error: &CallError) -> Failure {
+pub(in crate::cli) fn of_call(error: &CallError) -> Failure {
     let advice = match error {
         CallError::Refused(refusal) => of_refusal(*refusal),
         CallError::Unavailable(_) => {

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-pub(super) use self::connect::Connection;
-use self::connect::of_call;
+pub(super) use self::connect::{Connection, of_call};
 use super::failure::Failure;
 use super::lines::Enricher;
 use super::output::Output;
