@@ -67,6 +67,9 @@ pub(super) fn of_open(folder: &Path, error: &OpenError) -> Failure {
             | JournalError::Locked { .. }
             | JournalError::NewerFormat { .. },
         ) => Failure::usage(wrong, "name the data folder of a stopped node with --data-dir"),
+        OpenError::Journal(JournalError::Io { .. } | JournalError::Store { .. }) => {
+            Failure::failed(wrong, DISK_ADVICE)
+        }
         _ => Failure::failed(wrong, DAMAGE_ADVICE),
     }
 }
@@ -88,5 +91,7 @@ pub(super) fn end_process(error: &JournalError) {
     std::process::abort();
 }
 
+const DISK_ADVICE: &str = "look at the disk (df, dmesg) and at the folder's rights, then start again: the system refused, \
+     and nothing that was acknowledged was changed";
 const DAMAGE_ADVICE: &str =
     "keep a copy of the folder; docs/operations.md, \"The node does not start\", says how to go on";

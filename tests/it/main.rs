@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
 mod cli;
+mod disk;
 mod docs;
 mod history;
+mod power;
 mod quic;
 mod tidy;
