@@ -71,6 +71,9 @@ pub(super) fn of_open(folder: &Path, error: &OpenError) -> Failure {
         OpenError::Journal(JournalError::NoFolder { .. } | JournalError::Locked { .. }) => {
             Failure::usage(wrong, "name the data folder of a stopped node with --data-dir")
         }
+        OpenError::Journal(JournalError::Io { .. } | JournalError::Store { .. }) => {
+            Failure::failed(wrong, DISK_ADVICE)
+        }
         _ => Failure::failed(wrong, DAMAGE_ADVICE),
     }
 }
@@ -94,5 +97,7 @@ pub(super) fn end_process(error: &JournalError) {
 
 pub(super) const NEWER_ADVICE: &str =
     "docs/operations.md, \"The format is newer\", says how to go up and down between releases";
+const DISK_ADVICE: &str = "look at the disk (df, dmesg) and at the folder's rights, then start again: the system refused, \
+     and nothing that was acknowledged was changed";
 const DAMAGE_ADVICE: &str =
     "keep a copy of the folder; docs/operations.md, \"The node does not start\", says how to go on";

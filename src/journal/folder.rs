@@ -3,6 +3,7 @@
 //! ```text
 //! FORMAT      one line: the format version; written last when a folder is made
 //! LOCK        held by the process that uses the folder
+//! UNFINISHED  there while a folder is made: nothing in it was ever acknowledged
 //! store/      sled
 //! mark        how far the log was acknowledged
 //! snapshots/  states to start from
@@ -76,6 +77,12 @@ impl DataFolder {
         folder.make()?;
         let lock = folder.lock()?;
         let is_new = !folder.check_format()?;
+        tracing::debug!(is_new, "opening the data folder");
+        if is_new {
+            folder.begin()?;
+        } else {
+            folder.end_beginning()?;
+        }
         let sled = SledLog::open(folder.place(options, lock))?;
         let (mut mark_file, found) = MarkFile::open(&folder.mark(), now())?;
         let mark = folder.judge_mark(found, is_new)?;
@@ -236,6 +243,34 @@ impl DataFolder {
         JournalError::damaged(format!("{} has records, but no {name}", self.path.display()))
     }
 
+    /// Begins a new folder, or begins it again: a kill or a power cut in the first start can leave
+    /// a store that sled cannot open, half of its `conf` for one.
+    fn begin(&self) -> Result<(), JournalError> {
+        let (flag, store) = (self.path.join(UNFINISHED), self.path.join("store"));
+        let failed = |error| JournalError::io("begin", &self.path, error);
+        if flag.exists() {
+            if store.exists() {
+                fs::remove_dir_all(&store).map_err(failed)?;
+            }
+        } else if !store.exists() {
+            fs::write(&flag, "").map_err(failed)?;
+            // No store may be found without it.
+            sync_directory(&self.path)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the flag of a folder that is complete.
+    fn end_beginning(&self) -> Result<(), JournalError> {
+        let flag = self.path.join(UNFINISHED);
+        match fs::remove_file(&flag) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(JournalError::io("remove", &flag, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Declares a new folder complete.
     pub(super) fn finish(&self) -> Result<(), JournalError> {
         let temporary = self.path.join("FORMAT.tmp");
@@ -249,7 +284,8 @@ impl DataFolder {
             Some(parent) if parent.as_os_str().is_empty() => sync_directory(Path::new(".")),
             Some(parent) => sync_directory(parent),
             None => Ok(()),
-        }
+        }?;
+        self.end_beginning()
     }
 }
 
@@ -264,5 +300,6 @@ fn size_bytes(directory: &Path) -> std::io::Result<u64> {
 }
 
 const FORMAT: &str = "FORMAT";
+const UNFINISHED: &str = "UNFINISHED";
 const FORMAT_TEXT: &str = "haoyuan data folder";
 const FORMAT_NUMBER: u32 = 1;

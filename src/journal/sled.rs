@@ -111,6 +111,10 @@ pub(super) fn guarded<T>(run: impl FnOnce() -> Result<T, JournalError>) -> Resul
     result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        // sled unwraps some answers of the system; this is how such an error is printed.
+        if text.contains("Os { code: ") {
+            return Err(JournalError::Store { what: "open", detail: text.to_owned() });
+        }
         Err(JournalError::damaged(format!("the store cannot be read, sled panicked ({text})")))
     })
 }
@@ -210,10 +214,12 @@ impl SledLog {
             return Ok(false);
         }
 
+        tracing::debug!(base = oldest.base, "pruning a tree");
         let tail = self.archive_tree(&oldest)?;
         archive::retain(&self.archive, self.retention)?;
         self.move_origin(tail)?;
         self.drop_generation(&oldest)?;
+        tracing::debug!(base = oldest.base, "the tree is pruned");
         Ok(true)
     }
 
@@ -392,6 +398,7 @@ impl SledStore {
     }
 
     fn roll(&self, base: u64) -> Result<Current, JournalError> {
+        tracing::debug!(base, "rolling to a new tree");
         check_blobs(&self.log.store)?;
         let generation = Arc::new(Generation::open(&self.log.db, base)?);
         self.log.generations.write().insert(base, Arc::clone(&generation));
@@ -424,7 +431,11 @@ impl Syncer for SledSyncer {
         match self.durability {
             Durability::Commit => {
                 self.log.sync(&self.data)?;
-                self.mark.write(self.last, now(), rolled)
+                self.mark.write(self.last, now(), rolled)?;
+                if rolled {
+                    tracing::debug!("the new tree is durable");
+                }
+                Ok(())
             }
             // A mark would promise what sled has not written.
             Durability::None => Ok(()),
@@ -535,7 +546,13 @@ fn read_failed(error: sled::Error) -> JournalError {
     failed("read", &error)
 }
 
+/// The system's refusal says nothing about what is on the disk; anything else is damage.
 fn unreadable(error: &sled::Error) -> JournalError {
+    if let sled::Error::Io(system) = error
+        && system.raw_os_error().is_some()
+    {
+        return failed("open", error);
+    }
     JournalError::Damaged {
         what: format!("the store cannot be opened ({error})"),
         instruction: RESTORE.to_owned(),

@@ -27,6 +27,8 @@ pub struct OpenOptions {
     pub durability: Durability,
     /// What of the archive is kept.
     pub retention: Retention,
+    /// Blocks in a tree of the log, which is pruned at once.
+    pub blocks_per_tree: u32,
     /// Bytes of records that may wait for the disk.
     pub queue_bytes: u64,
     /// Added to every commit; for tests of overload.
@@ -42,6 +44,7 @@ impl Default for OpenOptions {
             limits: Limits::default(),
             durability: Durability::Commit,
             retention: Retention::Keep,
+            blocks_per_tree: FolderOptions::default().blocks_per_tree,
             queue_bytes: journal.request_bytes_max,
             commit_delay: Duration::ZERO,
             seed: 0,
@@ -105,6 +108,7 @@ impl Service {
         let folder_options = FolderOptions {
             durability: options.durability,
             retention: options.retention,
+            blocks_per_tree: options.blocks_per_tree,
             ..FolderOptions::default()
         };
         let opened = DataFolder::open(path, &folder_options)?;
@@ -131,6 +135,7 @@ impl Service {
     pub fn take_snapshot(&self) -> Result<Option<PathBuf>, JournalError> {
         let Some(folder) = &self.folder else { return Ok(None) };
         let directory = folder.snapshots();
+        tracing::debug!("taking a snapshot");
         let mut writer = SnapshotWriter::create(&directory)?;
         let mut buffer = Vec::new();
         for kind in 0..Inventory::PART_KINDS {
@@ -147,6 +152,7 @@ impl Service {
         }
         self.journal.wait_durable(writer.highest())?;
         let path = writer.finish(self.journal.durable())?;
+        tracing::debug!("the snapshot is taken");
         if let Some(below) = Snapshots::new(&directory).prunable_below()? {
             let _started = self.journal.prune(below);
         }

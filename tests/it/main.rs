@@ -4,10 +4,12 @@
 
 mod backup;
 mod cli;
+mod disk;
 mod docs;
 mod golden_folder;
 mod history;
 mod newer;
+mod power;
 mod quic;
 mod supply;
 mod tidy;

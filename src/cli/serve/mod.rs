@@ -192,6 +192,7 @@ fn open_options(config: &Config, clock: &Clock) -> OpenOptions {
             Ok(0) | Err(_) => Retention::Keep,
             Ok(files) => Retention::Newest(files),
         },
+        blocks_per_tree: config.journal.tree_blocks,
         queue_bytes: config.journal.queue_bytes,
         commit_delay: Duration::from_micros(config.journal.commit_delay_us),
         seed: u64::try_from(wide_seed & u128::from(u64::MAX)).unwrap_or(defaults.seed),

@@ -57,7 +57,7 @@ pub const KEYS: &[Key] = &[
     number(
         "journal.snapshot_every_records",
         "records",
-        1_000,
+        100,
         1 << 40,
         "A snapshot is taken after so many.",
     ),
@@ -67,6 +67,13 @@ pub const KEYS: &[Key] = &[
         1,
         10_080,
         "A snapshot is taken after so long, if anything changed.",
+    ),
+    number(
+        "journal.tree_blocks",
+        "blocks",
+        2,
+        4_000,
+        "Of up to 7,000 bytes; the log is pruned in trees of so many.",
     ),
     number(
         "journal.archive_files",

@@ -71,6 +71,8 @@ pub struct JournalConfig {
     pub snapshot_every_records: u64,
     /// Minutes after which a snapshot is taken.
     pub snapshot_every_minutes: u64,
+    /// Blocks in a tree of the log: what is pruned at once.
+    pub tree_blocks: u32,
     /// Files of pruned records that are kept; 0 keeps all.
     pub archive_files: u64,
     /// Microseconds that every commit waits, for tests of slow disks.
@@ -205,6 +207,7 @@ impl Default for JournalConfig {
             queue_bytes: 16 << 20,
             snapshot_every_records: 4_000_000,
             snapshot_every_minutes: 60,
+            tree_blocks: crate::journal::FolderOptions::default().blocks_per_tree,
             archive_files: 0,
             commit_delay_us: 0,
         }
@@ -342,6 +345,7 @@ impl Config {
             "journal.queue_bytes" => self.journal.queue_bytes,
             "journal.snapshot_every_records" => self.journal.snapshot_every_records,
             "journal.snapshot_every_minutes" => self.journal.snapshot_every_minutes,
+            "journal.tree_blocks" => u64::from(self.journal.tree_blocks),
             "journal.archive_files" => self.journal.archive_files,
             "journal.commit_delay_us" => self.journal.commit_delay_us,
             "limits.connections_max" => u64::from(self.limits.connections_max),
