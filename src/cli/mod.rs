@@ -12,6 +12,7 @@
 
 mod audit;
 mod cert;
+mod cert_revoke;
 mod certs;
 mod ctl;
 mod demo;
