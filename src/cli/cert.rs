@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::cert_revoke::{self, RevokeArguments};
 use super::certs::{self, AUTHORITY, SERVER};
 use super::failure::Failure;
 use super::output::Output;
@@ -26,7 +27,8 @@ pub(super) struct CertArguments {
 const EXAMPLES: &str = "Example: a node and a gateway for hospital 1, channels 3 and 4:
   haoyuan cert ca --out pki
   haoyuan cert server --ca pki --out pki --name node1.example.org
-  haoyuan cert client --ca pki --out pki --role gateway --organization 1 --channel 3,4 --days 90";
+  haoyuan cert client --ca pki --out pki --role gateway --organization 1 --channel 3,4 --days 90
+  haoyuan cert revoke --ca pki --list pki/revoked.pem pki/gateway.pem";
 
 #[derive(Debug, Subcommand)]
 enum Kind {
@@ -73,6 +75,15 @@ enum Kind {
         #[arg(long, value_name = "NAME")]
         file: Option<String>,
     },
+    /// Put certificates on the list of those that are not good any more
+    ///
+    /// The list is made if it is not there, and keeps whom it named before. Nodes whose
+    /// configuration names it (certificates.revoked) cut off the clients within seconds. Without a
+    /// certificate an empty list is made, or a list is signed anew.
+    #[command(
+        after_help = "Example:\n  haoyuan cert revoke --ca pki --list pki/revoked.pem pki/gateway.pem"
+    )]
+    Revoke(RevokeArguments),
 }
 
 #[derive(Debug, Args)]
@@ -114,6 +125,7 @@ pub(super) fn run(arguments: &CertArguments) -> Result<(), Failure> {
             let name = file.as_deref().unwrap_or_else(|| role.name());
             write(&target.out, name, &pair.map_err(|it| certs::of_cert(&it))?)
         }
+        Kind::Revoke(arguments) => cert_revoke::run(arguments),
     }
 }
 

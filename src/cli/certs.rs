@@ -10,6 +10,7 @@ use super::failure::Failure;
 use crate::model::{Actor, Role};
 use crate::ops::cert::{Authority, CertError, Pair, Validity};
 use crate::ops::clock::Clock;
+use crate::ops::renew::CertificateFiles;
 use crate::ops::tls::{Identity, TlsError};
 
 /// The name of the authority's files.
@@ -57,6 +58,21 @@ pub(super) fn prepare_dev(data_dir: &Path) -> Result<PathBuf, Failure> {
 pub(super) fn identity(folder: &Path, name: &str) -> Result<Identity, Failure> {
     Identity::load(&pem(folder, name), &key(folder, name), &pem(folder, AUTHORITY))
         .map_err(|error| of_tls(&error))
+}
+
+/// The files of a node's name in a folder, and the list of revoked certificates where there is one.
+pub(super) fn files(folder: &Path, name: &str) -> CertificateFiles {
+    CertificateFiles {
+        certificate: pem(folder, name),
+        key: key(folder, name),
+        authority: pem(folder, AUTHORITY),
+        revoked: Some(revoked(folder)).filter(|path| path.is_file()),
+    }
+}
+
+/// The list of revoked certificates that `cert revoke` makes.
+pub(super) fn revoked(folder: &Path) -> PathBuf {
+    folder.join("revoked.pem")
 }
 
 /// The authority whose files are in a folder.

@@ -14,6 +14,7 @@
 mod audit;
 mod backup;
 mod cert;
+mod cert_revoke;
 mod certs;
 mod ctl;
 mod demo;

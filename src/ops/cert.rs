@@ -13,11 +13,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData,
+    RevocationReason, RevokedCertParams, SanType, SerialNumber,
 };
 
+use super::revoked::{self, Revoked};
+use super::tls;
 use crate::model::{Actor, BookingChannel, ChannelSet, Organizations, Role, Timestamp, limits};
+
+/// A time as certificates write it. (Its type has no name outside of rcgen.)
+macro_rules! date {
+    ($time:expr) => {
+        rcgen::date_time_ymd(1970, 1, 1) + Duration::from_millis($time.as_millis())
+    };
+}
 
 /// The scheme of the address in a client certificate that says what the client may do.
 pub const ROLE_SCHEME: &str = "haoyuan";
@@ -47,6 +57,9 @@ pub enum CertError {
     /// A name, an address or a key cannot be used.
     #[error("the certificate cannot be made: {0}")]
     Make(#[from] rcgen::Error),
+    /// What should be an authority's certificate is none.
+    #[error("the authority's certificate cannot be read: {0}")]
+    Read(String),
     /// A file cannot be written.
     #[error("cannot write {}: {source}. Is there such a folder, and may this user write there?", path.display())]
     Write {
@@ -61,6 +74,8 @@ pub enum CertError {
 pub struct Authority {
     certificate: String,
     key: KeyPair,
+    /// Its common name: what certificates and lists that it signs call it.
+    name: String,
 }
 
 impl Authority {
@@ -71,18 +86,26 @@ impl Authority {
     /// [`CertError::Make`].
     pub fn new(validity: Validity) -> Result<Self, CertError> {
         let key = KeyPair::generate()?;
-        let params = validity.applied_to(authority_params());
+        // Each has a name of its own: where two are believed, it says whose list is whose.
+        let mark = blake3::hash(&key.subject_public_key_info()).to_hex();
+        let name = format!("haoyuan certificate authority {}", mark.get(..8).unwrap_or_default());
+        let params = validity.applied_to(authority_params(&name));
         let certificate = params.self_signed(&key)?.pem();
-        Ok(Self { certificate, key })
+        Ok(Self { certificate, key, name })
     }
 
     /// The authority that [`Authority::pair`] described.
     ///
     /// # Errors
     ///
-    /// [`CertError::Make`] where the key is no PEM key.
+    /// [`CertError::Make`] where the key is no PEM key, [`CertError::Read`] where the certificate is
+    /// none of ours.
     pub fn from_pair(pair: &Pair) -> Result<Self, CertError> {
-        Ok(Self { certificate: pair.certificate.clone(), key: KeyPair::from_pem(&pair.key)? })
+        let key = KeyPair::from_pem(&pair.key)?;
+        let own = tls::certificates(pair.certificate.as_bytes()).map_err(CertError::Read)?;
+        let name = own.first().and_then(revoked::common_name);
+        let name = name.ok_or_else(|| CertError::Read("it has no common name".to_owned()))?;
+        Ok(Self { certificate: pair.certificate.clone(), key, name })
     }
 
     /// Its certificate and key.
@@ -129,11 +152,40 @@ impl Authority {
         self.sign(validity.applied_to(params))
     }
 
+    /// A list of revoked certificates, as PEM text. It replaces every earlier one.
+    ///
+    /// # Errors
+    ///
+    /// [`CertError::Make`].
+    pub fn revocation_list(
+        &self,
+        revoked: &[Revoked],
+        validity: Validity,
+    ) -> Result<String, CertError> {
+        let entry = |revoked: &Revoked| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&revoked.serial),
+            revocation_time: date!(revoked.since),
+            reason_code: Some(RevocationReason::KeyCompromise),
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: date!(validity.now),
+            next_update: date!(validity.now) + Duration::from_hours(24) * validity.days,
+            // Greater each time, as the standard asks.
+            crl_number: SerialNumber::from(validity.now.as_millis()),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let issuer = Issuer::new(authority_params(&self.name), &self.key);
+        Ok(params.signed_by(&issuer)?.pem()?)
+    }
+
     fn sign(&self, mut params: CertificateParams) -> Result<Pair, CertError> {
         let key = KeyPair::generate()?;
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        let issuer = Issuer::new(authority_params(), &self.key);
+        let issuer = Issuer::new(authority_params(&self.name), &self.key);
         let certificate = params.signed_by(&key, &issuer)?.pem();
         Ok(Pair { certificate, key: key.serialize_pem() })
     }
@@ -171,10 +223,9 @@ impl Pair {
 
 impl Validity {
     fn applied_to(self, mut params: CertificateParams) -> CertificateParams {
-        let epoch = rcgen::date_time_ymd(1970, 1, 1);
-        let now = Duration::from_millis(self.now.as_millis());
-        params.not_before = epoch + now.saturating_sub(Duration::from_hours(1));
-        params.not_after = epoch + now + Duration::from_hours(24) * self.days;
+        let hour = Duration::from_hours(1);
+        params.not_before = date!(self.now) - hour;
+        params.not_after = date!(self.now) + 24 * hour * self.days;
         params
     }
 }
@@ -231,13 +282,29 @@ fn joined(numbers: impl Iterator<Item = u32>) -> String {
     numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(",")
 }
 
-/// The same for every authority of ours, so that its certificate need not be parsed to sign again.
-fn authority_params() -> CertificateParams {
+/// The same for every authority of ours but its name, which is read from its certificate.
+fn authority_params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "haoyuan certificate authority");
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
+}
+
+/// Replaces a file as a whole: whoever reads it finds the old one or the new one.
+///
+/// # Errors
+///
+/// [`CertError::Write`].
+pub fn replace_file(path: &Path, text: &str) -> Result<(), CertError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    write_file(&new, text, 0o644)?;
+    let renamed = std::fs::File::open(&new)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| std::fs::rename(&new, path));
+    renamed.map_err(|source| CertError::Write { path: path.to_owned(), source })
 }
 
 fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), CertError> {

@@ -74,6 +74,20 @@ pub struct Sample {
     pub connections: u64,
     /// Connections that were turned away.
     pub connections_refused: u64,
+    /// Connections that were cut off.
+    pub connections_cut: u64,
+    /// First packets that were answered with a Retry.
+    pub handshakes_retried: u64,
+    /// First packets that were dropped.
+    pub handshakes_dropped: u64,
+    /// Days that the node's certificate is still good for.
+    pub certificate_days_left: i64,
+    /// Sets of certificates that were taken while running.
+    pub certificates_taken: u64,
+    /// Sets of certificates that were refused while running.
+    pub certificates_refused: u64,
+    /// Whether the certificate files are not what is in force.
+    pub certificates_behind: bool,
     /// The last record appended.
     pub appended_sequence: u64,
     /// The last record that is durable.
@@ -180,6 +194,54 @@ pub const METRICS: &[Metric] = &[
     gauge("haoyuan_connections", "Clients connected.", "near `limits.connections_max`", |sample| {
         sample.connections
     }),
+    counter(
+        "haoyuan_connections_refused",
+        "Connections turned away: certificate, protocol, number, or an unfinished handshake.",
+        "it grows faster than clients come and go",
+        |sample| sample.connections_refused,
+    ),
+    counter(
+        "haoyuan_connections_cut",
+        "Connections cut off: too slow, or with a certificate that is not valid any more.",
+        "it grows and nobody was revoked",
+        |sample| sample.connections_cut,
+    ),
+    counter(
+        "haoyuan_handshakes_retried",
+        "First packets that were answered with a Retry, because many handshakes were under way.",
+        "any for a minute: a flood",
+        |sample| sample.handshakes_retried,
+    ),
+    counter(
+        "haoyuan_handshakes_dropped",
+        "First packets that were dropped, because too many handshakes were under way.",
+        "any: a flood from addresses that are real",
+        |sample| sample.handshakes_dropped,
+    ),
+    Metric {
+        name: "haoyuan_certificate_days_left",
+        help: "Days that the node's certificate is still good for.",
+        alert: "below 30",
+        read: Read::SignedGauge(|sample| sample.certificate_days_left),
+    },
+    counter(
+        "haoyuan_certificates_taken",
+        "Times that changed certificate files were put in force.",
+        "–",
+        |sample| sample.certificates_taken,
+    ),
+    counter(
+        "haoyuan_certificates_refused",
+        "Times that changed certificate files were refused.",
+        "any",
+        |sample| sample.certificates_refused,
+    ),
+    gauge(
+        "haoyuan_certificates_behind",
+        "1 while the certificate files are refused and older ones stay in force.",
+        "1",
+        |sample| u64::from(sample.certificates_behind),
+    ),
     gauge("haoyuan_appended_sequence", "The last record appended.", "–", |sample| {
         sample.appended_sequence
     }),

@@ -13,6 +13,8 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod metrics;
+pub mod renew;
+pub mod revoked;
 pub mod sessions;
 pub mod tls;
 pub mod trace;

@@ -31,6 +31,10 @@ close_codes! {
     NodeFailed = 2;
     /// The certificate names no role, or more than one, or is not understood.
     CertificateNotUnderstood = 3;
+    /// The certificate was revoked or has ended, or its authority is believed no longer.
+    CertificateNotValid = 4;
+    /// Too many connections are open with this certificate.
+    TooManyConnections = 5;
     /// A frame's length is 0 or over the limit.
     FrameLength = 16;
     /// A frame's kind is unknown, or is not for this side to send.
@@ -41,6 +45,8 @@ close_codes! {
     Hello = 19;
     /// The two sides have no version in common.
     Version = 20;
+    /// A hello or a frame was begun and not ended, or what was sent was not read, for too long.
+    TooSlow = 21;
 }
 
 impl CloseCode {

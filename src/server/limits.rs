@@ -12,8 +12,19 @@
 //! sum                                                                      23 MiB
 //! ```
 //!
-//! A usual one holds about 100 KiB. [`CONNECTIONS_MAX`] × 23 MiB is not reachable by honest use:
-//! clients are few, known, and hold a certificate each.
+//! Measured figures stand in `docs/operations.md`. [`CONNECTIONS_MAX`] × 23 MiB is not reachable by
+//! honest use: clients are few, known, and hold a certificate each. Who has a certificate and is
+//! hostile gets [`CONNECTIONS_PER_CERTIFICATE_MAX`], and whoever makes the node wait is cut after
+//! [`PEER_TIME_MAX`]. Who has none gets no further than a handshake:
+//!
+//! ```text
+//! Initial packet --HANDSHAKES_BEFORE_RETRY unproven?--> Retry: nothing is kept, less is sent
+//!                --HANDSHAKES_PER_ADDRESS_MAX, HANDSHAKES_MAX?--> dropped without a word
+//!                --HANDSHAKE_TIME_MAX--> forgotten
+//! ```
+//!
+//! Every setter of quinn's configurations is called here, also where its default is right: a new
+//! version of quinn changes nothing behind our back.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +32,7 @@ use std::time::Duration;
 
 use quinn::congestion::CubicConfig;
 use quinn::{AckFrequencyConfig, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig};
-use quinn::{VarInt, udp};
+use quinn::{ValidationTokenConfig, VarInt, udp};
 
 use crate::protocol::{FRAME_BYTES_MAX, REPLY_BYTES_MAX};
 
@@ -64,11 +75,71 @@ pub const INITIAL_WINDOW: u64 = 128 << 10;
 /// TLS messages that are held out of order: a chain of certificates, and no more.
 pub const CRYPTO_BUFFER: usize = 16 << 10;
 
-/// Handshakes under way from which on a new client must show that its address is its own.
+/// Connections of one certificate: a gateway has a handful. A certificate that was stolen cannot
+/// shut out the others.
+pub const CONNECTIONS_PER_CERTIFICATE_MAX: usize = 1_024;
+
+/// Handshakes under way from which on a new client must show that its address is its own. Those
+/// whose address is forged never get beyond; an honest client pays one round trip.
 pub const HANDSHAKES_BEFORE_RETRY: usize = 64;
 
-/// Connection attempts that wait to be looked at.
+/// Handshakes under way at all. A handshake is half a millisecond of work, so honest ones do not
+/// gather; beyond, first packets are dropped, and an honest client sends its own again in a second.
+pub const HANDSHAKES_MAX: usize = 512;
+
+/// Handshakes under way of one address that was shown to be the client's own. Somebody with a few
+/// addresses cannot take all of [`HANDSHAKES_MAX`]. An address is the /64 of an IPv6 one.
+pub const HANDSHAKES_PER_ADDRESS_MAX: usize = 64;
+
+/// A handshake takes two round trips; after so long it is not going on.
+pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long a stream waits for its peer without any progress: for the rest of a hello or a frame,
+/// or for room to write. As long as [`IDLE_TIMEOUT`]: who is silent for so long is gone, too.
+pub const PEER_TIME_MAX: Duration = IDLE_TIMEOUT;
+
+/// Looks at a stream within that time. A stall is cut at most one part later.
+pub const PEER_LOOKS: u32 = 6;
+
+/// How often connections are searched for certificates that have ended.
+pub const CERTIFICATES_LOOK: Duration = Duration::from_secs(30);
+
+/// Log lines in a second about peers that were turned away: a flood must not fill the disk.
+pub const REFUSALS_LOGGED_PER_SECOND: u32 = 10;
+
+/// Connection attempts that wait to be looked at: one packet each, and looking takes microseconds.
+/// (quinn: 65,536.)
 pub const INCOMING_MAX: usize = 1_024;
+
+/// Further packets of an attempt that waits: a `ClientHello` has room in the first one. (quinn: 10 MiB.)
+pub const INCOMING_BYTES_MAX: u64 = 16 << 10;
+
+/// The same for all attempts together. (quinn: 100 MiB.)
+pub const INCOMING_BYTES_TOTAL: u64 = 4 << 20;
+
+/// How long an answer to a Retry is believed: an honest client answers in one round trip.
+pub const RETRY_TOKEN_LIFETIME: Duration = Duration::from_secs(10);
+
+/// Pause between two answers to packets of unknown connections, each shorter than what it answers.
+pub const RESET_INTERVAL: Duration = Duration::from_millis(20);
+
+/// QUIC version 1. (quinn would take six drafts besides.)
+pub const QUIC_VERSION: u32 = 1;
+
+/// What every path carries (RFC 9000, section 14). More is found out by discovery.
+pub const MTU_LEAST: u16 = 1_200;
+
+/// The round trip before one was measured (RFC 9002, section 6.2.2): a lost first packet is sent
+/// again after thrice this. Shorter would send more to an address that may be forged.
+pub const INITIAL_RTT: Duration = Duration::from_millis(333);
+
+/// Packets and round trips after which one that was overtaken is lost (RFC 9002, section 6.1).
+pub const PACKET_THRESHOLD: u32 = 3;
+/// See [`PACKET_THRESHOLD`].
+pub const TIME_THRESHOLD: f32 = 9.0 / 8.0;
+
+/// Timeouts in a row after which a path counts as congested for good (RFC 9002, section 7.6).
+pub const PERSISTENT_CONGESTION: u32 = 3;
 
 /// The socket's buffers: 10 ms at a gigabit per second and more. The system may give less.
 pub const SOCKET_BUFFER: usize = 4 << 20;
@@ -76,6 +147,27 @@ pub const SOCKET_BUFFER: usize = 4 << 20;
 const _: () = assert!(FRAME_BYTES_MAX <= STREAM_RECEIVE_WINDOW as usize);
 const _: () = assert!(8 * REPLY_BYTES_MAX <= OUTBOX_BYTES_MAX);
 const _: () = assert!(10 * (MTU_JUMBO as usize) < 65_500);
+const _: () = assert!(HANDSHAKES_BEFORE_RETRY < HANDSHAKES_MAX);
+const _: () = assert!(HANDSHAKES_PER_ADDRESS_MAX < HANDSHAKES_MAX);
+const _: () = assert!(HANDSHAKES_MAX < CONNECTIONS_MAX);
+const _: () = assert!(CONNECTIONS_PER_CERTIFICATE_MAX < CONNECTIONS_MAX);
+const _: () = assert!(INCOMING_BYTES_MAX < INCOMING_BYTES_TOTAL);
+
+/// How long the node waits for others. [`Patience::default`] is [`HANDSHAKE_TIME_MAX`] and
+/// [`PEER_TIME_MAX`]; a test has less.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the end of a handshake.
+    pub handshake: Duration,
+    /// For progress of a stream that waits for its peer.
+    pub peer: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { handshake: HANDSHAKE_TIME_MAX, peer: PEER_TIME_MAX }
+    }
+}
 
 /// The longest packet for a listen address, unless the configuration says otherwise.
 pub const fn mtu_for(address: SocketAddr) -> u16 {
@@ -89,8 +181,11 @@ pub const fn mtu_for(address: SocketAddr) -> u16 {
 /// Never: the constants above are within what QUIC can say.
 pub fn transport(mtu_max: u16) -> Arc<TransportConfig> {
     let mut discovery = MtuDiscoveryConfig::default();
+    // Looked for every 10 minutes, to 20 bytes; a path that swallows long packets is left alone
+    // for a minute: quinn's own, and nothing that a peer can turn against us.
     discovery.upper_bound(mtu_max.min(MTU_JUMBO));
     let mut acks = AckFrequencyConfig::default();
+    // The delay stays the peer's own, and what arrives out of order is acknowledged as ever.
     acks.ack_eliciting_threshold(VarInt::from_u32(ACK_THRESHOLD));
     let mut congestion = CubicConfig::default();
     congestion.initial_window(INITIAL_WINDOW);
@@ -102,14 +197,28 @@ pub fn transport(mtu_max: u16) -> Arc<TransportConfig> {
         .receive_window(VarInt::from_u32(RECEIVE_WINDOW))
         .stream_receive_window(VarInt::from_u32(STREAM_RECEIVE_WINDOW))
         .send_window(SEND_WINDOW)
+        // Streams of a connection take turns: a subscription does not hold up answers.
+        .send_fairness(true)
         .max_idle_timeout(Some(idle))
         // The client keeps the connection alive: it knows whether it still wants it.
         .keep_alive_interval(None)
+        // The protocol has no datagrams: none is taken, and none is kept to be sent.
         .datagram_receive_buffer_size(None)
+        .datagram_send_buffer_size(0)
+        .initial_mtu(MTU_LEAST)
+        .min_mtu(MTU_LEAST)
         .mtu_discovery_config(Some(discovery))
+        // Who counts packets learns how much is booked, which is no secret; padding would double it.
+        .pad_to_mtu(false)
         .ack_frequency_config(Some(acks))
+        .initial_rtt(INITIAL_RTT)
+        .packet_threshold(PACKET_THRESHOLD)
+        .time_threshold(TIME_THRESHOLD)
+        .persistent_congestion_threshold(PERSISTENT_CONGESTION)
         .congestion_controller_factory(Arc::new(congestion))
         .crypto_buffer_size(CRYPTO_BUFFER)
+        // Round trips are in our own metrics; nobody on the path needs them.
+        .allow_spin(false)
         .enable_segmentation_offload(true);
     Arc::new(transport)
 }
@@ -122,7 +231,38 @@ pub fn transport(mtu_max: u16) -> Arc<TransportConfig> {
 pub fn endpoint(mtu_max: u16) -> EndpointConfig {
     let mut config = EndpointConfig::default();
     let payload = mtu_max.clamp(MTU_ETHERNET, MTU_JUMBO).saturating_add(28);
-    config.max_udp_payload_size(payload).expect("over the 1,200 bytes that QUIC asks for");
+    config
+        .max_udp_payload_size(payload)
+        .expect("over the 1,200 bytes that QUIC asks for")
+        .supported_versions(vec![QUIC_VERSION])
+        // A packet without the fixed bit is garbage, and dropped at its first byte.
+        .grease_quic_bit(false)
+        .min_reset_interval(RESET_INTERVAL)
+        // From the system: numbers that nobody can guess are what resets and paths rest on. For
+        // the same reason `reset_key` and `cid_generator` are left alone: new ones at each start.
+        .rng_seed(None);
+    config
+}
+
+/// The listening side: attempts, tokens, addresses. With the handshakes of `crypto`.
+pub fn server(crypto: Arc<dyn quinn::crypto::ServerConfig>, mtu_max: u16) -> quinn::ServerConfig {
+    let mut tokens = ValidationTokenConfig::default();
+    // A client that comes back proves its address again: a round trip, and no token to be stolen.
+    // So `lifetime` and `log` of such tokens mean nothing.
+    tokens.sent(0);
+    let mut config = quinn::ServerConfig::with_crypto(crypto);
+    config
+        .transport_config(transport(mtu_max))
+        .max_incoming(INCOMING_MAX)
+        .incoming_buffer_size(INCOMING_BYTES_MAX)
+        .incoming_buffer_size_total(INCOMING_BYTES_TOTAL)
+        .retry_token_lifetime(RETRY_TOKEN_LIFETIME)
+        .validation_token_config(tokens)
+        // Clients are machines at fixed addresses: a packet from elsewhere is not theirs.
+        .migration(false)
+        .preferred_address_v4(None)
+        .preferred_address_v6(None);
+    // `token_key` is new at each start, `time_source` the system's clock: Retry tokens live seconds.
     config
 }
 

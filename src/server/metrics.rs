@@ -17,6 +17,12 @@ pub struct ServerMetrics {
     pub connections_opened: AtomicU64,
     /// Connections that were turned away: certificate, protocol or number.
     pub connections_refused: AtomicU64,
+    /// Connections that were cut off: too slow, or a certificate that is not valid any more.
+    pub connections_cut: AtomicU64,
+    /// First packets that were answered with a Retry.
+    pub handshakes_retried: AtomicU64,
+    /// First packets that were dropped, because too many handshakes were under way.
+    pub handshakes_dropped: AtomicU64,
     /// Streams that are open.
     pub streams: AtomicU64,
     /// Subscriptions that are open.
@@ -62,6 +68,9 @@ impl Default for ServerMetrics {
             connections: AtomicU64::new(0),
             connections_opened: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
+            connections_cut: AtomicU64::new(0),
+            handshakes_retried: AtomicU64::new(0),
+            handshakes_dropped: AtomicU64::new(0),
             streams: AtomicU64::new(0),
             subscriptions: AtomicU64::new(0),
             batches: AtomicU64::new(0),

@@ -1,8 +1,9 @@
 //! The QUIC side of a node: accepts connections, knows who they are, and carries their streams.
 //!
 //! ```text
-//! Server::run --accept--> connection --accept_bi--> stream (one task) --> Engine
-//!                         certificate -> Actor      frames in, frames out
+//! Server::run --door--> connection --accept_bi--> stream (one task) --> Engine
+//!                       certificate -> Actor      frames in, frames out
+//!      '-- new certificates: for new handshakes, and a review of the guests
 //! ```
 //!
 //! A stop ends politely: no new connection or request is taken, what was decided becomes durable
@@ -11,34 +12,40 @@
 //! **Architecture invariant:** a shell. It decides nothing about reservations, and what a client
 //! can make it hold is bounded in [`limits`].
 
+mod connection;
 mod desk;
+mod door;
 mod engine;
+mod guests;
 mod horizon;
 pub mod limits;
 mod metrics;
 mod node;
 mod outbox;
+mod patience;
 mod peer;
 mod push;
 mod stream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Connection, Endpoint, Incoming, VarInt};
+use quinn::{Endpoint, Incoming, VarInt};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 pub use engine::{Engine, SnapshotSource};
 pub use metrics::{AnswerClass, ServerMetrics};
 
+use self::door::{Door, Knock};
+use self::guests::Guests;
+use self::limits::Patience;
 use crate::model::Timestamp;
+use crate::ops::tls::Credentials;
 use crate::protocol::CloseCode;
-use metrics::Counted;
-use stream::Fault;
 
 /// The node's clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -54,6 +61,13 @@ pub struct ServerConfig {
     pub mtu_max: Option<u16>,
     /// Connections at a time.
     pub connections_max: usize,
+    /// Connections at a time of one certificate.
+    pub connections_per_certificate: usize,
+    /// How long the node waits for its peers.
+    pub patience: Patience,
+    /// Where `tls` is replaced while the node runs: new handshakes have what is there, and clients
+    /// that it does not believe are cut off.
+    pub renewals: Option<watch::Receiver<Arc<Credentials>>>,
     /// How long a stop waits for answers to become durable and arrive.
     pub drain: Duration,
 }
@@ -82,6 +96,8 @@ pub struct Server {
     endpoint: Endpoint,
     shared: Arc<Shared>,
     config: ServerConfig,
+    quic: quinn::ServerConfig,
+    door: Arc<Door>,
 }
 
 /// What every stream of the node uses.
@@ -89,23 +105,29 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<ServerMetrics>,
-    handshakes: AtomicUsize,
+    guests: Arc<Guests>,
+    patience: Patience,
+    renewals: Option<watch::Receiver<Arc<Credentials>>>,
+    /// Refusals logged in a second: the second, and how many.
+    logged: AtomicU64,
 }
 
 impl ServerConfig {
     /// Listens with the limits that suit the address.
     pub const fn new(listen: SocketAddr, tls: rustls::ServerConfig) -> Self {
-        let (connections_max, drain) = (limits::CONNECTIONS_MAX, Duration::from_secs(5));
-        Self { listen, tls, mtu_max: None, connections_max, drain }
-    }
-
-    fn quic(&self) -> Result<quinn::ServerConfig, ServerError> {
-        let crypto = QuicServerConfig::try_from(self.tls.clone())
-            .map_err(|error| ServerError::Tls(error.to_string()))?;
-        let mut quic = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-        quic.transport_config(limits::transport(self.mtu()));
-        quic.max_incoming(limits::INCOMING_MAX);
-        Ok(quic)
+        Self {
+            listen,
+            tls,
+            mtu_max: None,
+            connections_max: limits::CONNECTIONS_MAX,
+            connections_per_certificate: limits::CONNECTIONS_PER_CERTIFICATE_MAX,
+            patience: Patience {
+                handshake: limits::HANDSHAKE_TIME_MAX,
+                peer: limits::PEER_TIME_MAX,
+            },
+            renewals: None,
+            drain: Duration::from_secs(5),
+        }
     }
 
     fn mtu(&self) -> u16 {
@@ -125,14 +147,22 @@ impl Server {
         clock: Clock,
         metrics: Arc<ServerMetrics>,
     ) -> Result<Self, ServerError> {
-        let quic = config.quic()?;
+        let quic = limits::server(handshakes(&config.tls)?, config.mtu());
         let bind = |source| ServerError::Bind { address: config.listen, source };
         let socket = limits::socket(config.listen).map_err(bind)?;
         let runtime = Arc::new(quinn::TokioRuntime);
-        let endpoint = Endpoint::new(limits::endpoint(config.mtu()), Some(quic), socket, runtime)
-            .map_err(bind)?;
-        let shared = Shared { engine, clock, metrics, handshakes: AtomicUsize::new(0) };
-        Ok(Self { endpoint, shared: Arc::new(shared), config })
+        let limits = limits::endpoint(config.mtu());
+        let endpoint = Endpoint::new(limits, Some(quic.clone()), socket, runtime).map_err(bind)?;
+        let shared = Arc::new(Shared {
+            engine,
+            clock,
+            metrics,
+            guests: Arc::new(Guests::new(config.connections_per_certificate)),
+            patience: config.patience,
+            renewals: config.renewals.clone(),
+            logged: AtomicU64::new(0),
+        });
+        Ok(Self { endpoint, shared, config, quic, door: Arc::default() })
     }
 
     /// The address that is listened on, with the port that the system chose for port 0.
@@ -148,6 +178,8 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (stop, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
+        let mut renewals = self.config.renewals.clone();
+        let mut look = std::pin::pin!(self.shared.pause(limits::CERTIFICATES_LOOK));
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
@@ -156,6 +188,11 @@ impl Server {
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 Some(incoming) = self.endpoint.accept() => {
                     self.admit(incoming, &mut connections, &stopped);
+                }
+                credentials = renewed(&mut renewals) => self.renew(credentials),
+                () = &mut look => {
+                    self.review(None);
+                    look.set(self.shared.pause(limits::CERTIFICATES_LOOK));
                 }
                 else => break,
             }
@@ -166,7 +203,7 @@ impl Server {
         if tokio::time::timeout(self.config.drain, all).await.is_err() {
             tracing::warn!("some clients did not take their answers in time");
         }
-        close(|code, reason| self.endpoint.close(code, reason), CloseCode::Stopping, "stopping");
+        self.endpoint.close(VarInt::from_u32(CloseCode::Stopping.code()), b"stopping");
         // What is lost of the farewell is found out by the idle timeout.
         drop(tokio::time::timeout(Duration::from_secs(1), self.endpoint.wait_idle()).await);
     }
@@ -177,22 +214,65 @@ impl Server {
         connections: &mut JoinSet<()>,
         stopped: &watch::Receiver<bool>,
     ) {
-        let handshakes = self.shared.handshakes.load(Ordering::Relaxed);
+        let metrics = &self.shared.metrics;
         if self.config.connections_max <= connections.len() {
-            self.shared.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
-            incoming.refuse();
-        } else if limits::HANDSHAKES_BEFORE_RETRY <= handshakes
-            && !incoming.remote_address_validated()
-            && incoming.may_retry()
-        {
-            if incoming.retry().is_err() {
-                tracing::debug!("a client that may not be asked again was asked again");
+            metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
+            return incoming.refuse();
+        }
+        let proven = incoming.remote_address_validated() || !incoming.may_retry();
+        match self.door.knock(incoming.remote_address().ip(), proven) {
+            Knock::Enter(place) => {
+                let shared = Arc::clone(&self.shared);
+                connections.spawn(connection::serve(incoming, place, shared, stopped.clone()));
             }
-        } else {
-            self.shared.handshakes.fetch_add(1, Ordering::Relaxed);
-            connections.spawn(connection(incoming, Arc::clone(&self.shared), stopped.clone()));
+            Knock::Prove => {
+                metrics.handshakes_retried.fetch_add(1, Ordering::Relaxed);
+                if incoming.retry().is_err() {
+                    tracing::debug!("a client that may not be asked again was asked again");
+                }
+            }
+            Knock::Wait => {
+                metrics.handshakes_dropped.fetch_add(1, Ordering::Relaxed);
+                incoming.ignore();
+            }
         }
     }
+
+    /// Puts new certificates in force: for handshakes from now on, and for those who are here.
+    fn renew(&self, credentials: Arc<Credentials>) {
+        let mut quic = self.quic.clone();
+        match handshakes(&credentials.tls) {
+            Ok(crypto) => quic.crypto = crypto,
+            Err(error) => return tracing::error!(%error, "new certificates cannot be used"),
+        }
+        self.endpoint.set_server_config(Some(quic));
+        self.review(Some(credentials));
+    }
+
+    /// Cuts off whose certificate is not good any more, on a thread that moves no packets.
+    fn review(&self, credentials: Option<Arc<Credentials>>) {
+        let shared = Arc::clone(&self.shared);
+        drop(spawn_blocking(move || {
+            let now = (shared.clock)();
+            shared.guests.review(credentials.as_deref(), now, &shared.metrics);
+        }));
+    }
+}
+
+/// The handshakes of a TLS configuration.
+fn handshakes(tls: &rustls::ServerConfig) -> Result<Arc<QuicServerConfig>, ServerError> {
+    let crypto = QuicServerConfig::try_from(tls.clone());
+    crypto.map(Arc::new).map_err(|error| ServerError::Tls(error.to_string()))
+}
+
+/// Waits for the next certificates; for ever where there will be none.
+async fn renewed(renewals: &mut Option<watch::Receiver<Arc<Credentials>>>) -> Arc<Credentials> {
+    if let Some(renewals) = renewals
+        && renewals.changed().await.is_ok()
+    {
+        return Arc::clone(&renewals.borrow_and_update());
+    }
+    std::future::pending().await
 }
 
 impl std::fmt::Debug for Server {
@@ -206,6 +286,23 @@ impl Shared {
     pub(crate) async fn pause(&self, duration: Duration) {
         #![expect(clippy::disallowed_methods, reason = "a heartbeat is due by the clock")]
         tokio::time::sleep(duration).await;
+    }
+
+    /// The certificates in force, where they can change.
+    fn credentials(&self) -> Option<Arc<Credentials>> {
+        self.renewals.as_ref().map(|renewals| Arc::clone(&renewals.borrow()))
+    }
+
+    /// Whether one more refusal may be logged in this second.
+    fn may_log(&self) -> bool {
+        let second = (self.clock)().as_millis() / 1_000;
+        let count = |logged: u64| {
+            let (then, count) = (logged >> 32, logged & u64::from(u32::MAX));
+            let count = if then == second & u64::from(u32::MAX) { count } else { 0 };
+            let fits = count < u64::from(limits::REFUSALS_LOGGED_PER_SECOND);
+            fits.then_some((second & u64::from(u32::MAX)) << 32 | (count + 1))
+        };
+        self.logged.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).is_ok()
     }
 }
 
@@ -222,70 +319,4 @@ pub async fn run(
 ) -> Result<(), ServerError> {
     Server::bind(config, engine, clock, Arc::default())?.run(shutdown).await;
     Ok(())
-}
-
-/// Carries a connection from its handshake to its end.
-async fn connection(incoming: Incoming, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
-    let remote = incoming.remote_address();
-    let accepted = incoming.await;
-    shared.handshakes.fetch_sub(1, Ordering::Relaxed);
-    let refused = || shared.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
-    let connection = match accepted {
-        Ok(connection) => connection,
-        Err(error) => {
-            refused();
-            tracing::info!(%remote, %error, "a handshake failed");
-            return;
-        }
-    };
-    match peer::actor_of(&connection) {
-        Ok(actor) => {
-            let _open = Counted::new(&shared.metrics.connections);
-            shared.metrics.connections_opened.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(%remote, role = actor.role.name(), "connected");
-            let (code, reason) = streams(&connection, Arc::new(actor), &shared, stopped).await;
-            close(|code, reason| connection.close(code, reason), code, &reason);
-        }
-        Err(reason) => {
-            refused();
-            tracing::info!(%remote, reason, "a certificate is not understood");
-            let code = CloseCode::CertificateNotUnderstood;
-            close(|code, reason| connection.close(code, reason), code, reason);
-        }
-    }
-}
-
-/// Carries the streams of a connection. Says why it is over.
-async fn streams(
-    connection: &Connection,
-    actor: Arc<crate::model::Actor>,
-    shared: &Arc<Shared>,
-    mut stopped: watch::Receiver<bool>,
-) -> (CloseCode, String) {
-    let mut streams: JoinSet<Result<(), Fault>> = JoinSet::new();
-    let mut stopping = *stopped.borrow();
-    loop {
-        tokio::select! {
-            biased;
-            Some(ended) = streams.join_next(), if !streams.is_empty() => match ended {
-                Ok(Err(Fault::Close(code, reason))) => return (code, reason),
-                Ok(Ok(()) | Err(Fault::Gone)) => {}
-                // A panic was in the engine: nothing of it can be trusted (I-9).
-                Err(_) => return (CloseCode::NodeFailed, "the node failed".to_owned()),
-            },
-            stream = connection.accept_bi(), if !stopping => match stream {
-                Ok(stream) => {
-                    let (actor, shared) = (Arc::clone(&actor), Arc::clone(shared));
-                    streams.spawn(stream::serve(stream, actor, shared, stopped.clone()));
-                }
-                Err(_) => return (CloseCode::Finished, String::new()),
-            },
-            _ = stopped.changed(), if !stopping => stopping = true,
-            else => return (CloseCode::Stopping, "the node stops".to_owned()),
-        }
-    }
-}
-
-fn close(close: impl FnOnce(VarInt, &[u8]), code: CloseCode, reason: &str) {
-    close(VarInt::from_u32(code.code()), reason.as_bytes());
 }

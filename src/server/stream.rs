@@ -22,6 +22,7 @@ use super::Shared;
 use super::desk::{Desk, Moment, TooShort};
 use super::horizon::{Failed, Horizon};
 use super::metrics::{AnswerClass, Counted, stopwatch};
+use super::patience::Pulse;
 use super::push;
 use crate::model::Actor;
 use crate::protocol::{
@@ -49,6 +50,9 @@ pub(super) struct Stream<'a> {
     writing: Bytes,
     pub(super) horizon: Horizon,
     greeted: bool,
+    pulse: Arc<Pulse>,
+    /// Frames read and bytes written.
+    progress: u64,
     pub(super) shared: &'a Shared,
 }
 
@@ -61,6 +65,7 @@ pub(super) async fn serve(
     (send, recv): (SendStream, RecvStream),
     actor: Arc<Actor>,
     shared: Arc<Shared>,
+    pulse: Arc<Pulse>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Fault> {
     let _open = Counted::new(&shared.metrics.streams);
@@ -72,6 +77,8 @@ pub(super) async fn serve(
         writing: Bytes::new(),
         horizon: Horizon::default(),
         greeted: false,
+        pulse,
+        progress: 0,
         shared: &shared,
     };
     let ended = stream.live(&mut stop).await;
@@ -119,6 +126,8 @@ impl Stream<'_> {
                 return Ok(());
             }
             let after = awaits.unwrap_or_default();
+            let unended = readable && (!self.greeted || 0 < self.input.pending_bytes());
+            self.pulse.note(unended || !self.writing.is_empty(), self.progress);
             tokio::select! {
                 biased;
                 written = self.send.write_chunks(std::slice::from_mut(&mut self.writing)),
@@ -180,6 +189,7 @@ impl Stream<'_> {
                 break false;
             }
         };
+        self.progress += units as u64;
         let added = self.desk.outbox.waiting() - waiting;
         self.desk.outbox.end_batch(read, added);
         if added < units {
@@ -197,7 +207,8 @@ impl Stream<'_> {
         }
     }
 
-    fn wrote(&self, bytes: usize) {
+    fn wrote(&mut self, bytes: usize) {
+        self.progress += bytes as u64;
         let sent = &self.shared.metrics.bytes_sent;
         sent.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -206,6 +217,7 @@ impl Stream<'_> {
     pub(super) async fn flush(&mut self) -> Result<(), Fault> {
         loop {
             self.refill();
+            self.pulse.note(!self.writing.is_empty(), self.progress);
             if self.writing.is_empty() {
                 return Ok(());
             }

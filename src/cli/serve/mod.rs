@@ -8,6 +8,7 @@
 //! **Architecture invariant:** it wires and waits. What a request comes to is decided in `service`.
 
 mod engine;
+mod renewal;
 mod state;
 mod upkeep;
 
@@ -34,7 +35,7 @@ use crate::journal::{self, Durability, Retention};
 use crate::ops::clock::{self, Clock, StartFault};
 use crate::ops::config::{self, Config, ConfigError};
 use crate::ops::http::HttpServer;
-use crate::ops::tls::Identity;
+use crate::ops::renew::{CertificateFiles, RenewalStats, Renewer};
 use crate::ops::trace;
 use crate::protocol::ALPN;
 use crate::server::{Server, ServerConfig};
@@ -44,7 +45,8 @@ use crate::service::{Limits, OpenOptions, RecoveryReport, Service};
 ///
 /// Opens the data folder, reads the journal, and serves clients over QUIC until SIGTERM or SIGINT.
 /// When it takes requests it prints one line: `ready listen=ADDR metrics=ADDR data=DIR`. Flags
-/// override the configuration file. SIGUSR1 confirms the clock after a jump.
+/// override the configuration file. SIGUSR1 confirms the clock after a jump; SIGHUP reads the
+/// certificate files at once, which are read by themselves seconds after they change.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ServeArguments {
@@ -84,19 +86,20 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         output.line(config.render().trim_end())?;
         return output.flush();
     }
-    let identity = identify(arguments, &config)?;
+    let files = certificate_files(arguments, &config)?;
     trace::start(config.log.format, &config.log.level)
         .map_err(|error| Failure::usage(error.to_string(), "correct log.level"))?;
     trace::abort_on_panic(journal::is_opening_store);
 
     let state = Arc::new(NodeState::new(Clock::start()));
+    let certificates = identify(files, &state.clock, &state.renewal)?;
     let runtime = build_runtime(&config)?;
     let (stop, stopped) = watch::channel(false);
     let pages = runtime.block_on(serve_pages(&config, &state, stopped))?;
     let service = open(&config, &state.clock)?;
     state.begin(&service);
     let metrics = pages.as_ref().map(|(address, _)| *address);
-    runtime.block_on(serve(arguments, &config, identity, (&state, &service), metrics))?;
+    runtime.block_on(serve(arguments, &config, certificates, (&state, &service), metrics))?;
     stop.send_replace(true);
     if let Some((_, pages)) = pages
         && runtime.block_on(pages).is_err()
@@ -136,23 +139,30 @@ pub(super) fn of_config(error: &ConfigError) -> Failure {
     Failure::usage(error.to_string(), "`haoyuan serve --print-config` prints every key")
 }
 
-fn identify(arguments: &ServeArguments, config: &Config) -> Result<rustls::ServerConfig, Failure> {
-    let paths = &config.certificates;
-    let identity = match (&paths.ca, &paths.cert, &paths.key) {
-        _ if arguments.dev => {
-            certs::identity(&certs::prepare_dev(&config.data_dir)?, certs::SERVER)?
-        }
-        (Some(ca), Some(cert), Some(key)) => {
-            Identity::load(cert, key, ca).map_err(|error| certs::of_tls(&error))?
-        }
-        _ => {
-            return Err(Failure::usage(
-                "the node has no certificate",
-                "set ca, cert and key under [certificates], or use --dev on a laptop",
-            ));
-        }
+fn certificate_files(
+    arguments: &ServeArguments,
+    config: &Config,
+) -> Result<CertificateFiles, Failure> {
+    let paths = config.certificates.clone();
+    if arguments.dev {
+        let folder = certs::prepare_dev(&config.data_dir)?;
+        return Ok(certs::files(&folder, certs::SERVER));
+    }
+    let (Some(authority), Some(certificate), Some(key)) = (paths.ca, paths.cert, paths.key) else {
+        return Err(Failure::usage(
+            "the node has no certificate",
+            "set ca, cert and key under [certificates], or use --dev on a laptop",
+        ));
     };
-    identity.server(ALPN).map_err(|error| certs::of_tls(&error))
+    Ok(CertificateFiles { certificate, key, authority, revoked: paths.revoked })
+}
+
+fn identify(
+    files: CertificateFiles,
+    clock: &Clock,
+    stats: &Arc<RenewalStats>,
+) -> Result<Renewer, Failure> {
+    Renewer::start(files, ALPN, clock.now(), stats).map_err(|error| certs::of_tls(&error))
 }
 
 /// Opens the folder, and waits for a clock that is a little behind it.
@@ -237,7 +247,7 @@ async fn serve_pages(
 async fn serve(
     arguments: &ServeArguments,
     config: &Config,
-    tls: rustls::ServerConfig,
+    certificates: Renewer,
     (state, service): (&Arc<NodeState>, &Arc<Service>),
     metrics: Option<SocketAddr>,
 ) -> Result<(), Failure> {
@@ -245,7 +255,7 @@ async fn serve(
     let clock = Arc::clone(&state.clock);
     let told = Arc::clone(&clock);
     let server = Server::bind(
-        server_config(config, tls),
+        server_config(config, &certificates),
         Arc::new(Node(Arc::clone(service))),
         Arc::new(move || told.now()),
         Arc::clone(&state.server),
@@ -254,6 +264,7 @@ async fn serve(
     let upkeep = Upkeep::start(state, service, &config.journal).map_err(|error| {
         Failure::failed(format!("no threads can be started: {error}"), "look at ulimit -u")
     })?;
+    let renewal = renewal::start(certificates, &clock)?;
     announce(arguments, config, server.local_addr()?, metrics)?;
 
     let stopping = Arc::clone(service);
@@ -264,16 +275,25 @@ async fn serve(
             stopping.stop_serving();
         })
         .await;
+    renewal.abort();
     tokio::task::block_in_place(|| upkeep.stop());
     Ok(())
 }
 
-fn server_config(config: &Config, tls: rustls::ServerConfig) -> ServerConfig {
+fn server_config(config: &Config, certificates: &Renewer) -> ServerConfig {
+    let in_force = certificates.in_force();
+    let tls = in_force.borrow().tls.clone();
     let defaults = ServerConfig::new(config.listen, tls);
-    let connections_max = usize::try_from(config.limits.connections_max);
+    let count = |value, default| usize::try_from(value).unwrap_or(default);
+    let limits = &config.limits;
     ServerConfig {
-        mtu_max: config.limits.mtu_max,
-        connections_max: connections_max.unwrap_or(defaults.connections_max),
+        mtu_max: limits.mtu_max,
+        connections_max: count(limits.connections_max, defaults.connections_max),
+        connections_per_certificate: count(
+            limits.connections_per_certificate,
+            defaults.connections_per_certificate,
+        ),
+        renewals: Some(in_force),
         ..defaults
     }
 }

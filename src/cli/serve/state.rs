@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use crate::model::{Outcome, Timestamp};
 use crate::ops::clock::{Clock, ClockState};
 use crate::ops::metrics::{Histogram, Node, Sample};
+use crate::ops::renew::RenewalStats;
 use crate::server::{AnswerClass, ServerMetrics};
 use crate::service::{Service, ServiceStats};
 
@@ -16,6 +17,7 @@ pub(super) struct NodeState {
     pub(super) service: OnceLock<Arc<Service>>,
     pub(super) clock: Arc<Clock>,
     pub(super) server: Arc<ServerMetrics>,
+    pub(super) renewal: Arc<RenewalStats>,
     /// When the last snapshot was taken, or the node started, in milliseconds.
     pub(super) snapshot_millis: AtomicU64,
 }
@@ -51,6 +53,13 @@ impl Node for NodeState {
             expiry_lateness_seconds: lateness(&stats),
             connections: self.server.connections.load(Ordering::Relaxed),
             connections_refused: self.server.connections_refused.load(Ordering::Relaxed),
+            connections_cut: self.server.connections_cut.load(Ordering::Relaxed),
+            handshakes_retried: self.server.handshakes_retried.load(Ordering::Relaxed),
+            handshakes_dropped: self.server.handshakes_dropped.load(Ordering::Relaxed),
+            certificate_days_left: self.renewal.days_left.load(Ordering::Relaxed),
+            certificates_taken: self.renewal.taken.load(Ordering::Relaxed),
+            certificates_refused: self.renewal.refused.load(Ordering::Relaxed),
+            certificates_behind: self.renewal.is_behind.load(Ordering::Relaxed) != 0,
             appended_sequence: stats.appended.0,
             durable_sequence: stats.durable.0,
             snapshot_age_seconds: age / 1_000,
@@ -90,6 +99,7 @@ impl NodeState {
             service: OnceLock::new(),
             clock: Arc::new(clock),
             server: Arc::default(),
+            renewal: Arc::default(),
             snapshot_millis: AtomicU64::new(0),
         }
     }

@@ -97,6 +97,13 @@ pub const KEYS: &[Key] = &[
         "At a time; the next one is refused.",
     ),
     number(
+        "limits.connections_per_certificate",
+        "connections",
+        1,
+        65_536,
+        "Of one client certificate at a time; the next one is closed with code 5.",
+    ),
+    number(
         "limits.mtu_max",
         "bytes",
         1_200,
@@ -106,6 +113,11 @@ pub const KEYS: &[Key] = &[
     text("certificates.ca", "path", "PEM of the authority that signs clients' certificates."),
     text("certificates.cert", "path", "PEM of the node's certificate."),
     text("certificates.key", "path", "PEM of its private key."),
+    text(
+        "certificates.revoked",
+        "path",
+        "PEM of the lists of revoked certificates (CRL); absent: nobody is revoked.",
+    ),
     text("channels", "number = name", "Names of booking channels, 0 to 63."),
     text("log.format", "text | json", "The form of a log line."),
     text("log.level", "filter", "From which level on: error, warn, info, debug, trace."),

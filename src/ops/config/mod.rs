@@ -96,12 +96,15 @@ pub enum Durability {
 pub struct LimitsConfig {
     /// Connections at a time.
     pub connections_max: u32,
+    /// Connections at a time of one client certificate.
+    pub connections_per_certificate: u32,
     /// Bytes of a UDP packet at most; what suits the address if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu_max: Option<u16>,
 }
 
-/// Who the node is, and whom it believes. All three or none (with `--dev`).
+/// Who the node is, and whom it believes. The first three or none (with `--dev`). All are read again
+/// when they change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CertificatesConfig {
@@ -114,6 +117,9 @@ pub struct CertificatesConfig {
     /// PEM of its private key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// PEM of the lists of revoked certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<PathBuf>,
 }
 
 /// How the node tells what it does.
@@ -216,7 +222,7 @@ impl Default for JournalConfig {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { connections_max: 4_096, mtu_max: None }
+        Self { connections_max: 4_096, connections_per_certificate: 1_024, mtu_max: None }
     }
 }
 
@@ -327,7 +333,7 @@ impl Config {
     fn check_certificates(&self) -> Result<(), ConfigError> {
         let paths = &self.certificates;
         let named = [("ca", &paths.ca), ("cert", &paths.cert), ("key", &paths.key)];
-        if named.iter().all(|(_, path)| path.is_none()) {
+        if named.iter().all(|(_, path)| path.is_none()) && paths.revoked.is_none() {
             return Ok(());
         }
         match named.iter().find(|(_, path)| path.is_none()) {
@@ -349,6 +355,9 @@ impl Config {
             "journal.archive_files" => self.journal.archive_files,
             "journal.commit_delay_us" => self.journal.commit_delay_us,
             "limits.connections_max" => u64::from(self.limits.connections_max),
+            "limits.connections_per_certificate" => {
+                u64::from(self.limits.connections_per_certificate)
+            }
             "limits.mtu_max" => self.limits.mtu_max.map(u64::from)?,
             _ => return None,
         })
@@ -385,6 +394,11 @@ mod tests {
             ),
             ("[engine]\nhold_minutes = -1", "invalid value"),
             ("[certificates]\nca = \"ca.pem\"", "certificates.cert is missing"),
+            ("[certificates]\nrevoked = \"revoked.pem\"", "certificates.ca is missing"),
+            (
+                "[limits]\nconnections_per_certificate = 0",
+                "limits.connections_per_certificate = 0 is out of range",
+            ),
             ("[channels]\n64 = \"fax\"", "channels.64 = \"fax\""),
             ("[channels]\n1 = \"\"", "channels.1 = \"\""),
         ] {
