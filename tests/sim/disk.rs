@@ -87,6 +87,11 @@ impl Disk {
         (image, what)
     }
 
+    /// What is left when everything written is synced or lost.
+    pub(crate) fn power_off(&self) -> MemoryImage {
+        self.medium.crash()
+    }
+
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }

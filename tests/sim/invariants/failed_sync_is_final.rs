@@ -18,7 +18,7 @@ impl Invariant for FailedSyncIsFinal {
     fn see(&mut self, sight: &Sight<'_>, _: &History) -> Result<(), String> {
         match (sight, self.failed_at) {
             (Sight::Failed { durable }, _) => self.failed_at = Some(*durable),
-            (Sight::Started { .. }, _) => self.failed_at = None,
+            (Sight::Stopped, _) => self.failed_at = None,
             (Sight::Told { ask, reply }, Some(durable)) => {
                 return ensure(reply.after <= durable, || {
                     format!("{ask} was told {reply}, but the disk has {}", durable.0)

@@ -40,7 +40,7 @@ impl Invariant for HeldOnce {
             };
             for id in ids {
                 let life = self.lives.get_mut(&id).ok_or("a fact about nothing")?;
-                self::step(life, fact).map_err(|what| format!("{:x} {what}", id.0))?;
+                step(life, fact).map_err(|what| format!("{:x} {what}", id.0))?;
             }
         }
         Ok(())

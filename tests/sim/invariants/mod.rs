@@ -47,13 +47,15 @@ pub(crate) enum Sight<'a> {
     /// The disk has a record for good.
     Durable(&'a Record),
     /// The node decided, and made that many records.
-    Decided { ask: &'a Ask, reply: &'a Reply, records: u64, is_failed: bool },
+    Decided { ask: &'a Ask, reply: &'a Reply, records: u64 },
     /// An answer leaves the node.
     Told { ask: &'a Ask, reply: &'a Reply },
     /// A tick is over.
     Ticked { service: &'a Service, now: Timestamp, is_paused: bool },
     /// A commit failed when the disk had this much.
     Failed { durable: Sequence },
+    /// The process is gone.
+    Stopped,
     /// A snapshot is complete.
     Copied(&'a Snapshot),
     /// A start on a log with one changed bit before its mark.

@@ -55,7 +55,7 @@ fn taken(history: &History) -> Taken {
 fn check_shards(service: &Service, history: &History, taken: &Taken) -> Result<(), String> {
     let mut sessions = 0;
     for index in 0..SHARD_COUNT {
-        service.inventory().with_part(2, index, |part| {
+        service.inventory().with_part(2, index, |part| -> Result<(), String> {
             let Part::Session(shard) = part else { return Ok(()) };
             for state in shard.sessions() {
                 sessions += 1;

@@ -26,29 +26,19 @@ impl Invariant for RetrySameAnswer {
             let first = *self.declined.entry(identity).or_insert(outcome);
             return ensure(first == outcome, || format!("{ask}: {first:?}, then {reply}"));
         }
-        match (self.told.get(&identity), reply.receipt()) {
-            (None, None) => Ok(()),
-            (None, Some(receipt)) => {
-                let _none = self.told.insert(identity, receipt.clone());
-                Ok(())
-            }
-            (Some(first), Some(again)) => {
-                let once = first.retried || again.retried;
-                // Told in another order than it was decided, the first may be the retry.
-                self.told.get_mut(&identity).into_iter().for_each(|told| {
-                    told.retried &= again.retried;
-                });
-                let first = &self.told[&identity];
-                ensure(once, || format!("{ask} was done twice"))?;
-                ensure(is_same(first, again), || format!("{ask}: {first:?}, then {reply}"))
-            }
-            (Some(_), None) => {
-                let for_now = [Outcome::IdTooOld, Outcome::Overloaded, Outcome::NotReady];
-                ensure(for_now.contains(&reply.outcome()), || {
-                    format!("{ask} was done, and then told {reply}")
-                })
-            }
-        }
+        let Some(receipt) = reply.receipt() else {
+            let for_now = [Outcome::IdTooOld, Outcome::Overloaded, Outcome::NotReady];
+            let may = !self.told.contains_key(&identity) || for_now.contains(&reply.outcome());
+            return ensure(may, || format!("{ask} was done, and then told {reply}"));
+        };
+        let Some(first) = self.told.get_mut(&identity) else {
+            let _none = self.told.insert(identity, receipt.clone());
+            return Ok(());
+        };
+        ensure(first.retried || receipt.retried, || format!("{ask} was done twice"))?;
+        // The retry may have been told first.
+        first.retried &= receipt.retried;
+        ensure(is_same(first, receipt), || format!("{ask}: {first:?}, then {reply}"))
     }
 }
 
