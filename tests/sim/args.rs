@@ -12,6 +12,8 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 pub(crate) struct Args {
     pub(crate) mode: Mode,
+    /// The one invariant to look at.
+    pub(crate) only: Option<String>,
     filters: Vec<String>,
     skipped: Vec<String>,
     is_exact: bool,
@@ -27,6 +29,7 @@ impl Args {
     pub(crate) fn read(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut args = Self {
             mode: Mode::Tests,
+            only: None,
             filters: Vec::new(),
             skipped: Vec::new(),
             is_exact: false,
@@ -38,13 +41,15 @@ impl Args {
                 "--seed" => seed = Some(number(&word, words.next())?),
                 "--seeds" => seeds = Some(number(&word, words.next())?),
                 "--from" => from = number(&word, words.next())?,
+                "--only" => args.only = words.next(),
                 "--trace" => is_printed = true,
                 "--list" => args.mode = Mode::List,
                 "--exact" => args.is_exact = true,
                 "--ignored" => args.only_ignored = true,
                 "--skip" => args.skipped.extend(words.next()),
                 // These have a value of their own.
-                "--format" | "--color" | "--test-threads" | "--logfile" | "--shuffle-seed" | "-Z" => {
+                "--format" | "--color" | "--test-threads" | "--logfile" | "--shuffle-seed"
+                | "-Z" => {
                     drop(words.next());
                 }
                 _ if word.starts_with('-') => {}

@@ -76,9 +76,7 @@ impl Ask {
             Body::Command(Command::Hold(hold)) | Body::Import(hold) => {
                 Some((hold.appointment.request(), hold.fingerprint()))
             }
-            Body::Command(Command::Change(change)) => {
-                Some((change.request, change.fingerprint()))
-            }
+            Body::Command(Command::Change(change)) => Some((change.request, change.fingerprint())),
             Body::Command(Command::OpenSession(open)) => Some((open.request, open.fingerprint())),
             // Its id follows from the time of the call.
             Body::Settle(..) | Body::Query(_) => None,

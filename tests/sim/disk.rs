@@ -54,7 +54,8 @@ impl Disk {
     /// is there; of the rest, anything may be.
     pub(crate) fn crash(&self, random: &mut Random) -> (MemoryImage, &'static str) {
         let mut image = self.medium.crash();
-        let unsynced: Vec<_> = self.faults().unsynced.iter().map(|b| Arc::clone(&b.bytes)).collect();
+        let unsynced: Vec<_> =
+            self.faults().unsynced.iter().map(|b| Arc::clone(&b.bytes)).collect();
         let survivors = random.index(unsynced.len() + 1);
         let next = unsynced.get(survivors);
         let what = match (random.below(5), next) {

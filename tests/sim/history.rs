@@ -116,8 +116,14 @@ impl Life {
     /// Whether it ever was what an answer says it is.
     pub(crate) fn was(&self, told: &Appointment) -> bool {
         let as_held = (told.patient, told.channel, told.organization, told.fingerprint)
-            == (self.held.patient, self.held.channel, self.held.organization, self.held.fingerprint);
-        let cause_fits = (told.status == AppointmentStatus::Cancelled) == (told.cause != Cause::None);
+            == (
+                self.held.patient,
+                self.held.channel,
+                self.held.organization,
+                self.held.fingerprint,
+            );
+        let cause_fits =
+            (told.status == AppointmentStatus::Cancelled) == (told.cause != Cause::None);
         as_held && cause_fits && told.claims == self.held.claims && self.stood(told.status)
     }
 

@@ -4,6 +4,8 @@
 //! cargo test --test sim                                      200 seeds, with the other tests
 //! cargo test --release --test sim -- --seed 17 --trace       one seed, every line of it
 //! cargo test --release --test sim -- --seeds 10000 --from 1  many, and a table of what happened
+//!
+//! --only never_oversold     with --seed or --seeds: looks at this one invariant and no other
 //! ```
 //!
 //! **Architecture invariant:** the engine, the inventory, the service, the journal and the rule of the
@@ -44,8 +46,8 @@ fn main() -> ExitCode {
             runs::list(&args);
             true
         }
-        Mode::Seed { seed, is_printed } => runs::seed(seed, is_printed),
-        Mode::Seeds { from, count } => runs::seeds(from, count),
+        Mode::Seed { seed, is_printed } => runs::seed(seed, args.only.as_deref(), is_printed),
+        Mode::Seeds { from, count } => runs::seeds(from, count, args.only.as_deref()),
     };
     if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

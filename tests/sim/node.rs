@@ -162,8 +162,7 @@ impl Recovered {
         };
         let disk = Disk::new(store.medium());
         let (journal, hand) = Journal::by_hand(Box::new(disk.clone()), tail, config, on_fatal);
-        let limits =
-            Limits { retention_millis: plan.retention_millis, ..Limits::default() };
+        let limits = Limits { retention_millis: plan.retention_millis, ..Limits::default() };
         Node {
             service: Service::new(inventory, journal, limits),
             hand,

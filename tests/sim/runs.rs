@@ -105,8 +105,8 @@ pub(crate) fn list(args: &Args) {
 }
 
 /// Runs one seed, with every line of it if asked.
-pub(crate) fn seed(seed: u64, is_printed: bool) -> bool {
-    let run = run(seed, is_printed);
+pub(crate) fn seed(seed: u64, only: Option<&str>, is_printed: bool) -> bool {
+    let run = run(seed, only, is_printed);
     run.counts.print();
     println!("seed {seed}: trace {}", run.hash);
     if let Some(fault) = &run.fault {
@@ -116,9 +116,9 @@ pub(crate) fn seed(seed: u64, is_printed: bool) -> bool {
 }
 
 /// Runs many seeds and prints what happened in them.
-pub(crate) fn seeds(from: u64, count: u64) -> bool {
+pub(crate) fn seeds(from: u64, count: u64, only: Option<&str>) -> bool {
     let started = monotonic_now();
-    let (counts, faults) = run_many(from, count);
+    let (counts, faults) = run_many(from, count, only);
     counts.print();
     faults.iter().take(5).for_each(|fault| println!("{fault}"));
     println!(
@@ -130,7 +130,7 @@ pub(crate) fn seeds(from: u64, count: u64) -> bool {
 }
 
 /// Each seed is one thread's; the seeds are spread over the cores.
-fn run_many(from: u64, count: u64) -> (Counts, Vec<String>) {
+fn run_many(from: u64, count: u64, only: Option<&str>) -> (Counts, Vec<String>) {
     let next = AtomicU64::new(from);
     let all = Mutex::new((Counts::default(), Vec::new()));
     let workers = thread::available_parallelism().map_or(1, usize::from);
@@ -142,7 +142,7 @@ fn run_many(from: u64, count: u64) -> (Counts, Vec<String>) {
                     if from + count <= seed {
                         return;
                     }
-                    let run = run(seed, false);
+                    let run = run(seed, only, false);
                     let mut all = all.lock().unwrap();
                     all.0.join(&run.counts);
                     all.1.extend(run.fault);
@@ -153,8 +153,8 @@ fn run_many(from: u64, count: u64) -> (Counts, Vec<String>) {
     all.into_inner().unwrap()
 }
 
-fn run(seed: u64, is_printed: bool) -> Run {
-    let mut world = World::new(seed, is_printed);
+fn run(seed: u64, only: Option<&str>, is_printed: bool) -> Run {
+    let mut world = World::new(seed, only, is_printed);
     let result = catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|panic| {
         let message = panic.downcast_ref::<String>().cloned();
         let message = message.or_else(|| panic.downcast_ref::<&str>().map(|&s| s.to_owned()));
@@ -176,7 +176,7 @@ fn run(seed: u64, is_printed: bool) -> Run {
 fn the_same_seed_makes_the_same_trace() -> Result<(), String> {
     let mut hashes = std::collections::BTreeSet::new();
     for seed in 1..=5 {
-        let (first, second) = (run(seed, false), run(seed, false));
+        let (first, second) = (run(seed, None, false), run(seed, None, false));
         if first.hash != second.hash || first.counts != second.counts {
             return Err(format!("seed {seed} made two traces"));
         }
@@ -188,7 +188,7 @@ fn the_same_seed_makes_the_same_trace() -> Result<(), String> {
 }
 
 fn every_seed_keeps_every_invariant() -> Result<(), String> {
-    let (counts, faults) = run_many(1, SEEDS);
+    let (counts, faults) = run_many(1, SEEDS, None);
     if let Some(fault) = faults.first() {
         return Err(format!("{fault}\n{} of {SEEDS} seeds failed", faults.len()));
     }

@@ -7,7 +7,7 @@ use haoyuan::model::{
     Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command, DepartmentId, Hold,
     OpenSession, OrganizationId, Organizations, PatientClass, PatientId, PaymentRef, Pick, Pool,
     Query, Reading, Repeat, RequestId, ResourceId, Role, Session, SessionId, Sharing, SiteId,
-    SlotChoice, SlotIndex, Timestamp, Ttl,
+    SlotChoice, SlotIndex, Timestamp, Ttl, permits,
 };
 
 use crate::ask::{Ask, Body, Reply, Said};
@@ -79,9 +79,9 @@ impl Traffic {
     pub(crate) fn wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
         let now = skewed(random, now);
         match self.actors[client].role {
-            Role::Admin => self.admin_wish(random, now),
+            Role::Admin => self.admin_wish(random, client, now),
             Role::Auditor => Body::Query(self.query(random)),
-            _ => self.patient_wish(random, now),
+            _ => self.patient_wish(random, client, now),
         }
     }
 
@@ -143,32 +143,41 @@ impl Traffic {
         }
     }
 
-    /// Mostly one of the latest.
+    /// Mostly one of the latest, and mostly one that can still change.
     fn some_known(&self, random: &mut Random) -> Option<&Known> {
+        let found = self.one_known(random)?;
+        if found.status.is_live() || random.chance(200) {
+            return Some(found);
+        }
+        let lives = |_| self.one_known(random).filter(|known| known.status.is_live());
+        (0..6).find_map(lives).or(Some(found))
+    }
+
+    fn one_known(&self, random: &mut Random) -> Option<&Known> {
         let window = if random.chance(800) { 16 } else { self.known.len() };
         let back = random.index(window.min(self.known.len()).max(1));
         self.known.get(self.known.len().checked_sub(back + 1)?)
     }
 
-    fn admin_wish(&mut self, random: &mut Random, now: Timestamp) -> Body {
+    fn admin_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
         match random.weighted(&[4, 2, 2, 1]) {
             0 => self.opening(random, now),
             1 => Body::Query(self.query(random)),
-            2 => self.change(random, now),
+            2 => self.change(random, client, now),
             _ => {
-                let hold = self.hold(random, now);
+                let hold = self.hold(random, client, now);
                 Body::Import(Hold { book: Some(PaymentRef(7)), ..hold })
             }
         }
     }
 
-    fn patient_wish(&mut self, random: &mut Random, now: Timestamp) -> Body {
+    fn patient_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
         match random.weighted(&[10, 9, 3, 1]) {
-            0 => Body::Command(Command::Hold(self.hold(random, now))),
-            1 => self.change(random, now),
+            0 => Body::Command(Command::Hold(self.hold(random, client, now))),
+            1 => self.change(random, client, now),
             2 => Body::Query(self.query(random)),
             _ => {
-                let hold = self.hold(random, now);
+                let hold = self.hold(random, client, now);
                 malformed(random, hold)
             }
         }
@@ -183,29 +192,34 @@ impl Traffic {
         Body::Command(Command::OpenSession(Box::new(OpenSession { request, session })))
     }
 
-    fn hold(&self, random: &mut Random, now: Timestamp) -> Hold {
+    fn hold(&self, random: &mut Random, client: usize, now: Timestamp) -> Hold {
         let mut claims = smallvec::SmallVec::<[ClaimRequest; 1]>::new();
         for _ in 0..random.pick(&[1, 1, 1, 1, 2, 3]) {
             let unknown = u64::from(random.chance(50));
-            let session = SessionId(random.between(1, self.sessions + unknown));
+            let oldest = self.sessions.saturating_sub(5).max(1);
+            let session = SessionId(random.between(oldest, self.sessions + unknown));
+            if claims.iter().any(|claim| claim.session == session) && random.chance(900) {
+                continue;
+            }
             let slots = match random.below(3) {
                 0 => SlotChoice::Any,
-                1 => SlotChoice::at(SlotIndex(u16::try_from(random.below(6)).unwrap())),
+                1 => SlotChoice::at(SlotIndex(u16::try_from(random.below(3)).unwrap())),
                 _ => SlotChoice::Ranked(
                     (0..random.between(1, 3))
-                        .map(|_| SlotIndex(u16::try_from(random.below(5)).unwrap()))
+                        .map(|_| SlotIndex(u16::try_from(random.below(4)).unwrap()))
                         .collect(),
                 ),
             };
-            let count = random.pick(&[1, 1, 1, 2, 3]);
+            let count = random.pick(&[1, 1, 1, 1, 1, 1, 2, 3]);
             claims.push(ClaimRequest { session, count, slots });
         }
-        let class = if random.chance(850) { PatientClass::Outpatient } else { PatientClass::Referral };
+        let class =
+            if random.chance(850) { PatientClass::Outpatient } else { PatientClass::Referral };
         Hold {
             appointment: AppointmentId(new_id(random, now).0),
             patient: Some(PatientId(u128::from(random.between(1, self.patients)))),
             keys: ClientKeys::default(),
-            channel: some_channel(random),
+            channel: self.own_channel(random, client),
             class,
             attributes: Attributes::default(),
             ttl: Ttl::from_millis(random.pick(&[1_000, 10_000, 60_000, 900_000])).unwrap(),
@@ -214,7 +228,7 @@ impl Traffic {
         }
     }
 
-    fn change(&self, random: &mut Random, now: Timestamp) -> Body {
+    fn change(&self, random: &mut Random, client: usize, now: Timestamp) -> Body {
         let payment = PaymentRef(u128::from(random.below(3)));
         let known = self.some_known(random);
         let next = |random: &mut Random| match known.map(|known| known.status) {
@@ -235,7 +249,12 @@ impl Traffic {
             Action::Fulfil,
             Action::NoShow,
         ];
-        let action = if random.chance(850) { next(random) } else { random.pick(&any) };
+        let role = self.actors[client].role;
+        let wanted = |_| {
+            let action = if random.chance(850) { next(random) } else { random.pick(&any) };
+            permits(role, action.operation()).then_some(action)
+        };
+        let action = (0..6).find_map(wanted).unwrap_or(Action::Cancel);
         let unknown = AppointmentId(new_id(random, now).0);
         let stranger = PatientId(u128::from(random.between(1, self.patients)));
         let patient = match random.below(20) {
@@ -248,9 +267,19 @@ impl Traffic {
             request: new_id(random, now),
             appointment: known.filter(|_| random.chance(980)).map_or(unknown, |known| known.id),
             patient,
-            channel: channel.unwrap_or_else(|| some_channel(random)),
+            channel: channel.unwrap_or_else(|| self.own_channel(random, client)),
             action,
         }))
+    }
+
+    /// Mostly one that the client's certificate names.
+    fn own_channel(&self, random: &mut Random, client: usize) -> BookingChannel {
+        let first = some_channel(random);
+        if self.actors[client].channels.contains(first) || random.chance(30) {
+            return first;
+        }
+        let mut own = (0..4).filter_map(BookingChannel::new);
+        own.find(|channel| self.actors[client].channels.contains(*channel)).unwrap_or(first)
     }
 
     fn query(&self, random: &mut Random) -> Query {
@@ -310,7 +339,12 @@ fn session(random: &mut Random, number: u64, now: Timestamp) -> Session {
         resource: ResourceId(number),
         appointment_type: 0,
         start,
-        slot_millis: random.pick(&[60_000, 600_000, 1_800_000, if number % 7 == 3 { 0 } else { 1 << 20 }]),
+        slot_millis: random.pick(&[
+            60_000,
+            600_000,
+            1_800_000,
+            if number % 7 == 3 { 0 } else { 1 << 20 },
+        ]),
         pick: random.pick(&[Pick::Earliest, Pick::Even]),
         repeat: random.pick(&[Repeat::OnePerPatient, Repeat::OnePerPatient, Repeat::Unlimited]),
         sharing: random.pick(&[Sharing::Own, Sharing::Read, Sharing::Cancel]),

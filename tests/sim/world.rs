@@ -91,12 +91,15 @@ const TRIES_MAX: u32 = 5;
 const TEMPOS: [u64; 5] = [SECOND / 50, SECOND / 5, 2 * SECOND, 30 * SECOND, 300 * SECOND];
 
 impl World {
-    pub(crate) fn new(seed: u64, is_printed: bool) -> Self {
+    /// A run of a seed, watched by one invariant or by all.
+    pub(crate) fn new(seed: u64, only: Option<&str>, is_printed: bool) -> Self {
         let plan = Plan::new(seed);
         let mut random = Random::new(seed.wrapping_mul(0x1_0001));
         let traffic = Traffic::new(&plan, &mut random);
+        let mut invariants = invariants::all(plan.retention_millis);
+        invariants.retain(|invariant| only.is_none_or(|only| invariant.name() == only));
         let mut world = Self {
-            invariants: invariants::all(plan.retention_millis),
+            invariants,
             trace: Trace::new(is_printed),
             counts: Counts::default(),
             history: History::default(),
@@ -272,9 +275,7 @@ impl World {
     /// One of the last requests of a client that has an id. History is not read in twice.
     fn some_ask_of(&mut self, client: usize) -> Option<usize> {
         let mine = self.asks.iter().rev().filter(|ask| {
-            ask.client == client
-                && ask.identity().is_some()
-                && !matches!(ask.body, Body::Import(_))
+            ask.client == client && ask.identity().is_some() && !matches!(ask.body, Body::Import(_))
         });
         let mine: Vec<usize> = mine.take(20).map(|ask| ask.number).collect();
         (!mine.is_empty()).then(|| self.random.pick(&mine))

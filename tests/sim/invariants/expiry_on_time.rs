@@ -59,9 +59,9 @@ fn due(service: &Service, now: Timestamp) -> Vec<AppointmentId> {
     for index in 0..SHARD_COUNT {
         service.inventory().with_part(0, index, |part| {
             if let Part::Home(home) = part {
-                let pending = home.appointments().filter(|hold| {
-                    hold.status == AppointmentStatus::Pending && hold.until <= now
-                });
+                let pending = home
+                    .appointments()
+                    .filter(|hold| hold.status == AppointmentStatus::Pending && hold.until <= now);
                 due.extend(pending.map(|hold| hold.id));
             }
         });

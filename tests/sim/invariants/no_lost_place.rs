@@ -89,7 +89,8 @@ fn check_readings(service: &Service, history: &History, taken: &Taken) -> Result
                 let admitted = pools.filter(|(_, pool)| pool.admits(channel, class));
                 let should: u16 = admitted
                     .map(|(index, _)| {
-                        let quota = session.quota(SlotIndex(slot), haoyuan::model::PoolIndex(index));
+                        let quota =
+                            session.quota(SlotIndex(slot), haoyuan::model::PoolIndex(index));
                         quota - taken.get(&(session.id, slot, index)).copied().unwrap_or(0)
                     })
                     .sum();

@@ -27,7 +27,10 @@ impl Invariant for OneLive {
                         let session = history.sessions.get(&claim.session);
                         let once = session.is_some_and(|s| s.repeat == Repeat::OnePerPatient);
                         ensure(!once || live.len() == 1, || {
-                            format!("patient {} has {live:x?} in {:?}", held.patient.0, claim.session)
+                            format!(
+                                "patient {} has {live:x?} in {:?}",
+                                held.patient.0, claim.session
+                            )
                         })?;
                     }
                 }

@@ -53,9 +53,7 @@ fn refusal_is_durable(ask: &Ask, refusal: &Refusal, history: &History) -> bool {
             refusal.status.is_some_and(|status| life.is_some_and(|life| life.stood(status)))
         }
         Outcome::ChannelNotShared => life.is_some(),
-        Outcome::IdReused => {
-            ask.identity().is_some_and(|(id, _)| history.requests.contains(&id))
-        }
+        Outcome::IdReused => ask.identity().is_some_and(|(id, _)| history.requests.contains(&id)),
         Outcome::AlreadyHasAppointment => match &ask.body {
             Body::Command(Command::Hold(hold)) => {
                 let patient = hold.patient.unwrap_or(PatientId(0));
