@@ -23,6 +23,7 @@ mod error;
 mod files;
 #[cfg(feature = "node")]
 mod folder;
+mod hand;
 mod horizon;
 #[cfg(feature = "node")]
 mod mark;
@@ -60,6 +61,7 @@ pub use self::chain::{Damage, Tail};
 pub use self::error::{JournalError, ReadError};
 #[cfg(feature = "node")]
 pub use self::folder::{DataFolder, FolderOptions, Opened};
+pub use self::hand::Hand;
 pub use self::memory::{MemoryImage, MemoryMedium, MemoryStore};
 pub use self::queue::{Lane, Permit, QUEUE_BYTES_MAX, UPKEEP_BYTES_MAX};
 #[cfg(feature = "node")]
@@ -74,14 +76,14 @@ pub use self::store::{Durability, Page, ReadStore, Store, Syncer};
 use crate::model::{Sequence, Timestamp};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::channel::{Sender, bounded};
+use crate::sync::channel::{Receiver, Sender, bounded};
 
 use self::block::Cutter;
 use self::horizon::Horizon;
 use self::queue::Queue;
 use self::recent::Recent;
 use self::stats::Counters;
-use self::writer::{Finisher, GROUPS_MAX, Writer};
+use self::writer::{Finisher, GROUPS_MAX, Group, Writer};
 
 /// Called once, when a commit failed or a pruning found damage, on the thread that met it. The
 /// node ends the process in it.
@@ -126,11 +128,44 @@ impl Journal {
     ///
     /// Panics if the operating system has no thread left.
     pub fn start(
-        mut store: Box<dyn Store>,
+        store: Box<dyn Store>,
         tail: Tail,
         config: JournalConfig,
         on_fatal: OnFatal,
     ) -> Self {
+        let (journal, writer, written) = Self::assemble(store, tail, config, on_fatal);
+        let finisher = Arc::clone(&writer.finisher);
+        // The sync thread ends when the commit thread has: joining it waits for both.
+        spawn("journal-commit", move || writer.run());
+        let commits = spawn("journal-sync", move || finisher.run(&written));
+        *journal.handle.commits.lock() = Some(commits);
+        journal
+    }
+
+    /// A journal without threads: the caller's [`Hand`] does their work, step by step. For
+    /// simulations, where one thread decides what happens when. Nothing may wait for it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the store refuses its syncing side.
+    pub fn by_hand(
+        store: Box<dyn Store>,
+        tail: Tail,
+        config: JournalConfig,
+        on_fatal: OnFatal,
+    ) -> (Self, Hand) {
+        let (journal, writer, _) = Self::assemble(store, tail, config, on_fatal);
+        let reader = Arc::clone(&journal.handle.reader);
+        (journal, Hand::new(writer, reader))
+    }
+
+    /// The parts, before anything drives them.
+    fn assemble(
+        mut store: Box<dyn Store>,
+        tail: Tail,
+        config: JournalConfig,
+        on_fatal: OnFatal,
+    ) -> (Self, Writer, Receiver<Group>) {
         let next = tail.next_sequence;
         let shared = Arc::new(Shared {
             queue: Queue::new(next, config.request_bytes_max, config.upkeep_bytes_max),
@@ -154,15 +189,12 @@ impl Journal {
             store,
             bell,
             cutter: Cutter::new(next, tail.last_time, tail.last_chain),
-            finisher: Arc::clone(&finisher),
+            finisher,
             groups,
         };
-        // The sync thread ends when the commit thread has: joining it waits for both.
-        spawn("journal-commit", move || writer.run());
-        let commits = spawn("journal-sync", move || finisher.run(&written));
-        let commits = Mutex::new(Some(commits));
-        let handle = Handle { shared, reader, ring, on_fatal, commits, prune: Mutex::default() };
-        Self { handle: Arc::new(handle) }
+        let (commits, prune) = (Mutex::default(), Mutex::default());
+        let handle = Handle { shared, reader, ring, on_fatal, commits, prune };
+        (Self { handle: Arc::new(handle) }, writer, written)
     }
 
     /// Room for one record, or `None` when too much waits for the disk: answer `Overloaded`.

@@ -55,6 +55,16 @@ pub(super) struct Finisher {
     pub(super) on_fatal: OnFatal,
 }
 
+/// What a look at the queue came to.
+pub(super) enum Gathered {
+    /// Records, which are written now.
+    Group(Group),
+    /// Nothing yet: wait to be rung.
+    Nothing,
+    /// Nothing, and nothing will come.
+    Closed,
+}
+
 /// Blocks that are written and not durable yet.
 pub(super) struct Group {
     blocks: Vec<BlockRef>,
@@ -77,22 +87,28 @@ impl Writer {
         let mut buffer = Buffer::default();
         let mut wakers = Vec::new();
         loop {
-            match self.shared.queue.take(&mut buffer) {
-                Taken::Records => {
-                    let group = self.write(&mut buffer)?;
-                    self.hand_over(group, &mut wakers)?;
-                }
-                Taken::Nothing => {
+            match self.take(&mut buffer)? {
+                Gathered::Group(group) => self.hand_over(group, &mut wakers)?,
+                Gathered::Nothing => {
                     if self.bell.recv().is_err() {
                         self.shared.queue.close();
                     }
                 }
-                Taken::Closed => return Ok(()),
+                Gathered::Closed => return Ok(()),
             }
             if self.shared.horizon.is_failed() {
                 return Err(JournalError::Failed);
             }
         }
+    }
+
+    /// Takes what has gathered and writes it.
+    pub(super) fn take(&mut self, buffer: &mut Buffer) -> Result<Gathered, JournalError> {
+        Ok(match self.shared.queue.take(buffer) {
+            Taken::Records => Gathered::Group(self.write(buffer)?),
+            Taken::Nothing => Gathered::Nothing,
+            Taken::Closed => Gathered::Closed,
+        })
     }
 
     fn write(&mut self, buffer: &mut Buffer) -> Result<Group, JournalError> {
@@ -136,6 +152,11 @@ impl Finisher {
             self.finish(&mut ready, &mut wakers)?;
             self.waiting.fetch_sub(count, Ordering::AcqRel);
         }
+        self.end()
+    }
+
+    /// Closes the store: everything was synced, or a commit failed.
+    pub(super) fn end(&self) -> Result<(), JournalError> {
         if self.shared.horizon.is_failed() {
             return Ok(());
         }
@@ -145,7 +166,11 @@ impl Finisher {
     }
 
     /// Makes groups durable and says so.
-    fn finish(&self, groups: &mut Vec<Group>, wakers: &mut Vec<Waker>) -> Result<(), JournalError> {
+    pub(super) fn finish(
+        &self,
+        groups: &mut Vec<Group>,
+        wakers: &mut Vec<Waker>,
+    ) -> Result<(), JournalError> {
         self.delay();
         let rolled = groups.iter().any(|group| group.rolled);
         let Some(last) = groups.iter().rev().find_map(|group| group.blocks.last()) else {
@@ -173,7 +198,7 @@ impl Finisher {
     }
 
     /// Tells the node, then the waiters: the process should end before anybody hears of it.
-    fn fail(&self, error: &JournalError) {
+    pub(super) fn fail(&self, error: &JournalError) {
         // Whoever failed before has said so.
         if !matches!(error, JournalError::Failed) {
             (self.on_fatal)(error);

@@ -28,7 +28,7 @@ use std::task::Waker;
 use self::counters::Counters;
 pub use self::counters::{LATENESS_BUCKETS, ServiceStats};
 #[cfg(feature = "node")]
-pub use self::open::{OpenError, OpenOptions, RecoveryReport};
+pub use self::open::{OpenError, OpenOptions, RecoveryReport, restore_shard};
 use crate::admission::{admit, admit_query};
 use crate::codec::encode_facts;
 use crate::engine::Context;

@@ -141,12 +141,7 @@ impl Service {
         for kind in 0..Inventory::PART_KINDS {
             for (number, index) in (0_u32..).zip(0..SHARD_COUNT) {
                 buffer.clear();
-                // Under the lock: every record up to here that touches the shard is in it, and none
-                // after.
-                let sequence = self.inventory.with_part(kind, index, |part| {
-                    image::write(&part, &mut buffer);
-                    self.journal.appended()
-                });
+                let sequence = self.copy_shard(kind, index, &mut buffer);
                 writer.section(kind, number, sequence, &buffer)?;
             }
         }
@@ -159,10 +154,35 @@ impl Service {
         Ok(Some(path))
     }
 
+    /// Appends the image of one shard to a buffer, and says up to which record it goes. Kinds are
+    /// those of [`Inventory::PART_KINDS`].
+    pub fn copy_shard(&self, kind: u8, index: usize, buffer: &mut Vec<u8>) -> Sequence {
+        // Under the lock: every record up to here that touches the shard is in it, and none after.
+        self.inventory.with_part(kind, index, |part| {
+            image::write(&part, buffer);
+            self.journal.appended()
+        })
+    }
+
     /// The folder, if there is one.
     pub const fn folder(&self) -> Option<&DataFolder> {
         self.folder.as_ref()
     }
+}
+
+/// Fills one shard of an empty inventory from an image that goes up to a record.
+///
+/// # Errors
+///
+/// The image does not say what it must.
+pub fn restore_shard(
+    inventory: &mut Inventory,
+    kind: u8,
+    index: usize,
+    sequence: Sequence,
+    image: &[u8],
+) -> Result<(), CodecError> {
+    inventory.restore_part(kind, index, sequence, |part| image::read(part, image))
 }
 
 /// Rebuilds the state that a log and its snapshots hold.
@@ -189,8 +209,7 @@ pub(super) fn recover(
         let mut payload = Vec::new();
         while let Some(section) = reader.next_section(&mut payload)? {
             let (index, sequence) = (section.index as usize, section.sequence);
-            inventory
-                .restore_part(section.kind, index, sequence, |part| image::read(part, &payload))
+            restore_shard(&mut inventory, section.kind, index, sequence, &payload)
                 .map_err(|source| OpenError::Record { sequence, source })?;
         }
     }

@@ -1,0 +1,134 @@
+//! The durable records, as the disk has them, and what they say, kept as simply as can be.
+//!
+//! **Architecture invariant:** it reads what the disk synced, not what the journal says is durable,
+//! and it shares no code with the engine but the types.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use haoyuan::codec::decode_facts;
+use haoyuan::journal::Block;
+use haoyuan::model::{
+    Appointment, AppointmentId, AppointmentStatus, Cause, Fact, Facts, Held, Outcome, RequestId,
+    Sequence, Session, SessionId, Timestamp,
+};
+
+/// A durable record.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) sequence: Sequence,
+    pub(crate) time: Timestamp,
+    pub(crate) facts: Facts,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// An appointment from its hold on. It is never forgotten here.
+#[derive(Clone, Debug)]
+pub(crate) struct Life {
+    pub(crate) held: Held,
+    /// Where it stood, one after the other.
+    pub(crate) statuses: Vec<AppointmentStatus>,
+    pub(crate) is_forgotten: bool,
+}
+
+/// Everything that is durable.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    pub(crate) records: Vec<Record>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) lives: BTreeMap<AppointmentId, Life>,
+    /// Requests that did something, or were declined for good.
+    pub(crate) requests: BTreeSet<RequestId>,
+    pub(crate) declined: BTreeMap<AppointmentId, Outcome>,
+}
+
+/// The records of a block.
+pub(crate) fn records_of(bytes: &[u8]) -> Vec<Record> {
+    let block = Block::parse(bytes).expect("what was synced is a block");
+    let records = block.records();
+    records
+        .map(|(sequence, time, bytes)| Record {
+            sequence,
+            time,
+            facts: decode_facts(bytes).expect("what was synced can be read"),
+            bytes: bytes.to_vec(),
+        })
+        .collect()
+}
+
+impl History {
+    /// The last durable record.
+    pub(crate) fn last(&self) -> Sequence {
+        Sequence(self.records.len() as u64)
+    }
+
+    pub(crate) fn add(&mut self, record: Record) {
+        for fact in &record.facts {
+            self.add_fact(fact);
+        }
+        self.records.push(record);
+    }
+
+    fn add_fact(&mut self, fact: &Fact) {
+        self.requests.extend(fact.request().map(|(request, _)| request));
+        let status = match fact {
+            Fact::SessionOpened(opened) => {
+                self.sessions.insert(opened.session.id, opened.session.clone());
+                return;
+            }
+            Fact::Held(held) => {
+                self.requests.insert(held.appointment.request());
+                let statuses = vec![AppointmentStatus::Pending];
+                let life = Life { held: held.clone(), statuses, is_forgotten: false };
+                self.lives.entry(held.appointment).or_insert(life);
+                return;
+            }
+            Fact::Declined(declined) => {
+                self.requests.insert(declined.appointment.request());
+                self.declined.insert(declined.appointment, declined.outcome);
+                return;
+            }
+            Fact::Forgotten(forgotten) => {
+                for id in &forgotten.appointments {
+                    if let Some(life) = self.lives.get_mut(id) {
+                        life.is_forgotten = true;
+                    }
+                }
+                return;
+            }
+            Fact::Booked(_) => AppointmentStatus::Booked,
+            Fact::Ended(_) => AppointmentStatus::Cancelled,
+            Fact::Progressed(fact) => fact.status,
+            Fact::Settled(fact) => fact.status,
+        };
+        let life = fact.appointment().and_then(|id| self.lives.get_mut(&id));
+        if let Some(life) = life {
+            life.statuses.push(status);
+        }
+    }
+}
+
+impl Life {
+    /// Where it stands.
+    pub(crate) fn status(&self) -> AppointmentStatus {
+        *self.statuses.last().expect("a life begins with a hold")
+    }
+
+    /// Whether it ever was what an answer says it is.
+    pub(crate) fn was(&self, told: &Appointment) -> bool {
+        let as_held = (told.patient, told.channel, told.organization, told.fingerprint)
+            == (
+                self.held.patient,
+                self.held.channel,
+                self.held.organization,
+                self.held.fingerprint,
+            );
+        let cause_fits =
+            (told.status == AppointmentStatus::Cancelled) == (told.cause != Cause::None);
+        as_held && cause_fits && told.claims == self.held.claims && self.stood(told.status)
+    }
+
+    /// Whether it ever stood there.
+    pub(crate) fn stood(&self, status: AppointmentStatus) -> bool {
+        self.statuses.contains(&status)
+    }
+}

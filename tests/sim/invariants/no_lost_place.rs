@@ -1,0 +1,104 @@
+//! Free and taken places are together the capacity, cell by cell, and what clients read says so.
+
+use std::collections::BTreeMap;
+
+use haoyuan::inventory::{Part, SHARD_COUNT};
+use haoyuan::model::{
+    Actor, AppointmentStatus, BookingChannel, PatientClass, Query, Reading, Role, SessionId,
+    SlotIndex, Timestamp,
+};
+use haoyuan::service::Service;
+
+use super::{History, Invariant, Sight, ensure};
+
+pub(super) struct NoLostPlace;
+
+/// Taken places by session, slot and pool.
+type Taken = BTreeMap<(SessionId, u16, u8), u16>;
+
+impl Invariant for NoLostPlace {
+    fn name(&self) -> &'static str {
+        "no_lost_place"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, history: &History) -> Result<(), String> {
+        let (Sight::Calm { service } | Sight::Healed { service, .. }) = sight else {
+            return Ok(());
+        };
+        let taken = taken(history);
+        check_shards(service, history, &taken)?;
+        check_readings(service, history, &taken)?;
+        let quotas = history.sessions.values().flat_map(|session| &session.pools);
+        let capacity: u64 =
+            quotas.flat_map(|pool| &pool.quotas).map(|quota| u64::from(*quota)).sum();
+        let taken: u64 = taken.values().map(|taken| u64::from(*taken)).sum();
+        let free = service.stats().places_free;
+        ensure(free + taken == capacity, || format!("{free} + {taken} is not {capacity}"))
+    }
+}
+
+fn taken(history: &History) -> Taken {
+    let mut taken = Taken::new();
+    for life in history.lives.values() {
+        if life.status() == AppointmentStatus::Cancelled {
+            continue;
+        }
+        for claim in &life.held.claims {
+            for slot in claim.slot.0..claim.slot.0 + u16::from(claim.count) {
+                *taken.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
+            }
+        }
+    }
+    taken
+}
+
+fn check_shards(service: &Service, history: &History, taken: &Taken) -> Result<(), String> {
+    let mut sessions = 0;
+    for index in 0..SHARD_COUNT {
+        service.inventory().with_part(2, index, |part| -> Result<(), String> {
+            let Part::Session(shard) = part else { return Ok(()) };
+            for state in shard.sessions() {
+                sessions += 1;
+                let id = state.spec().id;
+                for (slot, pool, has) in state.cells() {
+                    let should = taken.get(&(id, slot.0, pool.0)).copied().unwrap_or(0);
+                    ensure(has == should, || {
+                        format!("{has} taken in {}:{} p{}, not {should}", id.0, slot.0, pool.0)
+                    })?;
+                }
+            }
+            Ok(())
+        })?;
+    }
+    let opened = history.sessions.len();
+    ensure(sessions == opened, || format!("{sessions} sessions of {opened}"))
+}
+
+fn check_readings(service: &Service, history: &History, taken: &Taken) -> Result<(), String> {
+    let actor = Actor::unbounded(Role::Admin);
+    let class = PatientClass::Outpatient;
+    for session in history.sessions.values() {
+        for channel in (0..4).filter_map(BookingChannel::new) {
+            let query = Query::Availability { session: session.id, channel, class };
+            let reading = service.read(Timestamp::default(), &actor, &query).result;
+            let Ok(Reading::Availability(places)) = reading else {
+                return Err(format!("{query:?} was answered with {reading:?}"));
+            };
+            for (slot, free) in (0..).zip(&places.free) {
+                let pools = (0_u8..).zip(&session.pools);
+                let admitted = pools.filter(|(_, pool)| pool.admits(channel, class));
+                let should: u16 = admitted
+                    .map(|(index, _)| {
+                        let quota =
+                            session.quota(SlotIndex(slot), haoyuan::model::PoolIndex(index));
+                        quota - taken.get(&(session.id, slot, index)).copied().unwrap_or(0)
+                    })
+                    .sum();
+                ensure(*free == should, || {
+                    format!("{}:{slot} shows {free}, not {should}", session.id.0)
+                })?;
+            }
+        }
+    }
+    Ok(())
+}

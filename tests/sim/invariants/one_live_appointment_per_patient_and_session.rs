@@ -1,0 +1,46 @@
+//! A patient has one live appointment in a session, where the session allows no more.
+
+use std::collections::BTreeMap;
+
+use haoyuan::model::{AppointmentId, Fact, PatientId, Repeat, SessionId};
+
+use super::{History, Invariant, Sight, ensure};
+
+#[derive(Default)]
+pub(super) struct OneLive {
+    live: BTreeMap<(PatientId, SessionId), Vec<AppointmentId>>,
+}
+
+impl Invariant for OneLive {
+    fn name(&self) -> &'static str {
+        "one_live_appointment_per_patient_and_session"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, history: &History) -> Result<(), String> {
+        let Sight::Durable(record) = sight else { return Ok(()) };
+        for fact in &record.facts {
+            match fact {
+                Fact::Held(held) => {
+                    for claim in &held.claims {
+                        let live = self.live.entry((held.patient, claim.session)).or_default();
+                        live.push(held.appointment);
+                        let session = history.sessions.get(&claim.session);
+                        let once = session.is_some_and(|s| s.repeat == Repeat::OnePerPatient);
+                        ensure(!once || live.len() == 1, || {
+                            format!(
+                                "patient {} has {live:x?} in {:?}",
+                                held.patient.0, claim.session
+                            )
+                        })?;
+                    }
+                }
+                Fact::Ended(_) | Fact::Settled(_) => {
+                    let id = fact.appointment();
+                    self.live.values_mut().for_each(|live| live.retain(|live| Some(*live) != id));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

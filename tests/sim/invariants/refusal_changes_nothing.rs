@@ -1,0 +1,22 @@
+//! What is refused, read or done before makes no record; what is done makes one.
+
+use super::{History, Invariant, Sight, ensure};
+use crate::ask::{Body, Said};
+
+pub(super) struct RefusalChangesNothing;
+
+impl Invariant for RefusalChangesNothing {
+    fn name(&self) -> &'static str {
+        "refusal_changes_nothing"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &History) -> Result<(), String> {
+        let Sight::Decided { ask, reply, records, .. } = sight else { return Ok(()) };
+        let is_expected = match &reply.result {
+            Err(_) | Ok(Said::Reading(_)) => *records == 0,
+            Ok(Said::Receipt(receipt)) => *records == u64::from(!receipt.retried),
+            Ok(Said::Declined(_)) => matches!(ask.body, Body::Import(_)) && *records <= 1,
+        };
+        ensure(is_expected, || format!("{ask}: {reply}, and {records} records"))
+    }
+}

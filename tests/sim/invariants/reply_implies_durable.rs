@@ -1,0 +1,78 @@
+//! Whatever a client is told rests on records that the disk has, successes and refusals alike.
+
+use haoyuan::model::{Command, Outcome, PatientId, Query, Reading, Refusal};
+
+use super::{Ask, History, Invariant, Sight, ensure};
+use crate::ask::{Body, Said};
+
+pub(super) struct ReplyImpliesDurable;
+
+impl Invariant for ReplyImpliesDurable {
+    fn name(&self) -> &'static str {
+        "reply_implies_durable"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, history: &History) -> Result<(), String> {
+        let Sight::Told { ask, reply } = sight else { return Ok(()) };
+        let is_durable = match &reply.result {
+            Ok(Said::Receipt(receipt)) => {
+                let did = ask.identity().is_none_or(|(id, _)| history.requests.contains(&id));
+                let life = ask.appointment().and_then(|id| history.lives.get(&id));
+                let stood = receipt.status.is_none_or(|status| {
+                    life.is_some_and(|life| {
+                        life.stood(status) && life.held.claims == receipt.claims
+                    })
+                });
+                did && stood
+            }
+            Ok(Said::Declined(outcome)) => {
+                ask.appointment().and_then(|id| history.declined.get(&id)) == Some(outcome)
+            }
+            Ok(Said::Reading(Reading::Appointment(found))) => {
+                history.lives.get(&found.id).is_some_and(|life| life.was(found))
+            }
+            Ok(Said::Reading(Reading::Appointments(found))) => found
+                .iter()
+                .all(|found| history.lives.get(&found.id).is_some_and(|life| life.was(found))),
+            Ok(Said::Reading(Reading::Availability(_))) => match &ask.body {
+                Body::Query(Query::Availability { session, .. }) => {
+                    history.sessions.contains_key(session)
+                }
+                _ => false,
+            },
+            Err(refusal) => refusal_is_durable(ask, refusal, history),
+        };
+        ensure(is_durable, || format!("{ask} was told {reply}"))
+    }
+}
+
+fn refusal_is_durable(ask: &Ask, refusal: &Refusal, history: &History) -> bool {
+    let life = ask.appointment().and_then(|id| history.lives.get(&id));
+    match refusal.outcome {
+        Outcome::WrongStatus | Outcome::HoldExpired | Outcome::TooEarly => {
+            refusal.status.is_some_and(|status| life.is_some_and(|life| life.stood(status)))
+        }
+        Outcome::ChannelNotShared => life.is_some(),
+        Outcome::IdReused => ask.identity().is_some_and(|(id, _)| history.requests.contains(&id)),
+        Outcome::AlreadyHasAppointment => match &ask.body {
+            Body::Command(Command::Hold(hold)) => {
+                let patient = hold.patient.unwrap_or(PatientId(0));
+                hold.claims.iter().any(|wish| {
+                    history.lives.values().any(|life| {
+                        let claims = &life.held.claims;
+                        life.held.patient == patient
+                            && claims.iter().any(|claim| claim.session == wish.session)
+                    })
+                })
+            }
+            _ => false,
+        },
+        Outcome::SessionExists => match &ask.body {
+            Body::Command(Command::OpenSession(open)) => {
+                history.sessions.contains_key(&open.session.id)
+            }
+            _ => false,
+        },
+        _ => true,
+    }
+}

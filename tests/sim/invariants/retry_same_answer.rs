@@ -1,0 +1,49 @@
+//! Who was told a success, and asks the same again under the same id, is told of the same places, as
+//! long as requests are remembered.
+
+use std::collections::BTreeMap;
+
+use haoyuan::model::{AppointmentStatus, Outcome, Receipt, RequestId};
+
+use super::{History, Invariant, Sight, ensure};
+use crate::ask::Said;
+
+#[derive(Default)]
+pub(super) struct RetrySameAnswer {
+    told: BTreeMap<(RequestId, u64), Receipt>,
+    declined: BTreeMap<(RequestId, u64), Outcome>,
+}
+
+impl Invariant for RetrySameAnswer {
+    fn name(&self) -> &'static str {
+        "retry_same_answer"
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, _: &History) -> Result<(), String> {
+        let Sight::Told { ask, reply } = sight else { return Ok(()) };
+        let Some(identity) = ask.identity() else { return Ok(()) };
+        if let Ok(Said::Declined(outcome)) = reply.result {
+            let first = *self.declined.entry(identity).or_insert(outcome);
+            return ensure(first == outcome, || format!("{ask}: {first:?}, then {reply}"));
+        }
+        let Some(receipt) = reply.receipt() else {
+            let for_now = [Outcome::IdTooOld, Outcome::Overloaded, Outcome::NotReady];
+            let may = !self.told.contains_key(&identity) || for_now.contains(&reply.outcome());
+            return ensure(may, || format!("{ask} was done, and then told {reply}"));
+        };
+        let Some(first) = self.told.get_mut(&identity) else {
+            let _none = self.told.insert(identity, receipt.clone());
+            return Ok(());
+        };
+        ensure(first.retried || receipt.retried, || format!("{ask} was done twice"))?;
+        // The retry may have been told first.
+        first.retried &= receipt.retried;
+        ensure(is_same(first, receipt), || format!("{ask}: {first:?}, then {reply}"))
+    }
+}
+
+fn is_same(first: &Receipt, again: &Receipt) -> bool {
+    let pending = Some(AppointmentStatus::Pending);
+    let both_pending = first.status == pending && again.status == pending;
+    first.claims == again.claims && (!both_pending || first.until == again.until)
+}

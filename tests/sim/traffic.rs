@@ -1,0 +1,364 @@
+//! What clients want next: mostly what apps do, now and then what they should not.
+
+use std::collections::BTreeMap;
+
+use haoyuan::model::{
+    Action, Actor, Appointment, AppointmentId, AppointmentStatus, Attributes, BookingChannel,
+    Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command, DepartmentId, Hold,
+    OpenSession, OrganizationId, Organizations, PatientClass, PatientId, PaymentRef, Pick, Pool,
+    Query, Reading, Repeat, RequestId, ResourceId, Role, Session, SessionId, Sharing, SiteId,
+    SlotChoice, SlotIndex, Timestamp, Ttl, permits,
+};
+
+use crate::ask::{Ask, Body, Reply, Said};
+use crate::plan::Plan;
+use crate::random::Random;
+
+/// The clients, and what they know.
+pub(crate) struct Traffic {
+    actors: Vec<Actor>,
+    patients: u64,
+    /// Sessions that were asked for, opened or not.
+    sessions: u64,
+    known: Vec<Known>,
+    by_id: BTreeMap<AppointmentId, usize>,
+}
+
+/// An appointment that some client was told of.
+struct Known {
+    id: AppointmentId,
+    patient: PatientId,
+    channel: BookingChannel,
+    status: AppointmentStatus,
+}
+
+const MINUTE: u64 = 60_000;
+
+impl Traffic {
+    pub(crate) fn new(plan: &Plan, random: &mut Random) -> Self {
+        let mut actors = vec![Actor::unbounded(Role::Admin)];
+        for index in 1..plan.clients {
+            let role = match index % 5 {
+                3 => Role::Counter,
+                4 => Role::Practitioner,
+                _ => Role::Gateway,
+            };
+            let mut actor = Actor::unbounded(role);
+            if random.chance(300) {
+                actor.channels = ChannelSet(0b11 << random.below(3));
+            }
+            if random.chance(200) {
+                actor.organizations =
+                    Organizations::Only(std::iter::once(OrganizationId(1)).collect());
+            }
+            actors.push(actor);
+        }
+        actors.push(Actor::unbounded(Role::Auditor));
+        let (known, by_id) = (Vec::new(), BTreeMap::new());
+        Self { actors, patients: plan.patients, sessions: 0, known, by_id }
+    }
+
+    pub(crate) fn clients(&self) -> usize {
+        self.actors.len()
+    }
+
+    pub(crate) fn actor(&self, client: usize) -> Actor {
+        self.actors[client].clone()
+    }
+
+    /// How much longer than a patient a client thinks.
+    pub(crate) fn slowness(&self, client: usize) -> u64 {
+        match self.actors[client].role {
+            Role::Admin => 8,
+            Role::Auditor => 4,
+            _ => 1,
+        }
+    }
+
+    /// The next wish of a client whose clock shows `now`.
+    pub(crate) fn wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
+        let now = skewed(random, now);
+        match self.actors[client].role {
+            Role::Admin => self.admin_wish(random, client, now),
+            Role::Auditor => Body::Query(self.query(random)),
+            _ => self.patient_wish(random, client, now),
+        }
+    }
+
+    /// Another request under the id of an earlier one, which it must not use.
+    pub(crate) fn wrong_reuse(
+        &mut self,
+        random: &mut Random,
+        client: usize,
+        id: RequestId,
+        now: Timestamp,
+    ) -> Body {
+        let mut body = self.wish(random, client, now);
+        match &mut body {
+            Body::Command(Command::Hold(hold)) | Body::Import(hold) => {
+                hold.appointment = AppointmentId(id.0);
+            }
+            Body::Command(Command::Change(change)) => change.request = id,
+            Body::Command(Command::OpenSession(open)) => open.request = id,
+            Body::Query(_) | Body::Settle(..) => {}
+        }
+        body
+    }
+
+    /// The end of the day for some appointment.
+    pub(crate) fn settlement(&self, random: &mut Random) -> Option<Body> {
+        let known = self.some_known(random)?;
+        Some(Body::Settle(known.id, random.chance(700)))
+    }
+
+    /// A client reads an answer.
+    pub(crate) fn learn(&mut self, ask: &Ask, reply: &Reply) {
+        match &reply.result {
+            Ok(Said::Receipt(receipt)) => {
+                if let (Some(id), Some(status)) = (ask.appointment(), receipt.status) {
+                    self.note(ask, id, status);
+                }
+            }
+            Ok(Said::Reading(Reading::Appointment(found))) => self.note_found(found),
+            Ok(Said::Reading(Reading::Appointments(found))) => {
+                found.iter().for_each(|found| self.note_found(found));
+            }
+            _ => {}
+        }
+    }
+
+    fn note_found(&mut self, found: &Appointment) {
+        if let Some(index) = self.by_id.get(&found.id) {
+            self.known[*index].status = found.status;
+        }
+    }
+
+    fn note(&mut self, ask: &Ask, id: AppointmentId, status: AppointmentStatus) {
+        if let Some(index) = self.by_id.get(&id) {
+            self.known[*index].status = status;
+        } else if let Body::Command(Command::Hold(hold)) | Body::Import(hold) = &ask.body {
+            let _none = self.by_id.insert(id, self.known.len());
+            let (patient, channel) = (hold.patient.unwrap_or_default(), hold.channel);
+            self.known.push(Known { id, patient, channel, status });
+        }
+    }
+
+    /// Mostly one of the latest, and mostly one that can still change.
+    fn some_known(&self, random: &mut Random) -> Option<&Known> {
+        let found = self.one_known(random)?;
+        if found.status.is_live() || random.chance(200) {
+            return Some(found);
+        }
+        let lives = |_| self.one_known(random).filter(|known| known.status.is_live());
+        (0..6).find_map(lives).or(Some(found))
+    }
+
+    fn one_known(&self, random: &mut Random) -> Option<&Known> {
+        let window = if random.chance(800) { 16 } else { self.known.len() };
+        let back = random.index(window.min(self.known.len()).max(1));
+        self.known.get(self.known.len().checked_sub(back + 1)?)
+    }
+
+    fn admin_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
+        match random.weighted(&[4, 2, 2, 1]) {
+            0 => self.opening(random, now),
+            1 => Body::Query(self.query(random)),
+            2 => self.change(random, client, now),
+            _ => {
+                let hold = self.hold(random, client, now);
+                Body::Import(Hold { book: Some(PaymentRef(7)), ..hold })
+            }
+        }
+    }
+
+    fn patient_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
+        match random.weighted(&[10, 9, 3, 1]) {
+            0 => Body::Command(Command::Hold(self.hold(random, client, now))),
+            1 => self.change(random, client, now),
+            2 => Body::Query(self.query(random)),
+            _ => {
+                let hold = self.hold(random, client, now);
+                malformed(random, hold)
+            }
+        }
+    }
+
+    pub(crate) fn opening(&mut self, random: &mut Random, now: Timestamp) -> Body {
+        let again = 0 < self.sessions && random.chance(150);
+        let number = if again { random.between(1, self.sessions) } else { self.sessions + 1 };
+        self.sessions = self.sessions.max(number);
+        let session = session(random, number, now);
+        let request = new_id(random, now);
+        Body::Command(Command::OpenSession(Box::new(OpenSession { request, session })))
+    }
+
+    fn hold(&self, random: &mut Random, client: usize, now: Timestamp) -> Hold {
+        let mut claims = smallvec::SmallVec::<[ClaimRequest; 1]>::new();
+        for _ in 0..random.pick(&[1, 1, 1, 1, 2, 3]) {
+            let unknown = u64::from(random.chance(50));
+            let oldest = self.sessions.saturating_sub(5).max(1);
+            let session = SessionId(random.between(oldest, self.sessions + unknown));
+            if claims.iter().any(|claim| claim.session == session) && random.chance(900) {
+                continue;
+            }
+            let slots = match random.below(3) {
+                0 => SlotChoice::Any,
+                1 => SlotChoice::at(SlotIndex(u16::try_from(random.below(3)).unwrap())),
+                _ => SlotChoice::Ranked(
+                    (0..random.between(1, 3))
+                        .map(|_| SlotIndex(u16::try_from(random.below(4)).unwrap()))
+                        .collect(),
+                ),
+            };
+            let count = random.pick(&[1, 1, 1, 1, 1, 1, 2, 3]);
+            claims.push(ClaimRequest { session, count, slots });
+        }
+        let class =
+            if random.chance(850) { PatientClass::Outpatient } else { PatientClass::Referral };
+        Hold {
+            appointment: AppointmentId(new_id(random, now).0),
+            patient: Some(PatientId(u128::from(random.between(1, self.patients)))),
+            keys: ClientKeys::default(),
+            channel: self.own_channel(random, client),
+            class,
+            attributes: Attributes::default(),
+            ttl: Ttl::from_millis(random.pick(&[1_000, 10_000, 60_000, 900_000])).unwrap(),
+            book: random.chance(100).then_some(PaymentRef(1)),
+            claims,
+        }
+    }
+
+    fn change(&self, random: &mut Random, client: usize, now: Timestamp) -> Body {
+        let payment = PaymentRef(u128::from(random.below(3)));
+        let known = self.some_known(random);
+        let next = |random: &mut Random| match known.map(|known| known.status) {
+            Some(AppointmentStatus::Pending) => {
+                random.pick(&[Action::Book { payment }, Action::Book { payment }, Action::Release])
+            }
+            Some(AppointmentStatus::Booked) => {
+                random.pick(&[Action::Cancel, Action::Arrive, Action::CheckIn, Action::NoShow])
+            }
+            _ => random.pick(&[Action::CheckIn, Action::Fulfil, Action::NoShow, Action::Cancel]),
+        };
+        let any = [
+            Action::Book { payment },
+            Action::Release,
+            Action::Cancel,
+            Action::Arrive,
+            Action::CheckIn,
+            Action::Fulfil,
+            Action::NoShow,
+        ];
+        let role = self.actors[client].role;
+        let wanted = |_| {
+            let action = if random.chance(850) { next(random) } else { random.pick(&any) };
+            permits(role, action.operation()).then_some(action)
+        };
+        let action = (0..6).find_map(wanted).unwrap_or(Action::Cancel);
+        let unknown = AppointmentId(new_id(random, now).0);
+        let stranger = PatientId(u128::from(random.between(1, self.patients)));
+        let patient = match random.below(20) {
+            0 => Some(stranger),
+            1..=9 => None,
+            _ => known.map(|known| known.patient),
+        };
+        let channel = known.filter(|_| random.chance(700)).map(|known| known.channel);
+        Body::Command(Command::Change(Change {
+            request: new_id(random, now),
+            appointment: known.filter(|_| random.chance(980)).map_or(unknown, |known| known.id),
+            patient,
+            channel: channel.unwrap_or_else(|| self.own_channel(random, client)),
+            action,
+        }))
+    }
+
+    /// Mostly one that the client's certificate names.
+    fn own_channel(&self, random: &mut Random, client: usize) -> BookingChannel {
+        let first = some_channel(random);
+        if self.actors[client].channels.contains(first) || random.chance(30) {
+            return first;
+        }
+        let mut own = (0..4).filter_map(BookingChannel::new);
+        own.find(|channel| self.actors[client].channels.contains(*channel)).unwrap_or(first)
+    }
+
+    fn query(&self, random: &mut Random) -> Query {
+        let channel = some_channel(random);
+        match (random.below(3), self.some_known(random)) {
+            (0, Some(known)) => {
+                let patient = random.chance(700).then_some(known.patient);
+                Query::Get { appointment: known.id, patient, channel }
+            }
+            (1, _) => {
+                let patient = PatientId(u128::from(random.between(1, self.patients)));
+                Query::List { patient, channel }
+            }
+            _ => {
+                let session = SessionId(random.between(1, self.sessions + 1));
+                Query::Availability { session, channel, class: PatientClass::Outpatient }
+            }
+        }
+    }
+}
+
+/// A new id.
+fn new_id(random: &mut Random, now: Timestamp) -> RequestId {
+    let (high, low) = (random.next(), random.next());
+    RequestId::from_parts(now, u128::from(high) << 64 | u128::from(low))
+}
+
+/// Clients' clocks are a little wrong, and a few are wrong by minutes.
+fn skewed(random: &mut Random, now: Timestamp) -> Timestamp {
+    match random.below(100) {
+        0 => now.plus_millis(random.below(5 * MINUTE)),
+        1 => now.minus_millis(random.below(15 * MINUTE)),
+        _ => now.plus_millis(1_000).minus_millis(random.below(2_000)),
+    }
+}
+
+fn some_channel(random: &mut Random) -> BookingChannel {
+    BookingChannel::new(u8::try_from(random.below(4)).unwrap()).unwrap()
+}
+
+/// A small session, so that it sells out: some have begun, and some are over soon.
+fn session(random: &mut Random, number: u64, now: Timestamp) -> Session {
+    let slots = random.between(1, 5);
+    let pools = (0..random.between(1, 3))
+        .map(|_| Pool {
+            channels: ChannelSet(random.pick(&[u64::MAX, u64::MAX, 0b0011, 0b0100])),
+            classes: ClassSet(random.pick(&[u8::MAX, u8::MAX, 1, 1 << 4])),
+            quotas: (0..slots).map(|_| u16::try_from(random.below(4)).unwrap()).collect(),
+        })
+        .collect();
+    let start = now.minus_millis(30 * MINUTE).plus_millis(random.below(180 * MINUTE));
+    Session {
+        id: SessionId(number),
+        organization: OrganizationId(if random.chance(850) { 1 } else { 2 }),
+        site: SiteId(1),
+        department: DepartmentId(1),
+        resource: ResourceId(number),
+        appointment_type: 0,
+        start,
+        slot_millis: random.pick(&[
+            60_000,
+            600_000,
+            1_800_000,
+            if number % 7 == 3 { 0 } else { 1 << 20 },
+        ]),
+        pick: random.pick(&[Pick::Earliest, Pick::Even]),
+        repeat: random.pick(&[Repeat::OnePerPatient, Repeat::OnePerPatient, Repeat::Unlimited]),
+        sharing: random.pick(&[Sharing::Own, Sharing::Read, Sharing::Cancel]),
+        ttl_max: Ttl::from_millis(random.pick(&[30_000, 900_000, 86_400_000])).unwrap(),
+        pools,
+    }
+}
+
+fn malformed(random: &mut Random, mut hold: Hold) -> Body {
+    match random.below(4) {
+        0 => hold.appointment = AppointmentId(random.next().into()),
+        1 => hold.patient = None,
+        2 => hold.claims.clear(),
+        _ => hold.claims.extend(hold.claims.first().cloned()),
+    }
+    Body::Command(Command::Hold(hold))
+}
