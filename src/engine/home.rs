@@ -210,9 +210,9 @@ impl HomeShard {
         (!appointments.is_empty()).then_some(Forgotten { appointments })
     }
 
-    /// Whether there is an appointment with that id.
-    pub fn contains(&self, id: AppointmentId) -> bool {
-        self.find_appointment(id).is_some()
+    /// Whether the id was used, for an appointment or another request.
+    pub fn knows(&self, id: RequestId) -> bool {
+        self.find(id.0).is_some()
     }
 
     /// Holds that are pending.

@@ -5,7 +5,8 @@
 
 use arrayvec::ArrayVec;
 
-use super::shards::{Guard, Shards, route};
+use super::routing::{Reach, evolve_homes, evolve_ledgers, evolve_sessions, session_route};
+use super::shards::{Guard, Locked, Shards, route};
 use crate::engine::{HomeShard, LedgerShard, SessionShard, View};
 use crate::model::limits::CLAIMS_MAX;
 use crate::model::{Fact, PatientId, RequestId, Sequence, SessionId, Timestamp};
@@ -79,46 +80,17 @@ impl<'a> Group<'a> {
 
     /// Writes a fact into the shards that it touches.
     pub(super) fn evolve(&mut self, sequence: Sequence, time: Timestamp, fact: &Fact) {
-        if let Some((request, fingerprint)) = fact.request() {
-            let home = self.home_mut(route(request.0));
-            home.state.remember(time, request, fingerprint);
-            home.last = sequence;
-        }
-        if let Some(appointment) = fact.appointment() {
-            let home = self.home_mut(route(appointment.0));
-            home.state.evolve(time, fact);
-            home.last = sequence;
-        }
-        if fact.patient().is_some() {
-            let ledger = self.ledger.as_mut().expect("a fact's ledger is locked");
-            ledger.state.evolve(fact);
-            ledger.last = sequence;
-        }
-        for claim in fact.claims() {
-            let shard = self.session_mut(claim.session);
-            if let Fact::Held(_) = fact {
-                shard.state.take(claim, sequence);
-            } else {
-                shard.state.give_back(claim, sequence);
-            }
-            shard.last = sequence;
-        }
-        if let Fact::SessionOpened(opened) = fact {
-            let shard = self.session_mut(opened.session.id);
-            shard.state.open(opened.session.clone(), sequence);
-            shard.last = sequence;
-        }
+        evolve_homes(&mut self.homes, sequence, time, fact);
+        evolve_ledgers(&mut self.ledger, sequence, fact);
+        evolve_sessions(&mut self.sessions, sequence, fact);
     }
 
-    pub(super) fn home_mut(&mut self, index: usize) -> &mut Guard<'a, HomeShard> {
-        let found = self.homes.iter_mut().find(|(other, _)| *other == index);
-        &mut found.expect("a fact's home is locked").1
+    pub(super) fn home_mut(&mut self, index: usize) -> &mut Locked<HomeShard> {
+        self.homes.reach(index)
     }
 
-    pub(super) fn session_mut(&mut self, session: SessionId) -> &mut Guard<'a, SessionShard> {
-        let index = session_route(session);
-        let found = self.sessions.iter_mut().find(|(other, _)| *other == index);
-        &mut found.expect("a fact's session is locked").1
+    pub(super) fn session_mut(&mut self, session: SessionId) -> &mut Locked<SessionShard> {
+        self.sessions.reach(session_route(session))
     }
 
     /// The homes with their indices.
@@ -127,7 +99,15 @@ impl<'a> Group<'a> {
     }
 }
 
-/// The shard of a session. Session ids are small numbers; the constant spreads them.
-pub(super) fn session_route(session: SessionId) -> usize {
-    route(u128::from(session.0) << 64 | 0x5e55)
+impl<T, const N: usize> Reach<T> for ArrayVec<(usize, Guard<'_, T>), N> {
+    fn reach(&mut self, index: usize) -> &mut Locked<T> {
+        let found = self.iter_mut().find(|(other, _)| *other == index);
+        &mut found.expect("a fact's shard is locked").1
+    }
+}
+
+impl Reach<LedgerShard> for Option<Guard<'_, LedgerShard>> {
+    fn reach(&mut self, _: usize) -> &mut Locked<LedgerShard> {
+        self.as_mut().expect("a fact's ledger is locked")
+    }
 }

@@ -14,6 +14,7 @@
 
 mod group;
 mod recover;
+mod routing;
 mod shards;
 #[cfg(test)]
 mod tests;
@@ -34,8 +35,8 @@ use crate::engine::{
 };
 use crate::model::{
     Answer, Appointment, AppointmentId, Availability, BookingChannel, Change, Fact, Facts, Hold,
-    OpenSession, Outcome, PatientClass, PatientId, Receipt, Refusal, Sequence, SessionId,
-    Timestamp,
+    OpenSession, Outcome, PatientClass, PatientId, Receipt, Refusal, RequestId, Sequence,
+    SessionId, Timestamp,
 };
 use crate::sync::atomic::AtomicU64;
 
@@ -84,7 +85,7 @@ impl Inventory {
                 && context.actor.may_touch(board.organization())
         });
         // The id last: a retry of the request that took the last place gets its success.
-        board_says && !self.knows(hold.appointment)
+        board_says && !self.knows(hold.appointment.request())
     }
 
     /// Holds places, or refuses.
@@ -261,9 +262,9 @@ impl Inventory {
         self.boards.insert(id, Arc::clone(state.places()));
     }
 
-    /// Whether an appointment with that id exists: its home is the directory. The lock is held for
-    /// one look, as a concurrent map would.
-    fn knows(&self, id: AppointmentId) -> bool {
-        self.homes.lock(shards::route(id.0)).state.contains(id)
+    /// Whether the id was used: its home is the directory. The lock is held for one look, as a
+    /// concurrent map would.
+    fn knows(&self, id: RequestId) -> bool {
+        self.homes.lock(shards::route(id.0)).state.knows(id)
     }
 }

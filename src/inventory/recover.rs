@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crossbeam::channel::bounded;
 
 use super::Inventory;
-use super::group::session_route;
-use super::shards::{Locked, SHARD_COUNT, Shards, route};
+use super::routing::{evolve_homes, evolve_ledgers, evolve_sessions};
+use super::shards::{SHARD_COUNT, Shards};
 use crate::engine::{HomeShard, LedgerShard, SessionShard};
 use crate::model::{Fact, Facts, Sequence, Timestamp};
 use crate::sync::atomic::Ordering;
@@ -70,9 +70,9 @@ impl Inventory {
     /// Lets a record happen again. A shard whose snapshot has it already skips it.
     pub fn replay(&mut self, sequence: Sequence, time: Timestamp, facts: &Facts) {
         for fact in facts {
-            replay_home(&mut self.homes, sequence, time, fact);
-            replay_ledger(&mut self.ledgers, sequence, fact);
-            replay_session(&mut self.sessions, sequence, fact);
+            evolve_homes(&mut self.homes, sequence, time, fact);
+            evolve_ledgers(&mut self.ledgers, sequence, fact);
+            evolve_sessions(&mut self.sessions, sequence, fact);
         }
     }
 
@@ -93,14 +93,14 @@ impl Inventory {
             let (to_others, for_others) = bounded::<Arc<Batch>>(BATCHES_MAX);
             scope.spawn(move || {
                 for batch in for_homes {
-                    each(&batch, |sequence, time, fact| replay_home(homes, sequence, time, fact));
+                    each(&batch, |sequence, time, fact| evolve_homes(homes, sequence, time, fact));
                 }
             });
             scope.spawn(move || {
                 for batch in for_others {
                     each(&batch, |sequence, _, fact| {
-                        replay_ledger(ledgers, sequence, fact);
-                        replay_session(sessions, sequence, fact);
+                        evolve_ledgers(ledgers, sequence, fact);
+                        evolve_sessions(sessions, sequence, fact);
                     });
                 }
             });
@@ -132,50 +132,4 @@ fn each(batch: &Batch, mut replay: impl FnMut(Sequence, Timestamp, &Fact)) {
     for (sequence, time, facts) in batch {
         facts.iter().for_each(|fact| replay(*sequence, *time, fact));
     }
-}
-
-fn replay_home(homes: &mut Shards<HomeShard>, sequence: Sequence, time: Timestamp, fact: &Fact) {
-    if let Some((request, fingerprint)) = fact.request()
-        && let Some(home) = due(homes.only(route(request.0)), sequence)
-    {
-        home.remember(time, request, fingerprint);
-    }
-    if let Some(appointment) = fact.appointment()
-        && let Some(home) = due(homes.only(route(appointment.0)), sequence)
-    {
-        home.evolve(time, fact);
-    }
-}
-
-fn replay_ledger(ledgers: &mut Shards<LedgerShard>, sequence: Sequence, fact: &Fact) {
-    if let Some(patient) = fact.patient()
-        && let Some(ledger) = due(ledgers.only(route(patient.0)), sequence)
-    {
-        ledger.evolve(fact);
-    }
-}
-
-fn replay_session(sessions: &mut Shards<SessionShard>, sequence: Sequence, fact: &Fact) {
-    for claim in fact.claims() {
-        let shard = sessions.only(session_route(claim.session));
-        match (due(shard, sequence), fact) {
-            (None, _) => {}
-            (Some(shard), Fact::Held(_)) => shard.take(claim, sequence),
-            (Some(shard), _) => shard.give_back(claim, sequence),
-        }
-    }
-    if let Fact::SessionOpened(opened) = fact
-        && let Some(shard) = due(sessions.only(session_route(opened.session.id)), sequence)
-    {
-        shard.open(opened.session.clone(), sequence);
-    }
-}
-
-/// The shard, if the record is news to it.
-fn due<T>(locked: &mut Locked<T>, sequence: Sequence) -> Option<&mut T> {
-    if sequence <= locked.base {
-        return None;
-    }
-    locked.last = sequence;
-    Some(&mut locked.state)
 }

@@ -4,7 +4,8 @@ use super::race::next;
 use super::{Node, START};
 use crate::engine::tests::build::{self, MINUTE};
 use crate::model::{
-    Action, ChannelSet, ClassSet, Hold, Outcome, PatientClass, Pool, Session, SlotChoice, SlotIndex,
+    Action, ChannelSet, ClassSet, Hold, Outcome, PatientClass, PaymentRef, Pool, Session,
+    SlotChoice, SlotIndex,
 };
 
 /// At every step of a long day, for every kind of wish: who is refused by the board is refused by
@@ -83,6 +84,19 @@ fn i5_a_retry_of_the_id_that_took_the_last_place_gets_its_success() {
     assert!(node.hold(START, &first).result.unwrap().retried);
     let other = node.hold(START, &build::hold(2, 2, [build::at(1, 0)]));
     assert_eq!(other.result.unwrap_err().outcome, Outcome::SoldOut);
+}
+
+#[test]
+fn an_id_of_another_request_is_refused_as_reused_even_where_all_is_sold_out() {
+    let node = Node::new();
+    node.open(START, &build::open(build::session(1, &[1]))).result.unwrap();
+    node.hold(START, &build::hold(1, 1, [build::at(1, 0)])).result.unwrap();
+    node.change(START, &build::change(2, 1, Action::Arrive));
+    node.change(START, &build::change(3, 1, Action::Book { payment: PaymentRef(1) }));
+    for (id, expected) in [(2, Outcome::SoldOut), (3, Outcome::IdReused), (4, Outcome::SoldOut)] {
+        let refused = node.hold(START, &build::hold(id, 9, [build::at(1, 0)]));
+        assert_eq!(refused.result.unwrap_err().outcome, expected, "id {id}");
+    }
 }
 
 /// Two threads send the same request, so one of them is the retry of the other. Nobody else wants

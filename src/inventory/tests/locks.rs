@@ -8,7 +8,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::{Node, START};
 use crate::engine::tests::build::{self, DAY};
-use crate::inventory::group::session_route;
+use crate::inventory::routing::session_route;
 use crate::inventory::shards::route;
 use crate::inventory::{Inventory, SHARD_COUNT};
 use crate::model::{Action, Fact, Facts, Sequence, Timestamp};

@@ -90,7 +90,11 @@ impl Inventory {
         for index in 0..SHARD_COUNT {
             let home = self.homes.lock(index);
             for appointment in home.state.appointments() {
-                assert!(home.state.contains(appointment.id), "{:?} is not found", appointment.id);
+                assert!(
+                    home.state.knows(appointment.id.request()),
+                    "{:?} is not found",
+                    appointment.id
+                );
                 appointments += 1;
                 pending += u64::from(appointment.status == AppointmentStatus::Pending);
             }
