@@ -92,6 +92,8 @@ pub enum Durability {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
+    /// Milliseconds that a new hold may wait for the disk; 0 sheds only when the queue is full.
+    pub delay_max_ms: u64,
     /// Connections at a time.
     pub connections_max: u32,
     /// Bytes of a UDP packet at most; what suits the address if absent.
@@ -213,7 +215,7 @@ impl Default for JournalConfig {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { connections_max: 4_096, mtu_max: None }
+        Self { delay_max_ms: 100, connections_max: 4_096, mtu_max: None }
     }
 }
 
@@ -344,6 +346,7 @@ impl Config {
             "journal.snapshot_every_minutes" => self.journal.snapshot_every_minutes,
             "journal.archive_files" => self.journal.archive_files,
             "journal.commit_delay_us" => self.journal.commit_delay_us,
+            "limits.delay_max_ms" => self.limits.delay_max_ms,
             "limits.connections_max" => u64::from(self.limits.connections_max),
             "limits.mtu_max" => self.limits.mtu_max.map(u64::from)?,
             _ => return None,
