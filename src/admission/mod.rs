@@ -1,11 +1,21 @@
 //! May a request come in? What is decided before any lock is taken, and may be forgotten.
 //!
 //! ```text
-//! role -> channel -> shape -> id        then, in `service`: room in the journal
+//! role -> channel -> shape -> id -> (sold out?) -> gate        then, in `service`: room in the journal
 //! ```
 //!
 //! **Architecture invariant:** volatile. Nothing here is journaled, and nothing that must be exact
 //! or lasting is decided here. It is told the time.
+
+mod control;
+mod gate;
+#[cfg(test)]
+mod tests_overload;
+mod turns;
+
+pub use control::{Observation, Regime};
+pub use gate::{Gate, Shed, ShedReason};
+pub use turns::{EPOCH_MILLIS, Turn, position};
 
 use crate::model::{
     Actor, BookingChannel, Command, HoldFault, IdFault, Operation, Outcome, Query, Timestamp,

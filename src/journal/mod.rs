@@ -102,6 +102,9 @@ pub struct JournalConfig {
     pub recent_bytes_max: usize,
     /// Added to every commit, default zero. For tests of overload.
     pub commit_delay: Duration,
+    /// Added to every commit for each 7,000 bytes of it, default zero: a disk that is slow at
+    /// writing, as [`commit_delay`](Self::commit_delay) is one that is slow at syncing.
+    pub commit_delay_block: Duration,
 }
 
 /// A running journal. Clones are handles to the same one; the last one dropped closes it.
@@ -117,6 +120,7 @@ impl Default for JournalConfig {
             upkeep_bytes_max: UPKEEP_BYTES_MAX,
             recent_bytes_max: 16 << 20,
             commit_delay: Duration::ZERO,
+            commit_delay_block: Duration::ZERO,
         }
     }
 }
@@ -182,6 +186,7 @@ impl Journal {
             syncer: Mutex::new(syncer),
             waiting: AtomicUsize::new(0),
             commit_delay: config.commit_delay,
+            commit_delay_block: config.commit_delay_block,
             on_fatal: Arc::clone(&on_fatal),
         });
         let writer = Writer {

@@ -17,6 +17,10 @@ pub struct JournalStats {
     pub blocks: u64,
     /// Bytes of those blocks.
     pub bytes: u64,
+    /// Commits of at most eight records: what they took is what a commit costs beside its bytes.
+    pub small_commits: u64,
+    /// Microseconds that those took together.
+    pub small_commit_micros: u64,
     /// Bytes of records that are reserved or wait for a commit, requests.
     pub request_bytes: u64,
     /// The same for upkeep.
@@ -35,6 +39,8 @@ pub(super) struct Counters {
     records: AtomicU64,
     blocks: AtomicU64,
     bytes: AtomicU64,
+    small_commits: AtomicU64,
+    small_commit_micros: AtomicU64,
     pub(super) pruned_trees: AtomicU64,
     pub(super) prune_failures: AtomicU64,
     commit_micros: [AtomicU64; COMMIT_BUCKETS],
@@ -68,6 +74,11 @@ impl Counters {
         self.blocks.fetch_add(blocks, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.commit_micros[bucket(took)].fetch_add(1, Ordering::Relaxed);
+        if records <= SMALL_RECORDS_MAX {
+            let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            self.small_commit_micros.fetch_add(micros, Ordering::Relaxed);
+            self.small_commits.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn read(&self) -> JournalStats {
@@ -77,6 +88,8 @@ impl Counters {
             records: load(&self.records),
             blocks: load(&self.blocks),
             bytes: load(&self.bytes),
+            small_commits: load(&self.small_commits),
+            small_commit_micros: load(&self.small_commit_micros),
             request_bytes: 0,
             upkeep_bytes: 0,
             pruned_trees: load(&self.pruned_trees),
@@ -85,6 +98,9 @@ impl Counters {
         }
     }
 }
+
+/// Records that weigh nothing beside the commit that they are in.
+const SMALL_RECORDS_MAX: u64 = 8;
 
 /// The bucket of a duration: how many bits its microseconds have.
 fn bucket(took: Duration) -> usize {
@@ -104,6 +120,9 @@ mod tests {
         }
         let stats = counters.read();
         assert_eq!((stats.commits, stats.bytes), (5, 375));
+        counters.committed(9, 1, 700, Duration::from_micros(50));
+        let small = counters.read();
+        assert_eq!((small.small_commits, small.small_commit_micros), (5, 1_000_000_000_204));
         assert_eq!(
             [0.2, 0.4, 0.6, 0.8, 1.0].map(|share| stats.commit_micros_at(share)),
             [1, 2, 4, 256, 1 << 31]

@@ -20,7 +20,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::block::{BlockRef, Cutter};
+use super::block::{BLOCK_BYTES_MAX, BlockRef, Cutter};
 use super::queue::{Buffer, Charged, Taken};
 use super::store::{Store, Syncer};
 use super::{JournalError, OnFatal, Shared};
@@ -52,6 +52,7 @@ pub(super) struct Finisher {
     /// Groups that were handed over and are not durable yet.
     pub(super) waiting: AtomicUsize,
     pub(super) commit_delay: Duration,
+    pub(super) commit_delay_block: Duration,
     pub(super) on_fatal: OnFatal,
 }
 
@@ -171,7 +172,7 @@ impl Finisher {
         groups: &mut Vec<Group>,
         wakers: &mut Vec<Waker>,
     ) -> Result<(), JournalError> {
-        self.delay();
+        self.delay(groups);
         let rolled = groups.iter().any(|group| group.rolled);
         let Some(last) = groups.iter().rev().find_map(|group| group.blocks.last()) else {
             return Ok(());
@@ -206,11 +207,17 @@ impl Finisher {
         self.shared.horizon.fail();
     }
 
-    /// A slower disk, for tests of overload.
-    fn delay(&self) {
-        if !self.commit_delay.is_zero() {
+    /// A slower disk, for tests of overload: so long for each commit, and for each block's bytes.
+    fn delay(&self, groups: &[Group]) {
+        let blocks = groups.iter().flat_map(|group| &group.blocks);
+        let bytes: u64 = blocks.map(|block| block.bytes.len() as u64).sum();
+        let nanos =
+            self.commit_delay_block.as_nanos() * u128::from(bytes) / BLOCK_BYTES_MAX as u128;
+        let rest = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        let delay = self.commit_delay.saturating_add(rest);
+        if !delay.is_zero() {
             #[expect(clippy::disallowed_methods, reason = "an injected fault, on its own thread")]
-            thread::sleep(self.commit_delay);
+            thread::sleep(delay);
         }
     }
 }

@@ -50,8 +50,12 @@ pub struct Sample {
     pub committed_records: u64,
     /// Bytes in all commits.
     pub committed_bytes: u64,
-    /// Requests that were shed because too much waited for the disk.
-    pub shed: u64,
+    /// Requests that were shed: reason, how many.
+    pub shed: Vec<(&'static str, u64)>,
+    /// Of a thousand patients, those whose holds are let in at present.
+    pub admitted_permille: u64,
+    /// The time from arrival to answer that shedding aims at, in seconds.
+    pub delay_target_seconds: f64,
     /// Bytes of requests' records that wait for the disk.
     pub queue_request_bytes: u64,
     /// Bytes of the node's own records that wait for the disk.
@@ -123,6 +127,8 @@ pub struct Metric {
 enum Read {
     Requests,
     Latencies,
+    Shed,
+    Real(fn(&Sample) -> f64),
     Counter(fn(&Sample) -> u64),
     Gauge(fn(&Sample) -> u64),
     SignedGauge(fn(&Sample) -> i64),
@@ -153,12 +159,24 @@ pub const METRICS: &[Metric] = &[
         sample.committed_records
     }),
     counter("haoyuan_committed_bytes", "Bytes committed.", "–", |sample| sample.committed_bytes),
-    counter(
-        "haoyuan_shed",
-        "Requests shed because too much waited for the disk.",
-        "any",
-        |sample| sample.shed,
+    Metric {
+        name: "haoyuan_shed",
+        help: "Requests shed as `Overloaded`, by reason: turn, delay, queue or memory.",
+        alert: "any",
+        read: Read::Shed,
+    },
+    gauge(
+        "haoyuan_admitted_permille",
+        "Of a thousand patients, those whose holds are let in at present.",
+        "under 1,000",
+        |sample| sample.admitted_permille,
     ),
+    Metric {
+        name: "haoyuan_delay_target_seconds",
+        help: "Time from arrival to answer that shedding aims at.",
+        alert: "at `limits.delay_max_ms`: the disk is slow",
+        read: Read::Real(|sample| sample.delay_target_seconds),
+    },
     gauge(
         "haoyuan_queue_request_bytes",
         "Bytes of requests' records that wait for the disk.",
@@ -320,22 +338,27 @@ impl Metric {
     /// The kind of the metric, as Prometheus calls it.
     pub const fn kind(&self) -> &'static str {
         match self.read {
-            Read::Requests | Read::Counter(_) => "counter",
-            Read::Gauge(_) | Read::SignedGauge(_) => "gauge",
+            Read::Requests | Read::Shed | Read::Counter(_) => "counter",
+            Read::Gauge(_) | Read::SignedGauge(_) | Read::Real(_) => "gauge",
             Read::Histogram(_) | Read::Latencies => "histogram",
         }
     }
 
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::Result {
         let kind = match self.read {
-            Read::Requests | Read::Counter(_) => MetricType::Counter,
-            Read::Gauge(_) | Read::SignedGauge(_) => MetricType::Gauge,
+            Read::Requests | Read::Shed | Read::Counter(_) => MetricType::Counter,
+            Read::Gauge(_) | Read::SignedGauge(_) | Read::Real(_) => MetricType::Gauge,
             Read::Histogram(_) | Read::Latencies => MetricType::Histogram,
         };
         let help = self.help.trim_end_matches('.');
         let mut encoder = encoder.encode_descriptor(self.name, help, None, kind)?;
         match self.read {
             Read::Requests => encode_requests(&mut encoder, sample),
+            Read::Shed => sample.shed.iter().try_for_each(|(reason, count)| {
+                let label = [("reason", *reason)];
+                encoder.encode_family(&label)?.encode_counter::<NoLabelSet, u64, u64>(count, None)
+            }),
+            Read::Real(read) => encoder.encode_gauge(&read(sample)),
             Read::Latencies => sample.request_seconds.iter().try_for_each(|(class, histogram)| {
                 encode_histogram(&mut encoder.encode_family(&[("class", *class)])?, histogram)
             }),
@@ -413,7 +436,8 @@ mod tests {
                 ],
                 holds_live: 5,
                 clock_gap_millis: -12,
-                shed: 3,
+                shed: vec![("turn", 3), ("delay", 0)],
+                delay_target_seconds: 0.012,
                 ..Sample::default()
             }
         }
@@ -437,7 +461,8 @@ mod tests {
             "haoyuan_request_seconds_count{class=\"durable\"} 9",
             "haoyuan_holds_live 5",
             "haoyuan_clock_gap_milliseconds -12",
-            "haoyuan_shed_total 3",
+            "haoyuan_shed_total{reason=\"turn\"} 3",
+            "haoyuan_delay_target_seconds 0.012",
             "# EOF",
         ] {
             assert!(page.lines().any(|found| found == line), "no line {line:?} in\n{page}");

@@ -17,6 +17,12 @@ pub trait Engine: Send + Sync + 'static {
     /// Answers a query.
     fn read(&self, now: Timestamp, actor: &Actor, query: &Query) -> Answer<Reading>;
 
+    /// Notes that so many requests were read at once, and that they had waited in the node for at
+    /// most so many microseconds.
+    fn note_read(&self, requests: u64, waited_micros: u64) {
+        let _: (u64, u64) = (requests, waited_micros);
+    }
+
     /// The last durable record.
     fn durable(&self) -> Sequence;
 

@@ -21,6 +21,10 @@ impl Engine for Service {
         Self::read(self, now, actor, query)
     }
 
+    fn note_read(&self, requests: u64, waited_micros: u64) {
+        Self::note_read(self, requests, waited_micros);
+    }
+
     fn durable(&self) -> Sequence {
         Self::durable(self)
     }

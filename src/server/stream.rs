@@ -11,8 +11,11 @@
 //! **Architecture invariant:** nothing here waits while it holds input that could be answered, and
 //! it reads no further while its outbox is full (I-8).
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
@@ -49,6 +52,8 @@ pub(super) struct Stream<'a> {
     /// What is being written.
     writing: Bytes,
     pub(super) horizon: Horizon,
+    /// What is read now came after this: there was nothing to read then.
+    drained: Instant,
     greeted: bool,
     pulse: Arc<Pulse>,
     /// Frames read and bytes written.
@@ -76,6 +81,7 @@ pub(super) async fn serve(
         desk: Desk::new(&actor, &shared),
         writing: Bytes::new(),
         horizon: Horizon::default(),
+        drained: stopwatch(),
         greeted: false,
         pulse,
         progress: 0,
@@ -109,6 +115,7 @@ impl Stream<'_> {
         let mut ended = *stop.borrow();
         // Whether `input` may hold another unit.
         let mut more = false;
+        let idle = AtomicBool::new(false);
         loop {
             if more && self.desk.outbox.has_room() {
                 more = self.answer_batch()?;
@@ -137,9 +144,12 @@ impl Stream<'_> {
                 }
                 reached = self.horizon.reach(self.shared.engine.as_ref(), after),
                     if awaits.is_some() => reached?,
-                read = self.recv.read_chunks(&mut chunks), if readable => match read? {
+                read = noting(&idle, self.recv.read_chunks(&mut chunks)), if readable => match read? {
                     Some(count) => {
                         more = true;
+                        if idle.swap(false, Ordering::Relaxed) {
+                            self.drained = stopwatch();
+                        }
                         self.take_in(chunks.iter_mut().take(count));
                     }
                     None => ended = true,
@@ -190,6 +200,8 @@ impl Stream<'_> {
             }
         };
         self.progress += units as u64;
+        let waited = read.saturating_duration_since(self.drained).as_micros();
+        self.shared.engine.note_read(units as u64, u64::try_from(waited).unwrap_or(u64::MAX));
         let added = self.desk.outbox.waiting() - waiting;
         self.desk.outbox.end_batch(read, added);
         if added < units {
@@ -235,6 +247,19 @@ impl Stream<'_> {
         }
         Ok(())
     }
+}
+
+/// Notes whether a future had to wait.
+async fn noting<F: Future>(waits: &AtomicBool, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let polled = future.as_mut().poll(context);
+        if polled.is_pending() {
+            waits.store(true, Ordering::Relaxed);
+        }
+        polled
+    })
+    .await
 }
 
 impl From<TooShort> for Fault {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam::utils::CachePadded;
 
+use crate::admission::ShedReason;
 use crate::journal::JournalStats;
 use crate::model::{Operation, Outcome, Sequence};
 
@@ -15,6 +16,8 @@ pub const LATENESS_BUCKETS: usize = 24;
 pub struct ServiceStats {
     /// Requests by operation and outcome, those that occurred.
     pub requests: Vec<(Operation, Outcome, u64)>,
+    /// Requests shed, by reason.
+    pub shed: [u64; ShedReason::ALL.len()],
     /// Holds that a deadline ended.
     pub expired: u64,
     /// How late they were ended: bucket 0 is under 1 ms, bucket i is `2^(i-1)..2^i` ms.
@@ -39,6 +42,7 @@ pub struct ServiceStats {
 #[derive(Debug)]
 pub(super) struct Counters {
     stripes: Box<[CachePadded<Stripe>]>,
+    shed: [CachePadded<AtomicU64>; ShedReason::ALL.len()],
     expired: AtomicU64,
     lateness: [AtomicU64; LATENESS_BUCKETS],
 }
@@ -63,6 +67,7 @@ impl Default for Counters {
         let stripe = || CachePadded::new(std::array::from_fn(row));
         Self {
             stripes: (0..STRIPES).map(|_| stripe()).collect(),
+            shed: std::array::from_fn(|_| CachePadded::new(AtomicU64::new(0))),
             expired: AtomicU64::new(0),
             lateness: std::array::from_fn(|_| AtomicU64::new(0)),
         }
@@ -74,6 +79,10 @@ impl Counters {
         let stripe = STRIPE.with(|stripe| &self.stripes[*stripe]);
         let count = &stripe[operation.position()][outcome.position()];
         count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_shed(&self, reason: ShedReason) {
+        self.shed[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_expiry(&self, late_millis: u64) {
@@ -96,6 +105,7 @@ impl Counters {
         }
         ServiceStats {
             requests,
+            shed: std::array::from_fn(|reason| load(&self.shed[reason])),
             expired: load(&self.expired),
             lateness: std::array::from_fn(|bucket| load(&self.lateness[bucket])),
             ..ServiceStats::default()

@@ -1,9 +1,9 @@
 //! The pipeline: the path of a request, in one place.
 //!
 //! ```text
-//! call:  admit -> sold out? -> permit -> inventory { decide, append, evolve } -> Answer { after }
+//! call:  admit -> sold out? -> gate -> permit -> inventory { decide, append, evolve } -> Answer { after }
 //! read:  admit -> board or shard ------------------------------------------> Answer { after }
-//! tick:  deadlines -> permit -> inventory { expire }      what ended long ago -> { forget }
+//! tick:  gate looks; deadlines -> permit -> inventory { expire }      what ended long ago -> { forget }
 //! ```
 //!
 //! An [`Answer`] may be told when the record it names is durable, not before (invariant I-5).
@@ -29,7 +29,7 @@ use self::counters::Counters;
 pub use self::counters::{LATENESS_BUCKETS, ServiceStats};
 #[cfg(feature = "node")]
 pub use self::open::{OpenError, OpenOptions, RecoveryReport, restore_shard};
-use crate::admission::{admit, admit_query};
+use crate::admission::{Gate, Observation, Regime, Shed, ShedReason, admit, admit_query};
 use crate::codec::encode_facts;
 use crate::engine::Context;
 pub use crate::inventory::Imported;
@@ -48,6 +48,7 @@ pub struct Service {
     journal: Journal,
     limits: Limits,
     counters: Counters,
+    gate: Gate,
     /// Set while memory holds as many appointments as it may; looked at every second.
     is_full: AtomicBool,
     counted: AtomicU64,
@@ -67,13 +68,17 @@ pub struct Limits {
     /// Appointments in memory; beyond that holds are refused as `Overloaded`. Looked at every
     /// second, so leave a second's worth of room.
     pub appointments_max: u64,
+    /// How long a new hold may wait for the disk, in milliseconds; what would wait longer is shed
+    /// as `Overloaded`. 0, the default, sheds nothing before the queue is full: right for one who
+    /// waits by himself, as a replay does.
+    pub delay_max_millis: u64,
 }
 
 impl Default for Limits {
     /// A day of requests; 50 million appointments, about 12 GB.
     fn default() -> Self {
         let retention_millis = crate::model::limits::RETENTION_MILLIS_DEFAULT;
-        Self { retention_millis, appointments_max: 50_000_000 }
+        Self { retention_millis, appointments_max: 50_000_000, delay_max_millis: 0 }
     }
 }
 
@@ -85,6 +90,7 @@ impl Service {
             journal,
             limits,
             counters: Counters::default(),
+            gate: Gate::new(limits.delay_max_millis, 0),
             is_full: AtomicBool::new(false),
             counted: AtomicU64::new(0),
             is_paused: AtomicBool::new(false),
@@ -119,13 +125,11 @@ impl Service {
         if !self.is_serving() {
             return Answer::refused(Refusal::for_now(Outcome::NotReady, NOT_READY_MILLIS));
         }
-        let overloaded = Refusal::for_now(Outcome::Overloaded, OVERLOADED_MILLIS);
-        let is_hold = matches!(command, Command::Hold(_));
-        if is_hold && self.is_full.load(Ordering::Relaxed) {
-            return Answer::refused(overloaded);
+        if let Err(shed) = self.admit_now(now, command) {
+            return self.shed(shed);
         }
         let Some(permit) = self.journal.reserve(Lane::Request) else {
-            return Answer::refused(overloaded);
+            return self.shed(QUEUE_FULL);
         };
         let append =
             |facts: &Facts| self.journal.append(permit, now, |buffer| encode_facts(facts, buffer));
@@ -134,6 +138,25 @@ impl Service {
             Command::Change(change) => self.inventory.change(&context, change, append),
             Command::OpenSession(open) => self.inventory.open(&context, open, append),
         }
+    }
+
+    /// Whether there is room for it: memory, and time. What finishes passes longer than a new hold.
+    fn admit_now(&self, now: Timestamp, command: &Command) -> Result<(), Shed> {
+        if self.gate.is_due(now) {
+            self.look(now);
+        }
+        let durable = self.journal.durable();
+        let waiting = self.journal.appended().0.saturating_sub(durable.0);
+        let Command::Hold(hold) = command else { return self.gate.admit_finish(waiting) };
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(Shed::for_now(ShedReason::Memory, MEMORY_FULL_MILLIS));
+        }
+        self.gate.admit_hold(now, waiting, hold.patient.unwrap_or_default())
+    }
+
+    fn shed<T>(&self, shed: Shed) -> Answer<T> {
+        self.counters.count_shed(shed.reason);
+        Answer::refused(shed)
     }
 
     /// Answers a query.
@@ -181,7 +204,7 @@ impl Service {
         let actor = Actor::unbounded(Role::Admin);
         let context = Context { now, actor: &actor, rules: RulesVersion(0) };
         let Some(permit) = self.journal.reserve(Lane::Request) else {
-            return Answer::refused(Refusal::for_now(Outcome::Overloaded, OVERLOADED_MILLIS));
+            return self.shed(QUEUE_FULL);
         };
         self.inventory.import(&context, hold, |facts| {
             self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
@@ -198,7 +221,7 @@ impl Service {
         let actor = Actor::unbounded(Role::Admin);
         let context = Context { now, actor: &actor, rules: RulesVersion(0) };
         let Some(permit) = self.journal.reserve(Lane::Upkeep) else {
-            return Answer::refused(Refusal::for_now(Outcome::Overloaded, OVERLOADED_MILLIS));
+            return self.shed(QUEUE_FULL);
         };
         let change = Change {
             // The id follows from the appointment and the time: the same settlement again is a retry.
@@ -216,6 +239,7 @@ impl Service {
     /// Does what time demands: ends holds whose deadline has passed, and now and then forgets what
     /// ended long ago. Returns how many holds it ended; call again soon if that is many.
     pub fn tick(&self, now: Timestamp) -> u64 {
+        self.look(now);
         if self.is_paused.load(Ordering::Relaxed) || self.journal.is_failed() {
             return 0;
         }
@@ -232,6 +256,36 @@ impl Service {
             }
         }
         expired
+    }
+
+    /// Lets the gate look at how the journal fares.
+    fn look(&self, now: Timestamp) {
+        let stats = self.journal.stats();
+        // The horizon first: what is appended meanwhile waits.
+        let durable = self.journal.durable();
+        self.gate.look(&Observation {
+            now,
+            appended: self.journal.appended().0,
+            durable: durable.0,
+            small_commits: stats.small_commits,
+            small_commit_micros: stats.small_commit_micros,
+            ..Observation::default()
+        });
+    }
+
+    /// Notes that requests were read from the network that had waited for at most so long.
+    pub fn note_read(&self, requests: u64, waited_micros: u64) {
+        self.gate.note_read(requests, waited_micros);
+    }
+
+    /// What of new holds is let in at present.
+    pub fn regime(&self) -> Regime {
+        self.gate.regime()
+    }
+
+    /// Whether some subjects have to wait for their turn.
+    pub fn is_shedding(&self) -> bool {
+        self.gate.is_shedding()
     }
 
     /// Counts the appointments, if the last count is a second old.
@@ -367,8 +421,11 @@ fn may_read(
     if by_patient && !shared { Err(Outcome::ChannelNotShared) } else { Ok(appointment) }
 }
 
-/// When to come back to a node that has no room: the queue drains in less than a second.
-const OVERLOADED_MILLIS: u32 = 500;
+/// The journal's queue is full: it drains in less than a second.
+const QUEUE_FULL: Shed = Shed::for_now(ShedReason::Queue, 500);
+
+/// When to come back to a node whose memory is full: it forgets every minute.
+const MEMORY_FULL_MILLIS: u32 = 10_000;
 
 /// When to come back to a node that starts or stops.
 const NOT_READY_MILLIS: u32 = 2_000;

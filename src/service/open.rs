@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Limits, Service, image};
+use crate::admission::Gate;
 use crate::codec::{CodecError, decode_facts};
 use crate::inventory::{Batch, Inventory, SHARD_COUNT};
 use crate::journal::{
@@ -33,6 +34,8 @@ pub struct OpenOptions {
     pub queue_bytes: u64,
     /// Added to every commit; for tests of overload.
     pub commit_delay: Duration,
+    /// Added to every commit for each 7,000 bytes of it; for tests of overload.
+    pub commit_delay_block: Duration,
     /// Makes tables hard to attack; any number, best a random one.
     pub seed: u64,
 }
@@ -47,6 +50,7 @@ impl Default for OpenOptions {
             blocks_per_tree: FolderOptions::default().blocks_per_tree,
             queue_bytes: journal.request_bytes_max,
             commit_delay: Duration::ZERO,
+            commit_delay_block: Duration::ZERO,
             seed: 0,
         }
     }
@@ -117,11 +121,13 @@ impl Service {
         let config = JournalConfig {
             request_bytes_max: options.queue_bytes,
             commit_delay: options.commit_delay,
+            commit_delay_block: options.commit_delay_block,
             ..JournalConfig::default()
         };
         let tail = opened.log.tail();
         let journal = Journal::start(Box::new(opened.store), tail, config, on_fatal);
         let mut service = Self::new(inventory, journal, options.limits);
+        service.gate = Gate::new(options.limits.delay_max_millis, options.seed);
         service.folder = Some(opened.folder);
         Ok((Arc::new(service), report))
     }

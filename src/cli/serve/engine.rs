@@ -32,6 +32,10 @@ impl Engine for Node {
         self.0.read(now, actor, query)
     }
 
+    fn note_read(&self, requests: u64, waited_micros: u64) {
+        self.0.note_read(requests, waited_micros);
+    }
+
     fn durable(&self) -> Sequence {
         self.0.durable()
     }

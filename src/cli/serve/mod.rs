@@ -193,6 +193,7 @@ fn open_options(config: &Config, clock: &Clock) -> OpenOptions {
         limits: Limits {
             retention_millis: config.engine.retention_hours * 3_600_000,
             appointments_max: config.engine.appointments_max,
+            delay_max_millis: config.limits.delay_max_ms,
         },
         durability: match config.journal.durability {
             config::Durability::Commit => Durability::Commit,
@@ -205,6 +206,7 @@ fn open_options(config: &Config, clock: &Clock) -> OpenOptions {
         blocks_per_tree: config.journal.tree_blocks,
         queue_bytes: config.journal.queue_bytes,
         commit_delay: Duration::from_micros(config.journal.commit_delay_us),
+        commit_delay_block: defaults.commit_delay_block,
         seed: u64::try_from(wide_seed & u128::from(u64::MAX)).unwrap_or(defaults.seed),
     }
 }

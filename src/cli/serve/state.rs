@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::model::{Outcome, Timestamp};
+use crate::admission::ShedReason;
+use crate::model::Timestamp;
 use crate::ops::clock::{Clock, ClockState};
 use crate::ops::metrics::{Histogram, Node, Sample};
 use crate::ops::renew::RenewalStats;
@@ -29,9 +30,11 @@ impl Node for NodeState {
         let now = self.clock.now();
         let age = now.as_millis().saturating_sub(self.snapshot_millis.load(Ordering::Relaxed));
         let requests = stats.requests.iter();
-        let shed = requests.clone().filter(|(_, outcome, _)| *outcome == Outcome::Overloaded);
+        let regime = service.regime();
         Sample {
-            shed: shed.map(|(_, _, count)| count).sum(),
+            shed: ShedReason::ALL.map(ShedReason::name).into_iter().zip(stats.shed).collect(),
+            admitted_permille: u64::from(regime.turn.width) * 1_000 / u64::from(u32::MAX),
+            delay_target_seconds: seconds(regime.target_micros),
             requests: requests
                 .map(|(operation, outcome, count)| (operation.name(), outcome.name(), *count))
                 .collect(),

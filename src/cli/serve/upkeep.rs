@@ -78,11 +78,13 @@ impl Duty {
     fn tick(&self) {
         let mut forgot_at = self.state.clock.now();
         let mut was_good = true;
+        let mut was_shedding = false;
         while !self.stop.load(Ordering::Relaxed) {
             let is_good = self.heed_clock(was_good);
             was_good = is_good;
             let now = self.state.clock.now();
             self.service.tick(now);
+            was_shedding = self.tell_shedding(was_shedding);
             if forgot_at.plus_millis(FORGET_EVERY_MILLIS) <= now {
                 forgot_at = now;
                 self.service.forget(now);
@@ -112,6 +114,20 @@ impl Duty {
                 false
             }
         }
+    }
+
+    /// Says when the node begins to shed, and when it has ended.
+    fn tell_shedding(&self, was_shedding: bool) -> bool {
+        let is_shedding = self.service.is_shedding();
+        if is_shedding != was_shedding {
+            let target_micros = self.service.regime().target_micros;
+            if is_shedding {
+                tracing::warn!(target_micros, "more comes than the disk takes; holds are shed");
+            } else {
+                tracing::info!("all holds are let in again");
+            }
+        }
+        is_shedding
     }
 
     fn take_snapshots(&self, rule: SnapshotRule) {

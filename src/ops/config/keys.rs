@@ -90,6 +90,13 @@ pub const KEYS: &[Key] = &[
         "Every commit waits; for tests of slow disks.",
     ),
     number(
+        "limits.delay_max_ms",
+        "milliseconds",
+        0,
+        10_000,
+        "A new hold may wait for the disk; what would wait longer is shed. 0 sheds only when the queue is full.",
+    ),
+    number(
         "limits.connections_max",
         "connections",
         1,

@@ -94,6 +94,8 @@ pub enum Durability {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
+    /// Milliseconds that a new hold may wait for the disk; 0 sheds only when the queue is full.
+    pub delay_max_ms: u64,
     /// Connections at a time.
     pub connections_max: u32,
     /// Connections at a time of one client certificate.
@@ -222,7 +224,12 @@ impl Default for JournalConfig {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { connections_max: 4_096, connections_per_certificate: 1_024, mtu_max: None }
+        Self {
+            delay_max_ms: 100,
+            connections_max: 4_096,
+            connections_per_certificate: 1_024,
+            mtu_max: None,
+        }
     }
 }
 
@@ -354,6 +361,7 @@ impl Config {
             "journal.tree_blocks" => u64::from(self.journal.tree_blocks),
             "journal.archive_files" => self.journal.archive_files,
             "journal.commit_delay_us" => self.journal.commit_delay_us,
+            "limits.delay_max_ms" => self.limits.delay_max_ms,
             "limits.connections_max" => u64::from(self.limits.connections_max),
             "limits.connections_per_certificate" => {
                 u64::from(self.limits.connections_per_certificate)

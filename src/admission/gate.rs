@@ -1,0 +1,329 @@
+//! Room for one more? The door that new work passes before any lock, and that closes early.
+//!
+//! ```text
+//! hold       -> its subject's turn? -> fewer waiting than the limit? -> in
+//! the rest   ------------------------> fewer than four times that?   -> in
+//!                       refused: Overloaded, and when to come back
+//! now and then   look at the counts -> limit, turn
+//! ```
+//!
+//! Work that finishes what was begun (booking, release, cancellation ...) passes after new holds are
+//! refused, so that who holds a place can book it. Expiry does not come here at all.
+//!
+//! **Architecture invariant:** asking takes a few loads and no lock, and reads no clock.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam::utils::CachePadded;
+use parking_lot::Mutex;
+
+use super::control::{Arrivals, Control, Observation, PERIOD_MILLIS, Regime};
+use super::turns::{Turn, position};
+use crate::model::{Outcome, PatientId, Refusal, Timestamp};
+
+/// Decides what is let in. Shared by all threads.
+#[derive(Debug)]
+pub struct Gate {
+    seed: u64,
+    regime: CachePadded<Published>,
+    passed: CachePadded<AtomicU64>,
+    refused: CachePadded<AtomicU64>,
+    requests: CachePadded<AtomicU64>,
+    late: CachePadded<AtomicU64>,
+    looked: CachePadded<AtomicU64>,
+    /// `None` where nothing is shed early.
+    control: Option<Mutex<Control>>,
+}
+
+/// Why a request was shed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShedReason {
+    /// Not all can be let in, and it is not its subject's turn.
+    Turn,
+    /// So much waits for the disk that the answer would take too long.
+    Delay,
+    /// The queue of records is full.
+    Queue,
+    /// Memory holds as many appointments as it may.
+    Memory,
+}
+
+/// A request that was shed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shed {
+    /// Why.
+    pub reason: ShedReason,
+    /// When to come back: the more has to be refused, the later.
+    pub retry_after_millis: u32,
+}
+
+/// The regime, as atomics.
+#[derive(Debug)]
+struct Published {
+    limit: AtomicU64,
+    turn: AtomicU64,
+    began: AtomicU64,
+    target_micros: AtomicU64,
+    rate: AtomicU64,
+}
+
+impl ShedReason {
+    /// Every reason, in order.
+    pub const ALL: [Self; 4] = [Self::Turn, Self::Delay, Self::Queue, Self::Memory];
+
+    /// The name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Turn => "turn",
+            Self::Delay => "delay",
+            Self::Queue => "queue",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+impl Shed {
+    /// Shed for a reason that says nothing of how long it lasts.
+    pub const fn for_now(reason: ShedReason, retry_after_millis: u32) -> Self {
+        Self { reason, retry_after_millis }
+    }
+}
+
+impl From<Shed> for Refusal {
+    fn from(shed: Shed) -> Self {
+        Self::for_now(Outcome::Overloaded, shed.retry_after_millis)
+    }
+}
+
+impl Gate {
+    /// A gate that keeps the time from arrival to durable below `delay_max_millis`; 0 lets
+    /// everything in. `seed` decides where subjects stand, and should be nobody's guess.
+    pub fn new(delay_max_millis: u64, seed: u64) -> Self {
+        let control = (0 < delay_max_millis).then(|| Control::new(delay_max_millis));
+        let regime = control.as_ref().map_or(OPEN, Control::regime);
+        let count = || CachePadded::new(AtomicU64::new(0));
+        Self {
+            seed,
+            regime: CachePadded::new(Published::new(&regime)),
+            passed: count(),
+            refused: count(),
+            requests: count(),
+            late: count(),
+            looked: count(),
+            control: control.map(Mutex::new),
+        }
+    }
+
+    /// Whether a new hold may come in, with so many records waiting for the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Shed`]: not now.
+    #[inline]
+    pub fn admit_hold(&self, now: Timestamp, waiting: u64, subject: PatientId) -> Result<(), Shed> {
+        let turn = Turn::unpack(self.regime.turn.load(Ordering::Relaxed));
+        if !turn.is_for_all() {
+            let position = position(self.seed, subject);
+            if !turn.covers(position) {
+                return Err(self.out_of_turn(turn, position, now));
+            }
+        }
+        let limit = self.regime.limit.load(Ordering::Relaxed);
+        if limit <= waiting {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(self.too_late(waiting));
+        }
+        self.passed.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether a request may come in that finishes what was begun.
+    ///
+    /// # Errors
+    ///
+    /// [`Shed`]: not now.
+    #[inline]
+    pub fn admit_finish(&self, waiting: u64) -> Result<(), Shed> {
+        let limit = self.regime.limit.load(Ordering::Relaxed);
+        if limit.saturating_mul(FINISH_LIMITS) <= waiting {
+            return Err(self.too_late(waiting));
+        }
+        Ok(())
+    }
+
+    /// Notes that so many requests were read from the network, after they had waited in the node for
+    /// at most so long.
+    pub fn note_read(&self, requests: u64, waited_micros: u64) {
+        self.requests.fetch_add(requests, Ordering::Relaxed);
+        if self.regime.target_micros.load(Ordering::Relaxed) < waited_micros {
+            self.late.fetch_add(requests, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether somebody should [`look`](Self::look) again.
+    #[inline]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        let looked = self.looked.load(Ordering::Relaxed);
+        looked.saturating_add(PERIOD_MILLIS) <= now.as_millis()
+    }
+
+    /// Learns from what was counted, and adapts. Who comes while another looks goes on. What the
+    /// gate counts itself need not be in `seen`.
+    pub fn look(&self, seen: &Observation) {
+        self.looked.store(seen.now.as_millis(), Ordering::Relaxed);
+        let Some(mut control) = self.control.as_ref().and_then(Mutex::try_lock) else { return };
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let seen = Observation { requests: load(&self.requests), late: load(&self.late), ..*seen };
+        let arrived = Arrivals { passed: load(&self.passed), refused: load(&self.refused) };
+        if let Some(regime) = control.look(&seen, arrived) {
+            self.regime.publish(&regime);
+        }
+    }
+
+    /// What is in force.
+    pub fn regime(&self) -> Regime {
+        self.regime.read()
+    }
+
+    /// Whether some subjects have to wait for their turn.
+    pub fn is_shedding(&self) -> bool {
+        !Turn::unpack(self.regime.turn.load(Ordering::Relaxed)).is_for_all()
+    }
+
+    #[cold]
+    fn out_of_turn(&self, turn: Turn, position: u32, now: Timestamp) -> Shed {
+        let began = Timestamp::from_millis(self.regime.began.load(Ordering::Relaxed));
+        let wait = turn.wait_millis(position, began, now);
+        Shed::for_now(ShedReason::Turn, u32::try_from(wait).unwrap_or(u32::MAX))
+    }
+
+    /// Come back when what waits has become durable, and then as long again as the excess takes.
+    #[cold]
+    fn too_late(&self, waiting: u64) -> Shed {
+        let Regime { limit, rate, .. } = self.regime();
+        let records = waiting.saturating_add(waiting.saturating_sub(limit));
+        let millis = records.saturating_mul(1_000) / rate.max(1);
+        let millis = millis.clamp(DELAY_MILLIS_MIN, DELAY_MILLIS_MAX);
+        Shed::for_now(ShedReason::Delay, u32::try_from(millis).unwrap_or(u32::MAX))
+    }
+}
+
+impl Published {
+    fn new(regime: &Regime) -> Self {
+        let published = Self {
+            limit: AtomicU64::new(0),
+            turn: AtomicU64::new(0),
+            began: AtomicU64::new(0),
+            target_micros: AtomicU64::new(0),
+            rate: AtomicU64::new(0),
+        };
+        published.publish(regime);
+        published
+    }
+
+    /// One by one: who reads between two of them decides by a mixture, which is as good as either.
+    fn publish(&self, regime: &Regime) {
+        self.limit.store(regime.limit, Ordering::Relaxed);
+        self.turn.store(regime.turn.pack(), Ordering::Relaxed);
+        self.began.store(regime.began.as_millis(), Ordering::Relaxed);
+        self.target_micros.store(regime.target_micros, Ordering::Relaxed);
+        self.rate.store(regime.rate, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> Regime {
+        let load = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        Regime {
+            limit: load(&self.limit),
+            turn: Turn::unpack(load(&self.turn)),
+            began: Timestamp::from_millis(load(&self.began)),
+            target_micros: load(&self.target_micros),
+            rate: load(&self.rate),
+        }
+    }
+}
+
+/// Nothing is shed.
+const OPEN: Regime = Regime {
+    limit: u64::MAX,
+    turn: Turn::ALL,
+    began: Timestamp::from_millis(0),
+    target_micros: u64::MAX,
+    rate: 1,
+};
+
+/// What finishes passes until this many times as much waits as may when a hold comes.
+const FINISH_LIMITS: u64 = 4;
+
+/// The shortest and the longest time to come back when too much waits.
+const DELAY_MILLIS_MIN: u64 = 20;
+const DELAY_MILLIS_MAX: u64 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn fixed(regime: Regime) -> Gate {
+        let gate = Gate::new(100, 7);
+        gate.regime.publish(&regime);
+        gate
+    }
+
+    #[test]
+    fn holds_are_shed_before_what_finishes() {
+        let regime = Regime { limit: 100, rate: 1_000, began: NOW, ..OPEN };
+        let gate = fixed(regime);
+        let delay = |millis| Err(Shed::for_now(ShedReason::Delay, millis));
+        for (waiting, hold, finish) in [
+            (0, Ok(()), Ok(())),
+            (99, Ok(()), Ok(())),
+            (100, delay(100), Ok(())),
+            (399, delay(698), Ok(())),
+            (400, delay(700), delay(700)),
+            (90_000, delay(10_000), delay(10_000)),
+        ] {
+            assert_eq!(gate.admit_hold(NOW, waiting, PatientId(1)), hold, "hold, {waiting}");
+            assert_eq!(gate.admit_finish(waiting), finish, "finish, {waiting}");
+        }
+    }
+
+    #[test]
+    fn who_is_told_to_come_back_is_let_in_then_and_not_before_however_often_it_asks() {
+        let turn = Turn { start: 0, width: u32::MAX / 10 };
+        let gate = fixed(Regime { turn, began: NOW, ..OPEN });
+        let mut shed = 0;
+        for patient in (0..1_000).map(PatientId) {
+            let Err(told) = gate.admit_hold(NOW, 0, patient) else { continue };
+            shed += 1;
+            for _ in 0..100 {
+                assert_eq!(gate.admit_hold(NOW, 0, patient), Err(told));
+            }
+            let (mut turn, mut began) = (turn, NOW);
+            let (mut now, mut told) = (NOW, told);
+            for visits in 0.. {
+                assert!(visits < 6, "{patient:?} was sent away six times");
+                now = now.plus_millis(u64::from(told.retry_after_millis));
+                while 1_000 <= now.as_millis() - began.as_millis() {
+                    (turn, began) = (turn.next(), began.plus_millis(1_000));
+                }
+                gate.regime.publish(&Regime { turn, began, ..OPEN });
+                match gate.admit_hold(now, 0, patient) {
+                    Ok(()) => break,
+                    Err(again) => told = again,
+                }
+            }
+            gate.regime.publish(&Regime { turn: Turn { start: 0, ..turn }, began: NOW, ..OPEN });
+        }
+        assert!((850..950).contains(&shed), "{shed}");
+    }
+
+    #[test]
+    fn a_gate_without_a_target_lets_everything_in() {
+        let gate = Gate::new(0, 7);
+        gate.look(&Observation { now: NOW, appended: u64::MAX, ..Observation::default() });
+        assert_eq!(gate.admit_hold(NOW, u64::MAX - 1, PatientId(1)), Ok(()));
+        assert_eq!(gate.admit_finish(u64::MAX - 1), Ok(()));
+        assert!(!gate.is_shedding());
+    }
+}

@@ -1,0 +1,247 @@
+//! The gate in front of a disk that takes so long for a commit and so long for each record, under
+//! virtual time: goodput, latency, evenness, recovery.
+//!
+//! ```text
+//! patients -> gate -> buffer -> commit of base + records x cost -> durable -> think -> book
+//! ```
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::{Gate, Observation, position};
+use crate::model::{PatientId, Timestamp};
+
+const STEP_MICROS: u64 = 250;
+const SECOND: u64 = 1_000_000;
+const SEED: u64 = 99;
+
+/// A node with one disk, and everybody who asks it.
+struct World {
+    gate: Gate,
+    base: u64,
+    cost: u64,
+    micros: u64,
+    appended: u64,
+    durable: u64,
+    small: (u64, u64),
+    buffer: Vec<Waiting>,
+    commit: Option<(u64, u64, Vec<Waiting>)>,
+    /// When accepted holds will be booked, in order.
+    bookings: BinaryHeap<Reverse<u64>>,
+    next_patient: u128,
+    said: Said,
+}
+
+#[derive(Clone, Copy)]
+struct Waiting {
+    since: u64,
+    is_hold: bool,
+}
+
+/// What a stretch of time brought.
+#[derive(Default)]
+struct Said {
+    offered: u64,
+    held: u64,
+    booked: u64,
+    unbooked: u64,
+    latencies: Vec<u64>,
+    patients: Vec<u128>,
+}
+
+impl Said {
+    fn p99(&mut self) -> u64 {
+        self.latencies.sort_unstable();
+        self.latencies[self.latencies.len() * 99 / 100]
+    }
+}
+
+impl World {
+    fn new(base: u64, cost: u64) -> Self {
+        Self {
+            gate: Gate::new(100, SEED),
+            base,
+            cost,
+            micros: 1_000 * SECOND,
+            appended: 0,
+            durable: 0,
+            small: (0, 0),
+            buffer: Vec::new(),
+            commit: None,
+            bookings: BinaryHeap::new(),
+            next_patient: 0,
+            said: Said::default(),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.micros / 1_000)
+    }
+
+    /// Lets time pass with so many new patients a second, and says what came of it.
+    fn run(&mut self, rate: u64, micros: u64) -> Said {
+        self.said = Said::default();
+        let steps = micros / STEP_MICROS;
+        for step in 0..steps {
+            let due = |step| rate * STEP_MICROS * step / SECOND;
+            self.step();
+            for _ in due(step)..due(step + 1) {
+                self.next_patient += 1;
+                self.ask(self.next_patient);
+            }
+        }
+        std::mem::take(&mut self.said)
+    }
+
+    fn ask(&mut self, patient: u128) -> bool {
+        self.said.offered += 1;
+        let waiting = self.appended - self.durable;
+        let admitted = self.gate.admit_hold(self.now(), waiting, PatientId(patient)).is_ok();
+        if admitted {
+            self.said.patients.push(patient);
+            self.append(true);
+        }
+        admitted
+    }
+
+    fn append(&mut self, is_hold: bool) {
+        self.appended += 1;
+        self.buffer.push(Waiting { since: self.micros, is_hold });
+    }
+
+    fn step(&mut self) {
+        self.micros += STEP_MICROS;
+        if let Some((started, ends, _)) = self.commit
+            && ends <= self.micros
+        {
+            let (_, _, group) = self.commit.take().unwrap();
+            self.durable += group.len() as u64;
+            if group.len() <= 8 {
+                self.small = (self.small.0 + 1, self.small.1 + ends - started);
+            }
+            for waiting in group {
+                self.said.latencies.push(self.micros - waiting.since);
+                // Everybody thinks for between a fifth of a second and a second.
+                let think = 200_000 + (self.said.latencies.len() as u64 * 7_919) % 800_000;
+                if waiting.is_hold {
+                    self.said.held += 1;
+                    self.bookings.push(Reverse(self.micros + think));
+                } else {
+                    self.said.booked += 1;
+                }
+            }
+        }
+        if self.commit.is_none() && !self.buffer.is_empty() {
+            let group = std::mem::take(&mut self.buffer);
+            let ends = self.micros + self.base + group.len() as u64 * self.cost;
+            self.commit = Some((self.micros, ends, group));
+        }
+        while self.bookings.peek().is_some_and(|due| due.0 <= self.micros) {
+            self.bookings.pop();
+            if self.gate.admit_finish(self.appended - self.durable).is_ok() {
+                self.append(false);
+            } else {
+                self.said.unbooked += 1;
+            }
+        }
+        if self.micros.is_multiple_of(5_000) {
+            self.gate.look(&Observation {
+                now: self.now(),
+                appended: self.appended,
+                durable: self.durable,
+                small_commits: self.small.0,
+                small_commit_micros: self.small.1,
+                ..Observation::default()
+            });
+        }
+    }
+}
+
+#[test]
+fn ten_times_the_load_costs_neither_goodput_nor_latency_nor_time_to_recover() {
+    for (base, cost) in [(1_000, 50), (3_000, 100), (6_000, 100)] {
+        let mut world = World::new(base, cost);
+        // Patients a second whose hold and booking the disk takes, were commits without end.
+        let ideal = SECOND / cost / 2;
+        world.run(ideal / 10, SECOND);
+        world.run(ideal * 12 / 10, 3 * SECOND);
+        let capacity = world.run(ideal * 12 / 10, 3 * SECOND).booked / 3;
+        assert!(ideal * 80 / 100 <= capacity, "{base}: {capacity} of {ideal}");
+
+        world.run(ideal / 2, 3 * SECOND);
+        world.run(capacity * 9 / 10, 2 * SECOND);
+        let mut nearly = world.run(capacity * 9 / 10, 3 * SECOND);
+        assert!(nearly.offered * 99 / 100 <= nearly.held, "{base}: shed at nine tenths");
+
+        world.run(ideal * 10, SECOND);
+        let mut over = world.run(ideal * 10, 4 * SECOND);
+        assert!(capacity * 4 * 90 / 100 <= over.booked, "{base}: {} {capacity}", over.booked / 4);
+        assert_eq!(over.unbooked, 0);
+        let (p99, reference) = (over.p99(), nearly.p99());
+        assert!(p99 <= 2 * reference, "{base}: {p99} us against {reference} us");
+
+        world.run(capacity / 2, 2 * SECOND);
+        let after = world.run(capacity / 2, SECOND);
+        assert_eq!(after.held.abs_diff(after.offered) / 200, 0, "{base}: still shedding");
+        assert!(!world.gate.is_shedding());
+    }
+}
+
+#[test]
+fn every_part_of_the_ring_is_let_in_alike_and_hammering_gains_nothing() {
+    let mut world = World::new(2_000, 100);
+    world.run(50_000, 2 * SECOND);
+    // A round takes five seconds or so: each part has its turn four or five times.
+    let over = world.run(25_000, 22 * SECOND);
+    let mut groups = [0_u64; 20];
+    for patient in &over.patients {
+        let position = u64::from(position(SEED, PatientId(*patient)));
+        groups[usize::try_from(position * 20 >> 32).unwrap()] += 1;
+    }
+    let (least, most) = (groups.iter().min().unwrap(), groups.iter().max().unwrap());
+    assert!(*most <= least * 3 / 2, "{groups:?}");
+}
+
+#[test]
+fn who_hammers_waits_as_long_as_who_comes_when_told() {
+    let mut world = World::new(2_000, 100);
+    world.run(50_000, 2 * SECOND);
+    // Two thousand of each kind. The polite come at the time they are told, the others always.
+    let mut polite: Vec<(u128, u64)> = (0..2_000).map(|number| (1 << 100 | number, 0)).collect();
+    let mut pushy: Vec<u128> = (0..2_000).map(|number| 1 << 101 | number).collect();
+    let (mut politely, mut pushily) = (Vec::new(), Vec::new());
+    let start = world.micros;
+    for _ in 0..8_000 {
+        world.run(50_000, 5_000);
+        let (now, micros) = (world.now(), world.micros);
+        let waiting = world.appended - world.durable;
+        polite.retain_mut(|(patient, due)| {
+            if micros < *due {
+                return true;
+            }
+            match world.gate.admit_hold(now, waiting, PatientId(*patient)) {
+                Ok(()) => politely.push(micros - start),
+                Err(shed) => {
+                    *due = micros + u64::from(shed.retry_after_millis) * 1_000;
+                    return true;
+                }
+            }
+            false
+        });
+        pushy.retain(|patient| {
+            let shed = world.gate.admit_hold(now, waiting, PatientId(*patient)).is_err();
+            if !shed {
+                pushily.push(micros - start);
+            }
+            shed
+        });
+        if polite.is_empty() && pushy.is_empty() {
+            break;
+        }
+    }
+    assert!(polite.is_empty() && pushy.is_empty(), "{} and {} left", polite.len(), pushy.len());
+    let mean = |waits: &[u64]| waits.iter().sum::<u64>() / waits.len() as u64;
+    let (polite, pushy) = (mean(&politely), mean(&pushily));
+    assert!(pushy * 5 / 4 + SECOND / 2 >= polite, "polite {polite} us, pushy {pushy} us");
+    assert!(SECOND < pushy, "hammering got through after {pushy} us");
+}
