@@ -76,18 +76,31 @@ impl Places {
         channel: BookingChannel,
         class: PatientClass,
     ) -> bool {
-        let mut admitted = self.admitted(channel, class).peekable();
-        if admitted.peek().is_none() || self.slots < u16::from(wish.count) {
+        if self.slots < u16::from(wish.count) {
             return false;
         }
-        match &wish.slots {
-            SlotChoice::Any => admitted.all(|pool| self.total(pool) == Some(0)),
-            SlotChoice::Ranked(slots) => admitted.all(|pool| {
-                slots.iter().all(|slot| {
+        let before = self.last.load(Ordering::Acquire);
+        let mut pools = 0_usize;
+        let all_taken = self.admitted(channel, class).all(|pool| {
+            pools = pools.saturating_add(1);
+            match &wish.slots {
+                SlotChoice::Any => self.total(pool) == Some(0),
+                SlotChoice::Ranked(slots) => slots.iter().all(|slot| {
                     slot.0.saturating_add(u16::from(wish.count)) <= self.slots
                         && self.load(*slot, pool) == Some(OPEN)
-                })
-            }),
+                }),
+            }
+        });
+        let slots = match &wish.slots {
+            SlotChoice::Any => 1,
+            SlotChoice::Ranked(slots) => slots.len(),
+        };
+        match pools.saturating_mul(slots) {
+            0 => false,
+            1 => all_taken,
+            // A place may have moved from one to the other between two looks. One record only takes
+            // or only gives, so what was seen within one was true before it or after it.
+            _ => all_taken && self.last.load(Ordering::Acquire) == before,
         }
     }
 
@@ -175,3 +188,7 @@ impl Places {
         (pool < pools).then(|| usize::from(slot.0).saturating_mul(pools).saturating_add(pool))
     }
 }
+
+#[cfg(all(test, haoyuan_loom))]
+#[path = "places_loom.rs"]
+mod loom;

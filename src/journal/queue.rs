@@ -238,6 +238,10 @@ const PERMIT_BYTES: u64 = RECORD_BYTES_MAX as u64 + ENTRY_BYTES;
 const _: () = assert!(1_000 * PERMIT_BYTES <= UPKEEP_BYTES_MAX);
 const _: () = assert!(UPKEEP_BYTES_MAX <= QUEUE_BYTES_MAX);
 
+#[cfg(all(test, haoyuan_loom))]
+#[path = "queue_loom.rs"]
+mod loom;
+
 #[cfg(test)]
 mod tests {
     use super::*;
