@@ -18,7 +18,7 @@ use crate::model::{PatientId, Timestamp};
 pub const EPOCH_MILLIS: u64 = 1_000;
 
 /// The longest wait that is named. Who waits longer is told to ask again.
-pub const WAIT_MILLIS_MAX: u64 = 60_000;
+pub(super) const WAIT_MILLIS_MAX: u64 = 60_000;
 
 /// The part of the ring whose subjects are let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

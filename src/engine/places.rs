@@ -39,6 +39,7 @@ pub(super) struct Terms {
     start: Timestamp,
     slot_millis: u32,
     slots: u16,
+    pools: u8,
     /// Whose session it is.
     pub(super) organization: OrganizationId,
     /// The longest hold.
@@ -85,6 +86,7 @@ impl Places {
                 start: spec.start,
                 slot_millis: spec.slot_millis,
                 slots: u16::try_from(slots).expect("a session has at most 288 slots"),
+                pools: u8::try_from(spec.pools.len()).expect("a session has at most 8 pools"),
                 organization: spec.organization,
                 ttl_max: spec.ttl_max,
                 pick: spec.pick,
@@ -129,15 +131,25 @@ impl Places {
             (SlotChoice::Ranked(slots), Some(_)) => slots.as_slice(),
             (SlotChoice::Any, Some(_)) => &[],
         };
-        let mut admitted = self.admitted(channel, class).peekable();
-        if admitted.peek().is_none() {
-            return false;
+        let several = 1 < self.terms.pools || 1 < slots.len();
+        let before = several.then(|| self.last.load(Ordering::Acquire));
+        let mut looks = 0_usize;
+        let all_taken = self.admitted(channel, class).all(|pool| {
+            // Most often the whole pool is gone, and its sum lies on a line that is here already.
+            if self.pool(pool).is_some_and(|places| places.free.load(Ordering::Acquire) == 0) {
+                looks = looks.saturating_add(1);
+                return true;
+            }
+            looks = looks.saturating_add(slots.len());
+            !slots.is_empty() && slots.iter().all(|slot| self.is_gone(*slot, pool))
+        });
+        match looks {
+            0 => false,
+            1 => all_taken,
+            // A place may have moved from one to the other between two looks. One record only takes
+            // or only gives, so what was seen within one was true before it or after it.
+            _ => all_taken && before == Some(self.last.load(Ordering::Acquire)),
         }
-        // Most often the whole pool is gone, and its sum lies on a line that is here already.
-        admitted.all(|pool| {
-            self.pool(pool).is_some_and(|places| places.free.load(Ordering::Acquire) == 0)
-                || !slots.is_empty() && slots.iter().all(|slot| self.is_gone(*slot, pool))
-        })
     }
 
     /// The free places for a channel and class, and the record that they rest on.
@@ -233,7 +245,7 @@ impl Places {
     }
 
     fn cell(&self, slot: SlotIndex, pool: PoolIndex) -> Option<usize> {
-        let (pools, pool) = (self.others.len().saturating_add(1), usize::from(pool.0));
+        let (pools, pool) = (usize::from(self.terms.pools), usize::from(pool.0));
         (pool < pools).then(|| usize::from(slot.0).saturating_mul(pools).saturating_add(pool))
     }
 
@@ -268,3 +280,7 @@ impl PoolPlaces {
 fn cell_of(quota: u16, free: u16) -> u32 {
     OPEN | u32::from(quota) << QUOTA_SHIFT | u32::from(free)
 }
+
+#[cfg(all(test, haoyuan_loom))]
+#[path = "places_loom.rs"]
+mod loom;
