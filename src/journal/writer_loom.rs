@@ -87,6 +87,7 @@ fn parts(disk: &Disk) -> (Writer, Receiver<Group>, Sender<()>) {
         syncer: Mutex::new(Box::new(disk.clone())),
         waiting: AtomicUsize::new(0),
         commit_delay: Duration::ZERO,
+        commit_delay_block: Duration::ZERO,
         on_fatal: Arc::new(|error| panic!("{error}")),
     });
     let store = Box::new(disk.clone());
