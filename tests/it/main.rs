@@ -5,5 +5,6 @@
 mod cli;
 mod docs;
 mod history;
+mod hostile;
 mod quic;
 mod tidy;
