@@ -80,6 +80,8 @@ pub struct Sample {
     pub connections_refused: u64,
     /// Connections that were cut off.
     pub connections_cut: u64,
+    /// Handshakes under way.
+    pub handshakes: u64,
     /// First packets that were answered with a Retry.
     pub handshakes_retried: u64,
     /// First packets that were dropped.
@@ -224,15 +226,18 @@ pub const METRICS: &[Metric] = &[
         "it grows and nobody was revoked",
         |sample| sample.connections_cut,
     ),
+    gauge("haoyuan_handshakes", "Handshakes under way.", "over 100 for a minute", |sample| {
+        sample.handshakes
+    }),
     counter(
         "haoyuan_handshakes_retried",
-        "First packets that were answered with a Retry, because many handshakes were under way.",
-        "any for a minute: a flood",
+        "First packets of clients, each answered with a Retry.",
+        "hundreds a second: a flood",
         |sample| sample.handshakes_retried,
     ),
     counter(
         "haoyuan_handshakes_dropped",
-        "First packets that were dropped, because too many handshakes were under way.",
+        "Handshakes that were not begun, because too many were under way.",
         "any: a flood from addresses that are real",
         |sample| sample.handshakes_dropped,
     ),

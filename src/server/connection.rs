@@ -35,7 +35,10 @@ pub(super) async fn serve(
 ) {
     let remote = incoming.remote_address();
     let before = shared.credentials();
-    let accepted = tokio::time::timeout(shared.patience.handshake, incoming).await;
+    let accepted = {
+        let _under_way = Counted::new(&shared.metrics.handshakes);
+        tokio::time::timeout(shared.patience.handshake, incoming).await
+    };
     drop(place);
     let refused = || shared.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
     let connection = match accepted {

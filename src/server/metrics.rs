@@ -19,7 +19,9 @@ pub struct ServerMetrics {
     pub connections_refused: AtomicU64,
     /// Connections that were cut off: too slow, or a certificate that is not valid any more.
     pub connections_cut: AtomicU64,
-    /// First packets that were answered with a Retry.
+    /// Handshakes under way.
+    pub handshakes: AtomicU64,
+    /// First packets that were answered with a Retry, as each is.
     pub handshakes_retried: AtomicU64,
     /// First packets that were dropped, because too many handshakes were under way.
     pub handshakes_dropped: AtomicU64,
@@ -69,6 +71,7 @@ impl Default for ServerMetrics {
             connections_opened: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
             connections_cut: AtomicU64::new(0),
+            handshakes: AtomicU64::new(0),
             handshakes_retried: AtomicU64::new(0),
             handshakes_dropped: AtomicU64::new(0),
             streams: AtomicU64::new(0),

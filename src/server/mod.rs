@@ -40,7 +40,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 pub use engine::{Engine, SnapshotSource};
 pub use metrics::{AnswerClass, ServerMetrics};
 
-use self::door::{Door, Knock};
+use self::door::Door;
 use self::guests::Guests;
 use self::limits::Patience;
 use crate::model::Timestamp;
@@ -219,23 +219,19 @@ impl Server {
             metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
             return incoming.refuse();
         }
-        let proven = incoming.remote_address_validated() || !incoming.may_retry();
-        match self.door.knock(incoming.remote_address().ip(), proven) {
-            Knock::Enter(place) => {
-                let shared = Arc::clone(&self.shared);
-                connections.spawn(connection::serve(incoming, place, shared, stopped.clone()));
+        if !incoming.remote_address_validated() && incoming.may_retry() {
+            metrics.handshakes_retried.fetch_add(1, Ordering::Relaxed);
+            if incoming.retry().is_err() {
+                tracing::debug!("a client that may not be asked again was asked again");
             }
-            Knock::Prove => {
-                metrics.handshakes_retried.fetch_add(1, Ordering::Relaxed);
-                if incoming.retry().is_err() {
-                    tracing::debug!("a client that may not be asked again was asked again");
-                }
-            }
-            Knock::Wait => {
-                metrics.handshakes_dropped.fetch_add(1, Ordering::Relaxed);
-                incoming.ignore();
-            }
+            return;
         }
+        let Some(place) = self.door.knock(incoming.remote_address().ip()) else {
+            metrics.handshakes_dropped.fetch_add(1, Ordering::Relaxed);
+            return incoming.ignore();
+        };
+        let shared = Arc::clone(&self.shared);
+        connections.spawn(connection::serve(incoming, place, shared, stopped.clone()));
     }
 
     /// Puts new certificates in force: for handshakes from now on, and for those who are here.

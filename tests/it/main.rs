@@ -10,6 +10,7 @@ mod golden_folder;
 mod history;
 mod newer;
 mod power;
+mod hostile;
 mod quic;
 mod supply;
 mod tidy;

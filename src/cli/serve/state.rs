@@ -57,6 +57,7 @@ impl Node for NodeState {
             connections: self.server.connections.load(Ordering::Relaxed),
             connections_refused: self.server.connections_refused.load(Ordering::Relaxed),
             connections_cut: self.server.connections_cut.load(Ordering::Relaxed),
+            handshakes: self.server.handshakes.load(Ordering::Relaxed),
             handshakes_retried: self.server.handshakes_retried.load(Ordering::Relaxed),
             handshakes_dropped: self.server.handshakes_dropped.load(Ordering::Relaxed),
             certificate_days_left: self.renewal.days_left.load(Ordering::Relaxed),

@@ -225,10 +225,21 @@ impl Node {
     }
 
     fn start_at(address: SocketAddr, engine: &Arc<Fake>, authority: Authority) -> Self {
+        Self::start_with(address, engine, authority, |_| {})
+    }
+
+    /// A node with other limits or certificates than usual.
+    pub(crate) fn start_with(
+        address: SocketAddr,
+        engine: &Arc<Fake>,
+        authority: Authority,
+        adjust: impl FnOnce(&mut ServerConfig),
+    ) -> Self {
         let pair = authority.server(&["localhost".to_owned()], validity()).unwrap();
         let identity = Identity::from_pems(&pair, &authority.pair().certificate).unwrap();
         let mut config = ServerConfig::new(address, identity.server(ALPN).unwrap());
         config.drain = Duration::from_secs(20);
+        adjust(&mut config);
         let metrics: Arc<ServerMetrics> = Arc::default();
         let server = Server::bind(
             config,

@@ -1,6 +1,6 @@
 //! The protocol over real QUIC on loopback, with a journal that the test moves.
 
-mod fake;
+pub(crate) mod fake;
 mod service;
 
 use std::collections::BTreeMap;
@@ -104,7 +104,7 @@ async fn what_cannot_be_delimited_closes_the_connection_with_its_code() {
     }
 }
 
-fn code_of(error: &quinn::ConnectionError) -> Option<CloseCode> {
+pub(crate) fn code_of(error: &quinn::ConnectionError) -> Option<CloseCode> {
     match error {
         quinn::ConnectionError::ApplicationClosed(close) => {
             CloseCode::from_code(close.error_code.into_inner())
