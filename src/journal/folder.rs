@@ -180,13 +180,17 @@ impl DataFolder {
     /// Whether the folder is complete and of our format; `false`, if it is new.
     fn check_format(&self) -> Result<bool, JournalError> {
         let file = self.path.join(FORMAT);
-        let text = match fs::read_to_string(&file) {
-            Ok(text) => text,
+        let text = match fs::read(&file) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(JournalError::io("read", &file, error)),
         };
         if text.trim() == FORMAT_TEXT {
             return Ok(true);
+        }
+        if !text.starts_with(FORMAT_BEGIN) {
+            let what = format!("{} does not name a format", file.display());
+            return Err(JournalError::damaged(what));
         }
         let (found, known) = (text.trim().to_owned(), FORMAT_TEXT.to_owned());
         Err(JournalError::NewerFormat { file, found, known })
@@ -271,4 +275,6 @@ fn size_bytes(directory: &Path) -> std::io::Result<u64> {
 
 const FORMAT: &str = "FORMAT";
 const UNFINISHED: &str = "UNFINISHED";
+/// How the text of every format begins.
+const FORMAT_BEGIN: &str = "haoyuan data folder ";
 const FORMAT_TEXT: &str = "haoyuan data folder 1";

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
 mod cli;
+mod damage;
 mod disk;
 mod docs;
 mod history;

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use driver::add_ack;
-pub(crate) use driver::{Acks, Driver, judge, now};
+pub(crate) use driver::{Acks, Driver, data, judge, now, options};
 use medium::{Left, Medium};
 use random::Random;
 use shim::Shim;
