@@ -10,6 +10,7 @@
 
 mod certs;
 mod clock;
+mod crash;
 mod expiry;
 mod inside;
 mod latency;
@@ -47,6 +48,8 @@ enum Command {
     Expiry(expiry::Options),
     /// How fast a store comes back, and what an appointment weighs
     Recovery(recovery::Options),
+    /// SIGKILL under load, at bad moments, and again: fails where an answer is lost
+    Crash(crash::Options),
     /// Every mix for a second: fails where anything is oversold, or nothing is sold
     Smoke(smoke::Options),
     /// The node that `throughput` starts for itself
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Latency(options) => latency::run(&options),
         Command::Expiry(options) => expiry::run(&options),
         Command::Recovery(options) => recovery::run(&options),
+        Command::Crash(options) => crash::run(&options),
         Command::Smoke(options) => smoke::run(&options),
         Command::Node(options) => node::run(&options).map(|()| true),
     };

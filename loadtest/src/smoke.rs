@@ -1,13 +1,13 @@
-//! Every mix for a second or two, small: does it sell, and never what is not there?
+//! Every mix for a second or two, small: does it sell, and never what is not there? And a few kills.
 //!
 //! **Architecture invariant:** it judges the account, not the speed, so that a busy machine does
 //! not fail it.
 
 use clap::Args;
 
-use crate::Failure;
 use crate::load::Mix;
 use crate::throughput::{self, Report};
+use crate::{Failure, crash};
 
 /// How the smoke test runs.
 #[derive(Clone, Debug, Args)]
@@ -35,7 +35,9 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
         sound &= problem.is_none();
         say(mix, hot, &report, problem);
     }
-    Ok(sound)
+    let crashes = crash::measure(&crash::Options::small())?;
+    crate::print(&crashes, true)?;
+    Ok(sound && crashes.violations.is_empty())
 }
 
 fn problem(report: &Report) -> Option<&'static str> {

@@ -204,8 +204,8 @@ impl DataFolder {
     /// Whether the folder is complete and of our format; `false`, if it is new.
     fn check_format(&self) -> Result<bool, JournalError> {
         let file = self.path.join(FORMAT);
-        let text = match fs::read_to_string(&file) {
-            Ok(text) => text,
+        let text = match fs::read(&file) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(JournalError::io("read", &file, error)),
         };

@@ -158,6 +158,26 @@ fn what_was_acknowledged_survives_a_kill() {
 }
 
 #[test]
+fn what_a_kill_in_the_first_start_left_is_begun_again() {
+    // sled writes its conf in two pieces; half of it can never be opened.
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("UNFINISHED"), "").unwrap();
+    fs::create_dir(folder.path().join("store")).unwrap();
+    fs::write(folder.path().join("store/conf"), [7; 58]).unwrap();
+    let journal = start(folder.path());
+    append(&journal, 3);
+    journal.close().unwrap();
+    drop(journal);
+    assert!(!folder.path().join("UNFINISHED").exists());
+
+    // Of a complete folder nothing is removed, whatever else lies there.
+    fs::write(folder.path().join("UNFINISHED"), "").unwrap();
+    let opened = open(folder.path()).unwrap();
+    assert_eq!(history(&opened.log, 1).unwrap(), numbers(1, 3));
+    assert!(!folder.path().join("UNFINISHED").exists());
+}
+
+#[test]
 fn a_second_process_is_refused() {
     let folder = filled(1);
     let _opened = open(folder.path()).unwrap();
@@ -170,6 +190,8 @@ fn another_format_is_refused_and_nothing_is_not_inspected() {
     let folder = filled(1);
     fs::write(folder.path().join("FORMAT"), "haoyuan data folder 2\n").unwrap();
     assert!(refusal(folder.path()).contains("knows folder format 2"));
+    fs::write(folder.path().join("FORMAT"), [0xff, 0xfe]).unwrap();
+    assert!(refusal(folder.path()).contains("FORMAT names no format"));
     fs::remove_file(folder.path().join("FORMAT")).unwrap();
     assert!(refusal(folder.path()).contains("no FORMAT"));
     let nothing = DataFolder::inspect(&folder.path().join("typo")).map(|_| ());

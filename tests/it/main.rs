@@ -4,13 +4,14 @@
 
 mod backup;
 mod cli;
+mod damage;
 mod disk;
 mod docs;
 mod golden_folder;
 mod history;
+mod hostile;
 mod newer;
 mod power;
-mod hostile;
 mod quic;
 mod supply;
 mod tidy;

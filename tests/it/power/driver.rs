@@ -9,6 +9,8 @@
 //! **Architecture invariant:** a mark is written after the service said that the record is durable,
 //! as an answer is given to a client.
 
+#![expect(clippy::print_stderr, clippy::exit, reason = "a process that is to die says why")]
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
@@ -29,7 +31,7 @@ use haoyuan::model::{
 use haoyuan::service::audit::audit;
 use haoyuan::service::{OpenOptions, Service};
 
-use super::random::Random;
+use super::random::{Random, told};
 use super::shim::Shim;
 use super::trace;
 
@@ -83,16 +85,16 @@ impl Driver {
         Ended { status: output.status, told }
     }
 
-    fn told() -> Option<Self> {
-        let value = |name: &str| std::env::var(name).ok();
+    fn from_parent() -> Option<Self> {
         Some(Self {
-            root: value("HAOYUAN_DRIVER_ROOT")?.into(),
-            marks: value("HAOYUAN_DRIVER_MARKS")?.into(),
-            seed: value("HAOYUAN_DRIVER_SEED")?.parse().ok()?,
-            requests: value("HAOYUAN_DRIVER_REQUESTS")?.parse().ok()?,
+            root: told("HAOYUAN_DRIVER_ROOT")?.into(),
+            marks: told("HAOYUAN_DRIVER_MARKS")?.into(),
+            seed: told("HAOYUAN_DRIVER_SEED")?.parse().ok()?,
+            requests: told("HAOYUAN_DRIVER_REQUESTS")?.parse().ok()?,
         })
     }
 
+    #[expect(clippy::unwrap_in_result, reason = "a driver that cannot work may panic")]
     fn drive(&self) -> Result<(), String> {
         let fatal = |error: &JournalError| {
             eprintln!("fatal: {error}");
@@ -258,7 +260,7 @@ fn admin() -> Actor {
     Actor::unbounded(Role::Admin)
 }
 
-#[expect(clippy::disallowed_methods, reason = "ids carry the time at which they were made")]
+/// Ids carry the time at which they were made.
 pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap())
@@ -324,7 +326,7 @@ fn is_reachable(from: AppointmentStatus, to: AppointmentStatus) -> bool {
 #[test]
 #[ignore = "the child process of other tests"]
 fn drives() {
-    if let Some(driver) = Driver::told()
+    if let Some(driver) = Driver::from_parent()
         && let Err(why) = driver.drive()
     {
         eprintln!("{why}");

@@ -137,7 +137,10 @@ impl Medium {
                 self.naming(path, Naming::Remove(name(path)));
             }
             Entry::MakeDirectory { path } => {
-                self.create(path, Node::Directory { durable: BTreeMap::new(), pending: Vec::new() })
+                self.create(
+                    path,
+                    Node::Directory { durable: BTreeMap::new(), pending: Vec::new() },
+                );
             }
             Entry::Mark(_) => {}
         }
@@ -255,14 +258,13 @@ impl Choice {
         let is_long = self.left == Left::Chance && random.percent(30);
         for (step, change) in pending {
             match (self.left, change) {
-                (Left::Nothing, _) => {}
                 (Left::Everything, _) => change.apply(&mut bytes),
                 (Left::Prefix, Change::Write { offset, data }) if *step == self.until => {
                     let torn = random.below(data.len() / SECTOR + 1) * SECTOR;
                     put(&mut bytes, *offset, &data[..torn.min(data.len())]);
                 }
                 (Left::Prefix, _) if *step < self.until => change.apply(&mut bytes),
-                (Left::Prefix, _) => {}
+                (Left::Nothing | Left::Prefix, _) => {}
                 (Left::Chance, Change::Write { offset, data }) => {
                     for (at, sector) in sectors(*offset, data) {
                         if random.percent(self.share) {

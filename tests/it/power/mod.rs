@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use driver::add_ack;
-pub(crate) use driver::{Acks, Driver, judge, now};
+pub(crate) use driver::{Acks, Driver, data, judge, now, options};
 use medium::{Left, Medium};
-use random::Random;
+use random::{Random, told_seed};
 use shim::Shim;
 use trace::Entry;
 
@@ -185,7 +185,7 @@ fn after_a_power_cut_every_acknowledged_answer_is_there() {
 #[test]
 #[ignore = "a thousand cuts: minutes"]
 fn a_thousand_power_cuts_lose_nothing() {
-    let seed = std::env::var("HAOYUAN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let seed = told_seed();
     let counts = cut(seed, 24, 50, 400);
     println!("{counts:#?}");
     assert_eq!(counts.cuts.values().sum::<usize>(), 1_200);

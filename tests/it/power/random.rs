@@ -18,6 +18,11 @@ impl Random {
         bits ^ bits >> 31
     }
 
+    /// The next byte.
+    pub(crate) const fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
+    }
+
     /// A number below a bound, which is not 0.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound as u64).unwrap()
@@ -27,4 +32,15 @@ impl Random {
     pub(crate) const fn percent(&mut self, share: u64) -> bool {
         self.next() % 100 < share
     }
+}
+
+/// The seed of a long form: `HAOYUAN_SEED`, or 1.
+pub(crate) fn told_seed() -> u64 {
+    told("HAOYUAN_SEED").and_then(|seed| seed.parse().ok()).unwrap_or(1)
+}
+
+/// What a process of the tests was told by the one that started it.
+#[expect(clippy::disallowed_methods, reason = "a child process of a test has no other ear")]
+pub(crate) fn told(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

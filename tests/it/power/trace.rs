@@ -59,7 +59,7 @@ fn entry(bytes: &[u8]) -> Option<(Entry, &[u8])> {
         b'B' => Entry::SyncBegins { fd, token: offset },
         b'E' => Entry::SyncDone { token: offset },
         b'R' => {
-            let (from, to) = text.split_once('\0').unwrap();
+            let (from, to) = text.split_once('\0')?;
             Entry::Rename { from: from.into(), to: to.into() }
         }
         b'U' => Entry::Unlink { path: path() },
