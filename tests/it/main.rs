@@ -8,6 +8,7 @@ mod docs;
 mod golden_folder;
 mod history;
 mod newer;
+mod privacy;
 mod quic;
 mod supply;
 mod tidy;

@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use haoyuan::codec::FACT_FORMAT;
-use haoyuan::journal::{DataFolder, FolderOptions, Journal, JournalConfig, Lane};
 
 use super::cli::{haoyuan, text};
 use super::golden_folder::unpack;
+use super::world::append;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -73,13 +72,7 @@ fn newer_block(data: &Path) {
 
 /// Appends a record with a fact of a kind that nobody knows yet.
 fn newer_fact(data: &Path) {
-    let opened = DataFolder::open(data, &FolderOptions::default()).unwrap();
-    let tail = opened.log.tail();
-    let on_fatal = Arc::new(|error: &haoyuan::journal::JournalError| panic!("{error}"));
-    let journal = Journal::start(Box::new(opened.store), tail, JournalConfig::default(), on_fatal);
-    let permit = journal.reserve(Lane::Request).unwrap();
-    journal.append(permit, tail.last_time, |buffer| buffer.extend_from_slice(&[1, 99, 5, 5]));
-    journal.close().unwrap();
+    append(data, |buffer| buffer.extend_from_slice(&[1, 99, 5, 5]));
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 
+use haoyuan::journal::{DataFolder, FolderOptions, Journal, JournalConfig, JournalError, Lane};
 use haoyuan::model::*;
 use serde_json::Value;
 
@@ -50,12 +52,23 @@ pub(super) fn hold(appointment: AppointmentId, patient: u128, sessions: &[u64]) 
     }
 }
 
+/// Appends a record to the journal of a folder that no node serves.
+pub(super) fn append(data: &Path, encode: impl FnOnce(&mut Vec<u8>)) {
+    let opened = DataFolder::open(data, &FolderOptions::default()).unwrap();
+    let tail = opened.log.tail();
+    let on_fatal = Arc::new(|error: &JournalError| panic!("{error}"));
+    let journal = Journal::start(Box::new(opened.store), tail, JournalConfig::default(), on_fatal);
+    let permit = journal.reserve(Lane::Request).unwrap();
+    journal.append(permit, tail.last_time, encode);
+    journal.close().unwrap();
+}
+
 /// A session document for `haoyuan ctl open`, far in the future.
 pub(super) fn document(id: u64, slots: u16, places: u16) -> String {
     format!(
         "[[sessions]]\nid = {id}\norganization = 1\nsite = 1\ndepartment = 12\nresource = {id}\n\
          start = \"2099-03-01T08:00:00+08:00\"\nslot_minutes = 5\nslots = {slots}\n\
-         places = {places}\nrepeat = \"unlimited\"\n"
+         places = {places}\n"
     )
 }
 
