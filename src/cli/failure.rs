@@ -93,6 +93,6 @@ pub(super) fn end_process(error: &JournalError) {
 }
 
 pub(super) const NEWER_ADVICE: &str =
-    "docs/operations.md, \"The format is newer\", says how to go up and down between releases";
+    "docs/operations.md, \"The node does not start: the format is newer\", says how to go on";
 const DAMAGE_ADVICE: &str =
     "keep a copy of the folder; docs/operations.md, \"The node does not start\", says how to go on";

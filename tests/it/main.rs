@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
 mod backup;
+mod cards;
 mod cli;
 mod docs;
 mod golden_folder;

@@ -84,9 +84,14 @@ pub(super) struct Serving {
 impl Serving {
     /// Starts `serve --dev`, with more flags.
     pub(super) fn start(data: &Path, flags: &[&str]) -> Self {
+        Self::start_with(data, &[&["--dev"], flags].concat())
+    }
+
+    /// Starts `serve` with flags that say whose certificates it has.
+    pub(super) fn start_with(data: &Path, flags: &[&str]) -> Self {
         let log = data.with_extension("log");
         let mut child = Command::new(env!("CARGO_BIN_EXE_haoyuan"))
-            .args(["serve", "--dev", "--json", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--json", "--listen", "127.0.0.1:0"])
             .args(["--metrics", "127.0.0.1:0", "--data-dir", text(data)])
             .args(flags)
             .stdout(Stdio::piped())
