@@ -19,10 +19,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Changes the magic of a file that ends in the hash of the rest.
-fn newer_file(path: &Path, magic: &[u8; 8]) {
+fn newer_file(path: &Path, magic: [u8; 8]) {
     let mut bytes = fs::read(path).unwrap();
     bytes.truncate(bytes.len() - 32);
-    bytes[..8].copy_from_slice(magic);
+    bytes[..8].copy_from_slice(&magic);
     let hash = blake3::hash(&bytes);
     bytes.extend_from_slice(hash.as_bytes());
     fs::write(path, bytes).unwrap();
@@ -44,11 +44,11 @@ fn newer_mark(data: &Path) {
 }
 
 fn newer_snapshot(data: &Path) {
-    newer_file(files(&data.join("snapshots")).last().unwrap(), b"haoys007");
+    newer_file(files(&data.join("snapshots")).last().unwrap(), *b"haoys007");
 }
 
 fn newer_archive(data: &Path) {
-    newer_file(&files(&data.join("archive"))[0], b"haoya007");
+    newer_file(&files(&data.join("archive"))[0], *b"haoya007");
 }
 
 /// Turns the last block of the log into one of format 7 that follows the one before it.

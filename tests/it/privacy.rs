@@ -7,6 +7,9 @@
 //! planted names --ctl, replay--> hashed at the edge      --> data folder, backup: nowhere
 //! ```
 
+#![expect(clippy::string_slice, reason = "hex digits are ASCII")]
+#![expect(clippy::big_endian_bytes, reason = "both orders are looked for")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -21,7 +24,7 @@ use haoyuan::protocol::ALPN;
 
 use super::cli::{haoyuan, json, text};
 use super::golden_folder::unpack;
-use super::world::{Serving, append, hold};
+use super::world::{Serving, append, hex as hex_of, hold};
 
 const PATIENT: u128 = 0x5eed_cafe_1dea_b0d1_e5c0_ffee_d00d_f00d;
 const OTHER: u128 = 0x0bad_cafe_2222_3333_4444_5555_6666_7777;
@@ -57,7 +60,7 @@ fn forms(key: u128) -> Vec<(&'static str, Vec<u8>)> {
             text
         })
     };
-    let swapped: String = little.iter().map(|byte| format!("{byte:02x}")).collect();
+    let swapped: String = hex_of(&little);
     let mut forms = vec![
         ("hex", hex.clone()),
         ("hex without zeros", format!("{key:x}")),
@@ -75,10 +78,10 @@ fn forms(key: u128) -> Vec<(&'static str, Vec<u8>)> {
         ("escaped bytes", escaped(big)),
         ("escaped bytes, little-endian", escaped(little)),
         // 15 bytes are 20 digits without padding: the rest differs by alphabet only.
-        ("base64", base64(&big[..15], b"+/")),
-        ("base64, little-endian", base64(&little[..15], b"+/")),
-        ("base64 for URLs", base64(&big[..15], b"-_")),
-        ("base64 for URLs, little-endian", base64(&little[..15], b"-_")),
+        ("base64", base64(&big[..15], *b"+/")),
+        ("base64, little-endian", base64(&little[..15], *b"+/")),
+        ("base64 for URLs", base64(&big[..15], *b"-_")),
+        ("base64 for URLs, little-endian", base64(&little[..15], *b"-_")),
     ]
     .into_iter()
     .map(|(form, text)| (form, text.into_bytes()))
@@ -88,9 +91,9 @@ fn forms(key: u128) -> Vec<(&'static str, Vec<u8>)> {
     forms
 }
 
-fn base64(bytes: &[u8], last: &[u8; 2]) -> String {
+fn base64(bytes: &[u8], last: [u8; 2]) -> String {
     let alphabet: Vec<u8> =
-        (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(*last).collect();
+        (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(last).collect();
     bytes
         .chunks_exact(3)
         .map(|it| u32::from_be_bytes([0, it[0], it[1], it[2]]))
@@ -106,7 +109,7 @@ fn name_forms(name: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("text", name.as_bytes().to_vec()),
         ("UTF-16", wide(u16::to_le_bytes)),
         ("UTF-16, big-endian", wide(u16::to_be_bytes)),
-        ("hex of the text", name.bytes().map(|it| format!("{it:02x}")).collect::<String>().into()),
+        ("hex of the text", hex_of(name.as_bytes()).into()),
     ];
     if let Ok(number) = name.parse::<u64>() {
         forms.push(("number", number.to_le_bytes().to_vec()));
@@ -184,7 +187,7 @@ async fn visit(node: &Serving) -> String {
         Hold { keys, book: None, ..hold(id, PATIENT, &[session]) }
     };
     let mut told = String::new();
-    let mut tell = |error: CallError| write!(told, "{error} {error:?}\n").unwrap();
+    let mut tell = |error: CallError| writeln!(told, "{error} {error:?}").unwrap();
     let first = planted(1);
     gateway.hold(first.clone()).await.unwrap();
     let action = Action::Book { payment: PaymentRef(PAYMENT) };
@@ -421,7 +424,7 @@ fn a_search_finds_every_form_of_a_key_and_of_a_name() {
             forms(PATIENT).iter().any(|(other, part)| *other == form && contains(&text, part));
         assert!(found, "{form}");
     }
-    assert_eq!(base64(b"haoyuan privacy", b"+/"), "aGFveXVhbiBwcml2YWN5");
+    assert_eq!(base64(b"haoyuan privacy", *b"+/"), "aGFveXVhbiBwcml2YWN5");
     assert!(contains(format!("{:?}", PATIENT.to_le_bytes()).as_bytes(), &forms(PATIENT)[12].1));
     assert!(!contains(b"nobody", "李雷".as_bytes()));
 }

@@ -1,6 +1,7 @@
 //! Sessions, holds and nodes for the tests of what an operator does.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -50,6 +51,14 @@ pub(super) fn hold(appointment: AppointmentId, patient: u128, sessions: &[u64]) 
         book: None,
         claims: sessions.iter().map(claim).collect(),
     }
+}
+
+/// Bytes as hex digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// Appends a record to the journal of a folder that no node serves.
