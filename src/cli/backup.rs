@@ -79,7 +79,9 @@ pub(super) fn run(arguments: &BackupArguments) -> Result<(), Failure> {
         }
         (None, Some(data_dir), Some(to)) => {
             let (manifest, warnings) = back_up(arguments, data_dir, to)?;
-            warnings.iter().for_each(|warning| warn(warning));
+            for warning in &warnings {
+                warn(warning);
+            }
             (to, "backed up", manifest)
         }
         (None, _, _) => {
@@ -155,9 +157,8 @@ async fn fill(client: &Client, writer: &mut BackupWriter) -> Result<Option<Seque
         };
         match event {
             Ok(Event::Record(record)) => {
-                writer
-                    .push(record.sequence, record.time, &record.facts)
-                    .map_err(|error| of_backup(Path::new("the backup"), &error))?
+                let pushed = writer.push(record.sequence, record.time, &record.facts);
+                pushed.map_err(|error| of_backup(Path::new("the backup"), &error))?;
             }
             Ok(Event::Heartbeat(_)) => {}
             Err(CallError::Gone { oldest, .. }) => return Ok(Some(oldest)),

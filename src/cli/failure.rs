@@ -96,7 +96,7 @@ pub(super) fn end_process(error: &JournalError) {
 }
 
 pub(super) const NEWER_ADVICE: &str =
-    "docs/operations.md, \"The format is newer\", says how to go up and down between releases";
+    "docs/operations.md, \"The node does not start: the format is newer\", says how to go on";
 const DISK_ADVICE: &str = "look at the disk (df, dmesg) and at the folder's rights, then start again: the system refused, \
      and nothing that was acknowledged was changed";
 const DAMAGE_ADVICE: &str =

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::failure::{Failure, of_open};
+use super::failure::{Failure, of_open, warn};
 use super::lines::Enricher;
 use super::output::Output;
 use crate::journal::{self as store, ReadError};
 use crate::model::{Facts, Sequence, Timestamp};
 use crate::ops::trace;
 use crate::service::OpenError;
-use crate::service::audit::history;
+use crate::service::audit::{history, salvaged_history};
 
 /// Prints what happened, from the journal of a stopped node
 ///
@@ -27,6 +27,9 @@ pub(super) struct JournalArguments {
     /// The first record to print; earlier ones are read for what they say of later ones
     #[arg(long, value_name = "SEQ", default_value_t = 1)]
     from: u64,
+    /// Of a damaged folder: print what can be read up to the damage, although more was acknowledged
+    #[arg(long)]
+    salvage: bool,
     /// Print JSON lines with every key (without it: a short text line for people)
     #[arg(long)]
     json: bool,
@@ -78,7 +81,13 @@ fn print(arguments: &JournalArguments, first: Sequence) -> Result<(), Stop> {
         });
         stopped = written.err();
     };
-    history(&arguments.data_dir, first, visit).map_err(Stop::Unreadable)?;
+    if arguments.salvage {
+        let read = salvaged_history(&arguments.data_dir, first, visit);
+        let last = read.map_err(Stop::Unreadable)?;
+        warn(&format!("the log can be read up to record {}, and no further", last.0));
+    } else {
+        history(&arguments.data_dir, first, visit).map_err(Stop::Unreadable)?;
+    }
     match stopped {
         Some(failure) => Err(Stop::Failed(failure)),
         None => output.flush().map_err(Stop::Failed),

@@ -150,7 +150,7 @@ pub(super) fn read<E: From<JournalError>>(
 
 /// A whole file of a newer format is not damaged.
 fn check_format(file: &ArchiveFile, bytes: &[u8]) -> Result<(), JournalError> {
-    let newer = bytes.first_chunk().and_then(|magic| newer_format(magic, MAGIC));
+    let newer = bytes.first_chunk().and_then(|magic| newer_format(*magic, *MAGIC));
     let Some((found, (body, checksum))) = newer.zip(bytes.split_last_chunk::<32>()) else {
         return Ok(());
     };

@@ -65,7 +65,7 @@ pub(super) fn sync_file(path: &Path) -> Result<(), JournalError> {
 
 /// The format of a file by its magic, if it is newer than ours, which is 1 and ends in letters. Later
 /// formats keep the first five bytes and end in three digits: "haoym002".
-pub(super) fn newer_format(magic: &[u8; 8], ours: &[u8; 8]) -> Option<u32> {
+pub(super) fn newer_format(magic: [u8; 8], ours: [u8; 8]) -> Option<u32> {
     let (kind, digits) = magic.split_first_chunk::<5>()?;
     let number = str::from_utf8(digits).ok()?.parse().ok()?;
     (ours.starts_with(kind) && 1 < number).then_some(number)

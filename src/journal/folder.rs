@@ -109,11 +109,21 @@ impl DataFolder {
     /// Opens an existing folder to look at its records. Changes nothing but what sled does on
     /// open, and takes the lock: not beside a running node.
     pub fn inspect(path: &Path) -> Result<Log, JournalError> {
+        Self::look(path, true)
+    }
+
+    /// As [`inspect`](Self::inspect), of a damaged folder: reads as far as the chain is whole, even
+    /// where that is less than was acknowledged.
+    pub fn salvage(path: &Path) -> Result<Log, JournalError> {
+        Self::look(path, false)
+    }
+
+    fn look(path: &Path, heeds_mark: bool) -> Result<Log, JournalError> {
         let folder = Self::existing(path)?;
         let lock = folder.lock()?;
         let sled = SledLog::open(folder.place(&FolderOptions::default(), lock))?;
         let (_, found) = MarkFile::open(&folder.mark(), now())?;
-        let mark = folder.judge_mark(found, false)?;
+        let mark = if heeds_mark { folder.judge_mark(found, false)? } else { Mark::EMPTY };
         Log::verify(sled, folder.archive(), mark, OnDamagedTail::Ignore)
     }
 

@@ -134,7 +134,7 @@ fn read_slot(file: &File, slot: u64) -> Option<(u64, Found)> {
         return None;
     }
     let magic = bytes.first_chunk()?;
-    if let Some(format) = newer_format(magic, MAGIC) {
+    if let Some(format) = newer_format(*magic, *MAGIC) {
         return Some((number(&bytes, 8), Found::Newer(format)));
     }
     if magic != MAGIC {

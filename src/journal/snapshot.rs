@@ -222,7 +222,7 @@ impl SnapshotReader {
         let mut file = BufReader::with_capacity(BUFFER_BYTES, File::open(path).map_err(failed)?);
         let mut magic = [0; MAGIC.len()];
         file.read_exact(&mut magic).map_err(failed)?;
-        if let Some(found) = newer_format(&magic, MAGIC) {
+        if let Some(found) = newer_format(magic, *MAGIC) {
             let file = path.to_owned();
             return Err(JournalError::NewerFormat { file, kind: "snapshot", found, known: 1 });
         }

@@ -149,6 +149,21 @@ pub fn history(
     each_record(&DataFolder::inspect(path)?, from, visit)
 }
 
+/// As [`history`], of a damaged folder: as far as its chain is whole. Says which record is the last.
+///
+/// # Errors
+///
+/// As [`history`].
+pub fn salvaged_history(
+    path: &Path,
+    from: Sequence,
+    visit: impl FnMut(Sequence, Timestamp, &Facts),
+) -> Result<Sequence, OpenError> {
+    let log = DataFolder::salvage(path)?;
+    each_record(&log, from, visit)?;
+    Ok(log.tail().last_sequence())
+}
+
 fn each_record(
     log: &Log,
     from: Sequence,

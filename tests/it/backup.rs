@@ -319,11 +319,8 @@ fn whole_files_of_another_backup_are_found_by_the_chain() {
         let whole = fs::read_to_string(&path).unwrap();
         let (body, _) = whole.split_once("checksum ").unwrap();
         let name = named(kind);
-        let kept: String = body
-            .lines()
-            .filter(|line| !line.ends_with(&name))
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let kept: Vec<&str> = body.lines().filter(|line| !line.ends_with(&name)).collect();
+        let kept = kept.join("\n") + "\n";
         let sealed = format!("{kept}checksum {}\n", blake3::hash(kept.as_bytes()).to_hex());
         fs::write(&path, sealed).unwrap();
         let output = haoyuan(&["backup", "verify", text(&backup)]);

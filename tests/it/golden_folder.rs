@@ -25,7 +25,7 @@ use haoyuan::service::{OpenOptions, RecoveryReport, Service};
 use serde_json::{Value, json};
 
 use super::cli::{haoyuan, json, text};
-use super::world::{DAY, MINUTE, hold, session};
+use super::world::{DAY, MINUTE, hex, hold, session};
 
 pub(super) const FOLDERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/folders");
 
@@ -73,10 +73,6 @@ fn expected(version: &str) -> (Value, String) {
 
 fn open(path: &Path) -> (Arc<Service>, RecoveryReport) {
     Service::open(path, &OpenOptions::default(), Arc::new(|error| panic!("{error}"))).unwrap()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
@@ -162,18 +158,14 @@ impl World<'_> {
         Self { now, ..self }
     }
 
-    fn id(self, number: u128) -> AppointmentId {
-        AppointmentId(RequestId::from_parts(MORNING, number).0)
-    }
-
-    fn call(self, role: Role, command: Command) -> Receipt {
-        let told = self.service.call(self.now, &Actor::unbounded(role), &command);
+    fn call(self, role: Role, command: &Command) -> Receipt {
+        let told = self.service.call(self.now, &Actor::unbounded(role), command);
         told.result.unwrap_or_else(|refusal| panic!("{command:?}: {refusal:?}"))
     }
 
     fn open(self, session: Session) {
         let request = RequestId::from_parts(self.now, 1 << 40 | u128::from(session.id.0));
-        self.call(Role::Admin, Command::OpenSession(Box::new(OpenSession { request, session })));
+        self.call(Role::Admin, &Command::OpenSession(Box::new(OpenSession { request, session })));
     }
 
     /// The appointment's id carries the time of the hold, so each number is held once.
@@ -182,7 +174,7 @@ impl World<'_> {
         let account = Some(AccountId(7_000 + number));
         let keys = ClientKeys { account, ..ClientKeys::default() };
         let hold = Hold { keys, ..hold(id, 100 + number, sessions) };
-        self.call(Role::Gateway, Command::Hold(hold));
+        self.call(Role::Gateway, &Command::Hold(hold));
     }
 
     fn act(self, role: Role, made: Timestamp, number: u128, action: Action) {
@@ -193,7 +185,7 @@ impl World<'_> {
             channel: BookingChannel::default(),
             action,
         };
-        self.call(role, Command::Change(change));
+        self.call(role, &Command::Change(change));
     }
 
     fn book(self, number: u128) {
@@ -216,7 +208,10 @@ fn first_days(service: &Service) -> Timestamp {
     world.open(session(4, day, &[1]));
     // Read in: one booked, one refused for good.
     for number in [40, 41] {
-        let row = Hold { book: Some(PaymentRef(0)), ..hold(world.id(number), number, &[4]) };
+        let row = Hold {
+            book: Some(PaymentRef(0)),
+            ..hold(AppointmentId(RequestId::from_parts(MORNING, number).0), number, &[4])
+        };
         service.import(MORNING, &row).result.unwrap();
     }
     for number in 1..=8 {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
 mod backup;
+mod cards;
 mod cli;
 mod damage;
 mod disk;
@@ -12,6 +13,7 @@ mod history;
 mod hostile;
 mod newer;
 mod power;
+mod privacy;
 mod quic;
 mod supply;
 mod tidy;

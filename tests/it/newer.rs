@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use haoyuan::codec::FACT_FORMAT;
-use haoyuan::journal::{DataFolder, FolderOptions, Journal, JournalConfig, Lane};
 
 use super::cli::{haoyuan, text};
 use super::golden_folder::unpack;
+use super::world::append;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -20,10 +19,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Changes the magic of a file that ends in the hash of the rest.
-fn newer_file(path: &Path, magic: &[u8; 8]) {
+fn newer_file(path: &Path, magic: [u8; 8]) {
     let mut bytes = fs::read(path).unwrap();
     bytes.truncate(bytes.len() - 32);
-    bytes[..8].copy_from_slice(magic);
+    bytes[..8].copy_from_slice(&magic);
     let hash = blake3::hash(&bytes);
     bytes.extend_from_slice(hash.as_bytes());
     fs::write(path, bytes).unwrap();
@@ -45,11 +44,11 @@ fn newer_mark(data: &Path) {
 }
 
 fn newer_snapshot(data: &Path) {
-    newer_file(files(&data.join("snapshots")).last().unwrap(), b"haoys007");
+    newer_file(files(&data.join("snapshots")).last().unwrap(), *b"haoys007");
 }
 
 fn newer_archive(data: &Path) {
-    newer_file(&files(&data.join("archive"))[0], b"haoya007");
+    newer_file(&files(&data.join("archive"))[0], *b"haoya007");
 }
 
 /// Turns the last block of the log into one of format 7 that follows the one before it.
@@ -73,13 +72,7 @@ fn newer_block(data: &Path) {
 
 /// Appends a record with a fact of a kind that nobody knows yet.
 fn newer_fact(data: &Path) {
-    let opened = DataFolder::open(data, &FolderOptions::default()).unwrap();
-    let tail = opened.log.tail();
-    let on_fatal = Arc::new(|error: &haoyuan::journal::JournalError| panic!("{error}"));
-    let journal = Journal::start(Box::new(opened.store), tail, JournalConfig::default(), on_fatal);
-    let permit = journal.reserve(Lane::Request).unwrap();
-    journal.append(permit, tail.last_time, |buffer| buffer.extend_from_slice(&[1, 99, 5, 5]));
-    journal.close().unwrap();
+    append(data, |buffer| buffer.extend_from_slice(&[1, 99, 5, 5]));
 }
 
 #[test]

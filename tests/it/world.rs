@@ -1,10 +1,13 @@
 //! Sessions, holds and nodes for the tests of what an operator does.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 
+use haoyuan::journal::{DataFolder, FolderOptions, Journal, JournalConfig, JournalError, Lane};
 use haoyuan::model::*;
 use serde_json::Value;
 
@@ -50,12 +53,31 @@ pub(super) fn hold(appointment: AppointmentId, patient: u128, sessions: &[u64]) 
     }
 }
 
+/// Bytes as hex digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+/// Appends a record to the journal of a folder that no node serves.
+pub(super) fn append(data: &Path, encode: impl FnOnce(&mut Vec<u8>)) {
+    let opened = DataFolder::open(data, &FolderOptions::default()).unwrap();
+    let tail = opened.log.tail();
+    let on_fatal = Arc::new(|error: &JournalError| panic!("{error}"));
+    let journal = Journal::start(Box::new(opened.store), tail, JournalConfig::default(), on_fatal);
+    let permit = journal.reserve(Lane::Request).unwrap();
+    journal.append(permit, tail.last_time, encode);
+    journal.close().unwrap();
+}
+
 /// A session document for `haoyuan ctl open`, far in the future.
 pub(super) fn document(id: u64, slots: u16, places: u16) -> String {
     format!(
         "[[sessions]]\nid = {id}\norganization = 1\nsite = 1\ndepartment = 12\nresource = {id}\n\
          start = \"2099-03-01T08:00:00+08:00\"\nslot_minutes = 5\nslots = {slots}\n\
-         places = {places}\nrepeat = \"unlimited\"\n"
+         places = {places}\n"
     )
 }
 
@@ -71,9 +93,14 @@ pub(super) struct Serving {
 impl Serving {
     /// Starts `serve --dev`, with more flags.
     pub(super) fn start(data: &Path, flags: &[&str]) -> Self {
+        Self::start_with(data, &[&["--dev"], flags].concat())
+    }
+
+    /// Starts `serve` with flags that say whose certificates it has.
+    pub(super) fn start_with(data: &Path, flags: &[&str]) -> Self {
         let log = data.with_extension("log");
         let mut child = Command::new(env!("CARGO_BIN_EXE_haoyuan"))
-            .args(["serve", "--dev", "--json", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--json", "--listen", "127.0.0.1:0"])
             .args(["--metrics", "127.0.0.1:0", "--data-dir", text(data)])
             .args(flags)
             .stdout(Stdio::piped())

@@ -98,7 +98,8 @@ impl BackupWriter {
             Found::Mark(mark) => mark.last,
             Found::Nothing | Found::Unreadable | Found::Newer(_) => Sequence(0),
         };
-        let through = log.map_or(acknowledged.max(highest), |log| log.tail().last_sequence());
+        let through =
+            log.map_or_else(|| acknowledged.max(highest), |log| log.tail().last_sequence());
         manifest.first = first.unwrap_or(tail.next_sequence);
         Ok(Self {
             staging,
