@@ -75,7 +75,7 @@ const KINDS: [(&str, u64); 7] = [
 
 /// What the messages of a refusal may tell to do.
 const INSTRUCTIONS: [&str; 4] =
-    ["restore it from a backup", "use the newer release", "look at the disk", "check the path"];
+    ["restore it from a backup", "use a newer release", "look at the disk", "check the path"];
 
 /// A process that starts on folders, one after the other. A damaged folder may kill it.
 struct Judge {
