@@ -66,9 +66,8 @@ impl Args {
 
     /// Whether a test is asked for. None of ours is an ignored one.
     pub(crate) fn wants(&self, test: &str) -> bool {
-        let fits = |filter: &String| match self.is_exact {
-            true => test == filter,
-            false => test.contains(filter.as_str()),
+        let fits = |filter: &String| {
+            if self.is_exact { test == filter } else { test.contains(filter.as_str()) }
         };
         let named = self.filters.is_empty() || self.filters.iter().any(fits);
         named && !self.only_ignored && !self.skipped.iter().any(fits)

@@ -29,7 +29,9 @@ pub(crate) enum Body {
     Settle(AppointmentId, bool),
 }
 
+/// What a node says of a request that it carried out.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few hundred of them")]
 pub(crate) enum Said {
     Receipt(Receipt),
     Reading(Reading),
@@ -88,9 +90,10 @@ impl Ask {
         match &self.body {
             Body::Command(Command::Hold(hold)) | Body::Import(hold) => Some(hold.appointment),
             Body::Command(Command::Change(change)) => Some(change.appointment),
-            Body::Settle(appointment, _) => Some(*appointment),
-            Body::Query(Query::Get { appointment, .. }) => Some(*appointment),
-            Body::Command(Command::OpenSession(_)) | Body::Query(_) => None,
+            Body::Settle(appointment, _) | Body::Query(Query::Get { appointment, .. }) => {
+                Some(*appointment)
+            }
+            _ => None,
         }
     }
 

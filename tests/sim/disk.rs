@@ -88,7 +88,7 @@ impl Disk {
         (image, what)
     }
 
-    /// What is left when everything written is synced or lost.
+    /// What is synced, and nothing else.
     pub(crate) fn power_off(&self) -> MemoryImage {
         self.medium.crash()
     }

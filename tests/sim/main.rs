@@ -8,10 +8,13 @@
 //! --only never_oversold     with --seed or --seeds: looks at this one invariant and no other
 //! ```
 //!
+//! A failure prints the seed, the invariant and the last lines of the trace.
+//!
 //! **Architecture invariant:** the engine, the inventory, the service, the journal and the rule of the
 //! clock are the shipped ones. What is made up are the clients, the network, the disk and the time.
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
+#![expect(clippy::unwrap_in_result, reason = "a bug of the simulation is no finding")]
 #![expect(clippy::print_stdout, reason = "a program of its own")]
 
 mod args;

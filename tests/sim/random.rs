@@ -1,4 +1,4 @@
-//! The one source of chance of a run: SplitMix64, so that a seed is a run on every machine.
+//! The one source of chance of a run: `SplitMix64`, so that a seed is a run on every machine.
 
 /// Numbers that follow from a seed.
 #[derive(Clone, Debug)]

@@ -162,6 +162,7 @@ fn run(seed: u64, only: Option<&str>, is_printed: bool) -> Run {
         Err(Failure { invariant: "the engine panicked", what })
     });
     let fault = result.err().map(|failure| {
+        world.counts.add("broken", failure.invariant);
         format!(
             "{}\nseed {seed} breaks {}: {}\nagain: cargo test --release --test sim -- --seed {seed} \
              --trace",

@@ -121,7 +121,9 @@ impl Traffic {
             }
             Ok(Said::Reading(Reading::Appointment(found))) => self.note_found(found),
             Ok(Said::Reading(Reading::Appointments(found))) => {
-                found.iter().for_each(|found| self.note_found(found));
+                for found in found {
+                    self.note_found(found);
+                }
             }
             _ => {}
         }

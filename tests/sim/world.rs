@@ -27,6 +27,7 @@ use crate::traffic::Traffic;
 
 /// What happens at an instant. An epoch is the life of one node: what was meant for it dies with it.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few hundred of them")]
 pub(crate) enum Event {
     Think(usize),
     Arrive(usize),
@@ -382,7 +383,7 @@ impl World {
         Ok(())
     }
 
-    /// Checks the first invariant that a failure names, for what no file can see.
+    /// A run that an invariant breaks, where only the run itself can see it.
     pub(crate) fn fail<T>(invariant: &'static str, what: impl Into<String>) -> Result<T, Failure> {
         Err(Failure { invariant, what: what.into() })
     }

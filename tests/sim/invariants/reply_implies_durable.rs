@@ -40,13 +40,13 @@ impl Invariant for ReplyImpliesDurable {
                 }
                 _ => false,
             },
-            Err(refusal) => refusal_is_durable(ask, refusal, history),
+            Err(refusal) => refusal_is_durable(ask, *refusal, history),
         };
         ensure(is_durable, || format!("{ask} was told {reply}"))
     }
 }
 
-fn refusal_is_durable(ask: &Ask, refusal: &Refusal, history: &History) -> bool {
+fn refusal_is_durable(ask: &Ask, refusal: Refusal, history: &History) -> bool {
     let life = ask.appointment().and_then(|id| history.lives.get(&id));
     match refusal.outcome {
         Outcome::WrongStatus | Outcome::HoldExpired | Outcome::TooEarly => {
