@@ -15,6 +15,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -70,7 +71,7 @@ impl Default for FolderOptions {
 }
 
 impl DataFolder {
-    /// Opens a folder for a node. Makes it, if there is none. Waits for nothing: a second process
+    /// Opens a folder for a node. Makes it, if there is none. A second process
     /// is refused.
     pub fn open(path: &Path, options: &FolderOptions) -> Result<Opened, JournalError> {
         let folder = Self { path: path.to_owned() };
@@ -202,13 +203,17 @@ impl DataFolder {
         let mut options = File::options();
         let file = options.write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|error| JournalError::io("open", &path, error))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Arc::new(file)),
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                Err(JournalError::Locked { folder: self.path.clone() })
+        for _ in 0..LOCK_TRIES {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Arc::new(file)),
+                // A program that is being started by a thread of ours has a copy of every open file
+                // until it runs, and with it a lock that was let go.
+                #[expect(clippy::disallowed_methods, reason = "a start may wait a moment")]
+                Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_PAUSE),
+                Err(error) => return Err(JournalError::io("lock", &path, error.into())),
             }
-            Err(error) => Err(JournalError::io("lock", &path, error.into())),
         }
+        Err(JournalError::Locked { folder: self.path.clone() })
     }
 
     /// Whether the folder is complete and of our format; `false`, if it is new.
@@ -313,3 +318,6 @@ const FORMAT: &str = "FORMAT";
 const UNFINISHED: &str = "UNFINISHED";
 const FORMAT_TEXT: &str = "haoyuan data folder";
 const FORMAT_NUMBER: u32 = 1;
+/// Half a second, then the folder is in use.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);

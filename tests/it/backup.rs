@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -391,4 +392,50 @@ fn a_backup_of_a_damaged_folder_is_not_made() {
     assert_eq!(output.status.code(), Some(1), "{errors}");
     assert!(errors.contains(archive.file_name().unwrap().to_str().unwrap()), "{errors}");
     assert!(!to.exists() && !folder.path().join("backup.partial").exists());
+}
+
+/// Files in a folder and below it; none where it is not there.
+fn count(folder: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
+}
+
+#[test]
+fn a_backup_or_a_restore_that_is_killed_leaves_all_or_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, backup, made) = backed_up(folder.path());
+    let mut interrupted = 0;
+    for files in 0..8 {
+        let (copy, new) =
+            (folder.path().join(format!("b{files}")), folder.path().join(format!("r{files}")));
+        for (arguments, target, staging) in [
+            (["backup", "--data-dir", text(&data), "--to", text(&copy)], &copy, "partial"),
+            (["restore", "--from", text(&backup), "--data-dir", text(&new)], &new, "restoring"),
+        ] {
+            let mut child = Command::new(env!("CARGO_BIN_EXE_haoyuan"))
+                .args(arguments)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let staging = target.with_extension(staging);
+            // Somewhere in the middle: as soon as so many files are there.
+            while child.try_wait().unwrap().is_none() && count(&staging) <= files {
+                std::thread::yield_now();
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            interrupted += usize::from(!target.exists());
+            // The next attempt is not hindered, whatever the killed one left.
+            if !target.exists() {
+                assert!(haoyuan(&arguments).status.success(), "after {files} files");
+            }
+            assert!(!staging.exists());
+        }
+        assert_eq!(json(&["backup", "verify", text(&copy), "--json"])["files"], made["files"]);
+        let audit = json(&["audit", "--data-dir", text(&new), "--json"]);
+        assert_eq!(audit["last_seq"], made["last_seq"]);
+    }
+    assert!(4 <= interrupted, "{interrupted} of 16 were killed before their end");
 }
