@@ -10,8 +10,8 @@ use super::deadlines::Deadlines;
 use super::slab::{Position, Slab};
 use crate::model::limits::FORGOTTEN_MAX;
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, Cause, Claims, Fact, Forgotten, Held, Outcome,
-    RequestId, Timestamp,
+    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claims, Fact,
+    Forgotten, Held, Outcome, RequestId, Timestamp,
 };
 
 /// The appointments and requests whose ids are at home here.
@@ -69,20 +69,25 @@ impl HomeShard {
             Fact::Held(held) => self.insert(&appointment_of(held)),
             Fact::Booked(booked) => {
                 let position = self.position(booked.appointment);
-                self.move_to(position, AppointmentStatus::Booked, Cause::None, time);
+                self.step(position, Some(AppointmentEvent::Book), Cause::None, time);
                 self.slab.entry_mut(position).set_payment(booked.payment);
             }
             Fact::Ended(ended) => {
                 let position = self.position(ended.appointment);
-                self.move_to(position, AppointmentStatus::Cancelled, ended.cause, time);
+                assert!(
+                    self.slab.get(position).takes(&ended.claims),
+                    "an impossible fact: other places come back than {:032x} took",
+                    ended.appointment.0
+                );
+                self.step(position, ended.event(), ended.cause, time);
             }
             Fact::Progressed(fact) => {
                 let position = self.position(fact.appointment);
-                self.move_to(position, fact.status, Cause::None, time);
+                self.step(position, fact.event(), Cause::None, time);
             }
             Fact::Settled(fact) => {
                 let position = self.position(fact.appointment);
-                self.move_to(position, fact.status, Cause::None, time);
+                self.step(position, fact.event(), Cause::None, time);
             }
             Fact::Declined(fact) => {
                 self.declined.insert(fact.appointment, (fact.fingerprint, fact.outcome));
@@ -117,7 +122,7 @@ impl HomeShard {
         let hash = self.hash(appointment.id);
         assert!(
             self.find(appointment.id).is_none(),
-            "appointment {:032x} is held twice",
+            "an impossible fact: appointment {:032x} is held twice",
             appointment.id.0
         );
         let position = self.slab.insert(appointment);
@@ -226,19 +231,19 @@ impl HomeShard {
         all
     }
 
-    fn move_to(
+    /// Moves an appointment on by the one table of transitions.
+    fn step(
         &mut self,
         position: Position,
-        status: AppointmentStatus,
+        event: Option<AppointmentEvent>,
         cause: Cause,
         time: Timestamp,
     ) {
         let entry = self.slab.entry_mut(position);
         let from = entry.status();
-        assert!(
-            from.is_live() && from != status,
-            "an impossible fact: an appointment cannot go from {from:?} to {status:?}"
-        );
+        let status = event.and_then(|event| from.after(event)).unwrap_or_else(|| {
+            panic!("an impossible fact: {event:?} of an appointment that is {from:?}")
+        });
         entry.set_status(status, cause, time);
         if from == AppointmentStatus::Pending {
             self.pending = self.pending.saturating_sub(1);
@@ -251,6 +256,11 @@ impl HomeShard {
     fn forget(&mut self, forgotten: &Forgotten) {
         for id in &forgotten.appointments {
             let position = self.position(*id);
+            assert!(
+                !self.slab.get(position).status().is_live(),
+                "an impossible fact: {:032x} is forgotten while it is live",
+                id.0
+            );
             let hash = self.hash(*id);
             self.index
                 .find_entry(wide(hash), |(_, other)| *other == position)
