@@ -11,14 +11,16 @@
 //! **Architecture invariant:** this is the only module that knows admission, inventory and journal.
 //! It reads no clock: every call is told the time.
 
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", fuzzing))]
 pub mod audit;
 mod counters;
 pub mod digest;
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", fuzzing))]
 mod image;
 #[cfg(feature = "node")]
 mod open;
+#[cfg(fuzzing)]
+pub mod probe;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +31,8 @@ use self::counters::Counters;
 pub use self::counters::{LATENESS_BUCKETS, ServiceStats};
 #[cfg(feature = "node")]
 pub use self::open::{OpenError, OpenOptions, RecoveryReport, restore_shard};
-use crate::admission::{Gate, Observation, Regime, Shed, ShedReason, admit, admit_query};
+pub use crate::admission::ShedReason;
+use crate::admission::{Gate, Observation, Regime, Shed, admit, admit_query};
 use crate::codec::encode_facts;
 use crate::engine::Context;
 pub use crate::inventory::Imported;

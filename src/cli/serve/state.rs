@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::admission::ShedReason;
 use crate::model::Timestamp;
 use crate::ops::clock::{Clock, ClockState};
 use crate::ops::metrics::{Histogram, Node, Sample};
 use crate::ops::renew::RenewalStats;
 use crate::server::{AnswerClass, ServerMetrics};
+use crate::service::ShedReason;
 use crate::service::{Service, ServiceStats};
 
 /// A running node, to be looked at.
