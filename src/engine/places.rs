@@ -129,15 +129,39 @@ impl Places {
             (SlotChoice::Ranked(slots), Some(_)) => slots.as_slice(),
             (SlotChoice::Any, Some(_)) => &[],
         };
-        let mut admitted = self.admitted(channel, class).peekable();
-        if admitted.peek().is_none() {
-            return false;
+        match self.look(slots, channel, class) {
+            (false, _) | (true, 0) => false,
+            (true, 1) => true,
+            // A place may have moved from one to the other between two looks: look again while no
+            // record comes. One record only takes or only gives, so what is seen within it was true
+            // before it or after it.
+            (true, _) => {
+                let before = self.last.load(Ordering::Acquire);
+                let (is_gone, _) = self.look(slots, channel, class);
+                is_gone && self.last.load(Ordering::Acquire) == before
+            }
         }
-        // Most often the whole pool is gone, and its sum lies on a line that is here already.
-        admitted.all(|pool| {
-            self.pool(pool).is_some_and(|places| places.free.load(Ordering::Acquire) == 0)
-                || !slots.is_empty() && slots.iter().all(|slot| self.is_gone(*slot, pool))
-        })
+    }
+
+    /// Whether all places are gone, in some of the slots or in all, and at how many atomics it had
+    /// to look for that: none if no pool admits.
+    fn look(
+        &self,
+        slots: &[SlotIndex],
+        channel: BookingChannel,
+        class: PatientClass,
+    ) -> (bool, usize) {
+        let mut looks = 0_usize;
+        let is_gone = self.admitted(channel, class).all(|pool| {
+            // Most often the whole pool is gone, and its sum lies on a line that is here already.
+            if self.pool(pool).is_some_and(|places| places.free.load(Ordering::Acquire) == 0) {
+                looks = looks.saturating_add(1);
+                return true;
+            }
+            looks = looks.saturating_add(slots.len());
+            !slots.is_empty() && slots.iter().all(|slot| self.is_gone(*slot, pool))
+        });
+        (is_gone, looks)
     }
 
     /// The free places for a channel and class, and the record that they rest on.
@@ -268,3 +292,7 @@ impl PoolPlaces {
 fn cell_of(quota: u16, free: u16) -> u32 {
     OPEN | u32::from(quota) << QUOTA_SHIFT | u32::from(free)
 }
+
+#[cfg(all(test, haoyuan_loom))]
+#[path = "places_loom.rs"]
+mod loom;

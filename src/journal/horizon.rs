@@ -71,11 +71,13 @@ impl Horizon {
 
     /// Moves the horizon. `spare` lends its capacity for the wakers.
     pub(super) fn publish(&self, durable: Sequence, spare: &mut Vec<Waker>) {
-        if self.is_failed() {
-            return;
-        }
         debug_assert!(self.durable() <= durable, "the horizon moves forward");
-        self.wake_all(spare, || self.durable.store(durable.0, Ordering::Release));
+        self.wake_all(spare, || {
+            // Under the lock, as the failure: a pruning may fail on another thread meanwhile.
+            if !self.is_failed() {
+                self.durable.store(durable.0, Ordering::Release);
+            }
+        });
     }
 
     /// Stops the horizon for ever.
@@ -119,6 +121,10 @@ const FAILED: u8 = 1;
 const CLOSED: u8 = 2;
 /// How many of the latest wakers are compared with a new one.
 const DUPLICATES_SOUGHT: usize = 16;
+
+#[cfg(all(test, haoyuan_loom))]
+#[path = "horizon_loom.rs"]
+mod loom;
 
 #[cfg(all(test, not(haoyuan_loom)))]
 mod tests {

@@ -240,6 +240,10 @@ const _: () = assert!(1_000 * PERMIT_BYTES <= QUEUE_BYTES_MAX);
 const _: () = assert!(32 * PERMIT_BYTES <= UPKEEP_BYTES_MAX);
 const _: () = assert!(UPKEEP_BYTES_MAX <= QUEUE_BYTES_MAX);
 
+#[cfg(all(test, haoyuan_loom))]
+#[path = "queue_loom.rs"]
+mod loom;
+
 #[cfg(test)]
 mod tests {
     use super::*;

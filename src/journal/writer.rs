@@ -231,3 +231,7 @@ impl Drop for FailOnPanic {
 pub(super) fn now() -> Instant {
     Instant::now()
 }
+
+#[cfg(all(test, haoyuan_loom))]
+#[path = "writer_loom.rs"]
+mod loom;

@@ -10,7 +10,6 @@
 use std::fmt;
 
 pub(crate) use loom::sync::{MutexGuard, atomic};
-pub(crate) use loom::thread;
 
 /// A lock that nobody poisons, as that of `parking_lot`.
 #[derive(Default)]
@@ -38,6 +37,47 @@ impl<T> Mutex<T> {
 impl<T> fmt::Debug for Mutex<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Mutex").finish_non_exhaustive()
+    }
+}
+
+/// Threads that park. Loom's own parking wakes a thread that waits for something else, too.
+pub(crate) mod thread {
+    use std::sync::Arc;
+
+    use loom::sync::Condvar;
+    #[cfg(test)]
+    pub(crate) use loom::thread::spawn;
+
+    use super::Mutex;
+
+    /// A handle to wake a thread.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Thread(Arc<(Mutex<bool>, Condvar)>);
+
+    loom::thread_local! {
+        static CURRENT: Thread = Thread(Arc::new((Mutex::new(false), Condvar::new())));
+    }
+
+    pub(crate) fn current() -> Thread {
+        CURRENT.with(Clone::clone)
+    }
+
+    pub(crate) fn park() {
+        let thread = current();
+        let (token, moved) = &*thread.0;
+        let mut may_go = token.lock();
+        while !*may_go {
+            may_go = moved.wait(may_go).expect("a model ends with its first panic");
+        }
+        *may_go = false;
+    }
+
+    impl Thread {
+        pub(crate) fn unpark(&self) {
+            let (token, moved) = &*self.0;
+            *token.lock() = true;
+            moved.notify_one();
+        }
     }
 }
 
@@ -152,15 +192,43 @@ pub(crate) mod channel {
 
     impl<T> Drop for Sender<T> {
         fn drop(&mut self) {
-            self.0.state.lock().is_sending = false;
-            self.0.moved.notify_all();
+            // A model that has failed has no turns left.
+            if !std::thread::panicking() {
+                self.0.state.lock().is_sending = false;
+                self.0.moved.notify_all();
+            }
         }
     }
 
     impl<T> Drop for Receiver<T> {
         fn drop(&mut self) {
-            self.0.state.lock().is_taking = false;
-            self.0.moved.notify_all();
+            // A model that has failed has no turns left.
+            if !std::thread::panicking() {
+                self.0.state.lock().is_taking = false;
+                self.0.moved.notify_all();
+            }
         }
     }
 }
+
+/// Runs a model under every interleaving with at most [`PREEMPTIONS_MAX`] switches that no thread
+/// asked for, and says how many those were.
+#[cfg(test)]
+pub(crate) fn explore(model: impl Fn() + Send + Sync + 'static) {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    let runs = std::sync::Arc::new(AtomicU64::new(0));
+    let count = std::sync::Arc::clone(&runs);
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(PREEMPTIONS_MAX);
+    builder.max_branches = 20_000;
+    builder.check(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    eprintln!("{} interleavings", runs.load(Ordering::Relaxed));
+}
+
+/// Known races need one or two; `LOOM_MAX_PREEMPTIONS` sets another bound.
+#[cfg(test)]
+const PREEMPTIONS_MAX: usize = 3;

@@ -5,6 +5,8 @@
 
 mod boards;
 mod locks;
+#[cfg(haoyuan_loom)]
+mod loom;
 mod race;
 
 use std::sync::Arc;
