@@ -9,6 +9,7 @@ mod docs;
 mod golden_folder;
 mod history;
 mod newer;
+mod panics;
 mod power;
 mod quic;
 mod supply;

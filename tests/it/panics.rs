@@ -74,19 +74,22 @@ async fn a_node_that_panics() {
     let server = Server::bind(config, engine, Arc::new(move || now), Arc::default()).unwrap();
     let address = server.local_addr().unwrap();
     tokio::spawn(server.run(std::future::pending()));
-    let pair = authority.client("test", &Actor::unbounded(Role::Admin), validity()).unwrap();
-    let tls = Identity::from_pems(&pair, &trusted).unwrap().client(ALPN).unwrap();
-    let client = Client::new(&ClientConfig::new(vec![address], "localhost", tls)).unwrap();
+    let client = |role| {
+        let pair = authority.client("test", &Actor::unbounded(role), validity()).unwrap();
+        let tls = Identity::from_pems(&pair, &trusted).unwrap().client(ALPN).unwrap();
+        Client::new(&ClientConfig::new(vec![address], "localhost", tls)).unwrap()
+    };
 
     let request = ids::new_request_id(now);
-    client.open_session(OpenSession { request, session: session(now) }).await.unwrap();
+    client(Role::Admin).open_session(OpenSession { request, session: session(now) }).await.unwrap();
+    let gateway = client(Role::Gateway);
     let mut holds = Vec::new();
     for number in 1..=PATIENTS {
         let patient = Some(PatientId(number));
         let claims = vec![ClaimRequest { slots: SlotChoice::Any, ..hold(1).claims[0].clone() }];
         let appointment = ids::new_appointment_id(now);
         let hold = Hold { appointment, patient, claims: claims.into_iter().collect(), ..hold(1) };
-        client.hold(hold.clone()).await.unwrap();
+        gateway.hold(hold.clone()).await.unwrap();
         holds.push(hold);
     }
     println!("\nacknowledged {} {}", service.durable().0, hex(&service.digest()));
@@ -102,7 +105,7 @@ async fn a_node_that_panics() {
     };
     // Without the hook tokio would swallow the panic, the locks would be free again, and the node
     // would go on with a shard that is half written.
-    let answer = client.release(release).await;
+    let answer = gateway.release(release).await;
     println!("went on: {answer:?}");
 }
 
