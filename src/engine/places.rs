@@ -131,10 +131,30 @@ impl Places {
             (SlotChoice::Ranked(slots), Some(_)) => slots.as_slice(),
             (SlotChoice::Any, Some(_)) => &[],
         };
-        let several = 1 < self.terms.pools || 1 < slots.len();
-        let before = several.then(|| self.last.load(Ordering::Acquire));
+        match self.look(slots, channel, class) {
+            (false, _) | (true, 0) => false,
+            (true, 1) => true,
+            // A place may have moved from one to the other between two looks: look again while no
+            // record comes. One record only takes or only gives, so what is seen within it was true
+            // before it or after it.
+            (true, _) => {
+                let before = self.last.load(Ordering::Acquire);
+                let (is_gone, _) = self.look(slots, channel, class);
+                is_gone && self.last.load(Ordering::Acquire) == before
+            }
+        }
+    }
+
+    /// Whether all places are gone, in some of the slots or in all, and at how many atomics it had
+    /// to look for that: none if no pool admits.
+    fn look(
+        &self,
+        slots: &[SlotIndex],
+        channel: BookingChannel,
+        class: PatientClass,
+    ) -> (bool, usize) {
         let mut looks = 0_usize;
-        let all_taken = self.admitted(channel, class).all(|pool| {
+        let is_gone = self.admitted(channel, class).all(|pool| {
             // Most often the whole pool is gone, and its sum lies on a line that is here already.
             if self.pool(pool).is_some_and(|places| places.free.load(Ordering::Acquire) == 0) {
                 looks = looks.saturating_add(1);
@@ -143,13 +163,7 @@ impl Places {
             looks = looks.saturating_add(slots.len());
             !slots.is_empty() && slots.iter().all(|slot| self.is_gone(*slot, pool))
         });
-        match looks {
-            0 => false,
-            1 => all_taken,
-            // A place may have moved from one to the other between two looks. One record only takes
-            // or only gives, so what was seen within one was true before it or after it.
-            _ => all_taken && before == Some(self.last.load(Ordering::Acquire)),
-        }
+        (is_gone, looks)
     }
 
     /// The free places for a channel and class, and the record that they rest on.

@@ -12,6 +12,7 @@ mod golden_folder;
 mod history;
 mod hostile;
 mod newer;
+mod panics;
 mod power;
 mod privacy;
 mod quic;

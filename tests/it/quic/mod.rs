@@ -1,7 +1,7 @@
 //! The protocol over real QUIC on loopback, with a journal that the test moves.
 
 pub(crate) mod fake;
-mod service;
+pub(crate) mod service;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;

@@ -13,7 +13,8 @@ use haoyuan::service::{OpenOptions, Service};
 
 use super::fake::{hold, validity};
 
-fn session(now: Timestamp) -> Session {
+/// Four slots of two places, an hour from now.
+pub(crate) fn session(now: Timestamp) -> Session {
     let pool = Pool { channels: ChannelSet::ALL, classes: ClassSet::ALL, quotas: vec![2, 2, 2, 2] };
     Session {
         id: SessionId(7),

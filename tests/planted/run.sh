@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Plants known bugs, one at a time, and expects the named tests to go red.
+#
+#   run.sh             all of them, in a copy of the tree; a quarter of an hour on two cores
+#   run.sh NAME...     those
+#   run.sh --check     only whether each still applies, and names tests that exist; seconds
+#
+# A patch begins with what the bug is, then a line "Red: KIND TEST" for each test. KIND is core (the
+# library without the node), node (with it), loom (a model of threads) or it (tests/it).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+tree=$PWD
+export CARGO_TERM_COLOR=never RUST_BACKTRACE=0
+
+only_check=
+if [[ ${1:-} == --check ]]; then
+  only_check=yes
+  shift
+fi
+names=("$@")
+if [[ ${#names[@]} -eq 0 ]]; then
+  for patch in tests/planted/*.patch; do names+=("$(basename "$patch" .patch)"); done
+fi
+
+reds() { sed -n 's/^Red: //p' "$tree/tests/planted/$1.patch"; }
+
+# A patch that does not apply, or names no test, proves nothing.
+check() {
+  local name=$1 kind test
+  git apply --check "tests/planted/$name.patch" || { echo "$name does not apply"; return 1; }
+  [[ -n $(reds "$name") ]] || { echo "$name names no test"; return 1; }
+  while read -r kind test; do
+    git grep -qE "fn ${test##*::}\(" -- src tests || { echo "$name: there is no test $test"; return 1; }
+  done < <(reds "$name")
+}
+
+failed=0
+for name in "${names[@]}"; do check "$name" || failed=1; done
+[[ $failed -eq 0 ]] || exit 1
+if [[ -n $only_check ]]; then
+  echo "${#names[@]} planted bugs apply"
+  exit 0
+fi
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$scratch"
+# What is compiled of others is shared; this tree has another path than the copy.
+targets=${CARGO_TARGET_DIR:-$tree/target}
+cd "$scratch"
+export targets
+
+run_cargo() {
+  local kind=$1
+  shift
+  case $kind in
+    core) cargo test -q --locked --target-dir "$targets" --lib --no-default-features "$@" ;;
+    node) cargo test -q --locked --target-dir "$targets" --lib "$@" ;;
+    it) cargo test -q --locked --target-dir "$targets" --test it "$@" ;;
+    loom) RUSTFLAGS="--cfg haoyuan_loom" cargo test -q --locked --target-dir "$targets/loom" \
+      --lib --no-default-features "$@" ;;
+    *) echo "there is no kind $kind" >&2; return 1 ;;
+  esac
+}
+
+export -f run_cargo
+
+# Prints red, green, or what kept the test from being run. The log is in $scratch/log.
+verdict() {
+  local kind=$1 test=$2 code=0
+  run_cargo "$kind" --no-run >log 2>&1 || { echo "does not compile"; return; }
+  timeout 300 bash -c 'run_cargo "$@"' - "$kind" -- --exact "$test" >log 2>&1 || code=$?
+  if [[ $code -eq 124 ]]; then echo "hangs"
+  elif ! grep -q '^running 1 test' log; then echo "not run"
+  elif [[ $code -eq 0 ]]; then echo "green"
+  else echo "red"; fi
+}
+
+printf '%-28s %-5s %-7s %s\n' bug kind found test
+for name in "${names[@]}"; do
+  git apply "$tree/tests/planted/$name.patch"
+  while read -r kind test; do
+    found=$(verdict "$kind" "$test")
+    printf '%-28s %-5s %-7s %s\n' "$name" "$kind" "$found" "$test"
+    if [[ $found != red ]]; then
+      failed=1
+      tail -n 20 log | sed 's/^/  | /'
+    fi
+  done < <(reds "$name")
+  git apply -R "$tree/tests/planted/$name.patch"
+done
+
+# Red means something only where the same tests are green without the bug.
+while read -r kind test; do
+  found=$(verdict "$kind" "$test")
+  [[ $found == green ]] || { failed=1; printf '%-28s %-5s %-7s %s\n' "(no bug)" "$kind" "$found" "$test"; }
+done < <(for name in "${names[@]}"; do reds "$name"; done | sort -u)
+[[ $failed -eq 0 ]] && echo "every bug was found, and nothing without one"
+exit "$failed"
