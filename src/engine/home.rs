@@ -179,8 +179,8 @@ impl HomeShard {
 
     /// The fingerprint of an earlier request with that id that was no hold.
     pub fn request(&self, id: RequestId) -> Option<u64> {
-        let position = self.find(id.0)?;
-        self.remembered(position).map(|remembered| remembered.fingerprint)
+        let position = self.find(id.0).filter(|position| position & REQUEST != 0);
+        position.map(|position| self.remembered(position).fingerprint)
     }
 
     /// The refusal that is remembered under that id, with the fingerprint of its request.
@@ -314,19 +314,15 @@ impl HomeShard {
 
     /// Where an id lies, an appointment's or a request's.
     fn find(&self, id: u128) -> Option<Position> {
-        self.index.find(self.hash(id), |position| {
-            let found = self.remembered(position).map(|remembered| remembered.request.0);
-            found.unwrap_or_else(|| self.slab.get(position & !REQUEST).id().0) == id
+        self.index.find(self.hash(id), |position| match position & REQUEST {
+            0 => self.slab.get(position).id().0 == id,
+            _ => self.remembered(position).request.0 == id,
         })
     }
 
-    /// The request at a position, if it is one's.
-    fn remembered(&self, position: Position) -> Option<&Remembered> {
-        if position & REQUEST == 0 {
-            return None;
-        }
+    fn remembered(&self, position: Position) -> &Remembered {
         let index = position.wrapping_sub(self.dropped) & !REQUEST;
-        Some(self.requests.get(index as usize).expect("the index knows what is remembered"))
+        self.requests.get(index as usize).expect("the index knows what is remembered")
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "32 of the 64 bits are kept")]

@@ -165,6 +165,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unwrap_in_result, reason = "a test that cannot write ends")]
     fn read(text: &str) -> Result<Manifest, BackupError> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(MANIFEST), text).unwrap();
