@@ -29,6 +29,14 @@ pub(crate) async fn linger() {
     tokio::time::sleep(LINGER).await;
 }
 
+/// Ticks for a generator that sends by the clock. Ticks that were missed are not made up: what is due
+/// is known without them.
+pub(crate) fn every(period: Duration) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks
+}
+
 /// A packet on its way takes far less.
 const LINGER: Duration = Duration::from_millis(20);
 

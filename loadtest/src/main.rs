@@ -16,6 +16,7 @@ mod inside;
 mod latency;
 mod load;
 mod node;
+mod overload;
 mod pipeline;
 mod random;
 mod recovery;
@@ -50,6 +51,8 @@ enum Command {
     Recovery(recovery::Options),
     /// SIGKILL under load, at bad moments, and again: fails where an answer is lost
     Crash(crash::Options),
+    /// More than the node can do, open loop: what is accepted, how late, how even, how soon over
+    Overload(overload::Options),
     /// Every mix for a second: fails where anything is oversold, or nothing is sold
     Smoke(smoke::Options),
     /// The node that `throughput` starts for itself
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Expiry(options) => expiry::run(&options),
         Command::Recovery(options) => recovery::run(&options),
         Command::Crash(options) => crash::run(&options),
+        Command::Overload(options) => overload::run(&options),
         Command::Smoke(options) => smoke::run(&options),
         Command::Node(options) => node::run(&options).map(|()| true),
     };

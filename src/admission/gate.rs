@@ -1,7 +1,7 @@
 //! Room for one more? The door that new work passes before any lock, and that closes early.
 //!
 //! ```text
-//! hold       -> its subject's turn? -> fewer waiting than the limit? -> in
+//! hold       -> its subject's turn? -> read in time, and fewer waiting than the limit? -> in
 //! the rest   ------------------------> fewer than four times that?   -> in
 //!                       refused: Overloaded, and when to come back
 //! now and then   look at the counts -> limit, turn
@@ -28,8 +28,6 @@ pub struct Gate {
     regime: CachePadded<Published>,
     passed: CachePadded<AtomicU64>,
     refused: CachePadded<AtomicU64>,
-    requests: CachePadded<AtomicU64>,
-    late: CachePadded<AtomicU64>,
     looked: CachePadded<AtomicU64>,
     /// `None` where nothing is shed early.
     control: Option<Mutex<Control>>,
@@ -40,7 +38,7 @@ pub struct Gate {
 pub enum ShedReason {
     /// Not all can be let in, and it is not its subject's turn.
     Turn,
-    /// So much waits for the disk that the answer would take too long.
+    /// So much waits, for the disk or to be read, that the answer would take too long.
     Delay,
     /// The queue of records is full.
     Queue,
@@ -107,20 +105,25 @@ impl Gate {
             regime: CachePadded::new(Published::new(&regime)),
             passed: count(),
             refused: count(),
-            requests: count(),
-            late: count(),
             looked: count(),
             control: control.map(Mutex::new),
         }
     }
 
-    /// Whether a new hold may come in, with so many records waiting for the disk.
+    /// Whether a new hold may come in, with so many records waiting for the disk, or one that
+    /// [is late](Self::is_late).
     ///
     /// # Errors
     ///
     /// [`Shed`]: not now.
     #[inline]
-    pub fn admit_hold(&self, now: Timestamp, waiting: u64, subject: PatientId) -> Result<(), Shed> {
+    pub fn admit_hold(
+        &self,
+        now: Timestamp,
+        waiting: u64,
+        is_late: bool,
+        subject: PatientId,
+    ) -> Result<(), Shed> {
         let turn = Turn::unpack(self.regime.turn.load(Ordering::Relaxed));
         if !turn.is_for_all() {
             let position = position(self.seed, subject);
@@ -129,7 +132,7 @@ impl Gate {
             }
         }
         let limit = self.regime.limit.load(Ordering::Relaxed);
-        if limit <= waiting {
+        if limit <= waiting || is_late {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(self.too_late(waiting));
         }
@@ -151,13 +154,11 @@ impl Gate {
         Ok(())
     }
 
-    /// Notes that so many requests were read from the network, after they had waited in the node for
-    /// at most so long.
-    pub fn note_read(&self, requests: u64, waited_micros: u64) {
-        self.requests.fetch_add(requests, Ordering::Relaxed);
-        if self.regime.target_micros.load(Ordering::Relaxed) < waited_micros {
-            self.late.fetch_add(requests, Ordering::Relaxed);
-        }
+    /// Whether a request that waited in the node for so long before it was read came too late for
+    /// a new hold: what waits behind it would be answered later still.
+    #[inline]
+    pub fn is_late(&self, waited_micros: u64) -> bool {
+        self.regime.target_micros.load(Ordering::Relaxed) < waited_micros
     }
 
     /// Whether somebody should [`look`](Self::look) again.
@@ -173,9 +174,8 @@ impl Gate {
         self.looked.store(seen.now.as_millis(), Ordering::Relaxed);
         let Some(mut control) = self.control.as_ref().and_then(Mutex::try_lock) else { return };
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let seen = Observation { requests: load(&self.requests), late: load(&self.late), ..*seen };
         let arrived = Arrivals { passed: load(&self.passed), refused: load(&self.refused) };
-        if let Some(regime) = control.look(&seen, arrived) {
+        if let Some(regime) = control.look(seen, arrived) {
             self.regime.publish(&regime);
         }
     }
@@ -260,6 +260,7 @@ const DELAY_MILLIS_MAX: u64 = 10_000;
 
 #[cfg(test)]
 mod tests {
+    use super::super::turns::EPOCH_MILLIS;
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -283,7 +284,7 @@ mod tests {
             (400, delay(700), delay(700)),
             (90_000, delay(10_000), delay(10_000)),
         ] {
-            assert_eq!(gate.admit_hold(NOW, waiting, PatientId(1)), hold, "hold, {waiting}");
+            assert_eq!(gate.admit_hold(NOW, waiting, false, PatientId(1)), hold, "hold, {waiting}");
             assert_eq!(gate.admit_finish(waiting), finish, "finish, {waiting}");
         }
     }
@@ -294,21 +295,21 @@ mod tests {
         let gate = fixed(Regime { turn, began: NOW, ..OPEN });
         let mut shed = 0;
         for patient in (0..1_000).map(PatientId) {
-            let Err(told) = gate.admit_hold(NOW, 0, patient) else { continue };
+            let Err(told) = gate.admit_hold(NOW, 0, false, patient) else { continue };
             shed += 1;
             for _ in 0..100 {
-                assert_eq!(gate.admit_hold(NOW, 0, patient), Err(told));
+                assert_eq!(gate.admit_hold(NOW, 0, false, patient), Err(told));
             }
             let (mut turn, mut began) = (turn, NOW);
             let (mut now, mut told) = (NOW, told);
             for visits in 0.. {
                 assert!(visits < 6, "{patient:?} was sent away six times");
                 now = now.plus_millis(u64::from(told.retry_after_millis));
-                while 1_000 <= now.as_millis() - began.as_millis() {
-                    (turn, began) = (turn.next(), began.plus_millis(1_000));
+                while EPOCH_MILLIS <= now.as_millis() - began.as_millis() {
+                    (turn, began) = (turn.next(), began.plus_millis(EPOCH_MILLIS));
                 }
                 gate.regime.publish(&Regime { turn, began, ..OPEN });
-                match gate.admit_hold(now, 0, patient) {
+                match gate.admit_hold(now, 0, false, patient) {
                     Ok(()) => break,
                     Err(again) => told = again,
                 }
@@ -319,10 +320,20 @@ mod tests {
     }
 
     #[test]
+    fn a_hold_that_waited_longer_than_the_target_before_it_was_read_is_refused() {
+        let gate = fixed(Regime { target_micros: 12_000, rate: 1_000, ..OPEN });
+        for (waited, admitted) in [(0, true), (12_000, true), (12_001, false)] {
+            let hold = gate.admit_hold(NOW, 3, gate.is_late(waited), PatientId(1));
+            assert_eq!(hold.is_ok(), admitted, "{waited}");
+            assert_eq!(gate.admit_finish(3), Ok(()));
+        }
+    }
+
+    #[test]
     fn a_gate_without_a_target_lets_everything_in() {
         let gate = Gate::new(0, 7);
         gate.look(&Observation { now: NOW, appended: u64::MAX, ..Observation::default() });
-        assert_eq!(gate.admit_hold(NOW, u64::MAX - 1, PatientId(1)), Ok(()));
+        assert_eq!(gate.admit_hold(NOW, u64::MAX - 1, false, PatientId(1)), Ok(()));
         assert_eq!(gate.admit_finish(u64::MAX - 1), Ok(()));
         assert!(!gate.is_shedding());
     }

@@ -15,7 +15,9 @@ mod turns;
 
 pub use control::{Observation, Regime};
 pub use gate::{Gate, Shed, ShedReason};
-pub use turns::{EPOCH_MILLIS, Turn, position};
+pub use turns::Turn;
+#[cfg(test)]
+use turns::position;
 
 use crate::model::{
     Actor, BookingChannel, Command, HoldFault, IdFault, Operation, Outcome, Query, Timestamp,
@@ -62,11 +64,14 @@ pub fn admit(
 ///
 /// The first [`Outcome`] that applies.
 pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
-    let (Query::Availability { channel, .. }
-    | Query::Get { channel, .. }
-    | Query::List { channel, .. }) = *query;
+    let channel = match *query {
+        Query::Availability { channel, .. }
+        | Query::Get { channel, .. }
+        | Query::List { channel, .. } => Some(channel),
+        Query::Clock | Query::ConfirmClock => None,
+    };
     // Who reads for nobody in particular reads through any channel.
-    let channel = permits(actor.role, Operation::Hold).then_some(channel);
+    let channel = channel.filter(|_| permits(actor.role, Operation::Hold));
     admit_operation(actor, query.operation(), channel)
 }
 

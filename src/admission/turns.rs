@@ -15,10 +15,10 @@
 use crate::model::{PatientId, Timestamp};
 
 /// How long a turn stays where it is: long enough to come back in, short enough to wait for.
-pub const EPOCH_MILLIS: u64 = 1_000;
+pub(super) const EPOCH_MILLIS: u64 = 500;
 
 /// The longest wait that is named. Who waits longer is told to ask again.
-pub(super) const WAIT_MILLIS_MAX: u64 = 60_000;
+const WAIT_MILLIS_MAX: u64 = 60_000;
 
 /// The part of the ring whose subjects are let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Turn {
 
 /// Where a subject stands on the ring. Without the seed nobody can choose a place.
 #[expect(clippy::cast_possible_truncation, reason = "the halves of a number, and the high bits")]
-pub const fn position(seed: u64, subject: PatientId) -> u32 {
+pub(super) const fn position(seed: u64, subject: PatientId) -> u32 {
     let (low, high) = (subject.0 as u64, (subject.0 >> 64) as u64);
     (mix(mix(seed ^ low).wrapping_add(high)) >> 32) as u32
 }
@@ -137,15 +137,11 @@ mod tests {
 
     #[test]
     fn the_wait_grows_with_the_distance_and_never_misses_the_turn() {
-        let (began, now) = (Timestamp::from_millis(10_000), Timestamp::from_millis(10_400));
+        let (began, now) = (Timestamp::from_millis(10_000), Timestamp::from_millis(10_100));
         let turn = Turn { start: 0, width: 1 << 28 };
-        for (position, wait) in [
-            (1 << 28, 725),
-            (2 << 28, 1_725),
-            (3 << 28, 2_725),
-            (8 << 28, 7_725),
-            (u32::MAX, 14_725),
-        ] {
+        for (position, wait) in
+            [(1 << 28, 462), (2 << 28, 962), (3 << 28, 1_462), (8 << 28, 3_962), (u32::MAX, 7_462)]
+        {
             assert_eq!(turn.wait_millis(position, began, now), wait, "{position}");
         }
         assert_eq!(Turn { start: 1, width: 0 }.wait_millis(0, began, now), WAIT_MILLIS_MAX);

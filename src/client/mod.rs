@@ -114,8 +114,8 @@ pub use lane::{Lane, LaneReceiver, LaneSender};
 pub use watch::{Event, SnapshotReader, Watch};
 
 use crate::model::{
-    Action, Appointment, AppointmentId, Availability, BookingChannel, Change, Hold, OpenSession,
-    PatientClass, PatientId, Query, Reading, Receipt, RequestId, Sequence, SessionId,
+    Action, Appointment, AppointmentId, Availability, BookingChannel, Change, ClockReading, Hold,
+    OpenSession, PatientClass, PatientId, Query, Reading, Receipt, RequestId, Sequence, SessionId,
 };
 use crate::protocol::{Reply, Request};
 use link::{BACKOFF_MIN, Link, pause};
@@ -265,7 +265,9 @@ impl Client {
     ) -> Result<Availability, CallError> {
         match self.read(Query::Availability { session, channel, class }).await? {
             Reading::Availability(availability) => Ok(availability),
-            Reading::Appointment(_) | Reading::Appointments(_) => Err(unexpected()),
+            Reading::Appointment(_) | Reading::Appointments(_) | Reading::Clock(_) => {
+                Err(unexpected())
+            }
         }
     }
 
@@ -278,7 +280,9 @@ impl Client {
     ) -> Result<Appointment, CallError> {
         match self.read(Query::Get { appointment, patient, channel }).await? {
             Reading::Appointment(appointment) => Ok(*appointment),
-            Reading::Availability(_) | Reading::Appointments(_) => Err(unexpected()),
+            Reading::Availability(_) | Reading::Appointments(_) | Reading::Clock(_) => {
+                Err(unexpected())
+            }
         }
     }
 
@@ -290,7 +294,19 @@ impl Client {
     ) -> Result<Vec<Appointment>, CallError> {
         match self.read(Query::List { patient, channel }).await? {
             Reading::Appointments(list) => Ok(list),
-            Reading::Availability(_) | Reading::Appointment(_) => Err(unexpected()),
+            Reading::Availability(_) | Reading::Appointment(_) | Reading::Clock(_) => {
+                Err(unexpected())
+            }
+        }
+    }
+
+    /// The node's clock; with `confirm` it believes the machine's again, after a jump.
+    pub async fn clock(&self, confirm: bool) -> Result<ClockReading, CallError> {
+        match self.read(if confirm { Query::ConfirmClock } else { Query::Clock }).await? {
+            Reading::Clock(clock) => Ok(clock),
+            Reading::Availability(_) | Reading::Appointment(_) | Reading::Appointments(_) => {
+                Err(unexpected())
+            }
         }
     }
 

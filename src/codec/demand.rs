@@ -176,7 +176,9 @@ impl<Context> Decode<Context> for Change {
             | Operation::Get
             | Operation::List
             | Operation::Watch
-            | Operation::Snapshot => return Err(DecodeError::Other("no change has this code")),
+            | Operation::Snapshot
+            | Operation::Clock
+            | Operation::ConfirmClock => return Err(DecodeError::Other("no change has this code")),
         };
         Ok(Self { request, appointment, patient, channel, action })
     }

@@ -9,11 +9,14 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use crate::model::limits::SESSION_SLOTS_MAX;
-use crate::model::{Appointment, Availability, LISTED_MAX, Operation, Query, Reading};
+use crate::model::{
+    Appointment, Availability, ClockReading, LISTED_MAX, Operation, Query, Reading,
+};
 
 const AVAILABILITY: u8 = 2;
 const APPOINTMENT: u8 = 3;
 const APPOINTMENTS: u8 = 4;
+const CLOCK: u8 = 7;
 
 /// Free places of the slots of a session.
 type Free = ArrayVec<u16, SESSION_SLOTS_MAX>;
@@ -41,6 +44,7 @@ impl Encode for Query {
                 patient.encode(encoder)?;
                 channel.encode(encoder)
             }
+            Self::Clock | Self::ConfirmClock => Ok(()),
         }
     }
 }
@@ -63,6 +67,8 @@ impl<Context> Decode<Context> for Query {
                 patient: Decode::decode(decoder)?,
                 channel: Decode::decode(decoder)?,
             }),
+            Operation::Clock => Ok(Self::Clock),
+            Operation::ConfirmClock => Ok(Self::ConfirmClock),
             _ => Err(DecodeError::Other("no query has this code")),
         }
     }
@@ -85,6 +91,10 @@ impl Encode for Reading {
                 APPOINTMENTS.encode(encoder)?;
                 ListedList(list).encode(encoder)
             }
+            Self::Clock(clock) => {
+                CLOCK.encode(encoder)?;
+                clock.encode(encoder)
+            }
         }
     }
 }
@@ -96,10 +106,13 @@ impl<Context> Decode<Context> for Reading {
             AVAILABILITY => Self::Availability(Decode::decode(decoder)?),
             APPOINTMENT => Self::Appointment(Box::new(Decode::decode(decoder)?)),
             APPOINTMENTS => Self::Appointments(ListedList::decode(decoder)?.0),
+            CLOCK => Self::Clock(Decode::decode(decoder)?),
             _ => return Err(DecodeError::Other("no reading has this form")),
         })
     }
 }
+
+layout_struct!(ClockReading { time, gap_millis, is_suspended });
 
 impl Encode for Availability {
     #[inline]

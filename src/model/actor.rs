@@ -125,11 +125,15 @@ pub enum Operation {
     Watch = 48,
     /// Fetches a snapshot, to start watching from.
     Snapshot = 49,
+    /// Reads the node's clock.
+    Clock = 64,
+    /// Says that the machine's clock is right, after it jumped.
+    ConfirmClock = 65,
 }
 
 impl Operation {
     /// Every operation, in the order of the documentation.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::OpenSession,
         Self::Hold,
         Self::Book,
@@ -144,6 +148,8 @@ impl Operation {
         Self::List,
         Self::Watch,
         Self::Snapshot,
+        Self::Clock,
+        Self::ConfirmClock,
     ];
 
     /// The operation with that code.
@@ -163,6 +169,8 @@ impl Operation {
             34 => Self::List,
             48 => Self::Watch,
             49 => Self::Snapshot,
+            64 => Self::Clock,
+            65 => Self::ConfirmClock,
             _ => return None,
         })
     }
@@ -184,6 +192,8 @@ impl Operation {
             Self::List => 11,
             Self::Watch => 12,
             Self::Snapshot => 13,
+            Self::Clock => 14,
+            Self::ConfirmClock => 15,
         }
     }
 
@@ -204,6 +214,8 @@ impl Operation {
             Self::List => "list",
             Self::Watch => "watch",
             Self::Snapshot => "snapshot",
+            Self::Clock => "clock",
+            Self::ConfirmClock => "confirm_clock",
         }
     }
 }
@@ -226,12 +238,14 @@ impl Operation {
 /// list          x       x       x            x     x
 /// watch                                      x     x                x
 /// snapshot                                   x     x                x
+/// clock                                      x     x       x
+/// confirm_clock                              x
 /// ```
 pub const fn permits(role: Role, operation: Operation) -> bool {
     use Operation as O;
     use Role as R;
     match operation {
-        O::OpenSession => matches!(role, R::Admin),
+        O::OpenSession | O::ConfirmClock => matches!(role, R::Admin),
         O::Hold | O::Book | O::Release => matches!(role, R::Gateway | R::Counter | R::Practitioner),
         O::Cancel => matches!(role, R::Gateway | R::Counter | R::Practitioner | R::Admin),
         O::CheckIn => matches!(role, R::Gateway | R::Counter | R::Practitioner),
@@ -240,6 +254,7 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
         O::Availability => true,
         O::Get | O::List => !matches!(role, R::Observer | R::Replica),
         O::Watch | O::Snapshot => matches!(role, R::Admin | R::Auditor | R::Replica),
+        O::Clock => matches!(role, R::Admin | R::Auditor | R::Observer),
     }
 }
 

@@ -41,6 +41,6 @@ pub use id::{
     SlotIndex,
 };
 pub use outcome::{Outcome, Refusal};
-pub use query::{Availability, LISTED_MAX, Query, Reading};
+pub use query::{Availability, ClockReading, LISTED_MAX, Query, Reading};
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
 pub use time::{Timestamp, Ttl};

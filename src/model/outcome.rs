@@ -73,9 +73,10 @@ outcomes! {
     /// The id was made more than a minute from now.
     IdInFuture = 202 lasting;
 
-    /// The node has no room for another change. Try again after the time that it names.
+    /// More comes than the node can do soon. Try again after the time that it names, not before:
+    /// until then it is refused again.
     Overloaded = 300 transient;
-    /// The node is starting or stopping.
+    /// The node is starting or stopping; or its clock is suspended, and a session is to be opened.
     NotReady = 301 transient;
     /// The client asks too often. Try again after the time that it names.
     RateLimited = 302 transient;

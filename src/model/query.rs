@@ -36,6 +36,11 @@ pub enum Query {
         /// Through which channel they are read.
         channel: BookingChannel,
     },
+    /// The node's clock.
+    Clock,
+    /// The node's clock, after an operator said that the machine's is right. It changes nothing that
+    /// is journaled, and doing it again does nothing, so it has no id.
+    ConfirmClock,
 }
 
 /// Appointments that one answer lists.
@@ -54,6 +59,19 @@ pub enum Reading {
     Appointment(Box<Appointment>),
     /// See [`Query::List`].
     Appointments(Vec<Appointment>),
+    /// See [`Query::Clock`].
+    Clock(ClockReading),
+}
+
+/// What the node's clock shows, and whether it is believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClockReading {
+    /// The time that requests are told.
+    pub time: Timestamp,
+    /// The machine's wall clock minus that, in milliseconds; negative where the wall is behind.
+    pub gap_millis: i64,
+    /// Whether the wall jumped, and expiry and openings wait for an operator.
+    pub is_suspended: bool,
 }
 
 /// The places of a session that a request could take now. What is held or reserved is not free.
@@ -74,6 +92,8 @@ impl Query {
             Self::Availability { .. } => Operation::Availability,
             Self::Get { .. } => Operation::Get,
             Self::List { .. } => Operation::List,
+            Self::Clock => Operation::Clock,
+            Self::ConfirmClock => Operation::ConfirmClock,
         }
     }
 }

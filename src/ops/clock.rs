@@ -19,8 +19,23 @@ use crate::model::Timestamp;
 /// The node's time: told to every request, to the ticker and to the journal.
 #[derive(Debug)]
 pub struct Clock {
-    started: Instant,
+    source: Box<dyn ClockSource>,
     slew: Mutex<Slew>,
+}
+
+/// The two clocks of a machine.
+pub trait ClockSource: std::fmt::Debug + Send + Sync {
+    /// Microseconds since some fixed moment; never goes back.
+    fn monotonic(&self) -> u64;
+
+    /// Microseconds since the Unix epoch; may jump.
+    fn wall(&self) -> u64;
+}
+
+/// The clocks of this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    started: Instant,
 }
 
 /// Whether deadlines may be acted on.
@@ -77,9 +92,13 @@ pub enum StartFault {
 impl Clock {
     /// A clock that starts at the wall's time.
     pub fn start() -> Self {
-        let started = monotonic_now();
-        let slew = Slew::new(Reading { monotonic: 0, wall: wall_micros() });
-        Self { started, slew: Mutex::new(slew) }
+        Self::on(SystemClock::start())
+    }
+
+    /// The same on other clocks than the machine's.
+    pub fn on(source: impl ClockSource + 'static) -> Self {
+        let slew = Slew::new(Reading { monotonic: source.monotonic(), wall: source.wall() });
+        Self { source: Box::new(source), slew: Mutex::new(slew) }
     }
 
     /// The time now. Never less than any time told before.
@@ -97,19 +116,48 @@ impl Clock {
         self.slew.lock().gap / MICROS_PER_MILLI
     }
 
-    /// An operator says that the wall is right. See [`Slew::confirm`].
+    /// An operator says that the wall is right, as it is now. See [`Slew::confirm`].
     pub fn confirm(&self) {
-        self.slew.lock().confirm();
+        let mut slew = self.slew.lock();
+        slew.observe(Reading { monotonic: self.source.monotonic(), wall: self.source.wall() });
+        slew.confirm();
+    }
+
+    /// Before anything was told: takes the time of a wall that has moved ahead meanwhile. A machine
+    /// that has just started gets its time late, and a long journal takes minutes to read.
+    pub fn catch_up(&self) {
+        let mut slew = self.slew.lock();
+        slew.observe(Reading { monotonic: self.source.monotonic(), wall: self.source.wall() });
+        if 0 < slew.gap {
+            slew.confirm();
+        }
     }
 
     fn observe(&self) -> (Timestamp, ClockState) {
         let mut slew = self.slew.lock();
-        let elapsed = monotonic_now().saturating_duration_since(self.started);
-        let monotonic = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        let monotonic = self.source.monotonic();
         if slew.wants_wall(monotonic) {
-            slew.observe(Reading { monotonic, wall: wall_micros() });
+            slew.observe(Reading { monotonic, wall: self.source.wall() });
         }
         (slew.time_at(monotonic), slew.state())
+    }
+}
+
+impl SystemClock {
+    /// Clocks whose monotonic one begins now.
+    pub fn start() -> Self {
+        Self { started: monotonic_now() }
+    }
+}
+
+impl ClockSource for SystemClock {
+    fn monotonic(&self) -> u64 {
+        let elapsed = monotonic_now().saturating_duration_since(self.started);
+        u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn wall(&self) -> u64 {
+        wall_micros()
     }
 }
 
@@ -228,6 +276,9 @@ const START_WAIT_MILLIS_MAX: u64 = 5_000;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
 
     const START: u64 = 1_800_000_000_000_000;
@@ -313,6 +364,29 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_drift_is_followed_for_a_day_and_a_fast_one_raises_the_alarm() {
+        for (ppm, suspended_after) in
+            [(400, None), (-400, None), (600, Some(10_000)), (-600, Some(10_000))]
+        {
+            let mut slew = Slew::new(Reading { monotonic: 0, wall: START });
+            let suspended = (1..=864_000_u64).find(|step| {
+                let monotonic = step * SECOND / 10;
+                let drift = i64::try_from(monotonic).unwrap() / 1_000_000 * ppm;
+                slew.observe(Reading {
+                    monotonic,
+                    wall: (START + monotonic).saturating_add_signed(drift),
+                });
+                slew.state() != ClockState::Good
+            });
+            let seconds = suspended.map(|step| step / 10);
+            assert_eq!(seconds.is_some(), suspended_after.is_some(), "{ppm} ppm: {seconds:?}");
+            if let (Some(found), Some(expected)) = (seconds, suspended_after) {
+                assert!(found.abs_diff(expected) < 20, "{ppm} ppm: after {found} s");
+            }
+        }
+    }
+
+    #[test]
     fn time_between_two_looks_at_the_wall_never_goes_back() {
         let mut slew = Slew::new(Reading { monotonic: 0, wall: START });
         let mut last = Timestamp::default();
@@ -335,6 +409,37 @@ mod tests {
         let wait = StartFault::Wait(Duration::from_secs(4));
         assert_eq!(check_start(at(10), at(14)), Err(wait));
         let Err(StartFault::Behind { .. }) = check_start(at(10), at(15)) else { panic!("started") };
+    }
+
+    /// Clocks that a test turns: monotonic and wall, in microseconds.
+    #[derive(Clone, Debug, Default)]
+    struct Turned(Arc<[AtomicU64; 2]>);
+
+    impl ClockSource for Turned {
+        fn monotonic(&self) -> u64 {
+            self.0[0].load(Ordering::SeqCst)
+        }
+
+        fn wall(&self) -> u64 {
+            self.0[1].load(Ordering::SeqCst)
+        }
+    }
+
+    #[test]
+    fn before_anything_is_told_a_clock_catches_up_and_never_goes_back() {
+        for (wall, time, state) in [
+            (START + 40 * SECOND, START + 40 * SECOND, ClockState::Good),
+            (START, START + 10 * SECOND, ClockState::Suspended { gap_millis: -9_995 }),
+        ] {
+            let source = Turned::default();
+            source.0[1].store(START, Ordering::SeqCst);
+            let clock = Clock::on(source.clone());
+            source.0[0].store(10 * SECOND, Ordering::SeqCst);
+            source.0[1].store(wall, Ordering::SeqCst);
+            clock.catch_up();
+            assert!(time / 1_000 - clock.now().as_millis() <= 5);
+            assert_eq!(clock.state(), state);
+        }
     }
 
     #[test]

@@ -154,7 +154,9 @@ impl RequestParts<'_> {
             | Operation::Get
             | Operation::List
             | Operation::Watch
-            | Operation::Snapshot => None,
+            | Operation::Snapshot
+            | Operation::Clock
+            | Operation::ConfirmClock => None,
         }
     }
 
@@ -194,7 +196,9 @@ impl RequestParts<'_> {
             | Operation::Availability
             | Operation::Get
             | Operation::List
-            | Operation::Snapshot => None,
+            | Operation::Snapshot
+            | Operation::Clock
+            | Operation::ConfirmClock => None,
         }
     }
 
@@ -212,9 +216,11 @@ impl RequestParts<'_> {
 pub fn decode_request(item: &[u8]) -> Result<(u32, Request), Option<RequestFault>> {
     let parts = split_request(item)?;
     let request = match parts.operation {
-        Operation::Availability | Operation::Get | Operation::List => {
-            parts.query().map(Request::Query)
-        }
+        Operation::Availability
+        | Operation::Get
+        | Operation::List
+        | Operation::Clock
+        | Operation::ConfirmClock => parts.query().map(Request::Query),
         Operation::Watch | Operation::Snapshot => parts.push(),
         Operation::OpenSession
         | Operation::Hold

@@ -145,6 +145,8 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("list", Query::List { patient: PatientId(0x11), channel: channel(2) }.into()),
         ("watch", Request::Watch { from: Sequence(42) }),
         ("snapshot", Request::Snapshot),
+        ("clock", Query::Clock.into()),
+        ("confirm_clock", Query::ConfirmClock.into()),
     ]
 }
 
@@ -171,6 +173,14 @@ fn replies() -> Vec<(&'static str, Reply)> {
         ("availability", Reply::Reading(Reading::Availability(availability(3)))),
         ("appointment", Reply::Reading(Reading::Appointment(Box::new(appointment())))),
         ("appointments", Reply::Reading(Reading::Appointments(vec![appointment(); 2]))),
+        (
+            "clock",
+            Reply::Reading(Reading::Clock(ClockReading {
+                time: NOW,
+                gap_millis: -2_000,
+                is_suspended: true,
+            })),
+        ),
         ("watching", Reply::Watching { from: Sequence(42) }),
         ("snapshot", Reply::Snapshot { sequence: Sequence(41), bytes: 1 << 20 }),
         ("refused", Reply::Refused(Outcome::SoldOut.into())),

@@ -28,6 +28,8 @@ pub(super) struct Desk<'a> {
 pub(super) struct Moment {
     pub(super) now: Timestamp,
     pub(super) durable: Sequence,
+    /// Whether it may have waited in the node for too long.
+    pub(super) is_late: bool,
 }
 
 /// An item that is too short to be answered.
@@ -74,7 +76,11 @@ impl<'a> Desk<'a> {
                 self.hold = Some(hold);
                 read
             }
-            Operation::Availability | Operation::Get | Operation::List => {
+            Operation::Availability
+            | Operation::Get
+            | Operation::List
+            | Operation::Clock
+            | Operation::ConfirmClock => {
                 self.query(moment, correlation, &parts.query()?);
                 Some(())
             }
@@ -97,7 +103,12 @@ impl<'a> Desk<'a> {
     }
 
     fn command(&mut self, moment: Moment, correlation: u32, command: &Command) {
-        let answer = self.shared.engine.call(moment.now, self.actor, command);
+        let engine = &self.shared.engine;
+        let answer = if moment.is_late {
+            engine.call_late(moment.now, self.actor, command)
+        } else {
+            engine.call(moment.now, self.actor, command)
+        };
         self.tally.count(match &answer.result {
             Ok(receipt) if receipt.retried => Outcome::AlreadyDone,
             Ok(_) => Outcome::Done,

@@ -17,10 +17,14 @@ pub trait Engine: Send + Sync + 'static {
     /// Answers a query.
     fn read(&self, now: Timestamp, actor: &Actor, query: &Query) -> Answer<Reading>;
 
-    /// Notes that so many requests were read at once, and that they had waited in the node for at
-    /// most so many microseconds.
-    fn note_read(&self, requests: u64, waited_micros: u64) {
-        let _: (u64, u64) = (requests, waited_micros);
+    /// Whether what had waited in the node for so many microseconds when it was read is late.
+    fn is_late(&self, waited_micros: u64) -> bool {
+        waited_micros == u64::MAX
+    }
+
+    /// Decides a command that is late: new work may be refused, for the sake of what is behind it.
+    fn call_late(&self, now: Timestamp, actor: &Actor, command: &Command) -> Answer<Receipt> {
+        self.call(now, actor, command)
     }
 
     /// The last durable record.

@@ -21,8 +21,12 @@ impl Engine for Service {
         Self::read(self, now, actor, query)
     }
 
-    fn note_read(&self, requests: u64, waited_micros: u64) {
-        Self::note_read(self, requests, waited_micros);
+    fn is_late(&self, waited_micros: u64) -> bool {
+        Self::is_late(self, waited_micros)
+    }
+
+    fn call_late(&self, now: Timestamp, actor: &Actor, command: &Command) -> Answer<Receipt> {
+        Self::call_late(self, now, actor, command)
     }
 
     fn durable(&self) -> Sequence {

@@ -173,7 +173,10 @@ impl Stream<'_> {
     /// Answers what has been read, as far as the outbox has room. Says whether there may be more.
     fn answer_batch(&mut self) -> Result<bool, Fault> {
         let (now, durable) = ((self.shared.clock)(), self.shared.engine.durable());
-        let (moment, read) = (Moment { now, durable }, stopwatch());
+        let read = stopwatch();
+        let waited = read.saturating_duration_since(self.drained).as_micros();
+        let is_late = self.shared.engine.is_late(u64::try_from(waited).unwrap_or(u64::MAX));
+        let moment = Moment { now, durable, is_late };
         let (waiting, mut units) = (self.desk.outbox.waiting(), 0);
         let more = loop {
             if !self.desk.outbox.has_room() {
@@ -200,8 +203,6 @@ impl Stream<'_> {
             }
         };
         self.progress += units as u64;
-        let waited = read.saturating_duration_since(self.drained).as_micros();
-        self.shared.engine.note_read(units as u64, u64::try_from(waited).unwrap_or(u64::MAX));
         let added = self.desk.outbox.waiting() - waiting;
         self.desk.outbox.end_batch(read, added);
         if added < units {

@@ -24,6 +24,8 @@ pub mod probe;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
@@ -31,17 +33,17 @@ use self::counters::Counters;
 pub use self::counters::{LATENESS_BUCKETS, ServiceStats};
 #[cfg(feature = "node")]
 pub use self::open::{OpenError, OpenOptions, RecoveryReport, restore_shard};
-pub use crate::admission::ShedReason;
-use crate::admission::{Gate, Observation, Regime, Shed, admit, admit_query};
+use crate::admission::{Gate, Observation, Shed, admit, admit_query};
+pub use crate::admission::{Regime, ShedReason};
 use crate::codec::encode_facts;
 use crate::engine::Context;
 pub use crate::inventory::Imported;
 use crate::inventory::Inventory;
 use crate::journal::{Journal, JournalError, Lane};
 use crate::model::{
-    Action, Actor, Answer, Appointment, AppointmentId, BookingChannel, Change, Command, Facts,
-    Hold, LISTED_MAX, Outcome, PatientId, Query, Reading, Receipt, Refusal, RequestId, Role,
-    RulesVersion, Sequence, Sharing, Timestamp,
+    Action, Actor, Answer, Appointment, AppointmentId, BookingChannel, Change, ClockReading,
+    Command, Facts, Hold, LISTED_MAX, Outcome, PatientId, Query, Reading, Receipt, Refusal,
+    RequestId, Role, RulesVersion, Sequence, Sharing, Timestamp,
 };
 
 /// A node's reservation service: the inventory, and the journal that makes it last.
@@ -55,12 +57,22 @@ pub struct Service {
     /// Set while memory holds as many appointments as it may; looked at every second.
     is_full: AtomicBool,
     counted: AtomicU64,
-    /// Set while the clock is in doubt: nothing expires and nothing is forgotten.
+    /// Set while the clock is in doubt: nothing expires, nothing is forgotten, nothing opens.
     is_paused: AtomicBool,
+    timekeeper: OnceLock<Box<dyn Timekeeper>>,
     /// Cleared while the node stops.
     is_serving: AtomicBool,
     #[cfg(feature = "node")]
     folder: Option<crate::journal::DataFolder>,
+}
+
+/// Who has the node's clock.
+pub trait Timekeeper: fmt::Debug + Send + Sync {
+    /// What it shows.
+    fn read(&self) -> ClockReading;
+
+    /// Believes the machine's clock again.
+    fn confirm(&self);
 }
 
 /// Bounds that a configuration sets.
@@ -97,6 +109,7 @@ impl Service {
             is_full: AtomicBool::new(false),
             counted: AtomicU64::new(0),
             is_paused: AtomicBool::new(false),
+            timekeeper: OnceLock::new(),
             is_serving: AtomicBool::new(true),
             #[cfg(feature = "node")]
             folder: None,
@@ -105,7 +118,23 @@ impl Service {
 
     /// Carries out a command, or refuses it.
     pub fn call(&self, now: Timestamp, actor: &Actor, command: &Command) -> Answer<Receipt> {
-        let answer = self.decide(now, actor, command);
+        self.carry_out(now, actor, command, false)
+    }
+
+    /// The same for a command that waited too long before it was read: new holds are shed, so that
+    /// those behind them are not late too.
+    pub fn call_late(&self, now: Timestamp, actor: &Actor, command: &Command) -> Answer<Receipt> {
+        self.carry_out(now, actor, command, true)
+    }
+
+    fn carry_out(
+        &self,
+        now: Timestamp,
+        actor: &Actor,
+        command: &Command,
+        is_late: bool,
+    ) -> Answer<Receipt> {
+        let answer = self.decide(now, actor, command, is_late);
         let outcome = match &answer.result {
             Ok(receipt) if receipt.retried => Outcome::AlreadyDone,
             Ok(_) => Outcome::Done,
@@ -115,7 +144,13 @@ impl Service {
         answer
     }
 
-    fn decide(&self, now: Timestamp, actor: &Actor, command: &Command) -> Answer<Receipt> {
+    fn decide(
+        &self,
+        now: Timestamp,
+        actor: &Actor,
+        command: &Command,
+        is_late: bool,
+    ) -> Answer<Receipt> {
         if let Err(outcome) = admit(now, actor, command, self.limits.retention_millis) {
             return Answer::refused(outcome);
         }
@@ -128,7 +163,11 @@ impl Service {
         if !self.is_serving() {
             return Answer::refused(Refusal::for_now(Outcome::NotReady, NOT_READY_MILLIS));
         }
-        if let Err(shed) = self.admit_now(now, command) {
+        let opens = matches!(command, Command::OpenSession(_));
+        if opens && self.is_paused.load(Ordering::Relaxed) {
+            return Answer::refused(Refusal::for_now(Outcome::NotReady, CLOCK_MILLIS));
+        }
+        if let Err(shed) = self.admit_now(now, command, is_late) {
             return self.shed(shed);
         }
         let Some(permit) = self.journal.reserve(Lane::Request) else {
@@ -144,7 +183,7 @@ impl Service {
     }
 
     /// Whether there is room for it: memory, and time. What finishes passes longer than a new hold.
-    fn admit_now(&self, now: Timestamp, command: &Command) -> Result<(), Shed> {
+    fn admit_now(&self, now: Timestamp, command: &Command, is_late: bool) -> Result<(), Shed> {
         if self.gate.is_due(now) {
             self.look(now);
         }
@@ -154,7 +193,7 @@ impl Service {
         if self.is_full.load(Ordering::Relaxed) {
             return Err(Shed::for_now(ShedReason::Memory, MEMORY_FULL_MILLIS));
         }
-        self.gate.admit_hold(now, waiting, hold.patient.unwrap_or_default())
+        self.gate.admit_hold(now, waiting, is_late, hold.patient.unwrap_or_default())
     }
 
     fn shed<T>(&self, shed: Shed) -> Answer<T> {
@@ -197,6 +236,17 @@ impl Service {
                 }
                 listed.truncate(LISTED_MAX);
                 Answer { after, result: Ok(Reading::Appointments(listed)) }
+            }
+            Query::Clock | Query::ConfirmClock => {
+                let Some(timekeeper) = self.timekeeper.get() else {
+                    return Answer::refused(Refusal::for_now(Outcome::NotReady, CLOCK_MILLIS));
+                };
+                if matches!(query, Query::ConfirmClock) {
+                    timekeeper.confirm();
+                    // The ticker would see it soon; the next request may come sooner.
+                    self.set_paused(timekeeper.read().is_suspended);
+                }
+                Answer::at_once(Ok(Reading::Clock(timekeeper.read())))
             }
         }
     }
@@ -272,13 +322,13 @@ impl Service {
             durable: durable.0,
             small_commits: stats.small_commits,
             small_commit_micros: stats.small_commit_micros,
-            ..Observation::default()
         });
     }
 
-    /// Notes that requests were read from the network that had waited for at most so long.
-    pub fn note_read(&self, requests: u64, waited_micros: u64) {
-        self.gate.note_read(requests, waited_micros);
+    /// Whether requests that had waited in the node for so long when they were read are
+    /// [late](Self::call_late).
+    pub fn is_late(&self, waited_micros: u64) -> bool {
+        self.gate.is_late(waited_micros)
     }
 
     /// What of new holds is let in at present.
@@ -324,7 +374,13 @@ impl Service {
         self.inventory.next_deadline()
     }
 
-    /// Stops or resumes expiry and forgetting: the clock is in doubt, or was confirmed.
+    /// Gives the node's clock to those who ask for it. Without one they are told `NotReady`.
+    pub fn set_timekeeper(&self, timekeeper: impl Timekeeper + 'static) {
+        // A node has one clock; a second would change nothing.
+        let _set = self.timekeeper.set(Box::new(timekeeper));
+    }
+
+    /// Stops or resumes expiry, forgetting and openings: the clock is in doubt, or was confirmed.
     pub fn set_paused(&self, is_paused: bool) {
         self.is_paused.store(is_paused, Ordering::Relaxed);
     }
@@ -432,6 +488,9 @@ const MEMORY_FULL_MILLIS: u32 = 10_000;
 
 /// When to come back to a node that starts or stops.
 const NOT_READY_MILLIS: u32 = 2_000;
+
+/// When to come back to a node whose clock waits for an operator: people take that long.
+const CLOCK_MILLIS: u32 = 10_000;
 
 /// Makes the id of a settlement out of the id of its appointment.
 const SETTLEMENT: u128 = 0x5e77_1e5e_771e;

@@ -5,6 +5,7 @@
 mod backup;
 mod cards;
 mod cli;
+mod clock;
 mod damage;
 mod disk;
 mod docs;

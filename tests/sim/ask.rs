@@ -167,6 +167,7 @@ impl fmt::Display for Reply {
             Ok(Said::Reading(Reading::Availability(places))) => write!(out, " {:?}", places.free),
             Ok(Said::Reading(Reading::Appointment(found))) => write!(out, " {:?}", found.status),
             Ok(Said::Reading(Reading::Appointments(found))) => write!(out, " {}", found.len()),
+            Ok(Said::Reading(Reading::Clock(clock))) => write!(out, " {clock:?}"),
             Ok(Said::Declined(outcome)) => write!(out, " declined {}", outcome.name()),
             Err(refusal) => write!(out, " {:?}", refusal.status),
         }

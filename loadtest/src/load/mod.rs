@@ -28,7 +28,7 @@ use tokio::task::{JoinSet, LocalSet};
 use self::connection::Connection;
 pub(crate) use self::mix::{Kind, Mix};
 pub(crate) use self::tally::Tally;
-pub(crate) use self::template::one_hold;
+pub(crate) use self::template::{Patch, Template, one_hold};
 use crate::supply::Supply;
 use crate::{Failure, certs, clock};
 

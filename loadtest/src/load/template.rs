@@ -18,7 +18,7 @@ use crate::supply::Supply;
 
 /// An item: its length, then a request.
 #[derive(Clone, Debug)]
-pub(super) struct Template {
+pub(crate) struct Template {
     bytes: Vec<u8>,
     appointment: Option<usize>,
     request: Option<usize>,
@@ -30,13 +30,13 @@ pub(super) struct Template {
 
 /// What differs from request to request. What a template has no place for is left out.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Patch {
-    pub(super) correlation: u32,
-    pub(super) request: u128,
-    pub(super) appointment: u128,
-    pub(super) patient: u128,
-    pub(super) session: u64,
-    pub(super) slot: u16,
+pub(crate) struct Patch {
+    pub(crate) correlation: u32,
+    pub(crate) request: u128,
+    pub(crate) appointment: u128,
+    pub(crate) patient: u128,
+    pub(crate) session: u64,
+    pub(crate) slot: u16,
 }
 
 const APPOINTMENT: u128 = 0x0101_0101_0101_0101_1111_1111_1111_1111;
@@ -54,15 +54,24 @@ const CORRELATION_AT: usize = 2;
 
 impl Template {
     /// A hold of one slot, or of any slot of the session, for a patient with an account.
-    pub(super) fn hold(any: bool) -> Self {
+    pub(crate) fn hold(any: bool) -> Self {
         let slots = if any { SlotChoice::Any } else { SlotChoice::at(SlotIndex(SLOT)) };
         let claim = ClaimRequest { session: SessionId(SESSION), count: 1, slots };
         let keys = ClientKeys { account: Some(AccountId(ACCOUNT)), ..ClientKeys::default() };
         Self::of(&Request::from(Hold { claims: std::iter::once(claim).collect(), ..hold(keys) }))
     }
 
+    /// The same for some slot, for so long.
+    pub(crate) fn hold_for(ttl: Ttl) -> Self {
+        let slots = SlotChoice::at(SlotIndex(SLOT));
+        let claim = ClaimRequest { session: SessionId(SESSION), count: 1, slots };
+        let keys = ClientKeys { account: Some(AccountId(ACCOUNT)), ..ClientKeys::default() };
+        let claims = std::iter::once(claim).collect();
+        Self::of(&Request::from(Hold { claims, ttl, ..hold(keys) }))
+    }
+
     /// A change of an appointment.
-    pub(super) fn change(action: Action) -> Self {
+    pub(crate) fn change(action: Action) -> Self {
         Self::of(&Request::from(Change {
             request: RequestId(REQUEST),
             appointment: AppointmentId(APPOINTMENT),
@@ -73,12 +82,12 @@ impl Template {
     }
 
     /// A confirmation with some payment.
-    pub(super) fn book() -> Self {
+    pub(crate) fn book() -> Self {
         Self::change(Action::Book { payment: PaymentRef(0x7061_6964) })
     }
 
     /// A reading of a session.
-    pub(super) fn availability() -> Self {
+    pub(crate) fn availability() -> Self {
         Self::of(&Request::from(Query::Availability {
             session: SessionId(SESSION),
             channel: BookingChannel::default(),
@@ -103,7 +112,7 @@ impl Template {
 
     /// The item with everything in its place.
     #[inline]
-    pub(super) fn patched(&mut self, patch: &Patch) -> &[u8] {
+    pub(crate) fn patched(&mut self, patch: &Patch) -> &[u8] {
         self.put(Some(CORRELATION_AT), patch.correlation.to_le_bytes());
         self.put(self.appointment, patch.appointment.to_le_bytes());
         self.put(self.request, patch.request.to_le_bytes());

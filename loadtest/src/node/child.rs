@@ -27,6 +27,16 @@ impl Node {
     /// Starts a node with an empty store in a new folder under `base`, or the system's for
     /// temporary files.
     pub(crate) fn start(base: Option<&Path>, keep: Keep, threads: usize) -> Result<Self, Failure> {
+        Self::start_with(base, keep, threads, &[])
+    }
+
+    /// The same with further flags of the hidden command.
+    pub(crate) fn start_with(
+        base: Option<&Path>,
+        keep: Keep,
+        threads: usize,
+        flags: &[String],
+    ) -> Result<Self, Failure> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("haoyuan-loadtest-");
         let folder = match base {
@@ -43,6 +53,7 @@ impl Node {
             .arg("--certs")
             .arg(&certificates)
             .args(["--durability", durability, "--threads", &threads.to_string()])
+            .args(flags)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

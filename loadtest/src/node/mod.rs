@@ -20,7 +20,7 @@ use clap::{Args, ValueEnum};
 use haoyuan::journal::{Durability, OnFatal};
 use haoyuan::protocol::ALPN;
 use haoyuan::server::{AnswerClass, Engine, Server, ServerConfig, ServerMetrics};
-use haoyuan::service::{LATENESS_BUCKETS, OpenOptions, Service};
+use haoyuan::service::{LATENESS_BUCKETS, Limits, OpenOptions, Service};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -52,6 +52,15 @@ pub(crate) struct Options {
     /// Threads that move packets
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// How long a new hold may wait for the disk; 0 sheds only when the queue is full
+    #[arg(long, default_value_t = 0)]
+    delay_max_ms: u64,
+    /// Microseconds added to every commit
+    #[arg(long, default_value_t = 0)]
+    commit_delay_us: u64,
+    /// Microseconds added to every commit for each 7,000 bytes of it
+    #[arg(long, default_value_t = 0)]
+    commit_delay_block_us: u64,
 }
 
 /// The first line of a node.
@@ -84,6 +93,16 @@ pub(crate) struct Stats {
     pub(crate) durable_p99_us: u64,
     /// p99 of the commits, in µs, rounded up to a power of two.
     pub(crate) commit_p99_us: u64,
+    /// Requests shed: out of turn, for delay, queue, memory.
+    pub(crate) shed: [u64; 4],
+    /// Of a thousand patients, those let in at present.
+    pub(crate) admitted_permille: u64,
+    /// Records that may wait when a hold comes.
+    pub(crate) limit: u64,
+    /// The time from arrival to durable that is aimed at, in µs.
+    pub(crate) target_us: u64,
+    /// Records per second, as the node sees itself.
+    pub(crate) rate: u64,
 }
 
 /// How long a snapshot took.
@@ -110,7 +129,15 @@ impl From<Keep> for Durability {
 
 /// Runs a node until its parent says stop.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    let open = OpenOptions { durability: options.durability.into(), ..OpenOptions::default() };
+    let limits = Limits { delay_max_millis: options.delay_max_ms, ..Limits::default() };
+    let open = OpenOptions {
+        limits,
+        durability: options.durability.into(),
+        commit_delay: Duration::from_micros(options.commit_delay_us),
+        commit_delay_block: Duration::from_micros(options.commit_delay_block_us),
+        seed: clock::wall().as_millis(),
+        ..OpenOptions::default()
+    };
     let (service, _) = Service::open(&options.data_dir, &open, on_fatal())?;
     let tls = certs::identity(&options.certs, "node")?.server(ALPN)?;
     let config = ServerConfig::new(SocketAddr::from(([127, 0, 0, 1], 0)), tls);
@@ -188,7 +215,7 @@ fn take_snapshot(service: &Service) -> Result<(), Failure> {
 }
 
 fn stats(service: &Service, metrics: &ServerMetrics) -> Stats {
-    let stats = service.stats();
+    let (stats, regime) = (service.stats(), service.regime());
     Stats {
         commits: stats.journal.commits,
         records: stats.journal.records,
@@ -200,6 +227,11 @@ fn stats(service: &Service, metrics: &ServerMetrics) -> Stats {
         batches: metrics.batches.load(std::sync::atomic::Ordering::Relaxed),
         durable_p99_us: metrics.latency(AnswerClass::Durable).value_at_quantile(0.99),
         commit_p99_us: stats.journal.commit_micros_at(0.99),
+        shed: stats.shed,
+        admitted_permille: u64::from(regime.turn.width) * 1_000 / u64::from(u32::MAX),
+        limit: regime.limit,
+        target_us: regime.target_micros,
+        rate: regime.rate,
     }
 }
 

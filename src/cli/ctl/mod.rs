@@ -132,6 +132,12 @@ enum Task {
         #[command(flatten)]
         origin: Origin,
     },
+    /// Show the node's clock, or confirm it after the machine's clock jumped
+    #[command(after_help = "Examples:\n  haoyuan ctl clock\n  haoyuan ctl clock confirm")]
+    Clock {
+        #[command(subcommand)]
+        task: Option<ClockTask>,
+    },
     /// Print facts as they become durable: the lines of `haoyuan journal`
     #[command(after_help = "Example:\n  haoyuan ctl watch --from 1 --json")]
     Watch {
@@ -142,6 +148,12 @@ enum Task {
         #[arg(long)]
         no_follow: bool,
     },
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum ClockTask {
+    /// Say that the machine's clock is right: put it right first
+    Confirm,
 }
 
 #[derive(Debug, Args)]
@@ -252,6 +264,10 @@ pub(super) fn run(arguments: &CtlArguments) -> Result<(), Failure> {
                 show::appointments(&told(asked, json)?, json)
             })
         }
+        Task::Clock { task } => connection.run(Role::Admin, async |client| {
+            let confirm = matches!(task, Some(ClockTask::Confirm));
+            show::clock(told(client.clock(confirm).await, json)?, json)
+        }),
         Task::Watch { from, no_follow } => {
             let from = Sequence(*from);
             connection

@@ -6,7 +6,8 @@ use crate::cli::failure::Failure;
 use crate::cli::ids::uuid;
 use crate::cli::output::Output;
 use crate::model::{
-    Appointment, AppointmentId, Availability, Claim, Receipt, Refusal, SlotIndex, Timestamp,
+    Appointment, AppointmentId, Availability, Claim, ClockReading, Receipt, Refusal, SlotIndex,
+    Timestamp,
 };
 
 /// Prints a receipt of an appointment.
@@ -65,6 +66,26 @@ pub(super) fn availability(found: &Availability, json: bool) -> Result<(), Failu
             let start = time(found.start.plus_millis(offset));
             output.line(format_args!("slot {slot:>3}  {start}  {free} free"))?;
         }
+    }
+    output.flush()
+}
+
+/// Prints the node's clock.
+pub(super) fn clock(clock: ClockReading, json: bool) -> Result<(), Failure> {
+    let ClockReading { time: now, gap_millis, is_suspended } = clock;
+    let mut output = Output::new();
+    if json {
+        output.json(&json!({
+            "time_ms": now.as_millis(),
+            "gap_ms": gap_millis,
+            "suspended": is_suspended,
+        }))?;
+    } else {
+        let state = if is_suspended { "suspended" } else { "good" };
+        output.line(format_args!(
+            "{} {state}; the machine's clock is {gap_millis} ms ahead of it",
+            time(now)
+        ))?;
     }
     output.flush()
 }

@@ -32,8 +32,12 @@ impl Engine for Node {
         self.0.read(now, actor, query)
     }
 
-    fn note_read(&self, requests: u64, waited_micros: u64) {
-        self.0.note_read(requests, waited_micros);
+    fn is_late(&self, waited_micros: u64) -> bool {
+        self.0.is_late(waited_micros)
+    }
+
+    fn call_late(&self, now: Timestamp, actor: &Actor, command: &Command) -> Answer<Receipt> {
+        self.0.call_late(now, actor, command)
     }
 
     fn durable(&self) -> Sequence {

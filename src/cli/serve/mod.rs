@@ -8,6 +8,7 @@
 //! **Architecture invariant:** it wires and waits. What a request comes to is decided in `service`.
 
 mod engine;
+mod offset;
 mod renewal;
 mod state;
 mod upkeep;
@@ -25,14 +26,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::engine::Node;
-use self::state::NodeState;
+use self::offset::OffsetClock;
+use self::state::{NodeState, Timepiece};
 use self::upkeep::Upkeep;
 use super::certs;
 use super::failure::{self, Failure};
 use super::output::Output;
 use crate::client::ids::new_request_id;
 use crate::journal::{self, Durability, Retention};
-use crate::ops::clock::{self, Clock, StartFault};
+use crate::ops::clock::{self, Clock, StartFault, SystemClock};
 use crate::ops::config::{self, Config, ConfigError};
 use crate::ops::http::HttpServer;
 use crate::ops::renew::{CertificateFiles, RenewalStats, Renewer};
@@ -71,6 +73,9 @@ pub(super) struct ServeArguments {
     /// Print the ready line as one JSON object
     #[arg(long)]
     json: bool,
+    /// For tests: a file of milliseconds that are added to the machine's wall clock at each look
+    #[arg(long, value_name = "FILE", hide = true, requires = "dev")]
+    wall_offset: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -91,12 +96,16 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         .map_err(|error| Failure::usage(error.to_string(), "correct log.level"))?;
     trace::abort_on_panic(journal::is_opening_store);
 
-    let state = Arc::new(NodeState::new(Clock::start()));
+    let clock = arguments.wall_offset.as_ref().map_or_else(Clock::start, |file| {
+        Clock::on(OffsetClock::new(SystemClock::start(), file.clone()))
+    });
+    let state = Arc::new(NodeState::new(clock));
     let certificates = identify(files, &state.clock, &state.renewal)?;
     let runtime = build_runtime(&config)?;
     let (stop, stopped) = watch::channel(false);
     let pages = runtime.block_on(serve_pages(&config, &state, stopped))?;
     let service = open(&config, &state.clock)?;
+    service.set_timekeeper(Timepiece(Arc::clone(&state.clock)));
     state.begin(&service);
     let metrics = pages.as_ref().map(|(address, _)| *address);
     runtime.block_on(serve(arguments, &config, certificates, (&state, &service), metrics))?;
@@ -173,15 +182,17 @@ fn open(config: &Config, clock: &Clock) -> Result<Arc<Service>, Failure> {
         Service::open(&config.data_dir, &options, Arc::new(failure::end_process))
             .map_err(|error| failure::of_open(&config.data_dir, &error))?;
     tell(&report, started.elapsed());
-    match clock::check_start(clock.now(), report.last_time) {
-        Ok(()) => Ok(service),
-        Err(StartFault::Wait(behind)) => {
-            tracing::warn!(?behind, "the clock is behind the journal; waiting for it");
-            clock::pause(behind);
-            Ok(service)
-        }
-        Err(fault @ StartFault::Behind { .. }) => {
-            Err(Failure::failed(fault.to_string(), "nothing was changed"))
+    loop {
+        clock.catch_up();
+        match clock::check_start(clock.now(), report.last_time) {
+            Ok(()) => return Ok(service),
+            Err(StartFault::Wait(behind)) => {
+                tracing::warn!(?behind, "the clock is behind the journal; waiting for it");
+                clock::pause(behind);
+            }
+            Err(fault @ StartFault::Behind { .. }) => {
+                return Err(Failure::failed(fault.to_string(), "nothing was changed"));
+            }
         }
     }
 }
@@ -341,8 +352,7 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.confirm.recv() => {
-                    clock.confirm();
-                    tracing::warn!("an operator confirmed the time");
+                    state::confirm(clock);
                 }
             }
         }

@@ -3,13 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::model::Timestamp;
+use crate::model::{ClockReading, Timestamp};
 use crate::ops::clock::{Clock, ClockState};
 use crate::ops::metrics::{Histogram, Node, Sample};
 use crate::ops::renew::RenewalStats;
 use crate::server::{AnswerClass, ServerMetrics};
-use crate::service::ShedReason;
-use crate::service::{Service, ServiceStats};
+use crate::service::{Service, ServiceStats, ShedReason, Timekeeper};
 
 /// A running node, to be looked at.
 #[derive(Debug)]
@@ -89,9 +88,9 @@ impl Node for NodeState {
         }
         match self.clock.state() {
             ClockState::Good => Ok(()),
-            ClockState::Suspended { gap_millis } => {
-                Err(format!("the clock is {gap_millis} ms off; confirm it with SIGUSR1"))
-            }
+            ClockState::Suspended { gap_millis } => Err(format!(
+                "the clock is {gap_millis} ms off; put it right, then `haoyuan ctl clock confirm`"
+            )),
         }
     }
 }
@@ -125,6 +124,29 @@ impl NodeState {
         }
         Histogram { buckets }
     }
+}
+
+/// The node's clock, as the service shows it to operators.
+#[derive(Debug)]
+pub(super) struct Timepiece(pub(super) Arc<Clock>);
+
+impl Timekeeper for Timepiece {
+    fn read(&self) -> ClockReading {
+        let (time, state) = (self.0.now(), self.0.state());
+        let is_suspended = state != ClockState::Good;
+        ClockReading { time, gap_millis: self.0.gap_millis(), is_suspended }
+    }
+
+    fn confirm(&self) {
+        confirm(&self.0);
+    }
+}
+
+/// An operator says that the machine's clock is right.
+pub(super) fn confirm(clock: &Clock) {
+    let gap_millis = clock.gap_millis();
+    clock.confirm();
+    tracing::warn!(gap_millis, "an operator confirmed the time");
 }
 
 fn expiry_lag_millis(service: &Service, now: Timestamp) -> u64 {

@@ -98,7 +98,7 @@ impl Duty {
         match self.state.clock.state() {
             ClockState::Good if was_good => true,
             ClockState::Good => {
-                tracing::warn!("the time was confirmed; holds expire again");
+                tracing::warn!("the time was confirmed; holds expire and sessions open again");
                 self.service.set_paused(false);
                 true
             }
@@ -106,8 +106,8 @@ impl Duty {
                 if was_good {
                     tracing::error!(
                         gap_millis,
-                        "the machine's clock jumped; holds do not expire until the time is confirmed: \
-                     put the clock right, then send SIGUSR1"
+                        "the machine's clock jumped; no hold expires and no session opens until the time \
+                         is confirmed: put the clock right, then `haoyuan ctl clock confirm`"
                     );
                     self.service.set_paused(true);
                 }

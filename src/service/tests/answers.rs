@@ -151,6 +151,45 @@ fn i8_without_room_in_the_journal_nothing_is_decided_and_upkeep_goes_on() {
 }
 
 #[test]
+fn i8_holds_are_shed_early_while_bookings_readings_and_sold_out_go_on() {
+    let limits = Limits { delay_max_millis: 100, ..Limits::default() };
+    let mut node = Node::with(JournalConfig::default(), limits);
+    node.open(build::session(1, &[10_000]));
+    node.open(build::session(2, &[0]));
+    node.hold_any(1, 1).result.unwrap();
+    node.commit();
+    node.medium.hold();
+    let taken = (2..9_000).take_while(|id| node.hold_any(*id, 1).result.is_ok()).count();
+    assert!((1_000..4_000).contains(&taken), "{taken} were let in before any was shed");
+    let refusal = node.hold_any(9_999, 1).result.unwrap_err();
+    assert_eq!(refusal.outcome, Outcome::Overloaded);
+    assert!((20..1_000).contains(&refusal.retry_after_millis), "{refusal:?}");
+    assert_eq!(refused(&node.hold_any(9_999, 2)), Outcome::SoldOut);
+    node.book(1).result.unwrap();
+
+    // Looked at again and again, the queue does not move.
+    for _ in 0..20 {
+        node.later(50);
+        for id in 10_000..10_050 {
+            assert_eq!(refused(&node.hold_any(id, 1)), Outcome::Overloaded);
+        }
+        node.service.tick(node.now);
+    }
+    let shed = node.service.stats().shed;
+    assert!(1_000 < shed[1] && shed[2..] == [0, 0], "{shed:?}");
+    node.medium.resume();
+    node.commit();
+    node.later(50);
+    node.service.tick(node.now);
+    for _ in 0..100 {
+        node.later(50);
+        node.service.tick(node.now);
+    }
+    assert!(!node.service.is_shedding());
+    node.hold_any(9_999, 1).result.unwrap();
+}
+
+#[test]
 fn i8_appointments_in_memory_are_bounded() {
     let limits = Limits { appointments_max: 2, ..Limits::default() };
     let node = Node::with(JournalConfig::default(), limits);

@@ -3,7 +3,8 @@
 use super::{Node, refused};
 use crate::engine::tests::build::{self, DAY, MINUTE};
 use crate::model::{
-    Action, AppointmentStatus, Cause, Ended, Fact, Hold, Outcome, PaymentRef, Sequence,
+    Action, Actor, AppointmentStatus, Cause, Command, Ended, Fact, Hold, Outcome, PaymentRef, Role,
+    Sequence,
 };
 use crate::service::{Imported, Service};
 
@@ -66,8 +67,17 @@ fn i7_while_the_clock_is_in_doubt_nothing_expires_and_nothing_is_forgotten() {
     node.later(9 * DAY);
     assert_eq!((node.service.tick(node.now), node.service.forget(node.now)), (0, 0));
     assert_eq!(node.service.journal().appended(), appended);
+    let opening = Command::OpenSession(build::open(build::session(2, &[9])).into());
+    let open = |node: &Node| node.service.call(node.now, &Actor::unbounded(Role::Admin), &opening);
+    assert_eq!(refused(&open(&node)), Outcome::IdTooOld, "what is wrong in itself comes first");
+    node.now = build::MORNING;
+    let refusal = open(&node).result.unwrap_err();
+    assert_eq!((refusal.outcome, 0 < refusal.retry_after_millis), (Outcome::NotReady, true));
+    node.hold_any(3, 1).result.unwrap();
     node.service.set_paused(false);
-    assert_eq!((node.service.tick(node.now), node.service.forget(node.now)), (1, 1));
+    open(&node).result.unwrap();
+    node.later(9 * DAY);
+    assert_eq!((node.service.tick(node.now), node.service.forget(node.now)), (2, 1));
 }
 
 #[test]

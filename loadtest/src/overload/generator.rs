@@ -1,0 +1,421 @@
+//! Patients who come by the clock, whatever the node does.
+//!
+//! ```text
+//! due? -> hold ---- acknowledged ---> think -> book ---- shed ---> come back -> book
+//!           '-- shed: gone (or, of a few, back when told, or every 5 ms)
+//! ```
+//!
+//! **Architecture invariant:** every time is measured from the moment at which it was to be sent.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use haoyuan::client::{CallError, Lane};
+use haoyuan::model::{Outcome, RequestId, Role, Timestamp, Ttl};
+use haoyuan::protocol::{FrameKind, Packer, reply_head};
+use parking_lot::Mutex;
+use tokio::task::{JoinSet, LocalSet};
+
+use super::cohort::{Cohort, GROUPS};
+use crate::load::{Patch, Template};
+use crate::random::{Random, mix};
+use crate::supply::Supply;
+use crate::{Failure, certs, clock};
+
+/// How a hold lasts: who has not booked by then has lost it.
+pub(super) const TTL_MILLIS: u32 = 10_000;
+
+/// How often a connection looks what is due.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Requests sent at one look at the most: answers must be read too.
+const AT_ONCE_MAX: u32 = 4_096;
+
+/// How often the pushy ask.
+const PUSHY_MICROS: u64 = 5_000;
+
+/// The polite, and the pushy.
+pub(super) const REGULARS: usize = 200;
+
+/// Whom to ask, and about what.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) server: std::net::SocketAddr,
+    pub(super) certs: std::path::PathBuf,
+    pub(super) supply: Supply,
+    pub(super) connections: u32,
+    pub(super) threads: u32,
+    pub(super) think_micros: (u64, u64),
+}
+
+/// What the leader says and the threads count.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) start: Instant,
+    /// Patients a second, over all connections.
+    pub(super) rate: AtomicU64,
+    /// The cohort of who comes now.
+    pub(super) cohort: AtomicU32,
+    /// Set once: the regulars come.
+    pub(super) regulars: AtomicBool,
+    pub(super) ending: AtomicBool,
+    pub(super) connected: std::sync::Barrier,
+    pub(super) cohorts: Mutex<Vec<Cohort>>,
+    /// How long the polite and the pushy waited to be let in, in µs.
+    pub(super) waits: Mutex<[Vec<u64>; 2]>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Manner {
+    /// Comes once.
+    #[default]
+    Once,
+    /// Comes back when told to.
+    Polite,
+    /// Comes back at once, and again.
+    Pushy,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Position {
+    /// When it was to be sent, in µs from the start.
+    due: u64,
+    /// When the hold was acknowledged; 0 before.
+    held: u64,
+    /// When the patient first came.
+    came: u64,
+    cohort: u32,
+    session: u32,
+    slot: u16,
+    manner: Manner,
+    patient: u64,
+    appointment: u128,
+    request: u128,
+}
+
+struct Connection {
+    lane: Lane,
+    desk: Desk,
+}
+
+/// Everything of a connection but the stream.
+struct Desk {
+    plan: Arc<Plan>,
+    shared: Arc<Shared>,
+    positions: Vec<Position>,
+    free: Vec<u32>,
+    /// Positions that wait to send, by time.
+    later: BinaryHeap<Reverse<(u64, u32)>>,
+    packer: Packer,
+    random: Random,
+    hold: Template,
+    book: Template,
+    number: u64,
+    drawn: u64,
+    /// When the next patient comes, in nanoseconds, and at which rate that was reckoned.
+    next: u64,
+    rate: u64,
+    regulars_came: bool,
+    wall: Timestamp,
+}
+
+/// Runs the connections of one thread to the end.
+pub(super) fn run_thread(
+    plan: &Arc<Plan>,
+    shared: &Arc<Shared>,
+    thread: u32,
+) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = LocalSet::new();
+    let opened = local.block_on(&runtime, connect(plan, shared, thread));
+    // Who leads must not wait for a thread that failed.
+    shared.connected.wait();
+    let mut running = JoinSet::new();
+    for connection in opened? {
+        running.spawn_local_on(connection.run(), &local);
+    }
+    local.block_on(&runtime, async {
+        while let Some(ended) = running.join_next().await {
+            ended??;
+        }
+        clock::linger().await;
+        Ok(())
+    })
+}
+
+async fn connect(
+    plan: &Arc<Plan>,
+    shared: &Arc<Shared>,
+    thread: u32,
+) -> Result<Vec<Connection>, Failure> {
+    let dialer = certs::dialer(&plan.certs, &[plan.server], Role::Gateway)?;
+    let mut connections = Vec::new();
+    for number in (0..plan.connections).filter(|number| number % plan.threads == thread) {
+        let connection = dialer.connect().await?;
+        let lane = Lane::open(&connection, "loadtest overload").await?;
+        connections.push(Connection { lane, desk: Desk::new(plan, shared, number) });
+    }
+    Ok(connections)
+}
+
+impl Connection {
+    async fn run(mut self) -> Result<(), Failure> {
+        let mut ticks = clock::every(LOOK);
+        loop {
+            let desk = &mut self.desk;
+            let busy = !self.lane.sender.is_idle();
+            let mut now = None;
+            tokio::select! {
+                biased;
+                flushed = self.lane.sender.flush(), if busy => flushed?,
+                going_on = self.lane.receiver.receive_units(|kind, unit| {
+                    let micros = *now.get_or_insert_with(|| desk.shared.micros());
+                    desk.settle(kind, unit, micros)
+                }) => if !going_on? {
+                    return Err("the node ended the stream".into());
+                },
+                _ = ticks.tick() => now = Some(desk.shared.micros()),
+            }
+            let Some(micros) = now else { continue };
+            self.desk.send(micros);
+            let frames = self.desk.packer.take();
+            if !frames.is_empty() {
+                self.lane.sender.queue_frames(frames);
+            } else if self.desk.is_done() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new(threads: u32) -> Self {
+        Self {
+            start: clock::now(),
+            rate: AtomicU64::new(0),
+            cohort: AtomicU32::new(0),
+            regulars: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            connected: std::sync::Barrier::new(threads as usize + 1),
+            cohorts: Mutex::new(vec![Cohort::default()]),
+            waits: Mutex::default(),
+        }
+    }
+
+    fn micros(&self) -> u64 {
+        clock::micros(self.start.elapsed())
+    }
+}
+
+impl Desk {
+    fn new(plan: &Arc<Plan>, shared: &Arc<Shared>, number: u32) -> Self {
+        Self {
+            positions: Vec::new(),
+            free: Vec::new(),
+            later: BinaryHeap::new(),
+            packer: Packer::default(),
+            random: Random::new(mix(u64::from(number) + 77) ^ clock::wall().as_millis()),
+            hold: Template::hold_for(Ttl::from_millis(TTL_MILLIS).unwrap_or(Ttl::DEFAULT)),
+            book: Template::book(),
+            number: u64::from(number),
+            drawn: 0,
+            next: 0,
+            rate: 0,
+            regulars_came: false,
+            wall: clock::wall().minus_millis(shared.micros() / 1_000),
+            plan: Arc::clone(plan),
+            shared: Arc::clone(shared),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.shared.ending.load(Ordering::Relaxed) && self.free.len() == self.positions.len()
+    }
+
+    /// Sends what is due.
+    fn send(&mut self, micros: u64) {
+        let shared = Arc::clone(&self.shared);
+        let mut cohorts = shared.cohorts.lock();
+        if shared.regulars.load(Ordering::Relaxed) && !self.regulars_came && self.number == 0 {
+            self.regulars_came = true;
+            for manner in [Manner::Polite, Manner::Pushy] {
+                (0..REGULARS).for_each(|_| self.come(micros, micros, u32::MAX, manner));
+            }
+        }
+        let mut sent = 0;
+        while let Some(Reverse((due, index))) = self.later.peek().copied()
+            && due <= micros
+            && sent < AT_ONCE_MAX
+        {
+            self.later.pop();
+            self.ask(index, due, micros);
+            sent += 1;
+        }
+        let rate = shared.rate.load(Ordering::Relaxed);
+        let interval = (u64::from(self.plan.connections) * 1_000_000_000).checked_div(rate);
+        if rate != self.rate {
+            self.rate = rate;
+            self.next = micros * 1_000 + self.random.next() % interval.unwrap_or(0).max(1);
+        }
+        let Some(interval) = interval else { return };
+        let cohort = shared.cohort.load(Ordering::Relaxed);
+        while self.next <= micros * 1_000 && sent < AT_ONCE_MAX {
+            let due = self.next / 1_000;
+            self.come(due, micros, cohort, Manner::Once);
+            let position = self.drawn;
+            let counted = &mut cohorts[cohort as usize];
+            counted.offered += 1;
+            counted.groups[group(patient(self.number, position))].0 += 1;
+            counted.lag.saturating_record((micros - due).max(1));
+            self.next += interval;
+            sent += 1;
+        }
+    }
+
+    /// A new patient asks for a hold.
+    fn come(&mut self, due: u64, micros: u64, cohort: u32, manner: Manner) {
+        self.drawn += 1;
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.positions.push(Position::default());
+            u32::try_from(self.positions.len() - 1).expect("fewer than 2^32 patients at a time")
+        });
+        let appointment = self.fresh_id(micros);
+        let supply = &self.plan.supply;
+        let session = self.random.below(supply.sessions);
+        let slot = u16::try_from(self.random.below(supply.slots)).unwrap_or(0);
+        self.positions[index as usize] = Position {
+            due,
+            held: 0,
+            came: due,
+            cohort,
+            session,
+            slot,
+            manner,
+            patient: patient(self.number, self.drawn),
+            appointment,
+            request: appointment,
+        };
+        self.ask(index, due, micros);
+    }
+
+    /// Sends what the position wants: its hold, or its booking.
+    fn ask(&mut self, index: u32, due: u64, micros: u64) {
+        if self.positions[index as usize].held != 0
+            && self.positions[index as usize].request == self.positions[index as usize].appointment
+        {
+            self.positions[index as usize].request = self.fresh_id(micros);
+        }
+        let position = &mut self.positions[index as usize];
+        if position.held == 0 {
+            position.due = due;
+        }
+        let patch = Patch {
+            correlation: index,
+            request: position.request,
+            appointment: position.appointment,
+            patient: u128::from(mix(position.patient)) << 64 | u128::from(position.patient),
+            session: self.plan.supply.first + u64::from(position.session),
+            slot: position.slot,
+        };
+        let template = if position.held == 0 { &mut self.hold } else { &mut self.book };
+        self.packer.encoded_item(FrameKind::Requests, template.patched(&patch));
+    }
+
+    fn fresh_id(&mut self, micros: u64) -> u128 {
+        let random = u128::from(self.random.next()) << 64 | u128::from(self.random.next());
+        RequestId::from_parts(self.wall.plus_millis(micros / 1_000), random >> 32).0
+    }
+
+    /// Counts a reply, and decides how the patient goes on.
+    fn settle(&mut self, kind: FrameKind, unit: &[u8], micros: u64) -> Result<(), CallError> {
+        let head = reply_head(unit).filter(|_| kind == FrameKind::Replies);
+        let Some((index, code)) = head.filter(|head| (head.0 as usize) < self.positions.len())
+        else {
+            return Err(CallError::Protocol("an answer to no question".to_owned()));
+        };
+        let done = code == Outcome::Done.code() || code == Outcome::AlreadyDone.code();
+        let shed = code == Outcome::Overloaded.code();
+        let hint =
+            unit.get(6..10).and_then(|hint| hint.try_into().ok()).map_or(0, u32::from_le_bytes);
+        if self.positions[index as usize].held == 0 {
+            self.settle_hold(index, done, shed, hint, micros);
+        } else {
+            self.settle_booking(index, done, shed, hint, micros);
+        }
+        Ok(())
+    }
+
+    fn settle_hold(&mut self, index: u32, done: bool, shed: bool, hint: u32, micros: u64) {
+        let shared = Arc::clone(&self.shared);
+        let position = &mut self.positions[index as usize];
+        let late = (micros - position.due).max(1);
+        if position.manner == Manner::Once {
+            let mut cohorts = shared.cohorts.lock();
+            let cohort = &mut cohorts[position.cohort as usize];
+            if done {
+                cohort.held += 1;
+                cohort.groups[group(position.patient)].1 += 1;
+                cohort.latency.saturating_record(late);
+            } else if shed {
+                cohort.shed += 1;
+                cohort.hints_ms += u64::from(hint);
+                cohort.shed_latency.saturating_record(late);
+            } else {
+                cohort.refused += 1;
+            }
+        } else if done {
+            let which = usize::from(position.manner == Manner::Pushy);
+            shared.waits.lock()[which].push(micros - position.came);
+        } else if shed && !shared.ending.load(Ordering::Relaxed) {
+            let wait = match position.manner {
+                Manner::Pushy => PUSHY_MICROS,
+                Manner::Once | Manner::Polite => u64::from(hint) * 1_000,
+            };
+            self.later.push(Reverse((micros + wait, index)));
+            return;
+        }
+        if done {
+            let (least, most) = self.plan.think_micros;
+            let span = u32::try_from(most.saturating_sub(least)).unwrap_or(u32::MAX);
+            let think = least + u64::from(self.random.below(span.max(1)));
+            let position = &mut self.positions[index as usize];
+            (position.held, position.due) = (micros, micros + think);
+            self.later.push(Reverse((micros + think, index)));
+        } else {
+            self.free.push(index);
+        }
+    }
+
+    fn settle_booking(&mut self, index: u32, done: bool, shed: bool, hint: u32, micros: u64) {
+        let position = self.positions[index as usize];
+        let in_time = micros < position.held + u64::from(TTL_MILLIS) * 1_000;
+        if position.manner == Manner::Once {
+            let mut cohorts = self.shared.cohorts.lock();
+            let cohort = &mut cohorts[position.cohort as usize];
+            cohort.bookings_shed += u64::from(shed);
+            if done && in_time {
+                cohort.booked += 1;
+                cohort.booking_latency.saturating_record((micros - position.due).max(1));
+            } else if !(shed && in_time) {
+                cohort.lost += 1;
+            }
+        }
+        if shed && in_time {
+            self.later.push(Reverse((micros + u64::from(hint.max(1)) * 1_000, index)));
+        } else {
+            self.free.push(index);
+        }
+    }
+}
+
+/// Nobody comes twice, on whatever connection.
+const fn patient(connection: u64, drawn: u64) -> u64 {
+    connection << 48 | drawn
+}
+
+fn group(patient: u64) -> usize {
+    usize::try_from(mix(patient) % GROUPS as u64).unwrap_or(0)
+}
