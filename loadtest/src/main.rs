@@ -19,6 +19,7 @@ mod node;
 mod pipeline;
 mod random;
 mod recovery;
+mod slow;
 mod smoke;
 mod supply;
 mod throughput;
@@ -50,6 +51,8 @@ enum Command {
     Recovery(recovery::Options),
     /// SIGKILL under load, at bad moments, and again: fails where an answer is lost
     Crash(crash::Options),
+    /// What slow and silent clients cost the others, and what a connection weighs
+    Slow(slow::Options),
     /// Every mix for a second: fails where anything is oversold, or nothing is sold
     Smoke(smoke::Options),
     /// The node that `throughput` starts for itself
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Expiry(options) => expiry::run(&options),
         Command::Recovery(options) => recovery::run(&options),
         Command::Crash(options) => crash::run(&options),
+        Command::Slow(options) => slow::run(&options),
         Command::Smoke(options) => smoke::run(&options),
         Command::Node(options) => node::run(&options).map(|()| true),
     };
