@@ -20,6 +20,7 @@ mod overload;
 mod pipeline;
 mod random;
 mod recovery;
+mod slow;
 mod smoke;
 mod supply;
 mod throughput;
@@ -53,6 +54,8 @@ enum Command {
     Crash(crash::Options),
     /// More than the node can do, open loop: what is accepted, how late, how even, how soon over
     Overload(overload::Options),
+    /// What slow and silent clients cost the others, and what a connection weighs
+    Slow(slow::Options),
     /// Every mix for a second: fails where anything is oversold, or nothing is sold
     Smoke(smoke::Options),
     /// The node that `throughput` starts for itself
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Recovery(options) => recovery::run(&options),
         Command::Crash(options) => crash::run(&options),
         Command::Overload(options) => overload::run(&options),
+        Command::Slow(options) => slow::run(&options),
         Command::Smoke(options) => smoke::run(&options),
         Command::Node(options) => node::run(&options).map(|()| true),
     };

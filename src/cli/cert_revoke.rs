@@ -14,7 +14,7 @@ use super::output::Output;
 use crate::model::Timestamp;
 use crate::ops::cert::{Authority, Validity, replace_file};
 use crate::ops::clock::Clock;
-use crate::ops::revoked::{self, Revoked, without_zeros};
+use crate::ops::revoked::{self, Revoked, hex, without_zeros};
 use crate::ops::tls;
 
 #[derive(Debug, Args)]
@@ -71,8 +71,7 @@ pub(super) fn run(arguments: &RevokeArguments) -> Result<(), Failure> {
     replace_file(&list, &pem).map_err(|error| certs::of_cert(&error))?;
     let mut output = Output::new();
     for revoked in all.iter().filter(|revoked| !before.contains(revoked)) {
-        let serial: String = revoked.serial.iter().map(|byte| format!("{byte:02x}")).collect();
-        output.line(format_args!("revoked {serial}"))?;
+        output.line(format_args!("revoked {}", hex(&revoked.serial)))?;
     }
     output.line(format_args!("wrote {}: {} revoked", list.display(), all.len()))?;
     output.flush()

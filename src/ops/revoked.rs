@@ -64,6 +64,12 @@ pub fn without_zeros(serial: &[u8]) -> Vec<u8> {
     serial.iter().copied().skip_while(|byte| *byte == 0).collect()
 }
 
+/// A serial number in hex digits.
+pub fn hex(serial: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+    serial.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// Whether an authority signed a list. webpki would find out only in a handshake.
 fn is_signed_by(list: &[u8], authority: &CertificateDer<'_>) -> bool {
     let checked = || {

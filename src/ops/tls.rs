@@ -209,7 +209,7 @@ pub fn not_before(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
 /// The serial number of a certificate, in hex.
 pub fn serial_of(certificate: &CertificateDer<'_>) -> Option<String> {
     let leaf = webpki::EndEntityCert::try_from(certificate).ok()?;
-    Some(leaf.serial().iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(revoked::hex(leaf.serial()))
 }
 
 /// The certificates of a PEM text.

@@ -168,6 +168,21 @@ fn limits_are_documented_as_they_are() {
         format!("(at most {CLIENT_NAME_BYTES_MAX} bytes)"),
         format!("At most {} organizations", limits::ACTOR_ORGANIZATIONS_MAX),
         format!("without any packet for {} s", haoyuan::server::limits::IDLE_TIMEOUT.as_secs()),
+        format!(
+            "does not end within {} s is forgotten",
+            haoyuan::server::limits::HANDSHAKE_TIME_MAX.as_secs()
+        ),
+        format!(
+            "({}, or {} of one address)",
+            haoyuan::server::limits::HANDSHAKES_MAX,
+            haoyuan::server::limits::HANDSHAKES_PER_ADDRESS_MAX
+        ),
+        format!("makes the node wait for {} s", haoyuan::server::limits::PEER_TIME_MAX.as_secs()),
+        format!(
+            "closed with code {} within {} s",
+            CloseCode::CertificateNotValid.code(),
+            haoyuan::server::limits::CERTIFICATES_LOOK.as_secs()
+        ),
     ] {
         assert!(PROTOCOL.contains(&sentence), "{sentence}");
     }

@@ -21,7 +21,7 @@ fn later(days: i64) -> Validity {
 pub(super) fn revoked(pair: &Pair) -> Revoked {
     let der = certificates(pair.certificate.as_bytes()).unwrap();
     let hex = serial_of(&der[0]).unwrap();
-    let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2).unwrap(), 16).unwrap();
     let serial = (0..hex.len()).step_by(2).map(byte).skip_while(|byte| *byte == 0).collect();
     Revoked { serial, since: validity().now }
 }

@@ -45,7 +45,7 @@ fn read_varint(bytes: &mut &[u8]) -> u64 {
 }
 
 fn write_varint(number: u64, bytes: &mut Vec<u8>) {
-    bytes.extend_from_slice(&(number | 0b11 << 62).to_be_bytes());
+    bytes.extend((number | 0b11 << 62).to_le_bytes().iter().rev());
 }
 
 /// The same parameters, but with room for everything.
@@ -159,6 +159,7 @@ async fn more_streams_than_allowed_close_the_connection() {
         streams.push(stream);
     }
     assert_eq!(error_of(&connection).await, STREAM_LIMIT);
+    assert_eq!(streams.len(), 17, "they were all open at a time");
     still_serves(&node).await;
 }
 

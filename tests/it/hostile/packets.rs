@@ -51,7 +51,7 @@ fn socket(node: &Node) -> UdpSocket {
 
 /// Bytes that have come back so far.
 fn answered(socket: &UdpSocket) -> usize {
-    let mut buffer = [0; 65_536];
+    let mut buffer = vec![0; 65_536];
     std::iter::from_fn(|| socket.recv(&mut buffer).ok()).sum()
 }
 
@@ -103,7 +103,7 @@ async fn noise_gets_less_than_it_brings_and_disturbs_nobody() {
     let mut random = 1_u64;
     let mut next = || {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        random.to_be_bytes()[0]
+        random.to_le_bytes()[7]
     };
     let socket = socket(&node);
     let mut sent = 0;

@@ -259,11 +259,11 @@ async fn the_cards_about_certificates_do_what_they_say() {
     let node = Served(child);
     let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
     let (listen, pages) = (ready["listen"].as_str().unwrap(), ready["metrics"].as_str().unwrap());
-    let reads = async |client: &Client| {
+    let looked = async |client: &Client| {
         client
             .availability(
                 SessionId(1),
-                Default::default(),
+                haoyuan::model::BookingChannel::default(),
                 haoyuan::model::PatientClass::Outpatient,
             )
             .await
@@ -273,16 +273,16 @@ async fn the_cards_about_certificates_do_what_they_say() {
     // "A client certificate was stolen": seconds after, without a restart.
     let (one, two) = (dial(&pki, "one", listen), dial(&pki, "two", listen));
     for client in [&one, &two] {
-        let read = reads(client).await;
+        let read = looked(client).await;
         assert!(matches!(read, Err(haoyuan::client::CallError::Refused(_))), "{read:?}");
     }
     let said = haoyuan(&["cert", "revoke", "--ca", pki_text, &at("one.pem")]);
     assert!(said.contains("1 revoked"), "{said}");
-    while !is_refused(&reads(&one).await) {
+    while !is_refused(&looked(&one).await) {
         tokio::task::yield_now().await;
     }
     until(|| metric(pages, "haoyuan_connections_cut_total") == 1).await;
-    assert!(matches!(reads(&two).await, Err(haoyuan::client::CallError::Refused(_))));
+    assert!(matches!(looked(&two).await, Err(haoyuan::client::CallError::Refused(_))));
 
     // "The certificate is about to end": a broken file is refused, a good one taken.
     assert_eq!(metric(pages, "haoyuan_certificate_days_left"), 19);
@@ -293,7 +293,7 @@ async fn the_cards_about_certificates_do_what_they_say() {
     until(|| metric(pages, "haoyuan_certificates_behind") == 1).await;
     assert!(1 <= metric(pages, "haoyuan_certificates_refused_total"));
     assert!(matches!(
-        reads(&dial(&pki, "two", listen)).await,
+        looked(&dial(&pki, "two", listen)).await,
         Err(haoyuan::client::CallError::Refused(_))
     ));
     std::fs::write(pki.join("server.key"), good).unwrap();
@@ -307,7 +307,7 @@ async fn the_cards_about_certificates_do_what_they_say() {
     until(|| metric(pages, "haoyuan_certificate_days_left") == 89).await;
     until(|| metric(pages, "haoyuan_certificates_behind") == 0).await;
     assert!(matches!(
-        reads(&dial(&pki, "two", listen)).await,
+        looked(&dial(&pki, "two", listen)).await,
         Err(haoyuan::client::CallError::Refused(_))
     ));
 }

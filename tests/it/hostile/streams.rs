@@ -68,15 +68,18 @@ async fn who_never_reads_its_answers_is_not_read_and_then_cut_off() {
     send.write_all(&hello_and(&[])).await.unwrap();
     // Each question of 18 bytes has an answer of over 100.
     let questions = questions(500);
-    let mut sent = 0_usize;
+    let mut bytes = 0_usize;
     while send.write_all(&questions).await.is_ok() {
-        sent += questions.len();
+        bytes += questions.len();
     }
     assert_eq!(code_of(&connection.closed().await), Some(CloseCode::TooSlow));
     // Read: what fits in the answers that the node keeps and the client has room for. The rest
     // was never taken off the wire.
     let answers_kept = (4 << 20) + (1 << 20) + 2 * haoyuan::server::limits::OUTBOX_BYTES_MAX;
-    assert!(sent < answers_kept / 5 + 3 * STREAM_RECEIVE_WINDOW as usize, "{sent} bytes were sent");
+    assert!(
+        bytes < answers_kept / 5 + 3 * STREAM_RECEIVE_WINDOW as usize,
+        "{bytes} bytes were sent"
+    );
     let counted: u64 = node.metrics.requests().map(|(_, count)| count).sum();
     assert!(0 < counted && counted < 60_000, "{counted} questions were answered");
     still_serves(&node).await;
