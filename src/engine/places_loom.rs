@@ -79,7 +79,8 @@ fn broken_a_relaxed_cell_is_seen_before_its_record() {
     });
 }
 
-/// A place moves from one slot to the other: at every instant one of the two is free.
+/// A place moves from one slot to the other, back, and again: at every instant one of the two is
+/// free, and a second look may meet the second move.
 fn model_of_two_slots(is_sold_out: fn(&Places) -> bool) {
     explore(move || {
         let places = places(&[1, 1]);
@@ -89,10 +90,12 @@ fn model_of_two_slots(is_sold_out: fn(&Places) -> bool) {
         let reader = thread::spawn(move || {
             assert!(!is_sold_out(&other), "one of the two was free all the time");
         });
-        places.note(Sequence(2));
-        places.give_back(SlotIndex(0), POOL).unwrap();
-        places.note(Sequence(3));
-        places.take(SlotIndex(1), POOL).unwrap();
+        for (last, (from, to)) in (1..).zip([(0, 1), (1, 0), (0, 1)]) {
+            places.note(Sequence(2 * last));
+            places.give_back(SlotIndex(from), POOL).unwrap();
+            places.note(Sequence(2 * last + 1));
+            places.take(SlotIndex(to), POOL).unwrap();
+        }
         reader.join().unwrap();
     });
 }

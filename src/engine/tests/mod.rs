@@ -9,6 +9,7 @@ mod forgetting;
 mod naive;
 mod pairs;
 mod script;
+mod shards;
 mod tables_change;
 mod tables_hold;
 mod world;

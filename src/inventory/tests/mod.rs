@@ -7,6 +7,7 @@ mod boards;
 mod locks;
 #[cfg(haoyuan_loom)]
 mod loom;
+mod parts;
 mod race;
 
 use std::sync::Arc;

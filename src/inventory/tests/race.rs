@@ -39,7 +39,7 @@ fn i3_the_journal_of_a_race_replays_to_the_same_state() {
 
 /// Threads that keep pace meet on the same few sessions, patients and ids, and move on to new ones
 /// before everything is settled and nothing is left to race for.
-fn act(node: &Node, step: u64, random: u64) {
+pub(super) fn act(node: &Node, step: u64, random: u64) {
     let now = START.plus_millis(step * 10);
     let session = step / 16 + random % 2;
     let id = u128::from(session * 4 + random / 2 % 4);
