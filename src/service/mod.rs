@@ -256,6 +256,9 @@ impl Service {
     pub fn import(&self, now: Timestamp, hold: &Hold) -> Answer<Imported> {
         let actor = Actor::unbounded(Role::Admin);
         let context = Context { now, actor: &actor, rules: RulesVersion(0) };
+        if self.is_failed() {
+            return Answer::refused(Refusal::for_now(Outcome::NotReady, NOT_READY_MILLIS));
+        }
         let Some(permit) = self.journal.reserve(Lane::Request) else {
             return self.shed(QUEUE_FULL);
         };
@@ -273,6 +276,9 @@ impl Service {
     ) -> Answer<Receipt> {
         let actor = Actor::unbounded(Role::Admin);
         let context = Context { now, actor: &actor, rules: RulesVersion(0) };
+        if self.is_failed() {
+            return Answer::refused(Refusal::for_now(Outcome::NotReady, NOT_READY_MILLIS));
+        }
         let Some(permit) = self.journal.reserve(Lane::Upkeep) else {
             return self.shed(QUEUE_FULL);
         };
@@ -357,7 +363,7 @@ impl Service {
     pub fn forget(&self, now: Timestamp) -> u64 {
         let mut records = 0;
         for home in 0..crate::inventory::SHARD_COUNT {
-            if self.is_paused.load(Ordering::Relaxed) {
+            if self.is_paused.load(Ordering::Relaxed) || self.is_failed() {
                 break;
             }
             let Some(permit) = self.journal.reserve(Lane::Upkeep) else { break };

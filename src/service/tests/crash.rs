@@ -7,8 +7,8 @@ use crate::engine::tests::build;
 use crate::inventory::Inventory;
 use crate::model::{
     Action, Appointment, AppointmentStatus, AppointmentStatus as S, Booked, Cause, Claim, Claims,
-    Ended, Fact, Facts, Forgotten, Held, Outcome, PatientId, PaymentRef, PoolIndex, Progressed,
-    Sequence, Session, SessionId, SessionOpened, Settled, SlotIndex,
+    Ended, Fact, Facts, Forgotten, Held, Hold, Outcome, PatientId, PaymentRef, PoolIndex,
+    Progressed, Sequence, Session, SessionId, SessionOpened, Settled, SlotIndex,
 };
 
 #[test]
@@ -90,8 +90,15 @@ fn i9_after_a_failed_sync_nothing_is_acknowledged_any_more() {
         let later = node.hold_any(id, 1);
         assert!(later.result.is_err() || node.service.wait_durable(later.after).is_err());
     }
+    let appended = node.service.journal().appended();
+    let row = Hold { book: Some(PaymentRef(1)), ..build::hold(7, 7, [build::any(1)]) };
+    let imported = node.service.import(node.now, &row);
+    assert_eq!(refused(&imported), Outcome::NotReady);
+    let settled = node.service.settle(node.now, build::appointment(1), true);
+    assert_eq!(refused(&settled), Outcome::NotReady);
     node.later(build::DAY / 2);
-    assert_eq!(node.service.tick(node.now), 0);
+    assert_eq!((node.service.tick(node.now), node.service.forget(node.now)), (0, 0));
+    assert_eq!(node.service.journal().appended(), appended, "nothing is decided any more");
     assert_eq!((node.service.durable(), node.fatal.load(Ordering::SeqCst)), (durable, 1));
     let restarted = Node::recovered(&node.medium.crash());
     assert_eq!(restarted.service.inventory().counts().1, 0);

@@ -25,9 +25,7 @@ impl Invariant for FailedSyncIsFinal {
                 });
             }
             (Sight::Decided { ask, reply, records, .. }, Some(_)) if reply.receipt().is_some() => {
-                // What the node does by itself may be queued; nobody is told.
-                let by_itself = ask.identity().is_none();
-                return ensure(by_itself || *records == 0, || format!("{ask} came to {reply}"));
+                return ensure(*records == 0, || format!("{ask} came to {reply}"));
             }
             (Sight::Durable(record), Some(durable)) => {
                 return ensure(record.sequence <= durable, || {

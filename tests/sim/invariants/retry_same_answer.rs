@@ -10,7 +10,8 @@ use crate::ask::Said;
 
 #[derive(Default)]
 pub(super) struct RetrySameAnswer {
-    told: BTreeMap<(RequestId, u64), Receipt>,
+    /// The first receipt, and of which request it was.
+    told: BTreeMap<(RequestId, u64), (Receipt, usize)>,
     declined: BTreeMap<(RequestId, u64), Outcome>,
 }
 
@@ -28,11 +29,13 @@ impl Invariant for RetrySameAnswer {
         }
         let Some(receipt) = reply.receipt() else {
             let for_now = [Outcome::IdTooOld, Outcome::Overloaded, Outcome::NotReady];
-            let may = !self.told.contains_key(&identity) || for_now.contains(&reply.outcome());
+            // The same content through a channel that is not the client's is another request.
+            let was_done = self.told.get(&identity).is_some_and(|(_, told)| *told == ask.number);
+            let may = !was_done || for_now.contains(&reply.outcome());
             return ensure(may, || format!("{ask} was done, and then told {reply}"));
         };
-        let Some(first) = self.told.get_mut(&identity) else {
-            let _none = self.told.insert(identity, receipt.clone());
+        let Some((first, _)) = self.told.get_mut(&identity) else {
+            let _none = self.told.insert(identity, (receipt.clone(), ask.number));
             return Ok(());
         };
         ensure(first.retried || receipt.retried, || format!("{ask} was done twice"))?;
