@@ -20,10 +20,12 @@ pub mod cli;
 pub mod client;
 pub mod codec;
 pub mod engine;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod inventory;
 pub mod journal;
 pub mod model;
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", fuzzing))]
 pub mod ops;
 pub mod protocol;
 #[cfg(feature = "node")]

@@ -62,7 +62,7 @@ impl Line {
         if let (Some(session), Some(slot), Some(count)) = (self.session, self.slot, self.count) {
             parts.push(format!("session {session} slot {slot}"));
             if count != 1 {
-                parts.push(format!("to {}", slot + count - 1));
+                parts.push(format!("to {}", slot.saturating_add(count.saturating_sub(1))));
             }
         }
         parts.extend(self.pool.map(|pool| format!("pool {pool}")));
@@ -324,6 +324,15 @@ mod tests {
                 "NoShow 6 0+3 - noshow b2",
             ],
         );
+    }
+
+    #[test]
+    fn a_place_beyond_all_numbers_is_shown_and_ends_nothing() {
+        let line = Line { session: Some(5), ..Line::default() };
+        for (slot, count, shown) in [(u16::MAX, 200, "to 65535"), (0, 0, "to 0"), (2, 3, "to 4")] {
+            let line = Line { slot: Some(slot), count: Some(count), ..line.clone() };
+            assert!(line.for_people().ends_with(shown), "{}", line.for_people());
+        }
     }
 
     #[test]

@@ -12,8 +12,8 @@ use super::index::Index;
 use super::slab::Slab;
 use crate::model::limits::FORGOTTEN_MAX;
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, Cause, Claims, Fact, Forgotten, Held, Outcome,
-    RequestId, Timestamp,
+    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claims, Fact,
+    Forgotten, Held, Outcome, RequestId, Timestamp,
 };
 
 /// The appointments and requests whose ids are at home here.
@@ -86,20 +86,25 @@ impl HomeShard {
             Fact::Held(held) => self.insert(&appointment_of(held)),
             Fact::Booked(booked) => {
                 let position = self.position(booked.appointment);
-                self.move_to(position, AppointmentStatus::Booked, Cause::None, time);
+                self.step(position, Some(AppointmentEvent::Book), Cause::None, time);
                 self.slab.entry_mut(position).set_payment(booked.payment);
             }
             Fact::Ended(ended) => {
                 let position = self.position(ended.appointment);
-                self.move_to(position, AppointmentStatus::Cancelled, ended.cause, time);
+                assert!(
+                    self.slab.get(position).takes(&ended.claims),
+                    "an impossible fact: other places come back than {:032x} took",
+                    ended.appointment.0
+                );
+                self.step(position, ended.event(), ended.cause, time);
             }
             Fact::Progressed(fact) => {
                 let position = self.position(fact.appointment);
-                self.move_to(position, fact.status, Cause::None, time);
+                self.step(position, fact.event(), Cause::None, time);
             }
             Fact::Settled(fact) => {
                 let position = self.position(fact.appointment);
-                self.move_to(position, fact.status, Cause::None, time);
+                self.step(position, fact.event(), Cause::None, time);
             }
             Fact::Declined(fact) => {
                 self.insert_declined(fact.appointment, fact.fingerprint, fact.outcome);
@@ -116,7 +121,11 @@ impl HomeShard {
     /// Panics if its id is known: the fact is impossible.
     pub fn remember(&mut self, time: Timestamp, request: RequestId, fingerprint: u64) {
         let hash = self.hash(request.0);
-        assert!(self.find(request.0).is_none(), "request {:032x} is answered twice", request.0);
+        assert!(
+            self.find(request.0).is_none(),
+            "an impossible fact: request {:032x} is answered twice",
+            request.0
+        );
         let count =
             u32::try_from(self.requests.len()).expect("a shard has less than 2^31 requests");
         self.index.insert(hash, REQUEST | self.dropped.wrapping_add(count) & !REQUEST);
@@ -141,7 +150,7 @@ impl HomeShard {
     /// Panics if there is one with this id.
     pub fn insert(&mut self, appointment: &Appointment) {
         let id = appointment.id.0;
-        assert!(self.find(id).is_none(), "appointment {id:032x} is held twice");
+        assert!(self.find(id).is_none(), "an impossible fact: appointment {id:032x} is held twice");
         let hash = self.hash(id);
         let position = self.slab.insert(appointment);
         self.index.insert(hash, position);
@@ -248,19 +257,19 @@ impl HomeShard {
         all
     }
 
-    fn move_to(
+    /// Moves an appointment on by the one table of transitions.
+    fn step(
         &mut self,
         position: Position,
-        status: AppointmentStatus,
+        event: Option<AppointmentEvent>,
         cause: Cause,
         time: Timestamp,
     ) {
         let entry = self.slab.entry_mut(position);
         let from = entry.status();
-        assert!(
-            from.is_live() && from != status,
-            "an impossible fact: an appointment cannot go from {from:?} to {status:?}"
-        );
+        let status = event.and_then(|event| from.after(event)).unwrap_or_else(|| {
+            panic!("an impossible fact: {event:?} of an appointment that is {from:?}")
+        });
         entry.set_status(status, cause, time);
         if from == AppointmentStatus::Pending {
             self.pending = self.pending.saturating_sub(1);
@@ -273,6 +282,11 @@ impl HomeShard {
     fn forget(&mut self, forgotten: &Forgotten) {
         for id in &forgotten.appointments {
             let position = self.position(*id);
+            assert!(
+                !self.slab.get(position).status().is_live(),
+                "an impossible fact: {:032x} is forgotten while it is live",
+                id.0
+            );
             let was_there = self.index.remove(self.hash(id.0), position);
             assert!(was_there, "a position is in the index");
             self.slab.remove(position);

@@ -34,8 +34,11 @@ impl SessionShard {
     ///
     /// # Panics
     ///
-    /// Panics if there is one with this id.
+    /// Panics if there is one with this id, or if it is malformed.
     pub fn open(&mut self, spec: Session, last: Sequence) {
+        if let Err(fault) = spec.check() {
+            panic!("an impossible fact: session {} is opened, but {fault}", spec.id.0);
+        }
         let places = Arc::new(Places::new(&spec));
         places.note(last);
         self.restore(SessionState { spec: Box::new(spec), places });
@@ -56,9 +59,15 @@ impl SessionShard {
     ///
     /// # Panics
     ///
-    /// Panics if one is not there: a place would be sold twice.
+    /// Panics if one is not there or not free: a place would be sold twice.
     pub fn take(&mut self, claim: &Claim, last: Sequence) {
         let state = self.state(claim);
+        assert!(
+            claim.count != 0
+                && usize::from(claim.slot.0).saturating_add(claim.count.into())
+                    <= usize::from(state.places.slots()),
+            "an impossible fact: {claim:?} is not in its session"
+        );
         state.places.note(last);
         for slot in run(claim) {
             state.places.take(slot, claim.pool).unwrap_or_else(|| {
@@ -104,6 +113,7 @@ impl SessionShard {
 impl SessionState {
     /// A session with counts as a snapshot kept them, if they fit its quotas.
     pub fn from_parts(spec: Session, taken: &[u16]) -> Option<Self> {
+        spec.check().ok()?;
         let places = Places::new(&spec);
         let pools = spec.pools.len();
         if taken.len() != spec.slot_count().checked_mul(pools)? {

@@ -70,8 +70,10 @@ impl Slab {
 
 impl Entry {
     fn pack(appointment: &Appointment) -> Self {
-        let (first, rest) =
-            appointment.claims.split_first().expect("an appointment has at least one claim");
+        let (first, rest) = appointment
+            .claims
+            .split_first()
+            .expect("an impossible fact: an appointment takes no place");
         let mut marks = appointment.class as u8;
         if appointment.account.is_some() {
             marks |= HAS_ACCOUNT;
@@ -102,14 +104,8 @@ impl Entry {
     }
 
     pub(super) fn unpack(&self) -> Appointment {
-        let first = Claim {
-            session: SessionId(self.session),
-            slot: SlotIndex(self.slot),
-            count: self.count,
-            pool: PoolIndex(self.pool),
-        };
         let mut claims = Claims::new();
-        claims.push(first);
+        claims.push(self.first());
         if let Some(rest) = &self.more {
             claims.extend_from_slice(rest);
         }
@@ -131,8 +127,23 @@ impl Entry {
         }
     }
 
+    const fn first(&self) -> Claim {
+        Claim {
+            session: SessionId(self.session),
+            slot: SlotIndex(self.slot),
+            count: self.count,
+            pool: PoolIndex(self.pool),
+        }
+    }
+
     pub(super) const fn id(&self) -> AppointmentId {
         AppointmentId(self.id)
+    }
+
+    /// Whether these are the places that it takes.
+    pub(super) fn takes(&self, claims: &[Claim]) -> bool {
+        let Some((first, rest)) = claims.split_first() else { return false };
+        *first == self.first() && rest == self.more.as_deref().map_or(&[][..], Claims::as_slice)
     }
 
     pub(super) const fn is_occupied(&self) -> bool {

@@ -41,6 +41,14 @@ pub(super) struct ArchiveFile {
     pub(super) path: PathBuf,
 }
 
+#[cfg(fuzzing)]
+impl ArchiveFile {
+    /// A file that is on no disk.
+    pub(super) fn unnamed(first: Sequence, last: Sequence) -> Self {
+        Self { first, last, path: PathBuf::new() }
+    }
+}
+
 /// Writes blocks that continue `tail`, which it moves past them. Every block is verified first.
 pub(super) fn write(
     directory: &Path,
@@ -120,13 +128,25 @@ pub(super) fn read<E: From<JournalError>>(
     file: &ArchiveFile,
     from: Sequence,
     tail: &mut Option<Tail>,
-    mut visit: impl FnMut(Sequence, Timestamp, &[u8]) -> Result<(), E>,
+    visit: impl FnMut(Sequence, Timestamp, &[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     let path = &file.path;
     let bytes = fs::read(path).map_err(|error| JournalError::io("read", path, error))?;
+    read_bytes(file, &bytes, from, tail, visit)
+}
+
+/// As [`read`], of the bytes of a file.
+pub(super) fn read_bytes<E: From<JournalError>>(
+    file: &ArchiveFile,
+    bytes: &[u8],
+    from: Sequence,
+    tail: &mut Option<Tail>,
+    mut visit: impl FnMut(Sequence, Timestamp, &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let path = &file.path;
     let damaged = |what: &str| JournalError::damaged(format!("{}: {what}", path.display()));
-    check_format(file, &bytes)?;
-    let (header, mut blocks) = open(&bytes).map_err(damaged)?;
+    check_format(file, bytes)?;
+    let (header, mut blocks) = open(bytes).map_err(damaged)?;
     let mut own = tail.unwrap_or(header);
     if own.next_sequence != header.next_sequence || own.last_chain != header.last_chain {
         return Err(damaged("does not continue the file before it").into());
@@ -140,6 +160,9 @@ pub(super) fn read<E: From<JournalError>>(
         for (sequence, time, payload) in block.records().filter(|record| from <= record.0) {
             visit(sequence, time, payload)?;
         }
+    }
+    if blocks != [0; 8] {
+        return Err(damaged("does not end as a file of the archive").into());
     }
     if own.last_sequence() != file.last {
         return Err(damaged("does not end where its name says").into());

@@ -264,7 +264,7 @@ fn split_record(bytes: &[u8]) -> Option<(i32, &[u8], &[u8])> {
 }
 
 /// The chain of a block whose header is complete but for the chain itself.
-fn chain_of(previous: &Chain, block: &[u8]) -> Chain {
+pub(super) fn chain_of(previous: &Chain, block: &[u8]) -> Chain {
     let mut hasher = blake3::Hasher::new();
     hasher.update(previous);
     hasher.update(block.get(..CHAIN_START).unwrap_or_default());
@@ -280,7 +280,7 @@ pub(super) fn short_hash(hasher: &blake3::Hasher) -> Chain {
 }
 
 const FORMAT: u16 = 0x4801;
-const CHAIN_START: usize = 20;
+pub(super) const CHAIN_START: usize = 20;
 
 const _: () =
     assert!(BLOCK_HEADER_BYTES + RECORD_HEADER_BYTES + RECORD_BYTES_MAX <= BLOCK_BYTES_MAX);

@@ -5,7 +5,7 @@
 
 use super::block::{Block, Chain, GENESIS, Malformed};
 use super::{Sequence, Timestamp};
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", fuzzing))]
 use {super::JournalError, std::path::Path};
 
 /// Where a log ends, or where a kept part of it starts: enough to continue or to verify it.
@@ -54,7 +54,7 @@ pub enum Damage {
     },
 }
 
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", fuzzing))]
 impl Damage {
     /// What is no damage: a block of a newer format, in a file.
     pub(super) fn newer(&self, file: &Path) -> Option<JournalError> {

@@ -4,7 +4,7 @@
 //! process; an error of the start prevents it.
 
 use std::io;
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", fuzzing))]
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -110,7 +110,7 @@ pub enum ReadError {
 
 impl JournalError {
     /// An error of the operating system, with what was attempted.
-    #[cfg(feature = "node")]
+    #[cfg(any(feature = "node", fuzzing))]
     pub(crate) fn io(what: &str, path: &Path, source: io::Error) -> Self {
         Self::Io { what: format!("{what} {}", path.display()), source: Arc::new(source) }
     }

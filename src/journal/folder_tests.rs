@@ -405,8 +405,14 @@ fn a_damaged_archive_is_found_and_a_limited_one_says_where_it_starts() {
     let file = folder.path().join("archive/0000000000000005-0000000000000008.arc");
     let mut bytes = fs::read(&file).unwrap();
     bytes[60] ^= 1;
-    fs::write(&file, bytes).unwrap();
+    fs::write(&file, &bytes).unwrap();
     assert!(history(&log, 5).unwrap_err().to_string().contains("the checksum is wrong"));
+    bytes[60] ^= 1;
+    bytes.truncate(bytes.len() - 32);
+    bytes.push(7);
+    bytes.extend_from_slice(blake3::hash(&bytes.clone()).as_bytes());
+    fs::write(&file, &bytes).unwrap();
+    assert!(history(&log, 5).unwrap_err().to_string().contains("does not end as a file"));
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn read(file: &File) -> (u64, Found) {
     best.unwrap_or((0, Found::Unreadable))
 }
 
-fn encode(counter: u64, mark: Mark) -> [u8; SLOT_BYTES] {
+pub(super) fn encode(counter: u64, mark: Mark) -> [u8; SLOT_BYTES] {
     let mut bytes = [0; SLOT_BYTES];
     bytes[..8].copy_from_slice(MAGIC);
     bytes[8..16].copy_from_slice(&counter.to_le_bytes());
@@ -130,34 +130,39 @@ fn encode(counter: u64, mark: Mark) -> [u8; SLOT_BYTES] {
 fn read_slot(file: &File, slot: u64) -> Option<(u64, Found)> {
     let mut bytes = [0; SLOT_BYTES];
     file.read_exact_at(&mut bytes, slot * SLOT_DISTANCE).ok()?;
+    decode(&bytes)
+}
+
+/// Counter and content of a slot, if it is valid.
+pub(super) fn decode(bytes: &[u8; SLOT_BYTES]) -> Option<(u64, Found)> {
     if bytes[48..] != checksum(&bytes[..48]) {
         return None;
     }
     let magic = bytes.first_chunk()?;
     if let Some(format) = newer_format(*magic, *MAGIC) {
-        return Some((number(&bytes, 8), Found::Newer(format)));
+        return Some((number(bytes, 8), Found::Newer(format)));
     }
     if magic != MAGIC {
         return None;
     }
     let mark = Mark {
-        last: Sequence(number(&bytes, 16)),
-        latest: Timestamp::from_millis(number(&bytes, 24)),
+        last: Sequence(number(bytes, 16)),
+        latest: Timestamp::from_millis(number(bytes, 24)),
         chain: std::array::from_fn(|index| bytes[32 + index]),
     };
-    Some((number(&bytes, 8), Found::Mark(mark)))
+    Some((number(bytes, 8), Found::Mark(mark)))
 }
 
 fn number(bytes: &[u8; SLOT_BYTES], at: usize) -> u64 {
     u64::from_le_bytes(std::array::from_fn(|index| bytes[at + index]))
 }
 
-fn checksum(bytes: &[u8]) -> Chain {
+pub(super) fn checksum(bytes: &[u8]) -> Chain {
     short_hash(blake3::Hasher::new().update(bytes))
 }
 
 const MAGIC: &[u8; 8] = b"haoymark";
-const SLOT_BYTES: usize = 64;
+pub(super) const SLOT_BYTES: usize = 64;
 /// A page of their own each: no disk tears two pages in one write of 64 bytes.
 const SLOT_DISTANCE: u64 = 4_096;
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);

@@ -12,29 +12,31 @@
 //! **Architecture invariant:** nothing here knows what a fact is. The hand-over (`block`, `queue`,
 //! `horizon`, `writer`) touches no file and builds without the node; only `sled` names sled.
 
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", fuzzing))]
 mod archive;
 #[cfg(feature = "node")]
 pub mod backup;
 mod block;
 mod chain;
 mod error;
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", fuzzing))]
 mod files;
 #[cfg(feature = "node")]
 mod folder;
 mod hand;
 mod horizon;
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", fuzzing))]
 mod mark;
 mod memory;
+#[cfg(fuzzing)]
+pub mod probe;
 mod queue;
 mod recent;
 #[cfg(feature = "node")]
 mod recover;
 #[cfg(feature = "node")]
 mod sled;
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", fuzzing))]
 mod snapshot;
 mod stats;
 mod store;
@@ -52,7 +54,7 @@ use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", fuzzing))]
 pub use self::archive::Retention;
 pub use self::block::{
     BLOCK_BYTES_MAX, Block, BlockRef, Chain, GENESIS, Malformed, RECORD_BYTES_MAX, Records,
@@ -68,7 +70,7 @@ pub use self::queue::{Lane, Permit, QUEUE_BYTES_MAX, UPKEEP_BYTES_MAX};
 pub use self::recover::Log;
 #[cfg(feature = "node")]
 pub use self::sled::{SledStore, is_opening_store};
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", fuzzing))]
 pub use self::snapshot::{SECTION_BYTES_MAX, Section, SnapshotReader, SnapshotWriter, Snapshots};
 pub use self::stats::{COMMIT_BUCKETS, JournalStats};
 pub use self::store::{Durability, Page, ReadStore, Store, Syncer};
@@ -84,6 +86,9 @@ use self::queue::Queue;
 use self::recent::Recent;
 use self::stats::Counters;
 use self::writer::{Finisher, GROUPS_MAX, Group, Writer};
+
+/// Blocks of a tree of the log, unless the configuration says otherwise.
+pub const BLOCKS_PER_TREE: u32 = 2_000;
 
 /// Called once, when a commit failed or a pruning found damage, on the thread that met it. The
 /// node ends the process in it.

@@ -42,6 +42,8 @@ pub struct SnapshotReader {
     lowest: Sequence,
     highest: Sequence,
     sections_left: u32,
+    /// What is left before the trailer: a section that claims more is none.
+    bytes_left: u64,
 }
 
 /// What a section is about.
@@ -229,7 +231,8 @@ impl SnapshotReader {
         if magic != *MAGIC {
             return Err(damaged("is of another kind"));
         }
-        Ok(Self { file, path: path.to_owned(), lowest, highest, sections_left })
+        let bytes_left = body.saturating_sub((MAGIC.len() + TRAILER_BYTES) as u64);
+        Ok(Self { file, path: path.to_owned(), lowest, highest, sections_left, bytes_left })
     }
 
     /// The lowest sequence number of a section: read the journal from the record after it on.
@@ -259,7 +262,13 @@ impl SnapshotReader {
         self.file.read_exact(&mut header).map_err(failed)?;
         self.file.read_exact(&mut expected).map_err(failed)?;
         let (section, length) = decode_header(&header);
-        let length = usize::try_from(length.min(SECTION_BYTES_MAX)).unwrap_or(usize::MAX);
+        let taken = length.checked_add((HEADER_BYTES + expected.len()) as u64);
+        let left = taken.and_then(|taken| self.bytes_left.checked_sub(taken)).ok_or_else(|| {
+            let what = format!("{}: a section is longer than the file", self.path.display());
+            JournalError::damaged(what)
+        })?;
+        self.bytes_left = left;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
         payload.clear();
         payload.resize(length, 0);
         self.file.read_exact(payload).map_err(failed)?;
@@ -301,7 +310,7 @@ fn encode_header(section: Section, length: u64) -> [u8; HEADER_BYTES] {
     header
 }
 
-fn decode_header(header: &[u8; HEADER_BYTES]) -> (Section, u64) {
+pub(super) fn decode_header(header: &[u8; HEADER_BYTES]) -> (Section, u64) {
     let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| header[at + index]));
     let index = u32::from_le_bytes(std::array::from_fn(|index| header[1 + index]));
     (Section { kind: header[0], index, sequence: Sequence(number(5)) }, number(13))
@@ -314,16 +323,16 @@ fn decode_trailer(trailer: &[u8; TRAILER_BYTES]) -> Option<(u32, Sequence, Seque
     (trailer[0] == TRAILER).then(|| (count, Sequence(number(5)), Sequence(number(13))))
 }
 
-fn checksum(header: &[u8], payload: &[u8]) -> Chain {
+pub(super) fn checksum(header: &[u8], payload: &[u8]) -> Chain {
     short_hash(blake3::Hasher::new().update(header).update(payload))
 }
 
 /// The largest section, in bytes: a shard is far smaller.
 pub const SECTION_BYTES_MAX: u64 = 1 << 30;
-const MAGIC: &[u8; 8] = b"haoysnap";
+pub(super) const MAGIC: &[u8; 8] = b"haoysnap";
 const TRAILER: u8 = 255;
-const HEADER_BYTES: usize = 1 + 4 + 8 + 8;
-const TRAILER_BYTES: usize = 1 + 4 + 8 + 8;
+pub(super) const HEADER_BYTES: usize = 1 + 4 + 8 + 8;
+pub(super) const TRAILER_BYTES: usize = 1 + 4 + 8 + 8;
 const BUFFER_BYTES: usize = 256 << 10;
 /// The newest, and one to fall back to.
 const KEPT: usize = 2;
@@ -394,6 +403,24 @@ mod tests {
             flip(&path, at);
         }
         assert!(SnapshotReader::open(&path, END).is_ok());
+    }
+
+    /// A length is not believed before the bytes are there: a gigabyte would be asked for.
+    #[test]
+    fn a_section_that_claims_more_than_the_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), 10);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.truncate(bytes.len() - 32);
+        let length = MAGIC.len() + 13;
+        bytes[length..length + 8].copy_from_slice(&(SECTION_BYTES_MAX - 1).to_le_bytes());
+        let checksum = blake3::hash(&bytes);
+        bytes.extend_from_slice(checksum.as_bytes());
+        fs::write(&path, bytes).unwrap();
+        let mut payload = Vec::new();
+        let refused = SnapshotReader::open(&path, END).unwrap().next_section(&mut payload);
+        assert!(refused.unwrap_err().to_string().contains("a section is longer than the file"));
+        assert_eq!(payload.capacity(), 0);
     }
 
     #[test]

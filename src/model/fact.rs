@@ -13,7 +13,7 @@ use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 
 use super::actor::BookingChannel;
-use super::appointment::{AppointmentStatus, Cause, Claim, Claims, PatientClass};
+use super::appointment::{AppointmentEvent, AppointmentStatus, Cause, Claim, Claims, PatientClass};
 use super::id::{
     AccountId, AppointmentId, OrganizationId, PatientId, PaymentRef, RequestId, RulesVersion,
 };
@@ -158,6 +158,42 @@ pub struct Declined {
 pub struct Forgotten {
     /// Which, all of one home shard.
     pub appointments: ArrayVec<AppointmentId, FORGOTTEN_MAX>,
+}
+
+impl Ended {
+    /// What happened to the appointment; `None` where the fact names no cause.
+    pub const fn event(&self) -> Option<AppointmentEvent> {
+        match self.cause {
+            Cause::Released => Some(AppointmentEvent::Release),
+            Cause::Expired => Some(AppointmentEvent::Expire),
+            Cause::Cancelled => Some(AppointmentEvent::Cancel),
+            Cause::None => None,
+        }
+    }
+}
+
+impl Progressed {
+    /// What happened to the appointment; `None` where the status is none to progress to.
+    pub const fn event(&self) -> Option<AppointmentEvent> {
+        match self.status {
+            AppointmentStatus::Arrived => Some(AppointmentEvent::Arrive),
+            AppointmentStatus::CheckedIn => Some(AppointmentEvent::CheckIn),
+            _ => None,
+        }
+    }
+}
+
+impl Settled {
+    /// What happened to the appointment; `None` where the status settles nothing.
+    pub const fn event(&self) -> Option<AppointmentEvent> {
+        match self.status {
+            // By a visit or by the end of the day: the fact is the same, and the end of the day
+            // may come where a visit may.
+            AppointmentStatus::Fulfilled => Some(AppointmentEvent::Settle),
+            AppointmentStatus::NoShow => Some(AppointmentEvent::NoShow),
+            _ => None,
+        }
+    }
 }
 
 impl Fact {

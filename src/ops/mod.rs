@@ -8,13 +8,21 @@
 //! **Architecture invariant:** this module imports `model` and nothing else of the crate. What it
 //! shows of the service and the journal is handed to it as plain numbers.
 
+#[cfg(feature = "node")]
 pub mod cert;
+#[cfg(feature = "node")]
 pub mod clock;
 pub mod config;
+#[cfg(feature = "node")]
 pub mod http;
+#[cfg(feature = "node")]
 pub mod metrics;
+#[cfg(feature = "node")]
 pub mod renew;
+#[cfg(feature = "node")]
 pub mod revoked;
 pub mod sessions;
+#[cfg(feature = "node")]
 pub mod tls;
+#[cfg(feature = "node")]
 pub mod trace;

@@ -10,16 +10,7 @@ use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
 
-/// The form of a log line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line, for collectors.
-    Json,
-}
+use super::config::LogFormat;
 
 /// An identifier of a person in a log line: eight hex digits of a hash under a key that this
 /// process made up. Equal people look equal within one run and nowhere else.

@@ -175,6 +175,8 @@ fn read_success(outcome: Outcome, body: &[u8]) -> Option<Reply> {
             (receipt.retried == (outcome == Outcome::AlreadyDone))
                 .then_some(Reply::Receipt(receipt))
         }
+        // Only a change can have been made before.
+        _ if outcome != Outcome::Done => None,
         WATCHING => codec::decode_exact(fields).ok().map(|from| Reply::Watching { from }),
         SNAPSHOT => read_pair(fields)
             .map(|(sequence, bytes)| Reply::Snapshot { sequence: Sequence(sequence), bytes }),
@@ -196,7 +198,8 @@ fn read_refusal(outcome: Outcome, body: &[u8]) -> Option<Refusal> {
     };
     let retry_after_millis = match retry {
         [] => 0,
-        retry => u32::from_le_bytes(retry.try_into().ok()?),
+        // No hint is no bytes: a reply has one form.
+        retry => Some(u32::from_le_bytes(retry.try_into().ok()?)).filter(|millis| *millis != 0)?,
     };
     Some(Refusal { outcome, status, retry_after_millis })
 }

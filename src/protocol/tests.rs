@@ -477,6 +477,20 @@ fn no_mutation_of_any_unit_panics() {
     }
 }
 
+/// Found by the fuzz target `frames`, which writes again what it has read: a reply has one form.
+#[test]
+fn a_reply_in_another_form_is_malformed() {
+    let overloaded = Outcome::Overloaded.code().to_le_bytes();
+    let hint = |millis: u32| [&[1, 0, 0, 0], &overloaded[..], &millis.to_le_bytes()].concat();
+    assert!(decode_reply(&hint(1)).is_ok());
+    assert!(decode_reply(&hint(0)).is_err());
+    let already = Outcome::AlreadyDone.code().to_le_bytes();
+    let watching =
+        |outcome: [u8; 2]| [&[1, 0, 0, 0], &outcome[..], &[5], &42_u64.to_le_bytes()].concat();
+    assert!(decode_reply(&watching(Outcome::Done.code().to_le_bytes())).is_ok());
+    assert!(decode_reply(&watching(already)).is_err());
+}
+
 #[test]
 fn frames_come_out_whole_however_they_are_cut() {
     let mut packer = Packer::default();

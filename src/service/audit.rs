@@ -10,13 +10,20 @@
 //! transitions: two ways to the same state, compared.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "node")]
 use std::panic::AssertUnwindSafe;
+#[cfg(feature = "node")]
 use std::path::Path;
 
-use super::digest::{Digest, of_inventory};
+use super::digest::Digest;
+#[cfg(feature = "node")]
+use super::digest::of_inventory;
+#[cfg(feature = "node")]
 use super::open::{OpenError, OpenOptions, recover};
+#[cfg(feature = "node")]
 use crate::codec::decode_facts;
 use crate::engine::SessionState;
+#[cfg(feature = "node")]
 use crate::journal::{DataFolder, Log};
 use crate::model::{
     Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claim, Fact, Facts,
@@ -77,6 +84,7 @@ impl AuditReport {
 /// # Errors
 ///
 /// The folder cannot be read at all: in use, of a newer format, or its chain is broken.
+#[cfg(feature = "node")]
 pub fn audit(path: &Path) -> Result<AuditReport, OpenError> {
     let log = DataFolder::inspect(path)?;
     let mut report = AuditReport {
@@ -106,6 +114,7 @@ pub fn audit(path: &Path) -> Result<AuditReport, OpenError> {
 /// # Errors
 ///
 /// As [`audit`].
+#[cfg(feature = "node")]
 pub fn audit_through(path: &Path, through: Sequence) -> Result<AuditReport, OpenError> {
     let log = DataFolder::inspect(path)?;
     let mut report = AuditReport { warnings: log.warnings().to_vec(), ..AuditReport::default() };
@@ -130,6 +139,7 @@ pub fn audit_through(path: &Path, through: Sequence) -> Result<AuditReport, Open
 /// # Errors
 ///
 /// A node would not start on it.
+#[cfg(feature = "node")]
 pub fn recovered_digest(path: &Path) -> Result<[u8; 32], OpenError> {
     let log = DataFolder::inspect(path)?;
     let (inventory, _) = recover(&log, &path.join("snapshots"), &OpenOptions::default())?;
@@ -141,6 +151,7 @@ pub fn recovered_digest(path: &Path) -> Result<[u8; 32], OpenError> {
 /// # Errors
 ///
 /// The folder cannot be read, or the records are no longer kept.
+#[cfg(feature = "node")]
 pub fn history(
     path: &Path,
     from: Sequence,
@@ -154,6 +165,7 @@ pub fn history(
 /// # Errors
 ///
 /// As [`history`].
+#[cfg(feature = "node")]
 pub fn salvaged_history(
     path: &Path,
     from: Sequence,
@@ -164,6 +176,7 @@ pub fn salvaged_history(
     Ok(log.tail().last_sequence())
 }
 
+#[cfg(feature = "node")]
 fn each_record(
     log: &Log,
     from: Sequence,
@@ -178,6 +191,7 @@ fn each_record(
 
 /// Recovers the folder as a node would, and compares. The records were found possible before, so a
 /// panic here means that engine and account disagree.
+#[cfg(feature = "node")]
 fn compare_with_recovery(log: &Log, snapshots: &Path, report: &mut AuditReport) {
     let recovered = std::panic::catch_unwind(AssertUnwindSafe(|| {
         recover(log, snapshots, &OpenOptions::default())
@@ -194,6 +208,23 @@ fn compare_with_recovery(log: &Log, snapshots: &Path, report: &mut AuditReport) 
     if let Some(what) = fault {
         report.fault(report.last, &what);
     }
+}
+
+/// What the facts of records come to, without a folder and without recovery to compare with.
+#[cfg(any(test, fuzzing))]
+pub(super) fn of_records(records: &[(Sequence, Timestamp, Facts)]) -> AuditReport {
+    let mut report = AuditReport::default();
+    let mut account = Account::default();
+    for (sequence, time, facts) in records {
+        report.records += 1;
+        report.last = *sequence;
+        for fact in facts {
+            report.facts += 1;
+            account.add(&mut report, *sequence, *time, fact);
+        }
+    }
+    account.close(&mut report);
+    report
 }
 
 /// What the facts say, kept as simply as can be.
@@ -227,7 +258,10 @@ impl Account {
                 let event = match fact.cause {
                     Cause::Released => AppointmentEvent::Release,
                     Cause::Expired => AppointmentEvent::Expire,
-                    Cause::None | Cause::Cancelled => AppointmentEvent::Cancel,
+                    Cause::Cancelled => AppointmentEvent::Cancel,
+                    Cause::None => {
+                        return report.fault(sequence, "an appointment ends for no cause");
+                    }
                 };
                 self.step(report, sequence, time, fact.appointment, event, Some(fact.patient));
                 self.end(report, sequence, fact.appointment, fact.cause, &fact.claims);
@@ -235,14 +269,21 @@ impl Account {
             Fact::Progressed(fact) => {
                 let event = match fact.status {
                     AppointmentStatus::Arrived => AppointmentEvent::Arrive,
-                    _ => AppointmentEvent::CheckIn,
+                    AppointmentStatus::CheckedIn => AppointmentEvent::CheckIn,
+                    _ => {
+                        return report.fault(sequence, "an appointment moves on to no such status");
+                    }
                 };
                 self.step(report, sequence, time, fact.appointment, event, None);
             }
             Fact::Settled(fact) => {
                 let event = match fact.status {
                     AppointmentStatus::NoShow => AppointmentEvent::NoShow,
-                    _ => AppointmentEvent::Settle,
+                    AppointmentStatus::Fulfilled => AppointmentEvent::Settle,
+                    _ => {
+                        return report
+                            .fault(sequence, "an appointment is settled as no such status");
+                    }
                 };
                 self.step(report, sequence, time, fact.appointment, event, Some(fact.patient));
             }
@@ -291,11 +332,18 @@ impl Account {
         if self.appointments.insert(held.appointment, appointment).is_some() {
             report.fault(sequence, "an appointment is held twice");
         }
+        if held.claims.is_empty() {
+            report.fault(sequence, "an appointment takes no place");
+        }
         for claim in &held.claims {
             let Some(session) = self.sessions.get(&claim.session) else {
                 report.fault(sequence, "a claim is in no session");
                 continue;
             };
+            let end = usize::from(claim.slot.0).saturating_add(claim.count.into());
+            if claim.count == 0 || session.slot_count() < end {
+                report.fault(sequence, "a claim is beyond its session");
+            }
             for slot in slots(claim) {
                 let quota = u32::from(session.quota(crate::model::SlotIndex(slot), claim.pool));
                 let taken = self.taken.entry((claim.session, slot, claim.pool.0)).or_default();
@@ -419,5 +467,5 @@ fn cells(claims: &[Claim]) -> impl Iterator<Item = (&Claim, u16)> {
 
 /// The slots of a claim.
 fn slots(claim: &Claim) -> std::ops::Range<u16> {
-    claim.slot.0..claim.slot.0 + u16::from(claim.count)
+    claim.slot.0..claim.slot.0.saturating_add(u16::from(claim.count))
 }

@@ -11,14 +11,16 @@
 //! **Architecture invariant:** this is the only module that knows admission, inventory and journal.
 //! It reads no clock: every call is told the time.
 
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", fuzzing))]
 pub mod audit;
 mod counters;
 pub mod digest;
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", fuzzing))]
 mod image;
 #[cfg(feature = "node")]
 mod open;
+#[cfg(fuzzing)]
+pub mod probe;
 #[cfg(test)]
 mod tests;
 

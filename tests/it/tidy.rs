@@ -16,6 +16,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("inventory", &["engine", "model", "sync"]),
     ("journal", &["model", "sync"]),
     ("service", &["admission", "codec", "engine", "inventory", "journal", "model"]),
+    // Doors for the fuzz targets, built under `--cfg fuzzing` only.
+    ("fuzzing", &["model"]),
     // Metrics read counters of everything.
     ("ops", &["codec", "model", "service", "server", "journal"]),
     // The feed reads blocks of the journal.

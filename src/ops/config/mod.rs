@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize};
 
 pub use self::keys::{KEYS, Key};
 use crate::model::{BookingChannel, Ttl};
-use crate::ops::trace::LogFormat;
 
 /// Everything that can be set. `Default` is fit for a laptop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +133,17 @@ pub struct LogConfig {
     pub level: String,
 }
 
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
 /// Why a configuration is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -215,7 +225,7 @@ impl Default for JournalConfig {
             queue_bytes: 16 << 20,
             snapshot_every_records: 4_000_000,
             snapshot_every_minutes: 60,
-            tree_blocks: crate::journal::FolderOptions::default().blocks_per_tree,
+            tree_blocks: crate::journal::BLOCKS_PER_TREE,
             archive_files: 0,
             commit_delay_us: 0,
         }
@@ -291,6 +301,8 @@ impl Config {
     pub fn channel_names(&self) -> Result<BTreeMap<BookingChannel, String>, ConfigError> {
         let named = |(number, name): (&String, &String)| {
             let channel = number.parse().ok().and_then(BookingChannel::new);
+            // One spelling for each: no "+3" and no "03" beside "3".
+            let channel = channel.filter(|channel| channel.number().to_string() == *number);
             channel
                 .filter(|_| !name.is_empty())
                 .map(|channel| (channel, name.clone()))
@@ -409,6 +421,8 @@ mod tests {
             ),
             ("[channels]\n64 = \"fax\"", "channels.64 = \"fax\""),
             ("[channels]\n1 = \"\"", "channels.1 = \"\""),
+            ("[channels]\n\"+1\" = \"app\"", "channels.+1 = \"app\""),
+            ("[channels]\n01 = \"app\"", "channels.01 = \"app\""),
         ] {
             let message = refusal(text);
             assert!(message.contains(expected), "{text:?}: {message}");

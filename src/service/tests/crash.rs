@@ -6,8 +6,9 @@ use super::{Node, refused};
 use crate::engine::tests::build;
 use crate::inventory::Inventory;
 use crate::model::{
-    Action, Appointment, AppointmentStatus, Booked, Cause, Claim, Claims, Ended, Fact, Facts, Held,
-    Outcome, PaymentRef, PoolIndex, Sequence, SessionId, SessionOpened, SlotIndex,
+    Action, Appointment, AppointmentStatus, AppointmentStatus as S, Booked, Cause, Claim, Claims,
+    Ended, Fact, Facts, Forgotten, Held, Outcome, PatientId, PaymentRef, PoolIndex, Progressed,
+    Sequence, Session, SessionId, SessionOpened, Settled, SlotIndex,
 };
 
 #[test]
@@ -113,8 +114,54 @@ fn i9_an_impossible_fact_stops_the_recovery() {
         let Held { appointment, patient, claims, .. } = held_in(id, 1);
         Fact::Ended(Ended { request: None, appointment, patient, cause: Cause::Expired, claims })
     };
+    let settled = |id: u128, status| {
+        let (request, patient) = (build::request(91), PatientId(id));
+        let appointment = build::appointment(id);
+        Fact::Settled(Settled { request, fingerprint: 1, appointment, patient, status })
+    };
+    let arrived = |id, status| {
+        let (request, appointment) = (build::request(92), build::appointment(id));
+        Fact::Progressed(Progressed { request, fingerprint: 1, appointment, status })
+    };
+    let ended_as = |id, cause, count| {
+        let Held { appointment, patient, claims, .. } = held_in(id, count);
+        Fact::Ended(Ended { request: None, appointment, patient, cause, claims })
+    };
+    let forgotten = |id| {
+        let appointments = std::iter::once(build::appointment(id)).collect();
+        Fact::Forgotten(Box::new(Forgotten { appointments }))
+    };
+    let malformed = || {
+        let session = Session { slot_millis: 0, ..build::session(1, &[1]) };
+        let request = build::request(93);
+        Fact::SessionOpened(Box::new(SessionOpened { request, fingerprint: 1, session }))
+    };
+    let nowhere = || Fact::Held(Held { claims: Claims::new(), ..held_in(1, 1) });
+    let far = || {
+        let mut held = held_in(1, 200);
+        held.claims[0].slot = SlotIndex(u16::MAX);
+        Fact::Held(held)
+    };
     for (what, facts, is_possible) in [
         ("a visit", vec![opened(), held(1), booked(1)], true),
+        (
+            "a visit to its end",
+            vec![opened(), held(1), booked(1), arrived(1, S::Arrived), settled(1, S::Fulfilled)],
+            true,
+        ),
+        ("what ended is forgotten", vec![opened(), held(1), ended(1), forgotten(1)], true),
+        ("a hold is forgotten", vec![opened(), held(1), forgotten(1)], false),
+        ("a hold arrives", vec![opened(), held(1), arrived(1, S::Arrived)], false),
+        ("a hold is seen", vec![opened(), held(1), settled(1, S::Fulfilled)], false),
+        ("settled as live", vec![opened(), held(1), booked(1), settled(1, S::Arrived)], false),
+        ("arrived as ended", vec![opened(), held(1), booked(1), arrived(1, S::Cancelled)], false),
+        ("a hold is cancelled", vec![opened(), held(1), ended_as(1, Cause::Cancelled, 1)], false),
+        ("an end for no cause", vec![opened(), held(1), ended_as(1, Cause::None, 1)], false),
+        ("no places come back", vec![opened(), held(1), ended_as(1, Cause::Released, 0)], false),
+        ("a malformed session", vec![malformed()], false),
+        ("a hold of no place", vec![opened(), nowhere()], false),
+        ("a hold of no slot", vec![opened(), Fact::Held(held_in(1, 0))], false),
+        ("a slot beyond all numbers", vec![opened(), far()], false),
         ("an expiry and another hold", vec![opened(), held(1), ended(1), held(2)], true),
         ("a place sold twice", vec![opened(), held(1), held(2)], false),
         ("a session opened twice", vec![opened(), opened()], false),
@@ -125,11 +172,18 @@ fn i9_an_impossible_fact_stops_the_recovery() {
         ("two ends", vec![opened(), held(1), ended(1), ended(1)], false),
         ("a booking after the end", vec![opened(), held(1), ended(1), booked(1)], false),
     ] {
+        let records: Vec<_> = (1..)
+            .zip(&facts)
+            .map(|(number, fact)| {
+                (Sequence(number), build::MORNING, Facts::from_iter([fact.clone()]))
+            })
+            .collect();
+        #[cfg(feature = "node")]
+        assert_eq!(crate::service::audit::of_records(&records).is_clean(), is_possible, "{what}");
         let replayed = std::panic::catch_unwind(|| {
             let mut inventory = Inventory::new(0, build::DAY);
-            for (number, fact) in (1..).zip(facts) {
-                let record: Facts = std::iter::once(fact).collect();
-                inventory.replay(Sequence(number), build::MORNING, &record);
+            for (sequence, time, record) in records {
+                inventory.replay(sequence, time, &record);
             }
         });
         assert_eq!(replayed.is_ok(), is_possible, "{what}");

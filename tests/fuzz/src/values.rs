@@ -1,0 +1,128 @@
+//! Values of the model from bytes: few different numbers, so that requests meet each other.
+
+use haoyuan::model::{
+    Action, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet,
+    ClientKeys, DepartmentId, Hold, OrganizationId, PatientClass, PatientId, PaymentRef, Pick,
+    Pool, Repeat, RequestId, ResourceId, Session, SessionId, Sharing, SiteId, SlotChoice,
+    SlotIndex, Timestamp, Ttl,
+};
+
+use crate::Bytes;
+
+/// When every story begins.
+pub const MORNING: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// The id of a request made in the morning.
+pub fn request(number: u128) -> RequestId {
+    RequestId::from_parts(MORNING, number)
+}
+
+/// One of 24 appointments.
+pub fn appointment(bytes: &mut Bytes<'_>) -> AppointmentId {
+    AppointmentId(request(u128::from(bytes.below(24))).0)
+}
+
+/// One of 6 patients.
+pub fn patient(bytes: &mut Bytes<'_>) -> PatientId {
+    PatientId(u128::from(bytes.below(6)))
+}
+
+/// One of 3 channels.
+pub fn channel(bytes: &mut Bytes<'_>) -> BookingChannel {
+    BookingChannel::new(bytes.below(3)).expect("3 channels are there")
+}
+
+/// One of 4 sessions, with 1 to 6 slots in 1 to 3 pools; malformed once in 32.
+pub fn session(bytes: &mut Bytes<'_>) -> Session {
+    let slots = usize::from(bytes.below(6)) + 1;
+    let pools = usize::from(bytes.below(3)) + 1;
+    let malformed = bytes.once_in(32);
+    let pool = |index: usize, bytes: &mut Bytes<'_>| Pool {
+        channels: if index == 0 {
+            ChannelSet::ALL
+        } else {
+            ChannelSet(u64::from(bytes.byte() & 7))
+        },
+        classes: if bytes.once_in(4) { ClassSet(bytes.byte()) } else { ClassSet::ALL },
+        quotas: (0..slots + usize::from(malformed) * index)
+            // 9 places over all pools at most: the naive model compares shares exactly up to 10.
+            .map(|_| u16::from(bytes.below(4)))
+            .collect(),
+    };
+    let pools = (0..pools).map(|index| pool(index, bytes)).collect();
+    Session {
+        id: SessionId(u64::from(bytes.below(4))),
+        organization: OrganizationId(u32::from(bytes.below(2))),
+        site: SiteId(1),
+        department: DepartmentId(1),
+        resource: ResourceId(1),
+        appointment_type: 0,
+        start: MORNING.plus_millis(u64::from(bytes.below(120)) * 60_000),
+        slot_millis: 600_000 * u32::from(!bytes.once_in(64)),
+        pick: if bytes.once_in(2) { Pick::Even } else { Pick::Earliest },
+        repeat: if bytes.once_in(2) { Repeat::Unlimited } else { Repeat::OnePerPatient },
+        sharing: [Sharing::Cancel, Sharing::Read, Sharing::Own][usize::from(bytes.below(3))],
+        ttl_max: ttl(bytes),
+        pools,
+    }
+}
+
+/// A hold of 0 to 4 claims.
+pub fn hold(bytes: &mut Bytes<'_>) -> Hold {
+    let claims = usize::from([1_u8, 1, 2, 1, 3, 1, 4, 0][usize::from(bytes.below(8))]);
+    let id = appointment(bytes);
+    let patient = (!bytes.once_in(32)).then(|| patient(bytes));
+    Hold {
+        appointment: id,
+        patient,
+        keys: ClientKeys::default(),
+        channel: channel(bytes),
+        class: if bytes.once_in(4) { PatientClass::Referral } else { PatientClass::Outpatient },
+        attributes: Attributes::default(),
+        ttl: ttl(bytes),
+        book: bytes.once_in(4).then_some(PaymentRef(7)),
+        claims: (0..claims).map(|_| wish(bytes)).collect(),
+    }
+}
+
+/// A change of one of the appointments; `Settle` too, if that is asked for.
+pub fn change(bytes: &mut Bytes<'_>, settle: bool) -> Change {
+    let action = match bytes.below(if settle { 8 } else { 7 }) {
+        0 => Action::Book { payment: PaymentRef(u128::from(bytes.below(2))) },
+        1 => Action::Release,
+        2 => Action::Cancel,
+        3 => Action::Arrive,
+        4 => Action::CheckIn,
+        5 => Action::Fulfil,
+        6 => Action::NoShow,
+        _ => Action::Settle,
+    };
+    // Now and then the id of a request that was made before, or of an appointment.
+    let number = match bytes.below(8) {
+        1 => u32::from(bytes.below(24)),
+        _ => 1_000 + u32::from(bytes.short()),
+    };
+    Change {
+        request: request(number.into()),
+        appointment: appointment(bytes),
+        patient: bytes.once_in(4).then(|| patient(bytes)),
+        channel: channel(bytes),
+        action,
+    }
+}
+
+fn wish(bytes: &mut Bytes<'_>) -> ClaimRequest {
+    let session = SessionId(u64::from(bytes.below(4)));
+    let count = [1, 1, 1, 2, 3, 0, 96, 97][usize::from(bytes.below(8))];
+    let ranked = usize::from(bytes.below(4));
+    let slots = if ranked == 0 {
+        SlotChoice::Any
+    } else {
+        SlotChoice::Ranked((0..ranked).map(|_| SlotIndex(bytes.below(7).into())).collect())
+    };
+    ClaimRequest { session, count, slots }
+}
+
+fn ttl(bytes: &mut Bytes<'_>) -> Ttl {
+    Ttl::from_millis((u32::from(bytes.below(60)) + 1) * 60_000).expect("an hour at most")
+}
