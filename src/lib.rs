@@ -15,7 +15,10 @@
 
 #![cfg_attr(
     all(fuzzing, not(feature = "node")),
-    expect(dead_code, reason = "what the fuzz targets reach is used by the node, which is left out")
+    expect(
+        dead_code,
+        reason = "what the fuzz targets reach is used by the node, which is left out"
+    )
 )]
 
 pub mod admission;
