@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::BLOCKS_PER_TREE;
 use super::archive::{self, Retention};
 use super::chain::Tail;
 use super::files::{names, sync_directory};
@@ -65,7 +66,7 @@ impl Default for FolderOptions {
             durability: Durability::Commit,
             retention: Retention::Keep,
             cache_bytes: 64 << 20,
-            blocks_per_tree: 2_000,
+            blocks_per_tree: BLOCKS_PER_TREE,
         }
     }
 }

@@ -87,6 +87,9 @@ use self::recent::Recent;
 use self::stats::Counters;
 use self::writer::{Finisher, GROUPS_MAX, Group, Writer};
 
+/// Blocks of a tree of the log, unless the configuration says otherwise.
+pub const BLOCKS_PER_TREE: u32 = 2_000;
+
 /// Called once, when a commit failed or a pruning found damage, on the thread that met it. The
 /// node ends the process in it.
 pub type OnFatal = Arc<dyn Fn(&JournalError) + Send + Sync>;

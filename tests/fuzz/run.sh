@@ -40,9 +40,7 @@ flags=(
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
   -Cllvm-args=-sanitizer-coverage-pc-table
   -Cllvm-args=-sanitizer-coverage-trace-compares
-  --cfg=fuzzing
-  # Without the node, not everything that a door leads to is used.
-  -Adead_code
+  --cfg fuzzing
 )
 # Never the folder of the product: other flags would build it anew each time.
 build="${FUZZ_TARGET_DIR:-${CARGO_TARGET_DIR:-$PWD/target}-fuzz}"

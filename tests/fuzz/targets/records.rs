@@ -251,7 +251,8 @@ fn image(data: &[u8]) {
     let mut bytes = Bytes(data);
     let kind = bytes.below(3);
     let restore = |image: &[u8]| {
-        let mut inventory = Inventory::new(1, u64::MAX / 4);
+        // Nothing is too old to be remembered: what is, is dropped two by two, and not at once.
+        let mut inventory = Inventory::new(1, u64::MAX);
         let read = images::read_image(&mut inventory, kind, 0, Sequence(1), image);
         read.map(|()| inventory)
     };
