@@ -16,6 +16,21 @@ pub(crate) fn cpu_seconds(process: u32) -> Option<f64> {
     Some((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
 }
 
+/// Seconds of processor time that the whole machine has used, all processes.
+pub(crate) fn machine_cpu_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/stat").ok()?;
+    let ticks: Vec<f64> = text
+        .lines()
+        .next()?
+        .split_whitespace()
+        .skip(1)
+        .map(|field| field.parse().unwrap_or_default())
+        .collect();
+    // All but idle and waiting for a disk, the fourth and fifth; guests are in the first two.
+    let used = |(at, ticks): (usize, &f64)| (!(3..=4).contains(&at) && at < 8).then_some(*ticks);
+    Some(ticks.iter().enumerate().filter_map(used).sum::<f64>() / TICKS_PER_SECOND)
+}
+
 /// Bytes that a process has in memory.
 pub(crate) fn resident_bytes(process: u32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
@@ -52,6 +67,7 @@ mod tests {
         let me = std::process::id();
         assert!(resident_bytes(me).unwrap() > 100_000);
         assert!(cpu_seconds(me).is_some_and(f64::is_finite));
+        assert!(cpu_seconds(me).unwrap() <= machine_cpu_seconds().unwrap());
         assert!(
             file_system(Path::new("/")).is_some() && file_system(Path::new("/no such")).is_none()
         );

@@ -10,7 +10,7 @@ use haoyuan::client::{Client, ClientConfig, Dialer, Lane};
 use haoyuan::model::{Actor, Role, SessionId};
 use haoyuan::ops::cert::{Authority, Pair};
 use haoyuan::ops::renew::{CertificateFiles, Look, RenewalStats, Renewer};
-use haoyuan::ops::tls::Identity;
+use haoyuan::ops::tls::{Identity, certificates, serial_of};
 use haoyuan::protocol::{ALPN, CloseCode};
 use quinn::Connection;
 
@@ -232,7 +232,7 @@ async fn the_cards_about_certificates_do_what_they_say() {
     haoyuan(&["cert", "ca", "--out", pki_text]);
     let server = ["cert", "server", "--ca", pki_text, "--out", pki_text, "--name", "localhost"];
     haoyuan(&[&server[..], &["--days", "20"]].concat());
-    for file in ["one", "two"] {
+    for file in ["one", "two", "three"] {
         let client = ["cert", "client", "--ca", pki_text, "--out", pki_text, "--role", "gateway"];
         haoyuan(&[&client[..], &["--file", file]].concat());
     }
@@ -282,6 +282,14 @@ async fn the_cards_about_certificates_do_what_they_say() {
         tokio::task::yield_now().await;
     }
     until(|| metric(pages, "haoyuan_connections_cut_total") == 1).await;
+    let third = certificates(&std::fs::read(at("three.pem")).unwrap()).unwrap();
+    let serial = serial_of(&third[0]).unwrap();
+    let said = haoyuan(&["cert", "revoke", "--ca", pki_text, "--serial", &serial]);
+    assert!(said.contains("2 revoked"), "the first one stays on the list: {said}");
+    let three = dial(&pki, "three", listen);
+    while !is_refused(&looked(&three).await) {
+        tokio::task::yield_now().await;
+    }
     assert!(matches!(looked(&two).await, Err(haoyuan::client::CallError::Refused(_))));
 
     // "The certificate is about to end": a broken file is refused, a good one taken.
