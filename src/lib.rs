@@ -13,6 +13,14 @@
 //! * [`journal`]: records to disk, in groups, and how far they are durable.
 //! * `ops`, `cli`: what a person who runs a node sees (feature `node`).
 
+#![cfg_attr(
+    all(fuzzing, not(feature = "node")),
+    expect(
+        dead_code,
+        reason = "what the fuzz targets reach is used by the node, which is left out"
+    )
+)]
+
 pub mod admission;
 #[cfg(feature = "node")]
 pub mod cli;

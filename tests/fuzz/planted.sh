@@ -18,6 +18,6 @@ if out=$("$copy/tests/fuzz/run.sh" --seconds 60 frames 2>&1); then
   echo "the planted bug was not found" >&2
   exit 1
 fi
-echo "$out"
+grep -v '^again:' <<<"$out"
 grep -q 'src/codec/reading.rs' <<<"$out" || { echo "not the planted bug" >&2; exit 1; }
 echo "the planted bug was found"

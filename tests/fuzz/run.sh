@@ -40,9 +40,7 @@ flags=(
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
   -Cllvm-args=-sanitizer-coverage-pc-table
   -Cllvm-args=-sanitizer-coverage-trace-compares
-  --cfg=fuzzing
-  # Without the node, not everything that a door leads to is used.
-  -Adead_code
+  --cfg fuzzing
 )
 # Never the folder of the product: other flags would build it anew each time.
 build="${FUZZ_TARGET_DIR:-${CARGO_TARGET_DIR:-$PWD/target}-fuzz}"
@@ -50,7 +48,11 @@ RUSTFLAGS="${flags[*]}" CARGO_TARGET_DIR="$build" \
   cargo build --quiet --release --locked --target "$host" "${targets[@]/#/--bin=}"
 
 work=$(mktemp -d)
-trap 'rm -rf "$work" /dev/shm/haoyuan-fuzz-*' EXIT
+# Snapshots are files; in memory they cost little.
+memory=$work
+if [[ -w /dev/shm ]]; then memory=$(mktemp -d -p /dev/shm haoyuan-fuzz-XXXXXX); fi
+export HAOYUAN_FUZZ_DIR=$memory
+trap 'rm -rf "$work" "$memory"' EXIT
 
 # A seed from hexadecimal digits.
 seed() { printf "$(sed 's/../\\x&/g' <<<"$2")" >"$1"; }
