@@ -48,7 +48,11 @@ RUSTFLAGS="${flags[*]}" CARGO_TARGET_DIR="$build" \
   cargo build --quiet --release --locked --target "$host" "${targets[@]/#/--bin=}"
 
 work=$(mktemp -d)
-trap 'rm -rf "$work" /dev/shm/haoyuan-fuzz-*' EXIT
+# Snapshots are files; in memory they cost little.
+memory=$work
+if [[ -w /dev/shm ]]; then memory=$(mktemp -d -p /dev/shm haoyuan-fuzz-XXXXXX); fi
+export HAOYUAN_FUZZ_DIR=$memory
+trap 'rm -rf "$work" "$memory"' EXIT
 
 # A seed from hexadecimal digits.
 seed() { printf "$(sed 's/../\\x&/g' <<<"$2")" >"$1"; }

@@ -179,12 +179,12 @@ fn mark(data: &[u8]) {
     assert_eq!(probe::read_mark(&bytes), None, "byte {at} was changed");
 }
 
-/// A folder in memory, one for each process.
+/// A folder of this process, in memory where the script says so.
 fn folder() -> &'static PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let memory = PathBuf::from("/dev/shm");
-        let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
+        let given = std::env::var_os("HAOYUAN_FUZZ_DIR").map(PathBuf::from);
+        let parent = given.unwrap_or_else(std::env::temp_dir);
         let folder = parent.join(format!("haoyuan-fuzz-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("there is room for a folder");
         folder
