@@ -167,7 +167,7 @@ fn the_ticker_looks_where_the_earliest_deadline_is_and_nowhere_else() {
 
     let mut late = Vec::new();
     let now = START.plus_millis(4_100);
-    for home in node.inventory.due_homes(now).collect::<Vec<_>>() {
+    for home in node.inventory.due_homes(now) {
         let append = |facts: &crate::model::Facts| node.append(now, facts);
         late.extend(node.inventory.expire_one(home, now, append).map(|(_, late)| late));
         assert_eq!(node.inventory.expire_one(home, now, append), None);
