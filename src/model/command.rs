@@ -218,7 +218,8 @@ impl Hold {
         self.patient.ok_or(HoldFault::Patient)
     }
 
-    /// A hash of everything but the id, to tell a retry from a reused id.
+    /// A hash of what is asked for, to tell a retry from a reused id. Attributes, telephone, device
+    /// and address are not in it: they may differ where the same request is sent again.
     pub fn fingerprint(&self) -> u64 {
         let mut print = Fingerprint::new(Operation::Hold as u64);
         print.add_wide(self.patient.map_or(0, |patient| patient.0));
@@ -243,7 +244,8 @@ impl Hold {
 }
 
 impl Change {
-    /// A hash of everything but the id of the request.
+    /// A hash of what is to happen to which appointment. Patient and channel are not in it: they
+    /// say who asks.
     pub fn fingerprint(&self) -> u64 {
         let mut print = Fingerprint::new(self.action.operation() as u64);
         print.add_wide(self.appointment.0);

@@ -141,7 +141,7 @@ fn a_hold_is_booked_or_expires_and_never_both() {
 
 /// Broken: what is due is decided under one lock, and carried out under the next.
 #[test]
-#[should_panic(expected = "both won, or nobody")]
+#[should_panic(expected = "an impossible fact: Some(Expire) of an appointment that is Booked")]
 fn broken_an_expiry_under_two_locks_ends_what_was_booked() {
     model_of_expiry(|node, now| {
         let inventory = &node.inventory;
