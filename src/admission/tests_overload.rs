@@ -151,7 +151,6 @@ impl World {
                 durable: self.durable,
                 small_commits: self.small.0,
                 small_commit_micros: self.small.1,
-                ..Observation::default()
             });
         }
     }
@@ -196,7 +195,7 @@ fn every_part_of_the_ring_is_let_in_alike_and_hammering_gains_nothing() {
     let mut groups = [0_u64; 20];
     for patient in &over.patients {
         let position = u64::from(position(SEED, PatientId(*patient)));
-        groups[usize::try_from(position * 20 >> 32).unwrap()] += 1;
+        groups[usize::try_from((position * 20) >> 32).unwrap()] += 1;
     }
     let (least, most) = (groups.iter().min().unwrap(), groups.iter().max().unwrap());
     assert!(*most <= least * 3 / 2, "{groups:?}");

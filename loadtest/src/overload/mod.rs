@@ -83,7 +83,7 @@ const SETTLE: Duration = Duration::from_millis(1_500);
 
 /// A step of the sweep: not counted at first, then counted.
 const STEP_WARM: Duration = Duration::from_millis(700);
-const STEP: Duration = Duration::from_millis(2_000);
+const STEP: Duration = Duration::from_secs(2);
 
 /// The sweep ends where less than this share of who comes is served.
 const SERVED_PERCENT: u64 = 93;
@@ -266,7 +266,7 @@ impl Leader<'_> {
 
     /// Waits until everybody is answered, or a minute.
     fn settle(&self) {
-        let until = clock::now() + Duration::from_secs(60);
+        let until = clock::now() + Duration::from_mins(1);
         let open = || self.shared.cohorts.lock().iter().map(Cohort::open).sum::<u64>();
         while 0 < open() && clock::now() < until {
             clock::pause(LOOK);

@@ -30,8 +30,8 @@ const LAG_MAX: u64 = 10_000;
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     capacity_per_second: u64,
-    offered_per_second: u64,
-    goodput_per_second: u64,
+    offered_per_second: f64,
+    goodput_per_second: f64,
     goodput_share: f64,
     accepted_p50_us: u64,
     accepted_p99_us: u64,
@@ -86,8 +86,8 @@ impl Report {
         };
         let mut report = Self {
             capacity_per_second: run.capacity,
-            offered_per_second: overload.offered * 1_000 / (run.seconds * 1_000.0) as u64,
-            goodput_per_second: goodput as u64,
+            offered_per_second: offered,
+            goodput_per_second: goodput,
             goodput_share: goodput / run.capacity as f64,
             accepted_p50_us: at(&overload.latency, 0.5),
             accepted_p99_us: p99,
