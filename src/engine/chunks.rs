@@ -78,3 +78,23 @@ impl<T> Default for Chunks<T> {
 const fn place(position: Position) -> (usize, usize) {
     (position as usize / CHUNK, position as usize % CHUNK)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removed_position_is_given_to_the_next_entry_and_no_other_moves() {
+        let mut chunks = Chunks::default();
+        let positions: Vec<Position> = (0..300).map(|entry| chunks.insert(entry)).collect();
+        assert_eq!(positions, (0..300).collect::<Vec<_>>());
+        for position in [7, 250] {
+            chunks.remove(position);
+            assert_eq!(chunks.insert(1_000 + position), position);
+        }
+        let entries: Vec<Position> = (0..300).map(|position| *chunks.get(position)).collect();
+        let expected = |entry| if [7, 250].contains(&entry) { 1_000 + entry } else { entry };
+        assert_eq!(entries, (0..300).map(expected).collect::<Vec<_>>());
+        assert_eq!(chunks.insert(9), 300);
+    }
+}
