@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! commits of few records -> base   (what a commit costs that carries little)
-//! base x 12, clamped -----> target (from arrival to durable)
+//! base x 30, clamped -----> target (from arrival to durable)
 //! records per second -----> rate   (learned where the node was busy)
 //! rate x target ----------> limit  (records that may wait: Little's law)
 //! refused at the limit ---> width  (whose turn it is, so that the limit seldom refuses)
@@ -234,8 +234,8 @@ pub(super) const PERIOD_MILLIS: u64 = 50;
 /// A queue that was full in two windows on end is no burst; the rate is measured over as long.
 const WINDOW_MILLIS: u64 = 100;
 
-/// Two commits are in a target, and a window that ends in the middle of one is wrong by as much.
-const TARGETS_PER_WINDOW: u64 = 5;
+/// Three commits are in a target, and a window that ends in the middle of one is wrong by as much.
+const TARGETS_PER_WINDOW: u64 = 4;
 
 /// A rate that was measured over so long replaces the one before.
 const SURE_MILLIS: u64 = 400;
@@ -243,17 +243,18 @@ const SURE_MILLIS: u64 = 400;
 /// Without a refusal for so long, the overload is over.
 const CALM_MILLIS: u64 = 1_000;
 
-/// A commit takes base + records × cost. Where the queue is kept full, an answer takes two commits;
-/// at 12 bases each of them takes five or six, so five sixths of the disk's time go into records, or
-/// more where writing and syncing overlap. At nine tenths of that rate a commit takes four bases, and
-/// the slowest answers two of those: so answers under overload take less than twice as long.
-const BASES_PER_TARGET: u64 = 12;
+/// A commit takes base + records × cost, and an answer up to three commits: one is synced, one is
+/// written and waits, one gathers. At 30 bases from arrival to durable each of them takes ten, so nine
+/// tenths of the disk's time go into records. At nine tenths of that rate a commit takes five to six
+/// bases, and the slowest answers three of those: so answers under overload take less than twice as
+/// long.
+const BASES_PER_TARGET: u64 = 30;
 
 /// The target of a very fast disk: less is noise of the scheduler, and nobody feels it.
 const TARGET_MICROS_MIN: u64 = 10_000;
 
 /// How many times the steady limit a burst may fill.
-const BURST: u64 = 3;
+const BURST: u64 = 2;
 
 /// What a small commit takes before one was seen; of a disk, and at the most.
 const BASE_MICROS_AT_FIRST: u64 = 1_000;
@@ -296,7 +297,7 @@ mod tests {
         let mut control = Control::new(100);
         let regime = run(&mut control, 100, 0, 0, 1_000);
         assert_eq!((regime.rate, regime.turn.width), (RATE_AT_FIRST, u32::MAX));
-        assert_eq!((regime.target_micros, regime.limit), (12_000, 1_800));
+        assert_eq!((regime.target_micros, regime.limit), (30_000, 3_000));
     }
 
     #[test]
@@ -304,12 +305,12 @@ mod tests {
         let mut control = Control::new(100);
         let regime = run(&mut control, 50_000, 40_000, 22_500, 40);
         assert!(regime.rate < 51_000, "{regime:?}");
-        assert_eq!(regime.limit, regime.rate * 12_000 / 1_000_000);
+        assert_eq!(regime.limit, regime.rate * 30_000 / 1_000_000);
         assert_eq!(u64::from(regime.turn.width), WIDTH_MIN);
         let regime = run(&mut control, 20_000, 100, 0, 40);
         assert_eq!(regime.turn.width, u32::MAX, "2 s after the load fell");
         let regime = run(&mut control, 20_000, 100, 0, 40);
-        assert_eq!(regime.limit, regime.rate * 12_000 / 1_000_000 * 3, "a burst may wait again");
+        assert_eq!(regime.limit, regime.rate * 30_000 / 1_000_000 * 2, "a burst may wait again");
     }
 
     #[test]
@@ -342,7 +343,7 @@ mod tests {
 
     #[test]
     fn the_target_follows_what_a_small_commit_takes_within_bounds() {
-        for (micros, target) in [(100, 10_000), (2_000, 24_000), (20_000, 100_000)] {
+        for (micros, target) in [(100, 10_000), (2_000, 60_000), (20_000, 100_000)] {
             let mut control = Control::new(100);
             for _ in 0..100 {
                 let seen = Observation {

@@ -156,9 +156,13 @@ impl Gate {
 
     /// Whether a request that waited in the node for so long before it was read came too late for
     /// a new hold: what waits behind it would be answered later still.
+    ///
+    /// Where there has been something to read for over a second, refusing does not help: more comes
+    /// than can even be refused. Then some late answers are better than none.
     #[inline]
     pub fn is_late(&self, waited_micros: u64) -> bool {
-        self.regime.target_micros.load(Ordering::Relaxed) < waited_micros
+        let target = self.regime.target_micros.load(Ordering::Relaxed);
+        target < waited_micros && waited_micros < HOPELESS_MICROS
     }
 
     /// Whether somebody should [`look`](Self::look) again.
@@ -254,6 +258,9 @@ const OPEN: Regime = Regime {
 /// What finishes passes until this many times as much waits as may when a hold comes.
 const FINISH_LIMITS: u64 = 4;
 
+/// Refusing takes a tenth of the time of accepting: what has not caught up after so long never will.
+const HOPELESS_MICROS: u64 = 1_000_000;
+
 /// The shortest and the longest time to come back when too much waits.
 const DELAY_MILLIS_MIN: u64 = 20;
 const DELAY_MILLIS_MAX: u64 = 10_000;
@@ -322,7 +329,9 @@ mod tests {
     #[test]
     fn a_hold_that_waited_longer_than_the_target_before_it_was_read_is_refused() {
         let gate = fixed(Regime { target_micros: 12_000, rate: 1_000, ..OPEN });
-        for (waited, admitted) in [(0, true), (12_000, true), (12_001, false)] {
+        for (waited, admitted) in
+            [(0, true), (12_000, true), (12_001, false), (999_999, false), (1_000_000, true)]
+        {
             let hold = gate.admit_hold(NOW, 3, gate.is_late(waited), PatientId(1));
             assert_eq!(hold.is_ok(), admitted, "{waited}");
             assert_eq!(gate.admit_finish(3), Ok(()));

@@ -2,7 +2,7 @@
 //! virtual time: goodput, latency, evenness, recovery.
 //!
 //! ```text
-//! patients -> gate -> buffer -> commit of base + records x cost -> durable -> think -> book
+//! patients -> gate -> buffer -> written -> sync of base + records x cost -> durable -> think -> book
 //! ```
 
 use std::cmp::Reverse;
@@ -25,6 +25,7 @@ struct World {
     durable: u64,
     small: (u64, u64),
     buffer: Vec<Waiting>,
+    written: Vec<Waiting>,
     commit: Option<(u64, u64, Vec<Waiting>)>,
     /// When accepted holds will be booked, in order.
     bookings: BinaryHeap<Reverse<u64>>,
@@ -59,7 +60,7 @@ impl Said {
 impl World {
     fn new(base: u64, cost: u64) -> Self {
         Self {
-            gate: Gate::new(100, SEED),
+            gate: Gate::new(250, SEED),
             base,
             cost,
             micros: 1_000 * SECOND,
@@ -67,6 +68,7 @@ impl World {
             durable: 0,
             small: (0, 0),
             buffer: Vec::new(),
+            written: Vec::new(),
             commit: None,
             bookings: BinaryHeap::new(),
             next_patient: 0,
@@ -131,8 +133,11 @@ impl World {
                 }
             }
         }
-        if self.commit.is_none() && !self.buffer.is_empty() {
-            let group = std::mem::take(&mut self.buffer);
+        if self.written.is_empty() {
+            self.written = std::mem::take(&mut self.buffer);
+        }
+        if self.commit.is_none() && !self.written.is_empty() {
+            let group = std::mem::replace(&mut self.written, std::mem::take(&mut self.buffer));
             let ends = self.micros + self.base + group.len() as u64 * self.cost;
             self.commit = Some((self.micros, ends, group));
         }
@@ -158,13 +163,15 @@ impl World {
 
 #[test]
 fn ten_times_the_load_costs_neither_goodput_nor_latency_nor_time_to_recover() {
-    for (base, cost) in [(1_000, 50), (3_000, 100), (6_000, 100)] {
+    for (base, cost) in [(500, 25), (1_000, 50), (3_000, 100)] {
         let mut world = World::new(base, cost);
         // Patients a second whose hold and booking the disk takes, were commits without end.
         let ideal = SECOND / cost / 2;
         world.run(ideal / 10, SECOND);
         world.run(ideal * 12 / 10, 3 * SECOND);
-        let capacity = world.run(ideal * 12 / 10, 3 * SECOND).booked / 3;
+        let full = world.run(ideal * 12 / 10, 3 * SECOND);
+        // Holds and bookings take turns for a while; together they are what the disk does.
+        let capacity = (full.held + full.booked) / 2 / 3;
         assert!(ideal * 78 / 100 <= capacity, "{base}: {capacity} of {ideal}");
 
         world.run(ideal / 2, 3 * SECOND);
@@ -173,8 +180,8 @@ fn ten_times_the_load_costs_neither_goodput_nor_latency_nor_time_to_recover() {
         assert!(nearly.offered * 99 / 100 <= nearly.held, "{base}: shed at nine tenths");
 
         world.run(ideal * 10, SECOND);
-        let mut over = world.run(ideal * 10, 4 * SECOND);
-        assert!(capacity * 4 * 90 / 100 <= over.booked, "{base}: {} {capacity}", over.booked / 4);
+        let mut over = world.run(ideal * 10, 6 * SECOND);
+        assert!(capacity * 6 * 90 / 100 <= over.booked, "{base}: {} {capacity}", over.booked / 6);
         assert_eq!(over.unbooked, 0);
         let (p99, reference) = (over.p99(), nearly.p99());
         assert!(p99 <= 2 * reference, "{base}: {p99} us against {reference} us");

@@ -42,7 +42,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 20.0, value_name = "S")]
     seconds: f64,
     /// Connections
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 4)]
     connections: u32,
     /// Threads of the generator
     #[arg(long, default_value_t = 1)]
@@ -51,7 +51,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 2)]
     node_threads: usize,
     /// What `limits.delay_max_ms` of the node is; 0 turns early shedding off, to compare
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 250)]
     delay_max_ms: u64,
     /// Exit with 1 where a bound is broken
     #[arg(long)]
@@ -116,6 +116,8 @@ pub(super) struct Measured {
     rss: Rss,
     waits: [Vec<u64>; 2],
     node: Stats,
+    /// Processors kept busy in the overload, by the node and by us.
+    cpu: [Option<f64>; 2],
     seconds: f64,
 }
 
@@ -201,9 +203,14 @@ impl Leader<'_> {
 
         rss.before = self.rss();
         self.rss_max = 0;
+        let cpu = self.cpu();
         let onset = self.stretch(rate, ONSET);
         self.shared.regulars.store(true, Ordering::Relaxed);
         let rest = self.stretch(rate, time.saturating_sub(ONSET));
+        let spent =
+            |before: Option<f64>, after: Option<f64>| Some((after? - before?) / time.as_secs_f64());
+        let [node_cpu, our_cpu] = self.cpu();
+        let cpu = [spent(cpu[0], node_cpu), spent(cpu[1], our_cpu)];
         let node = node.stats()?;
         rss.most = self.rss_max;
         let waits = self.shared.waits.lock().clone();
@@ -225,13 +232,14 @@ impl Leader<'_> {
             rss,
             waits,
             node,
+            cpu,
             seconds: time.as_secs_f64(),
         })
     }
 
     /// Offers more and more, until less than most of it is served. The most that was.
     fn sweep(&mut self, first: u64) -> (u64, Vec<(u64, u64)>) {
-        let (mut rate, mut steps) = (first, Vec::new());
+        let (mut rate, mut failures, mut steps) = (first, 0, Vec::new());
         loop {
             self.stretch(rate, STEP_WARM);
             let index = self.stretch(rate, STEP);
@@ -239,10 +247,14 @@ impl Leader<'_> {
             let booked = self.shared.cohorts.lock()[index as usize].booked;
             let served = booked * 1_000 / u64::try_from(STEP.as_millis()).unwrap_or(1);
             steps.push((rate, served));
-            if served * 100 < rate * SERVED_PERCENT {
+            if rate * SERVED_PERCENT <= served * 100 {
+                (rate, failures) = (rate * 5 / 4, 0);
+            } else if failures == 0 {
+                // Once may be the machine: it is tried again.
+                failures = 1;
+            } else {
                 break;
             }
-            rate = rate * 5 / 4;
         }
         (steps.iter().map(|step| step.1).max().unwrap_or(0).max(1), steps)
     }
@@ -271,6 +283,10 @@ impl Leader<'_> {
         while 0 < open() && clock::now() < until {
             clock::pause(LOOK);
         }
+    }
+
+    fn cpu(&self) -> [Option<f64>; 2] {
+        [self.process, std::process::id()].map(usage::cpu_seconds)
     }
 
     fn rss(&self) -> u64 {

@@ -235,7 +235,7 @@ impl Default for JournalConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
-            delay_max_ms: 100,
+            delay_max_ms: 250,
             connections_max: 4_096,
             connections_per_certificate: 1_024,
             mtu_max: None,
