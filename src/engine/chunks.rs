@@ -78,3 +78,34 @@ impl<T> Default for Chunks<T> {
 const fn place(position: Position) -> (usize, usize) {
     (position as usize / CHUNK, position as usize % CHUNK)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_given_again_and_nothing_else_moves() {
+        let mut chunks = Chunks::default();
+        for number in 0..300_u32 {
+            assert_eq!(chunks.insert(number), number);
+        }
+        chunks.remove(7);
+        chunks.remove(200);
+        assert_eq!(
+            [chunks.insert(1_000), chunks.insert(1_001), chunks.insert(1_002)],
+            [200, 7, 300]
+        );
+        *chunks.get_mut(299) += 5;
+        let expected = (0..303).map(|at| match at {
+            200 => 1_000,
+            7 => 1_001,
+            300 => 1_002,
+            299 => 304,
+            other => other,
+        });
+        let all: Vec<u32> = chunks.iter().copied().collect();
+        assert_eq!(all, expected.take(301).collect::<Vec<_>>());
+        assert!((0..301).all(|at| *chunks.get(at) == all[at as usize]));
+        assert!(chunks.chunks.iter().all(|chunk| chunk.capacity() == CHUNK), "no chunk has grown");
+    }
+}
