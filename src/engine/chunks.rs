@@ -84,17 +84,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_removed_position_is_given_to_the_next_entry_and_no_other_moves() {
+    fn a_place_is_given_again_and_nothing_else_moves() {
         let mut chunks = Chunks::default();
-        let positions: Vec<Position> = (0..300).map(|entry| chunks.insert(entry)).collect();
-        assert_eq!(positions, (0..300).collect::<Vec<_>>());
-        for position in [7, 250] {
-            chunks.remove(position);
-            assert_eq!(chunks.insert(1_000 + position), position);
+        for number in 0..300_u32 {
+            assert_eq!(chunks.insert(number), number);
         }
-        let entries: Vec<Position> = (0..300).map(|position| *chunks.get(position)).collect();
-        let expected = |entry| if [7, 250].contains(&entry) { 1_000 + entry } else { entry };
-        assert_eq!(entries, (0..300).map(expected).collect::<Vec<_>>());
-        assert_eq!(chunks.insert(9), 300);
+        chunks.remove(7);
+        chunks.remove(200);
+        assert_eq!(
+            [chunks.insert(1_000), chunks.insert(1_001), chunks.insert(1_002)],
+            [200, 7, 300]
+        );
+        *chunks.get_mut(299) += 5;
+        let expected = (0..303).map(|at| match at {
+            200 => 1_000,
+            7 => 1_001,
+            300 => 1_002,
+            299 => 304,
+            other => other,
+        });
+        let all: Vec<u32> = chunks.iter().copied().collect();
+        assert_eq!(all, expected.take(301).collect::<Vec<_>>());
+        assert!((0..301).all(|at| *chunks.get(at) == all[at as usize]));
+        assert!(chunks.chunks.iter().all(|chunk| chunk.capacity() == CHUNK), "no chunk has grown");
     }
 }
