@@ -171,7 +171,7 @@ fn ten_times_the_load_costs_neither_goodput_nor_latency_nor_time_to_recover() {
         world.run(ideal * 12 / 10, 3 * SECOND);
         let full = world.run(ideal * 12 / 10, 3 * SECOND);
         // Holds and bookings take turns for a while; together they are what the disk does.
-        let capacity = (full.held + full.booked) / 2 / 3;
+        let capacity = u64::midpoint(full.held, full.booked) / 3;
         assert!(ideal * 78 / 100 <= capacity, "{base}: {capacity} of {ideal}");
 
         world.run(ideal / 2, 3 * SECOND);
