@@ -72,6 +72,7 @@ struct Verdict {
     cancelled: u64,
     resold: u64,
     sold_out: u64,
+    told_to_wait: u64,
     records: u64,
     recovery_ms: u64,
     digest: String,
@@ -139,6 +140,7 @@ async fn play(
         requests: AtomicU64::new(0),
         booked: AtomicU64::new(0),
         sold_out: AtomicU64::new(0),
+        told_to_wait: AtomicU64::new(0),
         surprises: Mutex::new(Vec::new()),
     });
 
@@ -275,6 +277,7 @@ impl Verdict {
             cancelled: cause(Cause::Cancelled),
             resold: story.resold(),
             sold_out: world.sold_out.load(Ordering::Relaxed),
+            told_to_wait: world.told_to_wait.load(Ordering::Relaxed),
             records: before.records,
             recovery_ms: u64::try_from(recovery.as_millis()).unwrap_or(u64::MAX),
             digest: hex(&before.digest),
@@ -309,6 +312,7 @@ impl Verdict {
         row("appointments cancelled", self.cancelled.to_string())?;
         row("places that came back and resold", self.resold.to_string())?;
         row("refused as sold out", self.sold_out.to_string())?;
+        row("told to come back", self.told_to_wait.to_string())?;
         row("records in the journal", self.records.to_string())?;
         row("killed, and ready again after, ms", self.recovery_ms.to_string())?;
         let yes = |truth: bool| if truth { "yes" } else { "NO" }.to_owned();

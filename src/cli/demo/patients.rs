@@ -39,6 +39,8 @@ pub(super) struct World {
     pub(super) requests: AtomicU64,
     pub(super) booked: AtomicU64,
     pub(super) sold_out: AtomicU64,
+    /// Requests that the node had no room for, and that were made again.
+    pub(super) told_to_wait: AtomicU64,
     /// Refusals that an honest patient should never see.
     pub(super) surprises: Mutex<Vec<String>>,
 }
@@ -111,9 +113,14 @@ impl World {
             book: None,
             claims: std::iter::once(claim).collect(),
         };
-        let started = monotonic_now();
-        let answer = self.client.hold(hold).await;
-        self.measure(started);
+        let answer = loop {
+            let started = monotonic_now();
+            let answer = self.client.hold(hold.clone()).await;
+            self.measure(started);
+            if !self.has_waited(&answer).await {
+                break answer;
+            }
+        };
         match answer {
             Ok(_) => {
                 self.account.lock().note(id, Acknowledged::Held);
@@ -140,9 +147,14 @@ impl World {
         let request = new_request_id(self.clock.now());
         let patient = Some(patient);
         let change = Change { request, appointment, patient, channel: CHANNEL, action };
-        let started = monotonic_now();
-        let answer: Result<Receipt, CallError> = self.client.change(change).await;
-        self.measure(started);
+        let answer = loop {
+            let started = monotonic_now();
+            let answer = self.client.change(change).await;
+            self.measure(started);
+            if !self.has_waited(&answer).await {
+                break answer;
+            }
+        };
         match answer {
             Ok(_) => {
                 if then == Acknowledged::Booked {
@@ -155,6 +167,18 @@ impl World {
                 if matches!(refusal.outcome, Outcome::HoldExpired | Outcome::WrongStatus) => {}
             Err(error) => self.wonder(&error),
         }
+    }
+
+    /// Whether the node had no room. Then it has been waited as long as the node said, and the same
+    /// is to be asked again: a small machine that does other work may well be told so.
+    async fn has_waited(&self, answer: &Result<Receipt, CallError>) -> bool {
+        let Err(CallError::Refused(refusal)) = answer else { return false };
+        if refusal.outcome != Outcome::Overloaded {
+            return false;
+        }
+        self.told_to_wait.fetch_add(1, Ordering::Relaxed);
+        pause(Duration::from_millis(refusal.retry_after_millis.into())).await;
+        true
     }
 
     async fn timed<T>(&self, asked: impl Future<Output = Result<T, CallError>>) -> Option<T> {
