@@ -4,7 +4,8 @@ use super::build::{self, DAY, MORNING};
 use super::world::World;
 use crate::engine::{HomeShard, LedgerShard, Live, SessionState};
 use crate::model::{
-    Action, Actor, Command, Outcome, PatientId, PoolIndex, Role, SessionId, SlotIndex,
+    AccountId, Action, Actor, Appointment, AppointmentStatus, Cause, Command, Outcome,
+    PatientClass, PatientId, PaymentRef, PoolIndex, Role, SessionId, Sharing, SlotIndex,
 };
 
 #[test]
@@ -95,8 +96,47 @@ fn requests_are_remembered_for_two_windows() {
     assert_eq!(home.requests().count(), 3);
 }
 
+/// Every field with every value that it has, in one appointment or another.
+#[test]
+fn an_appointment_comes_out_of_a_shard_as_it_went_in() {
+    let claims = held().claims;
+    let mut home = HomeShard::new(1, DAY);
+    let mut all = Vec::new();
+    for number in 0..60_u128 {
+        let turn = usize::try_from(number).unwrap();
+        let count = 1 + turn % 3;
+        let appointment = Appointment {
+            id: build::appointment(number),
+            patient: PatientId(number << 100 | number),
+            account: turn.is_multiple_of(2).then_some(AccountId(number << 90 | 1)),
+            payment: turn.is_multiple_of(3).then_some(PaymentRef(number << 80 | 1)),
+            channel: build::channel(u8::try_from(turn % 8).unwrap()),
+            class: CLASSES[turn % 5],
+            sharing: [Sharing::Own, Sharing::Read, Sharing::Cancel][turn % 3],
+            cause: [Cause::None, Cause::Released, Cause::Expired, Cause::Cancelled][turn % 4],
+            status: AppointmentStatus::ALL[turn % AppointmentStatus::ALL.len()],
+            claims: claims.iter().cycle().take(count).copied().collect(),
+            ..held()
+        };
+        home.insert(&appointment);
+        all.push(appointment);
+    }
+    for appointment in &all {
+        assert_eq!(home.appointment(appointment.id).as_ref(), Some(appointment));
+    }
+    assert_eq!(home.appointments().collect::<Vec<_>>(), all);
+}
+
+const CLASSES: [PatientClass; 5] = [
+    PatientClass::Outpatient,
+    PatientClass::Inpatient,
+    PatientClass::CheckUp,
+    PatientClass::Emergency,
+    PatientClass::Referral,
+];
+
 /// A hold as a world makes it.
-fn held() -> crate::model::Appointment {
+fn held() -> Appointment {
     let mut world = World::new(MORNING);
     let open = Command::OpenSession(build::open(build::session(1, &[9])).into());
     world.run(&Actor::unbounded(Role::Admin), &open).unwrap();
