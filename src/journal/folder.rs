@@ -294,6 +294,8 @@ impl DataFolder {
         let failed = |error| JournalError::io("write", &path, error);
         fs::write(&temporary, format!("{FORMAT_TEXT} {FORMAT_NUMBER}\n")).map_err(failed)?;
         super::files::sync_file(&temporary)?;
+        // Names become durable in any order: that of the mark must be there before this one is.
+        sync_directory(&self.path)?;
         fs::rename(&temporary, &path).map_err(failed)?;
         sync_directory(&self.path)?;
         match self.path.parent() {
