@@ -45,6 +45,8 @@ pub struct Regime {
     pub turn: Turn,
     /// Since when.
     pub began: Timestamp,
+    /// How wide the turn was on average lately: how fast it goes round.
+    pub pace: u32,
     /// The time from arrival to durable that is aimed at, in microseconds.
     pub target_micros: u64,
     /// Records a second that the node makes durable when it is busy.
@@ -59,6 +61,7 @@ pub(super) struct Control {
     rate: u64,
     turn: Turn,
     began: Timestamp,
+    pace: u32,
     is_standing: bool,
     calm_since: Timestamp,
     last: Observation,
@@ -89,6 +92,7 @@ impl Control {
             rate: RATE_AT_FIRST,
             turn: Turn::ALL,
             began: Timestamp::from_millis(0),
+            pace: u32::MAX,
             is_standing: false,
             calm_since: Timestamp::from_millis(0),
             last: Observation {
@@ -121,6 +125,7 @@ impl Control {
         self.steer(seen, arrived, waiting);
         if EPOCH_MILLIS <= since(self.began, seen.now) {
             self.turn = self.turn.next();
+            self.pace = self.pace / 4 * 3 + self.turn.width / 4;
             self.began = seen.now;
         }
         self.last = *seen;
@@ -138,6 +143,7 @@ impl Control {
             limit: limit.max(LIMIT_MIN),
             turn: self.turn,
             began: self.began,
+            pace: self.pace,
             target_micros,
             rate: self.rate,
         }

@@ -12,7 +12,7 @@
 //!
 //! **Architecture invariant:** asking takes a few loads and no lock, and reads no clock.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
@@ -61,6 +61,7 @@ struct Published {
     limit: AtomicU64,
     turn: AtomicU64,
     began: AtomicU64,
+    pace: AtomicU32,
     target_micros: AtomicU64,
     rate: AtomicU64,
 }
@@ -196,8 +197,8 @@ impl Gate {
 
     #[cold]
     fn out_of_turn(&self, turn: Turn, position: u32, now: Timestamp) -> Shed {
-        let began = Timestamp::from_millis(self.regime.began.load(Ordering::Relaxed));
-        let wait = turn.wait_millis(position, began, now);
+        let Regime { began, pace, .. } = self.regime();
+        let wait = turn.wait_millis(position, pace, began, now);
         Shed::for_now(ShedReason::Turn, u32::try_from(wait).unwrap_or(u32::MAX))
     }
 
@@ -218,6 +219,7 @@ impl Published {
             limit: AtomicU64::new(0),
             turn: AtomicU64::new(0),
             began: AtomicU64::new(0),
+            pace: AtomicU32::new(0),
             target_micros: AtomicU64::new(0),
             rate: AtomicU64::new(0),
         };
@@ -230,6 +232,7 @@ impl Published {
         self.limit.store(regime.limit, Ordering::Relaxed);
         self.turn.store(regime.turn.pack(), Ordering::Relaxed);
         self.began.store(regime.began.as_millis(), Ordering::Relaxed);
+        self.pace.store(regime.pace, Ordering::Relaxed);
         self.target_micros.store(regime.target_micros, Ordering::Relaxed);
         self.rate.store(regime.rate, Ordering::Relaxed);
     }
@@ -240,6 +243,7 @@ impl Published {
             limit: load(&self.limit),
             turn: Turn::unpack(load(&self.turn)),
             began: Timestamp::from_millis(load(&self.began)),
+            pace: self.pace.load(Ordering::Relaxed),
             target_micros: load(&self.target_micros),
             rate: load(&self.rate),
         }
@@ -251,6 +255,7 @@ const OPEN: Regime = Regime {
     limit: u64::MAX,
     turn: Turn::ALL,
     began: Timestamp::from_millis(0),
+    pace: u32::MAX,
     target_micros: u64::MAX,
     rate: 1,
 };
@@ -299,7 +304,8 @@ mod tests {
     #[test]
     fn who_is_told_to_come_back_is_let_in_then_and_not_before_however_often_it_asks() {
         let turn = Turn { start: 0, width: u32::MAX / 10 };
-        let gate = fixed(Regime { turn, began: NOW, ..OPEN });
+        let pace = turn.width;
+        let gate = fixed(Regime { turn, began: NOW, pace, ..OPEN });
         let mut shed = 0;
         for patient in (0..1_000).map(PatientId) {
             let Err(told) = gate.admit_hold(NOW, 0, false, patient) else { continue };
@@ -315,13 +321,18 @@ mod tests {
                 while EPOCH_MILLIS <= now.as_millis() - began.as_millis() {
                     (turn, began) = (turn.next(), began.plus_millis(EPOCH_MILLIS));
                 }
-                gate.regime.publish(&Regime { turn, began, ..OPEN });
+                gate.regime.publish(&Regime { turn, began, pace, ..OPEN });
                 match gate.admit_hold(now, 0, false, patient) {
                     Ok(()) => break,
                     Err(again) => told = again,
                 }
             }
-            gate.regime.publish(&Regime { turn: Turn { start: 0, ..turn }, began: NOW, ..OPEN });
+            gate.regime.publish(&Regime {
+                turn: Turn { start: 0, ..turn },
+                began: NOW,
+                pace,
+                ..OPEN
+            });
         }
         assert!((850..950).contains(&shed), "{shed}");
     }

@@ -17,8 +17,8 @@ use crate::model::{PatientId, Timestamp};
 /// How long a turn stays where it is: long enough to come back in, short enough to wait for.
 pub(super) const EPOCH_MILLIS: u64 = 500;
 
-/// The longest wait that is named. Who waits longer is told to ask again.
-const WAIT_MILLIS_MAX: u64 = 60_000;
+/// The longest wait that is named. Who waits longer is told to ask again, and learns how far it is.
+const WAIT_MILLIS_MAX: u64 = 15_000;
 
 /// The part of the ring whose subjects are let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +49,14 @@ impl Turn {
         Self { start: self.start.wrapping_add(self.width / 2), width: self.width }
     }
 
-    /// How long from now until the turn may have come to a position, in milliseconds. `began` is
-    /// when this epoch did.
+    /// How long from now until the turn may have come to a position, in milliseconds. `pace` is its
+    /// usual width, `began` is when this epoch did.
     ///
     /// A wait of many epochs is halved: the width changes meanwhile, and who looks half-way learns
     /// the rest.
-    pub fn wait_millis(self, position: u32, began: Timestamp, now: Timestamp) -> u64 {
+    pub fn wait_millis(self, position: u32, pace: u32, began: Timestamp, now: Timestamp) -> u64 {
         let beyond = position.wrapping_sub(self.start).saturating_sub(self.width);
-        let epochs = u64::from(beyond / (self.width / 2).max(1)) + 1;
+        let epochs = u64::from(beyond / (pace / 2).max(1)) + 1;
         let epochs = if epochs <= SURE_EPOCHS { epochs } else { epochs.div_ceil(2) };
         let spent = now.as_millis().saturating_sub(began.as_millis());
         // A little into the turn: a clock that is a little off still hits it.
@@ -142,9 +142,9 @@ mod tests {
         for (position, wait) in
             [(1 << 28, 462), (2 << 28, 962), (3 << 28, 1_462), (8 << 28, 3_962), (u32::MAX, 7_462)]
         {
-            assert_eq!(turn.wait_millis(position, began, now), wait, "{position}");
+            assert_eq!(turn.wait_millis(position, 1 << 28, began, now), wait, "{position}");
         }
-        assert_eq!(Turn { start: 1, width: 0 }.wait_millis(0, began, now), WAIT_MILLIS_MAX);
+        assert_eq!(Turn { start: 1, width: 0 }.wait_millis(0, 0, began, now), WAIT_MILLIS_MAX);
     }
 
     #[test]
