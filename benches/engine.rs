@@ -12,8 +12,8 @@ use haoyuan::inventory::Inventory;
 use haoyuan::model::{
     Action, Actor, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest,
     ClassSet, ClientKeys, Facts, Hold, OpenSession, PatientClass, PatientId, PaymentRef, Pick,
-    Pool, Repeat, RequestId, Role, RulesVersion, Sequence, Session, SessionId, Sharing, SlotChoice,
-    SlotIndex, Timestamp, Ttl,
+    Pool, PoolTerms, Repeat, RequestId, Role, RulesVersion, Sequence, Session, SessionId,
+    SessionTerms, Sharing, SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -156,7 +156,7 @@ impl Bench {
     }
 
     fn context(&self) -> Context<'_> {
-        Context { now: NOW, actor: &self.actor, rules: RulesVersion(0) }
+        Context::new(NOW, &self.actor)
     }
 }
 
@@ -174,10 +174,12 @@ fn session(id: SessionId, places: u16) -> Session {
         repeat: Repeat::OnePerPatient,
         sharing: Sharing::Cancel,
         ttl_max: Ttl::DEFAULT,
+        terms: SessionTerms::default(),
         pools: vec![Pool {
             channels: ChannelSet::ALL,
             classes: ClassSet::ALL,
             quotas: vec![places; usize::from(SLOTS)],
+            terms: PoolTerms::default(),
         }],
     }
 }

@@ -7,8 +7,8 @@
 use haoyuan::client::Lane;
 use haoyuan::model::{
     BookingChannel, ChannelSet, ClassSet, DepartmentId, OpenSession, OrganizationId, PatientClass,
-    Pick, Pool, Query, Reading, Repeat, RequestId, ResourceId, Session, SessionId, Sharing, SiteId,
-    Timestamp, Ttl,
+    Pick, Pool, PoolTerms, Query, Reading, Repeat, RequestId, ResourceId, Session, SessionId,
+    SessionTerms, Sharing, SiteId, Timestamp, Ttl,
 };
 use haoyuan::protocol::{Reply, Request};
 
@@ -71,10 +71,12 @@ impl Supply {
             sharing: Sharing::Cancel,
             ttl_max: Ttl::from_millis(haoyuan::model::limits::TTL_MILLIS_MAX)
                 .unwrap_or(Ttl::DEFAULT),
+            terms: SessionTerms::default(),
             pools: vec![Pool {
                 channels: ChannelSet::ALL,
                 classes: ClassSet::ALL,
                 quotas: vec![self.quota; self.slots as usize],
+                terms: PoolTerms::default(),
             }],
         }
     }

@@ -36,7 +36,7 @@ pub fn admit(
     retention_millis: u64,
 ) -> Result<(), Outcome> {
     let channel = match command {
-        Command::OpenSession(_) => None,
+        Command::OpenSession(_) | Command::SetQuotas(_) => None,
         Command::Hold(hold) => Some(hold.channel),
         Command::Change(change) => Some(change.channel),
     };
@@ -68,7 +68,7 @@ pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
         Query::Availability { channel, .. }
         | Query::Get { channel, .. }
         | Query::List { channel, .. } => Some(channel),
-        Query::Clock | Query::ConfirmClock => None,
+        Query::ReadSession { .. } | Query::Clock | Query::ConfirmClock => None,
     };
     // Who reads for nobody in particular reads through any channel.
     let channel = channel.filter(|_| permits(actor.role, Operation::Hold));

@@ -35,6 +35,7 @@ pub(super) struct Line {
     pub(super) channel: Option<u8>,
     pub(super) organization: Option<u32>,
     pub(super) request: Option<String>,
+    pub(super) to_pool: Option<u8>,
 }
 
 /// Remembers appointments from line to line.
@@ -134,6 +135,18 @@ impl Enricher {
                 outcome: Some(fact.outcome.name()),
                 ..line
             }),
+            Fact::QuotasSet(fact) => {
+                let request = Some(hex(fact.request.0));
+                let line = Line { request, session: Some(fact.session.0), ..line };
+                for (pool, quotas) in (0..).zip(&fact.quotas) {
+                    add_quotas(lines, &line, pool, quotas);
+                }
+            }
+            Fact::Reclaimed(fact) => {
+                let to_pool = Some(fact.to.0);
+                let line = Line { session: Some(fact.session.0), to_pool, ..line };
+                add_quotas(lines, &line, fact.from.0, &fact.places);
+            }
             Fact::Forgotten(fact) => {
                 for appointment in &fact.appointments {
                     self.known.remove(appointment);
@@ -190,22 +203,30 @@ fn add_claims(lines: &mut Vec<Line>, line: &Line, claims: &[Claim]) {
 /// A line for each pool and each run of slots with the same places.
 fn add_session(lines: &mut Vec<Line>, line: &Line, fact: &SessionOpened) {
     let Session { id, organization, pools, .. } = &fact.session;
+    let line = Line {
+        session: Some(id.0),
+        organization: Some(organization.0),
+        request: Some(hex(fact.request.0)),
+        ..line.clone()
+    };
     for (pool, number) in pools.iter().zip(0_u8..) {
-        let mut slot = 0_u16;
-        for run in pool.quotas.chunk_by(|left, right| left == right) {
-            let count = u16::try_from(run.len()).expect("a session has at most 288 slots");
-            lines.push(Line {
-                session: Some(id.0),
-                slot: Some(slot),
-                count: Some(count),
-                pool: Some(number),
-                places: run.first().copied(),
-                organization: Some(organization.0),
-                request: Some(hex(fact.request.0)),
-                ..line.clone()
-            });
-            slot += count;
-        }
+        add_quotas(lines, &line, number, &pool.quotas);
+    }
+}
+
+/// A line for each run of slots with the same places.
+fn add_quotas(lines: &mut Vec<Line>, line: &Line, pool: u8, quotas: &[u16]) {
+    let mut slot = 0_u16;
+    for run in quotas.chunk_by(|left, right| left == right) {
+        let count = u16::try_from(run.len()).expect("a session has at most 288 slots");
+        lines.push(Line {
+            slot: Some(slot),
+            count: Some(count),
+            pool: Some(pool),
+            places: run.first().copied(),
+            ..line.clone()
+        });
+        slot += count;
     }
 }
 
@@ -222,8 +243,8 @@ mod tests {
     use super::*;
     use crate::model::{
         Booked, BookingChannel, Cause, ChannelSet, ClassSet, DepartmentId, Ended, OrganizationId,
-        PatientClass, PaymentRef, Pick, Pool, PoolIndex, Repeat, ResourceId, RulesVersion,
-        SessionId, Settled, Sharing, SiteId, SlotIndex, Ttl,
+        PatientClass, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Repeat, ResourceId,
+        RulesVersion, SessionId, SessionTerms, Settled, Sharing, SiteId, SlotIndex, Ttl,
     };
 
     const ID: AppointmentId = AppointmentId(0xa1);
@@ -266,10 +287,12 @@ mod tests {
                 repeat: Repeat::OnePerPatient,
                 sharing: Sharing::Cancel,
                 ttl_max: Ttl::DEFAULT,
+                terms: SessionTerms::default(),
                 pools: vec![Pool {
                     channels: ChannelSet::ALL,
                     classes: ClassSet::ALL,
                     quotas: quotas.to_vec(),
+                    terms: PoolTerms::default(),
                 }],
             },
         }))

@@ -49,7 +49,7 @@
 //!
 //! // An administrator opens a session of one slot with one place.
 //! let client = |role| Client::new(&ClientConfig::new(vec![address], "localhost", tls(role)));
-//! let pool = Pool { channels: ChannelSet::ALL, classes: ClassSet::ALL, quotas: vec![1] };
+//! let pool = Pool { channels: ChannelSet::ALL, classes: ClassSet::ALL, quotas: vec![1], terms: PoolTerms::default() };
 //! let session = Session {
 //!     id: SessionId(1),
 //!     organization: OrganizationId(1),
@@ -116,6 +116,7 @@ pub use watch::{Event, SnapshotReader, Watch};
 use crate::model::{
     Action, Appointment, AppointmentId, Availability, BookingChannel, Change, ClockReading, Hold,
     OpenSession, PatientClass, PatientId, Query, Reading, Receipt, RequestId, Sequence, SessionId,
+    SessionReading, SetQuotas,
 };
 use crate::protocol::{Reply, Request};
 use link::{BACKOFF_MIN, Link, pause};
@@ -265,9 +266,7 @@ impl Client {
     ) -> Result<Availability, CallError> {
         match self.read(Query::Availability { session, channel, class }).await? {
             Reading::Availability(availability) => Ok(availability),
-            Reading::Appointment(_) | Reading::Appointments(_) | Reading::Clock(_) => {
-                Err(unexpected())
-            }
+            _ => Err(unexpected()),
         }
     }
 
@@ -280,9 +279,7 @@ impl Client {
     ) -> Result<Appointment, CallError> {
         match self.read(Query::Get { appointment, patient, channel }).await? {
             Reading::Appointment(appointment) => Ok(*appointment),
-            Reading::Availability(_) | Reading::Appointments(_) | Reading::Clock(_) => {
-                Err(unexpected())
-            }
+            _ => Err(unexpected()),
         }
     }
 
@@ -294,19 +291,29 @@ impl Client {
     ) -> Result<Vec<Appointment>, CallError> {
         match self.read(Query::List { patient, channel }).await? {
             Reading::Appointments(list) => Ok(list),
-            Reading::Availability(_) | Reading::Appointment(_) | Reading::Clock(_) => {
-                Err(unexpected())
-            }
+            _ => Err(unexpected()),
         }
+    }
+
+    /// A session as it stands.
+    pub async fn session(&self, session: SessionId) -> Result<SessionReading, CallError> {
+        match self.read(Query::ReadSession { session }).await? {
+            Reading::Session(reading) => Ok(*reading),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Shares the places of a session out anew.
+    pub async fn set_quotas(&self, set: SetQuotas) -> Result<Receipt, CallError> {
+        let command = crate::model::Command::SetQuotas(Box::new(set));
+        receipt(self.call(&command.into()).await?)
     }
 
     /// The node's clock; with `confirm` it believes the machine's again, after a jump.
     pub async fn clock(&self, confirm: bool) -> Result<ClockReading, CallError> {
         match self.read(if confirm { Query::ConfirmClock } else { Query::Clock }).await? {
             Reading::Clock(clock) => Ok(clock),
-            Reading::Availability(_) | Reading::Appointment(_) | Reading::Appointments(_) => {
-                Err(unexpected())
-            }
+            _ => Err(unexpected()),
         }
     }
 

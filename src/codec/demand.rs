@@ -6,12 +6,13 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
+use super::supply::QuotaTable;
 use crate::model::limits::{CLAIMS_MAX, RANKED_SLOTS_MAX};
 use crate::model::{
     AccountId, Action, Appointment, AppointmentId, AppointmentStatus, Attributes, BookingChannel,
     Cause, Change, Claim, ClaimRequest, ClaimRequests, Claims, ClientKey, ClientKeys, Hold,
-    OpenSession, Operation, Outcome, PatientClass, PatientId, PaymentRef, Receipt, SlotChoice,
-    SlotIndex, Ttl,
+    OpenSession, Operation, Outcome, PatientClass, PatientId, PaymentRef, Receipt, SetQuotas,
+    SlotChoice, SlotIndex, Ttl,
 };
 
 layout_code!(PatientClass { Outpatient, Inpatient, CheckUp, Emergency, Referral });
@@ -170,15 +171,7 @@ impl<Context> Decode<Context> for Change {
             Operation::CheckIn => Action::CheckIn,
             Operation::Fulfil => Action::Fulfil,
             Operation::NoShow => Action::NoShow,
-            Operation::OpenSession
-            | Operation::Hold
-            | Operation::Availability
-            | Operation::Get
-            | Operation::List
-            | Operation::Watch
-            | Operation::Snapshot
-            | Operation::Clock
-            | Operation::ConfirmClock => return Err(DecodeError::Other("no change has this code")),
+            _ => return Err(DecodeError::Other("no change has this code")),
         };
         Ok(Self { request, appointment, patient, channel, action })
     }
@@ -242,6 +235,24 @@ impl<Context> Decode<Context> for Appointment {
             payment: Decode::decode(decoder)?,
             rules: Decode::decode(decoder)?,
             claims: ClaimList::decode(decoder)?.0,
+        })
+    }
+}
+
+impl Encode for SetQuotas {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.request.encode(encoder)?;
+        self.session.encode(encoder)?;
+        QuotaTable(&self.quotas).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for SetQuotas {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            request: Decode::decode(decoder)?,
+            session: Decode::decode(decoder)?,
+            quotas: QuotaTable::decode(decoder)?.0,
         })
     }
 }

@@ -7,14 +7,16 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use super::demand::ClaimList;
+use super::supply::{QuotaTable, Quotas};
+use super::terms::WithTerms;
 use crate::model::limits::{FORGOTTEN_MAX, RECORD_FACTS_MAX};
 use crate::model::{
-    AppointmentId, Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Progressed,
-    SessionOpened, Settled,
+    AppointmentId, Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Progressed, QuotasSet,
+    Reclaimed, Session, SessionOpened, Settled,
 };
 
 /// The version of the layouts in this file. A data folder of a newer one is refused.
-pub const FACT_FORMAT: u16 = 1;
+pub const FACT_FORMAT: u16 = 2;
 
 /// A tag that no fact has in this version.
 pub(super) const NEWER: &str = "no fact has this tag in this version";
@@ -27,6 +29,10 @@ const PROGRESSED: u8 = 5;
 const SETTLED: u8 = 6;
 const DECLINED: u8 = 7;
 const FORGOTTEN: u8 = 8;
+// From here on since fact format 2.
+const SESSION_OPENED_WITH_TERMS: u8 = 9;
+const QUOTAS_SET: u8 = 10;
+const RECLAIMED: u8 = 11;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
@@ -58,9 +64,23 @@ impl Encode for Fact {
     #[inline]
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         match self {
+            Self::SessionOpened(fact) if fact.session.has_terms() => {
+                SESSION_OPENED_WITH_TERMS.encode(encoder)?;
+                fact.request.encode(encoder)?;
+                fact.fingerprint.encode(encoder)?;
+                WithTerms(&fact.session).encode(encoder)
+            }
             Self::SessionOpened(fact) => {
                 SESSION_OPENED.encode(encoder)?;
                 fact.as_ref().encode(encoder)
+            }
+            Self::QuotasSet(fact) => {
+                QUOTAS_SET.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Reclaimed(fact) => {
+                RECLAIMED.encode(encoder)?;
+                fact.encode(encoder)
             }
             Self::Held(fact) => {
                 HELD.encode(encoder)?;
@@ -109,6 +129,13 @@ impl<Context> Decode<Context> for Fact {
                 let appointments = IdList::decode(decoder)?.0;
                 Self::Forgotten(Box::new(Forgotten { appointments }))
             }
+            SESSION_OPENED_WITH_TERMS => Self::SessionOpened(Box::new(SessionOpened {
+                request: Decode::decode(decoder)?,
+                fingerprint: Decode::decode(decoder)?,
+                session: WithTerms::<Session>::decode(decoder)?.0,
+            })),
+            QUOTAS_SET => Self::QuotasSet(Box::new(Decode::decode(decoder)?)),
+            RECLAIMED => Self::Reclaimed(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }
@@ -168,6 +195,46 @@ impl<Context> Decode<Context> for Ended {
             patient: Decode::decode(decoder)?,
             cause: Decode::decode(decoder)?,
             claims: ClaimList::decode(decoder)?.0,
+        })
+    }
+}
+
+impl Encode for QuotasSet {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.request.encode(encoder)?;
+        self.fingerprint.encode(encoder)?;
+        self.session.encode(encoder)?;
+        QuotaTable(&self.quotas).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for QuotasSet {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            request: Decode::decode(decoder)?,
+            fingerprint: Decode::decode(decoder)?,
+            session: Decode::decode(decoder)?,
+            quotas: QuotaTable::decode(decoder)?.0,
+        })
+    }
+}
+
+impl Encode for Reclaimed {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.session.encode(encoder)?;
+        self.from.encode(encoder)?;
+        self.to.encode(encoder)?;
+        Quotas(&self.places).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for Reclaimed {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            session: Decode::decode(decoder)?,
+            from: Decode::decode(decoder)?,
+            to: Decode::decode(decoder)?,
+            places: Quotas::decode(decoder)?.0,
         })
     }
 }

@@ -15,6 +15,7 @@ mod demand;
 mod fact;
 mod reading;
 mod supply;
+mod terms;
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bincode::de::read::{Reader, SliceReader};
@@ -26,6 +27,7 @@ use bincode::error::{DecodeError, EncodeError};
 use crate::model::Hold;
 pub use demand::blank_hold;
 pub use fact::{FACT_FORMAT, decode_facts, encode_facts};
+pub use terms::{OpenWithTerms, WithTerms};
 
 /// What can be written: every value of the model. Implemented in this module only.
 pub trait Encoded: Encode + Decode<()> {}

@@ -8,18 +8,24 @@ use bincode::enc::write::Writer;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
-use crate::model::limits::SESSION_SLOTS_MAX;
+use super::terms::WithTerms;
+use crate::model::limits::{SESSION_CELLS_MAX, SESSION_SLOTS_MAX};
 use crate::model::{
-    Appointment, Availability, ClockReading, LISTED_MAX, Operation, Query, Reading,
+    Appointment, Availability, ClockReading, LISTED_MAX, Operation, Query, Reading, Session,
+    SessionReading,
 };
 
 const AVAILABILITY: u8 = 2;
 const APPOINTMENT: u8 = 3;
 const APPOINTMENTS: u8 = 4;
 const CLOCK: u8 = 7;
+const SESSION: u8 = 8;
 
 /// Free places of the slots of a session.
 type Free = ArrayVec<u16, SESSION_SLOTS_MAX>;
+
+type Cells = Vec<u16>;
+layout_list!(Taken<u16>, Cells, u16, SESSION_CELLS_MAX, "more cells than a session has");
 
 type Listed = Vec<Appointment>;
 layout_list!(ListedList<Appointment>, Listed, u8, LISTED_MAX, "more than is listed at once");
@@ -44,6 +50,7 @@ impl Encode for Query {
                 patient.encode(encoder)?;
                 channel.encode(encoder)
             }
+            Self::ReadSession { session } => session.encode(encoder),
             Self::Clock | Self::ConfirmClock => Ok(()),
         }
     }
@@ -67,6 +74,7 @@ impl<Context> Decode<Context> for Query {
                 patient: Decode::decode(decoder)?,
                 channel: Decode::decode(decoder)?,
             }),
+            Operation::ReadSession => Ok(Self::ReadSession { session: Decode::decode(decoder)? }),
             Operation::Clock => Ok(Self::Clock),
             Operation::ConfirmClock => Ok(Self::ConfirmClock),
             _ => Err(DecodeError::Other("no query has this code")),
@@ -95,6 +103,11 @@ impl Encode for Reading {
                 CLOCK.encode(encoder)?;
                 clock.encode(encoder)
             }
+            Self::Session(reading) => {
+                SESSION.encode(encoder)?;
+                WithTerms(&reading.session).encode(encoder)?;
+                Taken(&reading.taken).encode(encoder)
+            }
         }
     }
 }
@@ -107,6 +120,10 @@ impl<Context> Decode<Context> for Reading {
             APPOINTMENT => Self::Appointment(Box::new(Decode::decode(decoder)?)),
             APPOINTMENTS => Self::Appointments(ListedList::decode(decoder)?.0),
             CLOCK => Self::Clock(Decode::decode(decoder)?),
+            SESSION => Self::Session(Box::new(SessionReading {
+                session: WithTerms::<Session>::decode(decoder)?.0,
+                taken: Taken::decode(decoder)?.0,
+            })),
             _ => return Err(DecodeError::Other("no reading has this form")),
         })
     }

@@ -8,13 +8,15 @@ use bincode::{Decode, Encode};
 use crate::model::limits::{SESSION_POOLS_MAX, SESSION_SLOTS_MAX};
 use crate::model::{
     AccountId, AppointmentId, BookingChannel, ChannelSet, ClassSet, ClientKey, DepartmentId,
-    OrganizationId, PatientId, PaymentRef, Pick, Pool, PoolIndex, Repeat, RequestId, ResourceId,
-    RulesVersion, Sequence, Session, SessionId, Sharing, SiteId, SlotIndex, Timestamp, Ttl,
+    OrganizationId, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Repeat, RequestId,
+    ResourceId, RulesVersion, Sequence, ServiceId, Session, SessionId, SessionTerms, Sharing,
+    SiteId, SlotIndex, Timestamp, Ttl,
 };
 
 layout_number!(
     RequestId AppointmentId PatientId AccountId ClientKey PaymentRef SessionId ResourceId
     OrganizationId DepartmentId SiteId SlotIndex PoolIndex RulesVersion Sequence ChannelSet ClassSet
+    ServiceId
 );
 layout_checked!(
     Timestamp as u64,
@@ -34,8 +36,32 @@ layout_code!(Repeat { OnePerPatient, Unlimited });
 layout_code!(Sharing { Own, Read, Cancel });
 
 layout_list!(Quotas<u16>, Vec<u16>, u16, SESSION_SLOTS_MAX, "more slots than a session has");
+type Table = Vec<Vec<u16>>;
 layout_list!(Pools<Pool>, Vec<Pool>, u8, SESSION_POOLS_MAX, "more pools than a session has");
 
+/// The quotas of every pool of a session.
+pub(super) struct QuotaTable<T>(pub(super) T);
+
+impl Encode for QuotaTable<&Table> {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let pools = u8::try_from(self.0.len()).map_err(|_| EncodeError::Other("too many pools"))?;
+        pools.encode(encoder)?;
+        self.0.iter().try_for_each(|quotas| Quotas(quotas).encode(encoder))
+    }
+}
+
+impl<Context> Decode<Context> for QuotaTable<Table> {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let pools = usize::from(u8::decode(decoder)?);
+        if SESSION_POOLS_MAX < pools {
+            return Err(DecodeError::Other("more pools than a session has"));
+        }
+        let quotas = (0..pools).map(|_| Ok(Quotas::decode(decoder)?.0));
+        quotas.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Without its terms: `codec::terms` writes those.
 impl Encode for Pool {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         self.channels.encode(encoder)?;
@@ -50,10 +76,12 @@ impl<Context> Decode<Context> for Pool {
             channels: Decode::decode(decoder)?,
             classes: Decode::decode(decoder)?,
             quotas: Quotas::decode(decoder)?.0,
+            terms: PoolTerms::default(),
         })
     }
 }
 
+/// Without its terms: `codec::terms` writes those.
 impl Encode for Session {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         self.id.encode(encoder)?;
@@ -87,6 +115,7 @@ impl<Context> Decode<Context> for Session {
             repeat: Decode::decode(decoder)?,
             sharing: Decode::decode(decoder)?,
             ttl_max: Decode::decode(decoder)?,
+            terms: SessionTerms::default(),
             pools: Pools::decode(decoder)?.0,
         })
     }

@@ -87,20 +87,23 @@ fn grant(
     hold: &Hold,
     patient: PatientId,
 ) -> Result<Granted, Refusal> {
-    let wisher = Wisher { now: context.now, channel: hold.channel, class: hold.class };
-    let mut refusal: Option<Outcome> = None;
+    let Context { now, openings, .. } = *context;
+    let wisher = Wisher { now, openings, channel: hold.channel, class: hold.class };
+    let mut refusal: Option<Refusal> = None;
     let mut granted: Option<Granted> = None;
     for wish in &hold.claims {
-        let found =
-            view.session(wish.session).ok_or(Outcome::SessionNotFound).and_then(|session| {
+        let found = view
+            .session(wish.session)
+            .ok_or(Refusal::from(Outcome::SessionNotFound))
+            .and_then(|session| {
                 let terms = session.places().terms();
                 if !context.actor.may_touch(terms.organization) {
-                    return Err(Outcome::OrganizationNotPermitted);
+                    return Err(Outcome::OrganizationNotPermitted.into());
                 }
                 let claim = pick(session, wish, wisher)?;
                 let once = terms.repeat == Repeat::OnePerPatient;
                 if once && view.has_live(patient, wish.session) {
-                    return Err(Outcome::AlreadyHasAppointment);
+                    return Err(Outcome::AlreadyHasAppointment.into());
                 }
                 Ok((terms, claim))
             });
@@ -108,12 +111,15 @@ fn grant(
             Ok((terms, claim)) => {
                 granted.get_or_insert_with(|| Granted::of(terms, hold.ttl)).add(terms, claim);
             }
-            Err(outcome) => refusal = Some(refusal.map_or(outcome, |other| other.min(outcome))),
+            Err(next) => {
+                let earlier = refusal.filter(|other| other.outcome <= next.outcome);
+                refusal = earlier.or(Some(next));
+            }
         }
     }
     match (refusal, granted) {
         (None, Some(granted)) => Ok(granted),
-        (refusal, _) => Err(refusal.unwrap_or(Outcome::ClaimsInvalid).into()),
+        (refusal, _) => Err(refusal.unwrap_or(Outcome::ClaimsInvalid.into())),
     }
 }
 

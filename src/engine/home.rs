@@ -110,7 +110,7 @@ impl HomeShard {
                 self.insert_declined(fact.appointment, fact.fingerprint, fact.outcome);
             }
             Fact::Forgotten(forgotten) => self.forget(forgotten),
-            Fact::SessionOpened(_) => {}
+            Fact::SessionOpened(_) | Fact::QuotasSet(_) | Fact::Reclaimed(_) => {}
         }
     }
 

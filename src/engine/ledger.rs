@@ -61,6 +61,8 @@ impl LedgerShard {
             Fact::Ended(ended) => self.remove(ended.patient, ended.appointment),
             Fact::Settled(settled) => self.remove(settled.patient, settled.appointment),
             Fact::SessionOpened(_)
+            | Fact::QuotasSet(_)
+            | Fact::Reclaimed(_)
             | Fact::Booked(_)
             | Fact::Progressed(_)
             | Fact::Declined(_)

@@ -17,8 +17,10 @@
 #![deny(clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
+mod agenda;
 mod change;
 mod chunks;
+mod conditions;
 mod deadlines;
 mod hold;
 mod home;
@@ -27,6 +29,7 @@ mod ledger;
 mod open;
 mod pick;
 mod places;
+mod quotas;
 mod session;
 mod slab;
 #[cfg(test)]
@@ -39,5 +42,6 @@ pub use home::HomeShard;
 pub use ledger::{LedgerEntry, LedgerShard, Live};
 pub use open::decide_open;
 pub use places::Places;
+pub use quotas::{decide_quotas, decide_reclaim};
 pub use session::{SessionShard, SessionState};
 pub use view::{Context, Decision, View};

@@ -9,14 +9,15 @@
 use super::places::Places;
 use super::session::SessionState;
 use crate::model::{
-    BookingChannel, Claim, ClaimRequest, Outcome, PatientClass, Pick, PoolIndex, SlotChoice,
-    SlotIndex, Timestamp,
+    BookingChannel, Claim, ClaimRequest, Outcome, PatientClass, Pick, PoolIndex, Refusal,
+    SlotChoice, SlotIndex, Timestamp,
 };
 
 /// Who wants a place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wisher {
     pub(super) now: Timestamp,
+    pub(super) openings: Timestamp,
     pub(super) channel: BookingChannel,
     pub(super) class: PatientClass,
 }
@@ -26,8 +27,29 @@ pub(super) fn pick(
     session: &SessionState,
     wish: &ClaimRequest,
     wisher: Wisher,
-) -> Result<Claim, Outcome> {
+) -> Result<Claim, Refusal> {
     let places = session.places();
+    let claim = find(places, wish, wisher).map_err(|outcome| explain(places, outcome, wisher))?;
+    let conditions = places.conditions();
+    match conditions.and_then(|it| it.refuse_hour(wisher.now, wisher.channel)) {
+        Some(refusal) => Err(refusal),
+        None => Ok(claim),
+    }
+}
+
+/// Adds until when a refusal holds, where that is known.
+fn explain(places: &Places, outcome: Outcome, wisher: Wisher) -> Refusal {
+    let Wisher { openings, channel, class, .. } = wisher;
+    match outcome {
+        Outcome::NotOpenYet => {
+            let opens = places.next_opening(channel, class, openings).unwrap_or(openings);
+            Refusal::until(outcome, openings, opens)
+        }
+        other => other.into(),
+    }
+}
+
+fn find(places: &Places, wish: &ClaimRequest, wisher: Wisher) -> Result<Claim, Outcome> {
     let Some(last) = places.slots().checked_sub(u16::from(wish.count)) else {
         return Err(Outcome::SlotNotFound);
     };
@@ -58,11 +80,10 @@ impl Search<'_> {
     fn first(&self, slots: impl Iterator<Item = SlotIndex>) -> Result<Claim, Outcome> {
         let mut refusal = Outcome::SoldOut;
         for slot in slots {
-            let Some(pool) = self.pool_with_room(slot) else { continue };
-            if !self.is_past(slot) {
-                return Ok(self.claim(slot, pool));
+            match self.pool_of(slot) {
+                Ok(pool) => return Ok(self.claim(slot, pool)),
+                Err(outcome) => refusal = refusal.max(outcome),
             }
-            refusal = Outcome::SlotInPast;
         }
         Err(refusal)
     }
@@ -71,11 +92,13 @@ impl Search<'_> {
         let mut refusal = Outcome::SoldOut;
         let mut best: Option<(Share, Claim)> = None;
         for slot in slots {
-            let Some(pool) = self.pool_with_room(slot) else { continue };
-            if self.is_past(slot) {
-                refusal = Outcome::SlotInPast;
-                continue;
-            }
+            let pool = match self.pool_of(slot) {
+                Ok(pool) => pool,
+                Err(outcome) => {
+                    refusal = refusal.max(outcome);
+                    continue;
+                }
+            };
             let share = self.share(slot);
             if best.as_ref().is_none_or(|(most, _)| most.is_less_than(share)) {
                 best = Some((share, self.claim(slot, pool)));
@@ -84,10 +107,34 @@ impl Search<'_> {
         best.map(|(_, claim)| claim).ok_or(refusal)
     }
 
-    fn pool_with_room(&self, slot: SlotIndex) -> Option<PoolIndex> {
+    /// The pool that gives a run from this slot on, or why none does. Of several slots the reason
+    /// counts that is nearest to a place: the highest of these outcomes.
+    fn pool_of(&self, slot: SlotIndex) -> Result<PoolIndex, Outcome> {
+        self.pool_with_room(slot, |_| true).ok_or(Outcome::SoldOut)?;
+        if self.is_past(slot) {
+            return Err(Outcome::SlotInPast);
+        }
+        if !self.is_bookable(slot) {
+            return Err(Outcome::BookingClosed);
+        }
+        let has_opened = |pool| self.places.has_opened(pool, self.wisher.openings);
+        self.pool_with_room(slot, has_opened).ok_or(Outcome::NotOpenYet)
+    }
+
+    fn pool_with_room(
+        &self,
+        slot: SlotIndex,
+        may_give: impl Fn(PoolIndex) -> bool,
+    ) -> Option<PoolIndex> {
         let slots = slot.0..slot.0.saturating_add(u16::from(self.wish.count));
-        self.admitted()
-            .find(|pool| slots.clone().all(|slot| 0 < self.places.free(SlotIndex(slot), *pool)))
+        let has_room = |pool| slots.clone().all(|slot| 0 < self.places.free(SlotIndex(slot), pool));
+        self.admitted().find(|pool| may_give(*pool) && has_room(*pool))
+    }
+
+    /// Whether booking of a slot has not ended before the slot.
+    fn is_bookable(&self, slot: SlotIndex) -> bool {
+        let Some(conditions) = self.places.conditions() else { return true };
+        conditions.is_bookable(self.places.terms().slot_start(slot), self.wisher.now)
     }
 
     /// Free places of the slot against all, over the pools that the wisher may use.

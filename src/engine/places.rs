@@ -11,11 +11,12 @@
 //! older than what was read. A place is *given* under the lock only; without it, all that is told is
 //! that there is none.
 
+use super::conditions::Conditions;
 use crate::model::limits::QUOTA_MAX;
 use crate::model::{
-    Availability, BookingChannel, ChannelSet, ClaimRequest, ClassSet, OrganizationId, PatientClass,
-    Pick, Pool, PoolIndex, Repeat, Sequence, Session, Sharing, SlotChoice, SlotIndex, Timestamp,
-    Ttl,
+    Availability, BookingChannel, ChannelSet, ClaimRequest, ClassSet, OrganizationId, Outcome,
+    PatientClass, Pick, Pool, PoolIndex, Refusal, Repeat, Sequence, Session, Sharing, SlotChoice,
+    SlotIndex, Timestamp, Ttl,
 };
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -31,6 +32,8 @@ pub struct Places {
     first: PoolPlaces,
     last: AtomicU64,
     others: Box<[PoolPlaces]>,
+    /// When they can be booked, where the session says so. Never changes.
+    conditions: Option<Box<Conditions>>,
 }
 
 /// What a hold needs to know of a session besides its places. Never changes.
@@ -96,7 +99,71 @@ impl Places {
             first: pools.next().expect("a session has at least one pool"),
             last: AtomicU64::new(0),
             others: pools.collect(),
+            conditions: spec.has_terms().then(|| Box::new(Conditions::of(spec))),
         }
+    }
+
+    /// When they can be booked; `None` where that is always, until each slot ends.
+    pub(super) fn conditions(&self) -> Option<&Conditions> {
+        self.conditions.as_deref()
+    }
+
+    /// Whether a pool has opened by an instant.
+    pub(super) fn has_opened(&self, pool: PoolIndex, openings: Timestamp) -> bool {
+        self.conditions().is_none_or(|conditions| conditions.opens(pool) <= openings)
+    }
+
+    /// When the next of the admitted pools opens that have a place.
+    pub(super) fn next_opening(
+        &self,
+        channel: BookingChannel,
+        class: PatientClass,
+        openings: Timestamp,
+    ) -> Option<Timestamp> {
+        let conditions = self.conditions()?;
+        let waits = |pool: &PoolIndex| {
+            self.pool(*pool).is_some_and(|places| 0 < places.free.load(Ordering::Acquire))
+        };
+        let opens = self.admitted(channel, class).filter(waits).map(|pool| conditions.opens(pool));
+        opens.filter(|opens| openings < *opens).min()
+    }
+
+    /// Why nobody gets what a request wishes, as far as that can be told without the lock: no place
+    /// is free, or none in a pool that has opened. `None` where the engine has to look closer.
+    pub fn refuse(
+        &self,
+        wish: &ClaimRequest,
+        channel: BookingChannel,
+        class: PatientClass,
+        (now, openings): (Timestamp, Timestamp),
+    ) -> Option<Refusal> {
+        if self.is_sold_out(wish, channel, class) {
+            return Some(Outcome::SoldOut.into());
+        }
+        let conditions = self.conditions()?;
+        // Otherwise another refusal may come before this one.
+        if wish.count != 1 || !conditions.is_bookable(self.terms.start, now) {
+            return None;
+        }
+        let slots = match &wish.slots {
+            SlotChoice::Any => &[],
+            SlotChoice::Ranked(slots) => slots.as_slice(),
+        };
+        let waits = |pool| match slots {
+            [] => self.pool(pool).is_some_and(|places| 0 < places.free.load(Ordering::Acquire)),
+            slots => slots.iter().any(|slot| 0 < self.free(*slot, pool)),
+        };
+        let is_in = |slot: &SlotIndex| slot.0 < self.slots();
+        if !slots.iter().all(is_in) || !self.admitted(channel, class).any(waits) {
+            return None;
+        }
+        // Twice while no record comes, for the same reason as in `is_sold_out`.
+        let is_open = |pool: &PoolIndex| conditions.opens(*pool) <= openings;
+        let is_shut = || self.admitted(channel, class).filter(is_open).all(|pool| !waits(pool));
+        let opens = self.next_opening(channel, class, openings).filter(|_| is_shut())?;
+        let before = self.last.load(Ordering::Acquire);
+        let stays = is_shut() && self.last.load(Ordering::Acquire) == before;
+        stays.then(|| Refusal::until(Outcome::NotOpenYet, openings, opens))
     }
 
     /// What a hold needs to know besides the places.
@@ -233,6 +300,19 @@ impl Places {
         self.store(slot, pool, free, |total| total.checked_add(1))
     }
 
+    /// Gives a pool another quota in a slot, unless more is taken. Under the lock.
+    pub(super) fn resize(&self, slot: SlotIndex, pool: PoolIndex, quota: u16) -> Option<()> {
+        let (old, free) = (self.quota(slot, pool), self.free(slot, pool));
+        let free_after = quota.checked_sub(old.checked_sub(free)?)?;
+        let total = &self.pool(pool)?.free;
+        let cell = self.cells.get(self.cell(slot, pool)?)?;
+        let sum = total.load(Ordering::Relaxed);
+        let sum = sum.checked_sub(u32::from(free))?.checked_add(u32::from(free_after))?;
+        cell.store(cell_of(quota, free_after), Ordering::Release);
+        total.store(sum, Ordering::Release);
+        Some(())
+    }
+
     fn store(
         &self,
         slot: SlotIndex,
@@ -276,6 +356,11 @@ impl Places {
 }
 
 impl Terms {
+    /// When a slot begins.
+    pub(super) const fn slot_start(&self, slot: SlotIndex) -> Timestamp {
+        self.start.plus_millis((self.slot_millis as u64).saturating_mul(slot.0 as u64))
+    }
+
     /// When a slot ends. It can be booked until then.
     pub(super) const fn slot_end(&self, slot: SlotIndex) -> Timestamp {
         let slots = (slot.0 as u64).saturating_add(1);

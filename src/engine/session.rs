@@ -5,13 +5,18 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use super::agenda::Agenda;
 use super::places::Places;
-use crate::model::{Claim, PoolIndex, Sequence, Session, SessionId, SlotIndex};
+use crate::model::{
+    Claim, Fact, PoolIndex, Reclaimed, Sequence, Session, SessionId, SlotIndex, Timestamp,
+};
 
 /// The sessions of this shard.
 #[derive(Debug)]
 pub struct SessionShard {
     sessions: HashMap<SessionId, SessionState, FixedState>,
+    /// Which of them time will change, and when: derived.
+    due: Agenda,
 }
 
 /// A session and its places.
@@ -27,7 +32,54 @@ pub struct SessionState {
 impl SessionShard {
     /// An empty shard. `seed` makes its table hard to attack; it changes no answer.
     pub fn new(seed: u64) -> Self {
-        Self { sessions: HashMap::with_hasher(FixedState::with_seed(seed)) }
+        let sessions = HashMap::with_hasher(FixedState::with_seed(seed));
+        Self { sessions, due: Agenda::default() }
+    }
+
+    /// Writes what a fact did to a session by itself, by record `last`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the fact is impossible in this state.
+    pub fn evolve(&mut self, fact: &Fact, last: Sequence) {
+        match fact {
+            Fact::SessionOpened(opened) => self.open(opened.session.clone(), last),
+            Fact::QuotasSet(set) => {
+                self.change(set.session, last, |state| state.share_out(&set.quotas))
+            }
+            Fact::Reclaimed(fact) => self.change(fact.session, last, |state| state.reclaim(fact)),
+            Fact::Held(_)
+            | Fact::Booked(_)
+            | Fact::Ended(_)
+            | Fact::Progressed(_)
+            | Fact::Settled(_)
+            | Fact::Declined(_)
+            | Fact::Forgotten(_) => {}
+        }
+    }
+
+    /// Changes a session, and looks when it is due next.
+    fn change(&mut self, id: SessionId, last: Sequence, change: impl FnOnce(&mut SessionState)) {
+        let state = self
+            .sessions
+            .get_mut(&id)
+            .unwrap_or_else(|| panic!("an impossible fact: there is no session {}", id.0));
+        let before = state.next_due();
+        state.places.note(last);
+        change(state);
+        let after = state.next_due();
+        self.due.move_to(id, before, after);
+    }
+
+    /// When a session is due next.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.due.first().map(|(due, _)| due)
+    }
+
+    /// The session that is due, the earliest first.
+    pub fn next_due(&self, now: Timestamp) -> Option<&SessionState> {
+        let (due, id) = self.due.first()?;
+        if now < due { None } else { self.session(id) }
     }
 
     /// Opens a session, by record `last`.
@@ -51,6 +103,7 @@ impl SessionShard {
     /// Panics if there is one with this id, or if its counts do not fit.
     pub fn restore(&mut self, state: SessionState) {
         let id = state.spec.id;
+        self.due.move_to(id, None, state.next_due());
         let earlier = self.sessions.insert(id, state);
         assert!(earlier.is_none(), "an impossible fact: session {} is opened twice", id.0);
     }
@@ -142,6 +195,62 @@ impl SessionState {
     /// Taken places, slot by slot, pool by pool.
     pub fn taken(&self) -> Vec<u16> {
         self.cells().map(|(_, _, taken)| taken).collect()
+    }
+
+    /// When time changes it next: unused places go back then.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let reclaims = self.spec.pools.iter().filter_map(|pool| pool.terms.reclaim);
+        reclaims.map(|reclaim| reclaim.at).min()
+    }
+
+    /// The positions of its slots.
+    pub fn slots(&self) -> impl Iterator<Item = SlotIndex> + use<> {
+        (0..self.places.slots()).map(SlotIndex)
+    }
+
+    /// Gives every pool new quotas.
+    fn share_out(&mut self, quotas: &[Vec<u16>]) {
+        assert!(quotas.len() == self.spec.pools.len(), "an impossible fact: other pools");
+        // What grows before what shrinks: a reader without a lock may see too many places on the
+        // way, and is put right under the lock, but never none where there are some.
+        for grows in [true, false] {
+            for (index, (pool, quotas)) in (0..).zip(self.spec.pools.iter_mut().zip(quotas)) {
+                assert!(quotas.len() == pool.quotas.len(), "an impossible fact: other slots");
+                for (slot, (old, new)) in (0..).zip(pool.quotas.iter_mut().zip(quotas)) {
+                    if (*old < *new) == grows && *old != *new {
+                        self.places.resize(SlotIndex(slot), PoolIndex(index), *new).unwrap_or_else(
+                            || panic!("an impossible fact: a quota of {new} is less than is taken"),
+                        );
+                        *old = *new;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves the unused places of a pool to another one, once.
+    fn reclaim(&mut self, fact: &Reclaimed) {
+        let mut quotas: Vec<Vec<u16>> =
+            self.spec.pools.iter().map(|pool| pool.quotas.clone()).collect();
+        for (slot, places) in fact.places.iter().enumerate() {
+            let quota = |pool: PoolIndex| (usize::from(pool.0), slot);
+            for (pool, change) in [(fact.from, None), (fact.to, Some(()))] {
+                let (pool, slot) = quota(pool);
+                let quota = quotas.get_mut(pool).and_then(|quotas| quotas.get_mut(slot));
+                let changed = quota.as_ref().and_then(|quota| match change {
+                    None => quota.checked_sub(*places),
+                    Some(()) => quota.checked_add(*places),
+                });
+                match (quota, changed) {
+                    (Some(quota), Some(changed)) => *quota = changed,
+                    _ => panic!("an impossible fact: {fact:?}"),
+                }
+            }
+        }
+        self.share_out(&quotas);
+        if let Some(pool) = self.spec.pools.get_mut(usize::from(fact.from.0)) {
+            pool.terms.reclaim = None;
+        }
     }
 
     /// Free places of a pool in a slot.

@@ -28,6 +28,17 @@ pub struct Context<'a> {
     pub actor: &'a Actor,
     /// The rules in force.
     pub rules: RulesVersion,
+    /// The time that openings go by: `now`, unless the clock is suspended. Then it stands still.
+    pub openings: Timestamp,
+    /// A random number for this command alone, where it needs one.
+    pub chance: u64,
+}
+
+impl<'a> Context<'a> {
+    /// Somebody who asks now, without rules, while the clock is believed.
+    pub const fn new(now: Timestamp, actor: &'a Actor) -> Self {
+        Self { now, actor, rules: RulesVersion(0), openings: now, chance: 0 }
+    }
 }
 
 /// What a request comes to.

@@ -38,6 +38,12 @@ impl<'a> Group<'a> {
         Self { homes, ledger: None, sessions: ArrayVec::new() }
     }
 
+    /// Locks a shard of sessions by its index.
+    pub(super) fn of_session(shards: &'a Shards<SessionShard>, index: usize) -> Self {
+        let sessions = std::iter::once((index, shards.lock(index))).collect();
+        Self { homes: ArrayVec::new(), ledger: None, sessions }
+    }
+
     /// Locks the ledger of a patient. Homes come before, sessions after.
     pub(super) fn lock_ledger(&mut self, shards: &'a Shards<LedgerShard>, patient: PatientId) {
         debug_assert!(self.ledger.is_none() && self.sessions.is_empty(), "locks have one order");
@@ -91,6 +97,15 @@ impl<'a> Group<'a> {
 
     pub(super) fn session_mut(&mut self, session: SessionId) -> &mut Locked<SessionShard> {
         self.sessions.reach(session_route(session))
+    }
+
+    pub(super) fn session_shard(&mut self, index: usize) -> &SessionShard {
+        &self.sessions.reach(index).state
+    }
+
+    /// The shards of sessions with their indices.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = (usize, &SessionShard)> {
+        self.sessions.iter().map(|(index, shard)| (*index, &shard.state))
     }
 
     /// The homes with their indices.

@@ -27,16 +27,17 @@ use foldhash::fast::FixedState;
 
 use self::group::Group;
 pub use self::recover::{Batch, Part};
+use self::routing::session_route;
 pub use self::shards::SHARD_COUNT;
 use self::shards::Shards;
 use crate::engine::{
     Context, Decision, HomeShard, LedgerShard, Places, SessionShard, decide_change, decide_hold,
-    decide_import, decide_open,
+    decide_import, decide_open, decide_quotas,
 };
 use crate::model::{
-    Answer, Appointment, AppointmentId, Availability, BookingChannel, Change, Fact, Facts, Hold,
-    OpenSession, Outcome, PatientClass, PatientId, Receipt, Refusal, RequestId, Sequence,
-    SessionId, Timestamp,
+    Actor, Answer, Appointment, AppointmentId, Availability, BookingChannel, Change, Fact, Facts,
+    Hold, OpenSession, Outcome, PatientClass, PatientId, Reading, Receipt, Refusal, RequestId,
+    Sequence, SessionId, SessionReading, SetQuotas, Timestamp,
 };
 use crate::sync::atomic::AtomicU64;
 
@@ -50,6 +51,8 @@ pub struct Inventory {
     boards: DashMap<SessionId, Arc<Places>, FixedState>,
     /// The next deadline of each home, in milliseconds: where the ticker looks without a lock.
     due: Box<[AtomicU64]>,
+    /// The same for each shard of sessions.
+    sessions_due: Box<[AtomicU64]>,
 }
 
 /// What a row of history came to.
@@ -73,19 +76,23 @@ impl Inventory {
             sessions: Shards::new(|| SessionShard::new(seed)),
             boards: DashMap::with_hasher_and_shard_amount(hasher, map_shards),
             due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            sessions_due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
         }
     }
 
-    /// Whether a hold finds no place, told from the board without a lock. False where it takes a
-    /// closer look: more than one claim, an id that exists, a session of another organization.
-    pub fn is_sold_out(&self, context: &Context<'_>, hold: &Hold) -> bool {
-        let [wish] = hold.claims.as_slice() else { return false };
-        let board_says = self.boards.get(&wish.session).is_some_and(|board| {
-            board.is_sold_out(wish, hold.channel, hold.class)
-                && context.actor.may_touch(board.organization())
-        });
+    /// Why a hold finds no place, told from the board without a lock: there is none, or none that is
+    /// open yet. `None` where it takes a closer look: more than one claim, an id that exists, a
+    /// session of another organization.
+    pub fn refuse_at_once(&self, context: &Context<'_>, hold: &Hold) -> Option<Refusal> {
+        let [wish] = hold.claims.as_slice() else { return None };
+        let refusal = {
+            let board = self.boards.get(&wish.session)?;
+            let refusal =
+                board.refuse(wish, hold.channel, hold.class, (context.now, context.openings));
+            refusal.filter(|_| context.actor.may_touch(board.organization()))?
+        };
         // The id last: a retry of the request that took the last place gets its success.
-        board_says && !self.knows(hold.appointment.request())
+        (!self.knows(hold.appointment.request())).then_some(refusal)
     }
 
     /// Holds places, or refuses.
@@ -159,6 +166,33 @@ impl Inventory {
         self.conclude(&mut group, context.now, decided, append)
     }
 
+    /// Shares the places of a session out anew, or refuses.
+    pub fn set_quotas(
+        &self,
+        context: &Context<'_>,
+        set: &SetQuotas,
+        append: impl FnOnce(&Facts) -> Sequence,
+    ) -> Answer<Receipt> {
+        let mut group = Group::of_homes(&self.homes, &[set.request]);
+        group.lock_sessions(&self.sessions, std::iter::once(set.session));
+        let decided = group.view(|view| decide_quotas(view, context, set));
+        self.conclude(&mut group, context.now, decided, append)
+    }
+
+    /// A session as it stands.
+    pub fn read_session(&self, actor: &Actor, id: SessionId) -> Answer<Reading> {
+        let shard = self.sessions.lock(session_route(id));
+        let after = shard.last;
+        let Some(state) = shard.state.session(id) else {
+            return Answer { after, result: Err(Outcome::SessionNotFound.into()) };
+        };
+        if !actor.may_touch(state.spec().organization) {
+            return Answer::refused(Outcome::OrganizationNotPermitted);
+        }
+        let reading = SessionReading { session: state.spec().clone(), taken: state.taken() };
+        Answer { after, result: Ok(Reading::Session(Box::new(reading))) }
+    }
+
     /// The free places of a session.
     pub fn availability(
         &self,
@@ -215,7 +249,7 @@ impl Inventory {
     }
 
     /// Turns a decision into an answer. What was refused, or done before, rests on the records that
-    /// last touched the shards; a sold-out refusal alone need not wait for them (I-5).
+    /// last touched the shards; the two refusals of a release minute need not wait for them (I-5).
     fn conclude(
         &self,
         group: &mut Group<'_>,
@@ -224,7 +258,9 @@ impl Inventory {
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
         match decided {
-            Err(refusal) if refusal.outcome == Outcome::SoldOut => Answer::refused(refusal),
+            Err(refusal) if matches!(refusal.outcome, Outcome::SoldOut | Outcome::NotOpenYet) => {
+                Answer::refused(refusal)
+            }
             Err(refusal) => Answer { after: group.last(), result: Err(refusal) },
             Ok(Decision { facts, receipt }) if facts.is_empty() => {
                 Answer { after: group.last(), result: Ok(receipt) }

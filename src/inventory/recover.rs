@@ -120,6 +120,8 @@ impl Inventory {
             let next = home.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
             self.due[index].store(next, Ordering::Relaxed);
             let shard = self.sessions.only(index);
+            let next = shard.state.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
+            self.sessions_due[index].store(next, Ordering::Relaxed);
             for state in shard.state.sessions() {
                 state.places().note(shard.last);
                 self.boards.insert(state.spec().id, Arc::clone(state.places()));

@@ -74,10 +74,10 @@ pub(super) fn evolve_sessions(
             (Some(shard), _) => shard.give_back(claim, sequence),
         }
     }
-    if let Fact::SessionOpened(opened) = fact
-        && let Some(shard) = news(sessions.reach(session_route(opened.session.id)), sequence)
+    if let Some(session) = fact.session()
+        && let Some(shard) = news(sessions.reach(session_route(session)), sequence)
     {
-        shard.open(opened.session.clone(), sequence);
+        shard.evolve(fact, sequence);
     }
 }
 

@@ -3,8 +3,8 @@
 use super::Inventory;
 use super::group::Group;
 use super::shards::SHARD_COUNT;
-use crate::engine::{Context, decide_expiry};
-use crate::model::{Actor, Fact, Facts, Role, RulesVersion, Sequence, Timestamp};
+use crate::engine::{Context, decide_expiry, decide_reclaim};
+use crate::model::{Actor, Fact, Facts, Role, Sequence, Timestamp};
 use crate::sync::atomic::Ordering;
 
 impl Inventory {
@@ -16,7 +16,8 @@ impl Inventory {
 
     /// The earliest deadline of all.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let earliest = self.due.iter().map(|due| due.load(Ordering::Relaxed)).min()?;
+        let all = self.due.iter().chain(&self.sessions_due);
+        let earliest = all.map(|due| due.load(Ordering::Relaxed)).min()?;
         (earliest != u64::MAX).then_some(Timestamp::from_millis(earliest))
     }
 
@@ -43,10 +44,34 @@ impl Inventory {
         group.lock_sessions(&self.sessions, hold.claims.iter().map(|claim| claim.session));
 
         let actor = Actor::unbounded(Role::Admin);
-        let context = Context { now, actor: &actor, rules: RulesVersion(0) };
+        let context = Context::new(now, &actor);
         let facts = group.view(|view| decide_expiry(view, &context, id))?;
         let late = now.as_millis().saturating_sub(hold.until.as_millis());
         Some((self.carry_out(&mut group, now, &facts, append), late))
+    }
+
+    /// The shards of sessions in which something is due.
+    pub fn due_sessions(&self, now: Timestamp) -> impl Iterator<Item = usize> + '_ {
+        let is_due = move |index: &usize| {
+            self.sessions_due[*index].load(Ordering::Relaxed) <= now.as_millis()
+        };
+        (0..SHARD_COUNT).filter(is_due)
+    }
+
+    /// Does one step of what is due in a shard of sessions. `None`: there is nothing (any more).
+    pub fn step_session(
+        &self,
+        shard: usize,
+        now: Timestamp,
+        append: impl FnOnce(&Facts) -> Sequence,
+    ) -> Option<Sequence> {
+        let mut group = Group::of_session(&self.sessions, shard);
+        let due = group.session_shard(shard).next_due(now);
+        let Some(facts) = due.and_then(|session| decide_reclaim(session, now)) else {
+            self.note_deadlines(&group);
+            return None;
+        };
+        Some(self.carry_out(&mut group, now, &facts, append))
     }
 
     /// Forgets appointments of a home that ended before the retention window. `None`: there are
@@ -63,12 +88,19 @@ impl Inventory {
         Some(self.carry_out(&mut group, now, &facts, append))
     }
 
-    /// Tells the ticker the next deadline of each home. Most often it is the one that it knows: then
+    /// Tells the ticker the next deadline of each home and of each shard of sessions. Most often it is the one that it knows: then
     /// nothing is written, because a written line leaves the caches of the other cores.
     pub(super) fn note_deadlines(&self, group: &Group<'_>) {
         for (index, home) in group.homes() {
             let next = home.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
             let due = &self.due[index];
+            if due.load(Ordering::Relaxed) != next {
+                due.store(next, Ordering::Relaxed);
+            }
+        }
+        for (index, shard) in group.sessions() {
+            let next = shard.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
+            let due = &self.sessions_due[index];
             if due.load(Ordering::Relaxed) != next {
                 due.store(next, Ordering::Relaxed);
             }

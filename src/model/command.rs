@@ -3,13 +3,14 @@
 use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 
-use super::actor::{BookingChannel, Operation};
+use super::actor::BookingChannel;
 use super::appointment::{AppointmentEvent, Claims, PatientClass};
 use super::fingerprint::Fingerprint;
 use super::id::{
     AccountId, AppointmentId, ClientKey, PatientId, PaymentRef, RequestId, SessionId, SlotIndex,
 };
 use super::limits::{CLAIMS_MAX, RANKED_SLOTS_MAX, RUN_SLOTS_MAX};
+use super::operation::Operation;
 use super::session::Session;
 use super::time::{Timestamp, Ttl};
 
@@ -22,6 +23,8 @@ pub enum Command {
     Hold(Hold),
     /// Changes an appointment that exists.
     Change(Change),
+    /// Shares the places of a session out anew among its pools (调整配额).
+    SetQuotas(Box<SetQuotas>),
 }
 
 /// Opens a session.
@@ -31,6 +34,17 @@ pub struct OpenSession {
     pub request: RequestId,
     /// What to open.
     pub session: Session,
+}
+
+/// Shares the places of a session out anew. In every slot the sum stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetQuotas {
+    /// The id of the request.
+    pub request: RequestId,
+    /// Which session.
+    pub session: SessionId,
+    /// The places of each pool in each slot: as many pools and slots as the session has.
+    pub quotas: Vec<Vec<u16>>,
 }
 
 /// Holds places until a deadline, or books them at once: all claims or none.
@@ -277,6 +291,25 @@ impl OpenSession {
                 print.add(u64::from(*quota));
             });
         }
+        if session.has_terms() {
+            session.terms.fingerprint(&mut print);
+            session.pools.iter().for_each(|pool| pool.terms.fingerprint(&mut print));
+        }
+        print.finish()
+    }
+}
+
+impl SetQuotas {
+    /// A hash of everything but the id of the request.
+    pub fn fingerprint(&self) -> u64 {
+        let mut print = Fingerprint::new(Operation::SetQuotas as u64);
+        print.add(self.session.0);
+        for quotas in &self.quotas {
+            print.add(quotas.len() as u64);
+            quotas.iter().for_each(|quota| {
+                print.add(u64::from(*quota));
+            });
+        }
         print.finish()
     }
 }
@@ -285,6 +318,7 @@ impl Command {
     /// The id that makes a retry safe.
     pub const fn request(&self) -> RequestId {
         match self {
+            Self::SetQuotas(set) => set.request,
             Self::OpenSession(open) => open.request,
             Self::Hold(hold) => hold.appointment.request(),
             Self::Change(change) => change.request,
@@ -292,9 +326,11 @@ impl Command {
     }
 
     /// What kind of request it is.
-    pub const fn operation(&self) -> Operation {
+    pub fn operation(&self) -> Operation {
         match self {
+            Self::OpenSession(open) if open.session.has_terms() => Operation::OpenWithTerms,
             Self::OpenSession(_) => Operation::OpenSession,
+            Self::SetQuotas(_) => Operation::SetQuotas,
             Self::Hold(_) => Operation::Hold,
             Self::Change(change) => change.action.operation(),
         }

@@ -15,7 +15,8 @@ use smallvec::SmallVec;
 use super::actor::BookingChannel;
 use super::appointment::{AppointmentEvent, AppointmentStatus, Cause, Claim, Claims, PatientClass};
 use super::id::{
-    AccountId, AppointmentId, OrganizationId, PatientId, PaymentRef, RequestId, RulesVersion,
+    AccountId, AppointmentId, OrganizationId, PatientId, PaymentRef, PoolIndex, RequestId,
+    RulesVersion, SessionId,
 };
 use super::limits::FORGOTTEN_MAX;
 use super::outcome::Outcome;
@@ -44,6 +45,10 @@ pub enum Fact {
     Declined(Declined),
     /// Appointments that ended long ago left memory. The archive keeps their story.
     Forgotten(Box<Forgotten>),
+    /// The places of a session were shared out anew among its pools.
+    QuotasSet(Box<QuotasSet>),
+    /// Unused places of a pool went to another one, at the time that its session says.
+    Reclaimed(Box<Reclaimed>),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -160,6 +165,32 @@ pub struct Forgotten {
     pub appointments: ArrayVec<AppointmentId, FORGOTTEN_MAX>,
 }
 
+/// See [`Fact::QuotasSet`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotasSet {
+    /// The request that did it.
+    pub request: RequestId,
+    /// Its fingerprint.
+    pub fingerprint: u64,
+    /// Which session.
+    pub session: SessionId,
+    /// The places of each pool in each slot.
+    pub quotas: Vec<Vec<u16>>,
+}
+
+/// See [`Fact::Reclaimed`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reclaimed {
+    /// Which session.
+    pub session: SessionId,
+    /// The pool that gave them.
+    pub from: PoolIndex,
+    /// The pool that got them.
+    pub to: PoolIndex,
+    /// How many, in each slot.
+    pub places: Vec<u16>,
+}
+
 impl Ended {
     /// What happened to the appointment; `None` where the fact names no cause.
     pub const fn event(&self) -> Option<AppointmentEvent> {
@@ -218,6 +249,8 @@ impl Fact {
             },
             Self::Declined(_) => "Declined",
             Self::Forgotten(_) => "Forgotten",
+            Self::QuotasSet(_) => "QuotasSet",
+            Self::Reclaimed(_) => "Reclaimed",
         }
     }
 
@@ -231,14 +264,15 @@ impl Fact {
             | Self::Progressed(Progressed { request, fingerprint, .. })
             | Self::Settled(Settled { request, fingerprint, .. }) => Some((*request, *fingerprint)),
             Self::Ended(fact) => fact.request,
-            Self::Held(_) | Self::Declined(_) | Self::Forgotten(_) => None,
+            Self::QuotasSet(fact) => Some((fact.request, fact.fingerprint)),
+            Self::Held(_) | Self::Declined(_) | Self::Forgotten(_) | Self::Reclaimed(_) => None,
         }
     }
 
     /// An appointment in whose home the fact is written. All of a `Forgotten` have the same home.
     pub fn appointment(&self) -> Option<AppointmentId> {
         match self {
-            Self::SessionOpened(_) => None,
+            Self::SessionOpened(_) | Self::QuotasSet(_) | Self::Reclaimed(_) => None,
             Self::Held(fact) => Some(fact.appointment),
             Self::Booked(fact) => Some(fact.appointment),
             Self::Ended(fact) => Some(fact.appointment),
@@ -259,6 +293,24 @@ impl Fact {
             | Self::Booked(_)
             | Self::Progressed(_)
             | Self::Declined(_)
+            | Self::Forgotten(_)
+            | Self::QuotasSet(_)
+            | Self::Reclaimed(_) => None,
+        }
+    }
+
+    /// The session that the fact changes by itself, not through claims.
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::SessionOpened(fact) => Some(fact.session.id),
+            Self::QuotasSet(fact) => Some(fact.session),
+            Self::Reclaimed(fact) => Some(fact.session),
+            Self::Held(_)
+            | Self::Booked(_)
+            | Self::Ended(_)
+            | Self::Progressed(_)
+            | Self::Settled(_)
+            | Self::Declined(_)
             | Self::Forgotten(_) => None,
         }
     }
@@ -273,7 +325,9 @@ impl Fact {
             | Self::Progressed(_)
             | Self::Settled(_)
             | Self::Declined(_)
-            | Self::Forgotten(_) => &[],
+            | Self::Forgotten(_)
+            | Self::QuotasSet(_)
+            | Self::Reclaimed(_) => &[],
         }
     }
 }

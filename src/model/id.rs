@@ -34,6 +34,8 @@ identifiers! {
     ResourceId(u64);
     /// A legal entity that offers services: a hospital. FHIR `Organization`.
     OrganizationId(u32);
+    /// A service item (服务项目): what is done in a visit.
+    ServiceId(u32);
     /// A department (科室) of an organization.
     DepartmentId(u32);
     /// A campus (院区) of an organization.

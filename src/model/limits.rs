@@ -45,12 +45,20 @@ pub const COMMAND_SHARDS_MAX: usize = 16;
 /// Appointments that one record forgets.
 pub const FORGOTTEN_MAX: usize = 128;
 
+/// Changes of the clocks that the hours of one session know: four years of them.
+pub const OFFSETS_MAX: usize = 8;
+
+/// The longest delay before a freed place comes back: a day, in milliseconds.
+pub const RETURN_DELAY_MILLIS_MAX: u32 = 24 * 60 * 60 * 1_000;
+
 /// Facts of one record: a hold and its booking, or a change.
 pub const RECORD_FACTS_MAX: usize = 2;
 
 // Homes of two ids, a patient, and a session for each claim.
 const _: () = assert!(2 + 1 + CLAIMS_MAX <= COMMAND_SHARDS_MAX);
-// The longest facts: an opened session (a quota is two bytes; the rest is under 200 bytes) and a
-// list of forgotten appointments (16 bytes each).
-const _: () = assert!(2 * SESSION_CELLS_MAX + 600 <= RECORD_BYTES_MAX);
+// The longest facts: an opened session (a quota is two bytes, a pool's head and terms 64, a change of
+// the clocks 10, the rest is under 400 bytes) and a list of forgotten appointments (16 bytes each).
+const _: () = assert!(
+    2 * SESSION_CELLS_MAX + 64 * SESSION_POOLS_MAX + 10 * OFFSETS_MAX + 400 <= RECORD_BYTES_MAX
+);
 const _: () = assert!(16 * FORGOTTEN_MAX + 600 <= RECORD_BYTES_MAX);

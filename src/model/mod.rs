@@ -18,29 +18,34 @@ mod fact;
 mod fingerprint;
 mod id;
 pub mod limits;
+mod operation;
 mod outcome;
 mod query;
 mod session;
+mod terms;
 mod time;
 
-pub use actor::{Actor, BookingChannel, ChannelSet, Operation, Organizations, Role, permits};
+pub use actor::{Actor, BookingChannel, ChannelSet, Organizations, Role};
 pub use answer::{Answer, FeedError, FeedPage, FeedRecord};
 pub use appointment::{
     Appointment, AppointmentEvent, AppointmentStatus, Cause, Claim, Claims, PatientClass,
 };
 pub use command::{
     Action, Attributes, Change, ClaimRequest, ClaimRequests, ClientKeys, Command, Hold, HoldFault,
-    OpenSession, Receipt, SlotChoice,
+    OpenSession, Receipt, SetQuotas, SlotChoice,
 };
 pub use fact::{
-    Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Progressed, SessionOpened, Settled,
+    Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Progressed, QuotasSet, Reclaimed,
+    SessionOpened, Settled,
 };
 pub use id::{
     AccountId, AppointmentId, ClientKey, DepartmentId, IdFault, OrganizationId, PatientId,
-    PaymentRef, PoolIndex, RequestId, ResourceId, RulesVersion, Sequence, SessionId, SiteId,
-    SlotIndex,
+    PaymentRef, PoolIndex, RequestId, ResourceId, RulesVersion, Sequence, ServiceId, SessionId,
+    SiteId, SlotIndex,
 };
+pub use operation::{Operation, OperationKind, permits};
 pub use outcome::{Outcome, Refusal};
-pub use query::{Availability, ClockReading, LISTED_MAX, Query, Reading};
+pub use query::{Availability, ClockReading, LISTED_MAX, Query, Reading, SessionReading};
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
+pub use terms::{Delay, PoolTerms, Reclaim, ReturnRule, ServiceHours, SessionTerms, TermsFault};
 pub use time::{Timestamp, Ttl};

@@ -1,6 +1,7 @@
 //! Every answer, numbered, in order of precedence.
 
 use super::appointment::AppointmentStatus;
+use super::time::Timestamp;
 
 macro_rules! outcomes {
     ($($(#[$doc:meta])* $name:ident = $code:literal $transient:ident;)*) => {
@@ -96,6 +97,12 @@ outcomes! {
     SoldOut = 405 transient;
     /// The slot is over.
     SlotInPast = 406 lasting;
+    /// Booking of the slot has ended.
+    BookingClosed = 407 lasting;
+    /// Places are free, and none of them can be booked yet. The answer says when.
+    NotOpenYet = 408 transient;
+    /// The channel may not book at this hour. The answer says when it may.
+    OutsideServiceHours = 409 transient;
 
     /// The patient has a live appointment in the session already.
     AlreadyHasAppointment = 500 lasting;
@@ -115,6 +122,9 @@ outcomes! {
     SessionExists = 700 lasting;
     /// The session is not well formed.
     SessionInvalid = 701 lasting;
+    /// The quotas do not fit the session: other pools or slots, another sum in a slot, less than is
+    /// taken, or less than a pool's floor.
+    QuotasInvalid = 702 lasting;
 }
 
 impl Outcome {
@@ -167,6 +177,12 @@ impl Refusal {
     /// A refusal because of where an appointment stands.
     pub const fn of_status(outcome: Outcome, status: AppointmentStatus) -> Self {
         Self { outcome, status: Some(status), retry_after_millis: 0 }
+    }
+
+    /// A refusal that holds until an instant; 49 days are as long as a hint can say.
+    pub fn until(outcome: Outcome, now: Timestamp, until: Timestamp) -> Self {
+        let wait = until.as_millis().saturating_sub(now.as_millis());
+        Self::for_now(outcome, u32::try_from(wait).unwrap_or(u32::MAX))
     }
 
     /// A refusal with a hint when to come back.

@@ -2,10 +2,12 @@
 
 use arrayvec::ArrayVec;
 
-use super::actor::{BookingChannel, Operation};
+use super::actor::BookingChannel;
 use super::appointment::{Appointment, PatientClass};
 use super::id::{AppointmentId, PatientId, SessionId};
 use super::limits::SESSION_SLOTS_MAX;
+use super::operation::Operation;
+use super::session::Session;
 use super::time::Timestamp;
 
 /// A request that changes nothing.
@@ -36,6 +38,11 @@ pub enum Query {
         /// Through which channel they are read.
         channel: BookingChannel,
     },
+    /// A session as it stands: its terms, its quotas, and what is taken.
+    ReadSession {
+        /// The session.
+        session: SessionId,
+    },
     /// The node's clock.
     Clock,
     /// The node's clock, after an operator said that the machine's is right. It changes nothing that
@@ -61,6 +68,17 @@ pub enum Reading {
     Appointments(Vec<Appointment>),
     /// See [`Query::Clock`].
     Clock(ClockReading),
+    /// See [`Query::ReadSession`].
+    Session(Box<SessionReading>),
+}
+
+/// A session as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionReading {
+    /// The session, with the quotas of now.
+    pub session: Session,
+    /// Taken places, slot by slot, pool by pool.
+    pub taken: Vec<u16>,
 }
 
 /// What the node's clock shows, and whether it is believed.
@@ -92,6 +110,7 @@ impl Query {
             Self::Availability { .. } => Operation::Availability,
             Self::Get { .. } => Operation::Get,
             Self::List { .. } => Operation::List,
+            Self::ReadSession { .. } => Operation::ReadSession,
             Self::Clock => Operation::Clock,
             Self::ConfirmClock => Operation::ConfirmClock,
         }

@@ -6,6 +6,7 @@ use super::id::{
     DepartmentId, OrganizationId, PoolIndex, ResourceId, SessionId, SiteId, SlotIndex,
 };
 use super::limits::{QUOTA_MAX, SESSION_CELLS_MAX, SESSION_POOLS_MAX, SESSION_SLOTS_MAX};
+use super::terms::{PoolTerms, SessionTerms, TermsFault};
 use super::time::{Timestamp, Ttl};
 
 /// One resource's contiguous period (出诊单元): a row of equal slots with capacities.
@@ -42,6 +43,8 @@ pub struct Session {
     pub sharing: Sharing,
     /// The longest hold; a request for a longer one gets this.
     pub ttl_max: Ttl,
+    /// When and how it may be booked.
+    pub terms: SessionTerms,
     /// Shares of the places, in the order in which a request tries them. 1 to 8.
     pub pools: Vec<Pool>,
 }
@@ -55,6 +58,8 @@ pub struct Pool {
     pub classes: ClassSet,
     /// Places in each slot, in order.
     pub quotas: Vec<u16>,
+    /// When it opens, and what becomes of its places.
+    pub terms: PoolTerms,
 }
 
 /// A set of patient classes, one bit each.
@@ -127,6 +132,9 @@ pub enum SessionFault {
     /// The slot length is out of range.
     #[error("a slot is 1 ms to 7 days long")]
     SlotLength,
+    /// The terms are at fault.
+    #[error(transparent)]
+    Terms(TermsFault),
 }
 
 impl Session {
@@ -175,6 +183,27 @@ impl Session {
         }
         if self.slot_millis == 0 || SLOT_MILLIS_MAX < self.slot_millis {
             return Err(SessionFault::SlotLength);
+        }
+        self.check_terms().map_err(SessionFault::Terms)
+    }
+
+    /// Whether it says anything besides who is booked, when, and how many places there are.
+    pub fn has_terms(&self) -> bool {
+        self.terms != SessionTerms::default()
+            || self.pools.iter().any(|pool| pool.terms != PoolTerms::default())
+    }
+
+    fn check_terms(&self) -> Result<(), TermsFault> {
+        self.terms.check()?;
+        for (index, pool) in (0_u8..).zip(&self.pools) {
+            let places = pool.quotas.iter().map(|quota| u32::from(*quota)).sum::<u32>();
+            if places < pool.terms.floor {
+                return Err(TermsFault::Floor);
+            }
+            let Some(reclaim) = pool.terms.reclaim else { continue };
+            if reclaim.to.0 == index || self.pools.len() <= usize::from(reclaim.to.0) {
+                return Err(TermsFault::Reclaim);
+            }
         }
         Ok(())
     }

@@ -1,7 +1,9 @@
 //! Requests: a correlation id, an operation, its fields.
 
-use crate::codec;
-use crate::model::{Change, Command, Hold, OpenSession, Operation, Outcome, Query, Sequence};
+use crate::codec::{self, OpenWithTerms, WithTerms};
+use crate::model::{
+    Change, Command, Hold, OpenSession, Operation, OperationKind, Outcome, Query, Sequence,
+};
 
 /// What a client may send.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub struct RequestFault {
 
 impl Request {
     /// What kind of request it is.
-    pub const fn operation(&self) -> Operation {
+    pub fn operation(&self) -> Operation {
         match self {
             Self::Command(command) => command.operation(),
             Self::Query(query) => query.operation(),
@@ -85,9 +87,18 @@ pub fn write_request(correlation: u32, request: &Request, buffer: &mut Vec<u8>) 
             codec::encode_into(hold, buffer);
         }
         Request::Command(Command::Change(change)) => codec::encode_into(change, buffer),
+        Request::Command(Command::OpenSession(open)) if open.session.has_terms() => {
+            buffer.push(Operation::OpenWithTerms as u8);
+            codec::encode_into(&open.request, buffer);
+            codec::encode_into(&WithTerms(&open.session), buffer);
+        }
         Request::Command(Command::OpenSession(open)) => {
             buffer.push(Operation::OpenSession as u8);
             codec::encode_into(open.as_ref(), buffer);
+        }
+        Request::Command(Command::SetQuotas(set)) => {
+            buffer.push(Operation::SetQuotas as u8);
+            codec::encode_into(set.as_ref(), buffer);
         }
         Request::Query(query) => codec::encode_into(query, buffer),
         Request::Watch { from } => {
@@ -150,13 +161,14 @@ impl RequestParts<'_> {
             Operation::OpenSession => {
                 Some(Command::OpenSession(Box::new(codec::decode_exact(fields).ok()?)))
             }
-            Operation::Availability
-            | Operation::Get
-            | Operation::List
-            | Operation::Watch
-            | Operation::Snapshot
-            | Operation::Clock
-            | Operation::ConfirmClock => None,
+            Operation::OpenWithTerms => {
+                let OpenWithTerms(open) = codec::decode_exact(fields).ok()?;
+                Some(Command::OpenSession(Box::new(open)))
+            }
+            Operation::SetQuotas => {
+                Some(Command::SetQuotas(Box::new(codec::decode_exact(fields).ok()?)))
+            }
+            _ => None,
         }
     }
 
@@ -184,21 +196,7 @@ impl RequestParts<'_> {
         match self.operation {
             Operation::Watch => Some(Request::Watch { from: codec::decode_exact(fields).ok()? }),
             Operation::Snapshot if fields.is_empty() => Some(Request::Snapshot),
-            Operation::OpenSession
-            | Operation::Hold
-            | Operation::Book
-            | Operation::Release
-            | Operation::Cancel
-            | Operation::Arrive
-            | Operation::CheckIn
-            | Operation::Fulfil
-            | Operation::NoShow
-            | Operation::Availability
-            | Operation::Get
-            | Operation::List
-            | Operation::Snapshot
-            | Operation::Clock
-            | Operation::ConfirmClock => None,
+            _ => None,
         }
     }
 
@@ -215,22 +213,10 @@ impl RequestParts<'_> {
 /// As [`split_request`].
 pub fn decode_request(item: &[u8]) -> Result<(u32, Request), Option<RequestFault>> {
     let parts = split_request(item)?;
-    let request = match parts.operation {
-        Operation::Availability
-        | Operation::Get
-        | Operation::List
-        | Operation::Clock
-        | Operation::ConfirmClock => parts.query().map(Request::Query),
-        Operation::Watch | Operation::Snapshot => parts.push(),
-        Operation::OpenSession
-        | Operation::Hold
-        | Operation::Book
-        | Operation::Release
-        | Operation::Cancel
-        | Operation::Arrive
-        | Operation::CheckIn
-        | Operation::Fulfil
-        | Operation::NoShow => parts.command().map(Request::Command),
+    let request = match parts.operation.kind() {
+        OperationKind::Query => parts.query().map(Request::Query),
+        OperationKind::Push => parts.push(),
+        OperationKind::Command => parts.command().map(Request::Command),
     };
     request.map(|request| (parts.correlation, request)).ok_or_else(|| Some(parts.malformed()))
 }

@@ -61,6 +61,7 @@ fn session() -> Session {
         channels: ChannelSet::ALL,
         classes: ClassSet::ALL,
         quotas: quotas.to_vec(),
+        terms: PoolTerms::default(),
     };
     Session {
         id: SessionId(7),
@@ -75,6 +76,7 @@ fn session() -> Session {
         repeat: Repeat::OnePerPatient,
         sharing: Sharing::Cancel,
         ttl_max: Ttl::DEFAULT,
+        terms: SessionTerms::default(),
         pools: vec![pool(&[4, 4, 2]), pool(&[1, 1, 3])],
     }
 }

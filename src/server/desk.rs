@@ -7,7 +7,9 @@ use super::metrics::Tally;
 use super::outbox::Outbox;
 use super::push::{self, Push};
 use crate::codec::blank_hold;
-use crate::model::{Actor, Command, Operation, Outcome, Query, Refusal, Sequence, Timestamp};
+use crate::model::{
+    Actor, Command, Operation, OperationKind, Outcome, Query, Refusal, Sequence, Timestamp,
+};
 use crate::protocol::{
     Reply, Request, RequestFault, RequestParts, split_request, write_receipt, write_reply,
 };
@@ -76,30 +78,24 @@ impl<'a> Desk<'a> {
                 self.hold = Some(hold);
                 read
             }
-            Operation::Availability
-            | Operation::Get
-            | Operation::List
-            | Operation::Clock
-            | Operation::ConfirmClock => {
-                self.query(moment, correlation, &parts.query()?);
-                Some(())
-            }
-            Operation::Watch | Operation::Snapshot => {
-                self.turn(correlation, &parts.push()?);
-                Some(())
-            }
-            Operation::OpenSession
-            | Operation::Book
-            | Operation::Release
-            | Operation::Cancel
-            | Operation::Arrive
-            | Operation::CheckIn
-            | Operation::Fulfil
-            | Operation::NoShow => {
-                self.command(moment, correlation, &parts.command()?);
-                Some(())
-            }
+            operation => self.decide_other(moment, operation.kind(), parts),
         }
+    }
+
+    /// Whatever is no hold. `None` where the fields are not well formed.
+    fn decide_other(
+        &mut self,
+        moment: Moment,
+        kind: OperationKind,
+        parts: &RequestParts<'_>,
+    ) -> Option<()> {
+        let correlation = parts.correlation;
+        match kind {
+            OperationKind::Command => self.command(moment, correlation, &parts.command()?),
+            OperationKind::Query => self.query(moment, correlation, &parts.query()?),
+            OperationKind::Push => self.turn(correlation, &parts.push()?),
+        }
+        Some(())
     }
 
     fn command(&mut self, moment: Moment, correlation: u32, command: &Command) {

@@ -8,7 +8,7 @@
 //! The sum does not depend on the order of items, on the number of shards, on how facts were cut
 //! into records, or on when a status was reached; the deadline of a pending hold is state and counts.
 
-use crate::codec::encode_into;
+use crate::codec::{WithTerms, encode_into};
 use crate::engine::SessionState;
 use crate::inventory::{Inventory, Part, SHARD_COUNT};
 use crate::model::{
@@ -34,7 +34,10 @@ impl Digest {
 
     /// Adds a session: its pools, and every place in them.
     pub fn session(&mut self, state: &SessionState) {
-        self.add(b'S', |buffer| encode_into(state.spec(), buffer));
+        self.add(b'S', |buffer| match state.spec() {
+            spec if spec.has_terms() => encode_into(&WithTerms(spec), buffer),
+            spec => encode_into(spec, buffer),
+        });
         let id = state.spec().id;
         for (slot, pool, taken) in state.cells() {
             self.add(b'P', |buffer| encode_into(&(id, slot, pool, taken), buffer));

@@ -3,15 +3,21 @@
 //! ```text
 //! home      u32 n, n appointments | u32 n, n (time, request, fingerprint) | u32 n, n refusals
 //! ledger    u32 n, n (patient, appointment, session)
-//! session   u32 n, n (session, u16 cells, taken of each)
+//! session   u32 n, n (session, u16 taken of each cell)
 //! ```
+//!
+//! Where a session of a shard has terms the highest bit of its number is set, and terms follow each
+//! session.
 
-use crate::codec::{CodecError, decode, encode_into};
+use crate::codec::{CodecError, WithTerms, decode, encode_into};
 use crate::engine::{Live, SessionState};
 use crate::inventory::Part;
 use crate::model::{
     Appointment, AppointmentId, Outcome, PatientId, RequestId, Session, SessionId, Timestamp,
 };
+
+/// Set in the number of sessions where terms follow each.
+const WITH_TERMS: u32 = 1 << 31;
 
 /// Appends the image of a shard.
 pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
@@ -28,10 +34,21 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
             list(buffer, lines, |item, buffer| encode_into(&item, buffer));
         }
         Part::Session(shard) => {
-            list(buffer, shard.sessions().into_iter(), |state, buffer| {
-                encode_into(state.spec(), buffer);
+            let sessions = shard.sessions();
+            let start = buffer.len();
+            let with_terms = sessions.iter().any(|state| state.spec().has_terms());
+            list(buffer, sessions.into_iter(), |state, buffer| {
+                if with_terms {
+                    encode_into(&WithTerms(state.spec()), buffer);
+                } else {
+                    encode_into(state.spec(), buffer);
+                }
                 state.taken().iter().for_each(|taken| encode_into(taken, buffer));
             });
+            if with_terms {
+                // The highest byte of the number: there are never so many.
+                buffer[start + 3] |= WITH_TERMS.to_le_bytes()[3];
+            }
         }
     }
 }
@@ -62,8 +79,9 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
             }
         }
         Part::Session(shard) => {
-            for _ in 0..source.next::<u32>()? {
-                shard.restore(session(&mut source)?);
+            let number = source.next::<u32>()?;
+            for _ in 0..number & !WITH_TERMS {
+                shard.restore(session(&mut source, number & WITH_TERMS != 0)?);
             }
         }
     }
@@ -73,8 +91,12 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
     }
 }
 
-fn session(source: &mut Source<'_>) -> Result<SessionState, CodecError> {
-    let spec = source.next::<Session>()?;
+fn session(source: &mut Source<'_>, with_terms: bool) -> Result<SessionState, CodecError> {
+    let spec = if with_terms {
+        source.next::<WithTerms<Session>>()?.0
+    } else {
+        source.next::<Session>()?
+    };
     let cells = spec.slot_count() * spec.pools.len();
     let taken: Vec<u16> = (0..cells).map(|_| source.next()).collect::<Result<_, _>>()?;
     SessionState::from_parts(spec, &taken)

@@ -43,7 +43,7 @@ use crate::journal::{Journal, JournalError, Lane};
 use crate::model::{
     Action, Actor, Answer, Appointment, AppointmentId, BookingChannel, Change, ClockReading,
     Command, Facts, Hold, LISTED_MAX, Outcome, PatientId, Query, Reading, Receipt, Refusal,
-    RequestId, Role, RulesVersion, Sequence, Sharing, Timestamp,
+    RequestId, Role, Sequence, Sharing, Timestamp,
 };
 
 /// A node's reservation service: the inventory, and the journal that makes it last.
@@ -59,6 +59,8 @@ pub struct Service {
     counted: AtomicU64,
     /// Set while the clock is in doubt: nothing expires, nothing is forgotten, nothing opens.
     is_paused: AtomicBool,
+    /// When the clock was last believed, in milliseconds: while it is not, openings stand still.
+    believed: AtomicU64,
     timekeeper: OnceLock<Box<dyn Timekeeper>>,
     /// Cleared while the node stops.
     is_serving: AtomicBool,
@@ -109,6 +111,7 @@ impl Service {
             is_full: AtomicBool::new(false),
             counted: AtomicU64::new(0),
             is_paused: AtomicBool::new(false),
+            believed: AtomicU64::new(0),
             timekeeper: OnceLock::new(),
             is_serving: AtomicBool::new(true),
             #[cfg(feature = "node")]
@@ -154,11 +157,11 @@ impl Service {
         if let Err(outcome) = admit(now, actor, command, self.limits.retention_millis) {
             return Answer::refused(outcome);
         }
-        let context = Context { now, actor, rules: RulesVersion(0) };
+        let context = Context { openings: self.openings(now), ..Context::new(now, actor) };
         if let Command::Hold(hold) = command
-            && self.inventory.is_sold_out(&context, hold)
+            && let Some(refusal) = self.inventory.refuse_at_once(&context, hold)
         {
-            return Answer::refused(Outcome::SoldOut);
+            return Answer::refused(refusal);
         }
         if !self.is_serving() {
             return Answer::refused(Refusal::for_now(Outcome::NotReady, NOT_READY_MILLIS));
@@ -179,7 +182,16 @@ impl Service {
             Command::Hold(hold) => self.inventory.hold(&context, hold, append),
             Command::Change(change) => self.inventory.change(&context, change, append),
             Command::OpenSession(open) => self.inventory.open(&context, open, append),
+            Command::SetQuotas(set) => self.inventory.set_quotas(&context, set, append),
         }
+    }
+
+    /// The time that openings go by. A clock that jumped opens nothing before an operator looked.
+    fn openings(&self, now: Timestamp) -> Timestamp {
+        if !self.is_paused.load(Ordering::Relaxed) {
+            return now;
+        }
+        now.min(Timestamp::from_millis(self.believed.load(Ordering::Relaxed)))
     }
 
     /// Whether there is room for it: memory, and time. What finishes passes longer than a new hold.
@@ -215,7 +227,7 @@ impl Service {
     fn look_up(&self, now: Timestamp, actor: &Actor, query: &Query) -> Answer<Reading> {
         match *query {
             Query::Availability { session, channel, class } => {
-                let context = Context { now, actor, rules: RulesVersion(0) };
+                let context = Context::new(now, actor);
                 let answer = self.inventory.availability(&context, session, channel, class);
                 Answer { after: answer.after, result: answer.result.map(Reading::Availability) }
             }
@@ -237,6 +249,7 @@ impl Service {
                 listed.truncate(LISTED_MAX);
                 Answer { after, result: Ok(Reading::Appointments(listed)) }
             }
+            Query::ReadSession { session } => self.inventory.read_session(actor, session),
             Query::Clock | Query::ConfirmClock => {
                 let Some(timekeeper) = self.timekeeper.get() else {
                     return Answer::refused(Refusal::for_now(Outcome::NotReady, CLOCK_MILLIS));
@@ -255,7 +268,7 @@ impl Service {
     /// booking, so that a run that is continued reads it instead of deciding it again.
     pub fn import(&self, now: Timestamp, hold: &Hold) -> Answer<Imported> {
         let actor = Actor::unbounded(Role::Admin);
-        let context = Context { now, actor: &actor, rules: RulesVersion(0) };
+        let context = Context::new(now, &actor);
         if self.is_failed() {
             return Answer::refused(Refusal::for_now(Outcome::NotReady, NOT_READY_MILLIS));
         }
@@ -275,7 +288,7 @@ impl Service {
         came: bool,
     ) -> Answer<Receipt> {
         let actor = Actor::unbounded(Role::Admin);
-        let context = Context { now, actor: &actor, rules: RulesVersion(0) };
+        let context = Context::new(now, &actor);
         if self.is_failed() {
             return Answer::refused(Refusal::for_now(Outcome::NotReady, NOT_READY_MILLIS));
         }
@@ -302,7 +315,9 @@ impl Service {
         if self.is_paused.load(Ordering::Relaxed) || self.journal.is_failed() {
             return 0;
         }
+        self.believed.store(now.as_millis(), Ordering::Relaxed);
         self.measure(now);
+        self.step_sessions(now);
         let mut expired = 0;
         for home in self.inventory.due_homes(now) {
             while let Some(permit) = self.journal.reserve(Lane::Upkeep) {
@@ -315,6 +330,20 @@ impl Service {
             }
         }
         expired
+    }
+
+    /// Does what is due in sessions: unused places go back to other pools.
+    fn step_sessions(&self, now: Timestamp) {
+        for shard in self.inventory.due_sessions(now) {
+            while let Some(permit) = self.journal.reserve(Lane::Upkeep) {
+                let done = self.inventory.step_session(shard, now, |facts| {
+                    self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
+                });
+                if done.is_none() {
+                    break;
+                }
+            }
+        }
     }
 
     /// Lets the gate look at how the journal fares.

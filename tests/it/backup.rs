@@ -132,24 +132,12 @@ fn a_backup_beside_a_loaded_node_restores_to_the_digest_of_its_sequence() {
         node.open(id, 250, 200);
     }
     let mut load = Load::start(&node, 4);
-    let certs = node.certs();
     let mut backups: Vec<(PathBuf, Value)> = Vec::new();
     for name in ["first", "second", "third"] {
         load.wait_for(1_500);
         let before = load.answered.load(Ordering::SeqCst);
         let to = folder.path().join(name);
-        let made = json(&[
-            "backup",
-            "--data-dir",
-            text(&data),
-            "--to",
-            text(&to),
-            "--server",
-            &node.server,
-            "--certs",
-            text(&certs),
-            "--json",
-        ]);
+        let made = node.backup(&to);
         assert!(load.thread.as_ref().is_some_and(|it| !it.is_finished()), "there was no load");
         assert!(before + 4 <= number(&made, "last_seq"), "{before} answered before {made}");
         backups.push((to, made));

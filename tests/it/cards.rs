@@ -332,18 +332,7 @@ fn card_a_subscriber_fell_behind() {
     // The archive has it, by way of a backup beside the node.
     let (to, look) = (folder.path().join("new"), folder.path().join("look"));
     let certs = node.certs();
-    let made = json(&[
-        "backup",
-        "--data-dir",
-        text(&data),
-        "--to",
-        text(&to),
-        "--server",
-        &node.server,
-        "--certs",
-        text(&certs),
-        "--json",
-    ]);
+    let made = node.backup(&to);
     assert!(made.to_string().contains("archive/"), "{made}");
     restore(&to, &look);
     // The node has gone on: holds of long ago have expired.

@@ -201,6 +201,7 @@ fn first_days(service: &Service) -> Timestamp {
         channels: ChannelSet::ALL,
         classes: ClassSet::ALL,
         quotas,
+        terms: PoolTerms::default(),
     });
     world.open(Session { pools: pools.to_vec(), ..session(1, day, &[]) });
     world.open(session(2, day, &[9; 6]));

@@ -8,21 +8,17 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::Arc;
 
-use haoyuan::client::{Client, ClientConfig, ids};
+use haoyuan::client::ids;
 use haoyuan::codec::decode_facts;
 use haoyuan::inventory::{Inventory, Part, SHARD_COUNT};
 use haoyuan::journal::is_opening_store;
 use haoyuan::model::*;
-use haoyuan::ops::cert::Authority;
 use haoyuan::ops::config::LogFormat;
-use haoyuan::ops::tls::Identity;
 use haoyuan::ops::trace::{abort_on_panic, start};
-use haoyuan::protocol::ALPN;
-use haoyuan::server::{Server, ServerConfig};
 use haoyuan::service::{OpenOptions, Service, digest};
 
 use super::quic::fake::{hold, validity};
-use super::quic::service::session;
+use super::quic::service::{serve, session};
 
 const PATIENTS: u128 = 4;
 const SIGABRT: i32 = 6;
@@ -66,20 +62,7 @@ async fn a_node_that_panics() {
     abort_on_panic(is_opening_store);
     let (service, _) = open(&std::env::current_dir().unwrap());
     let now = validity().now;
-    let authority = Authority::new(validity()).unwrap();
-    let trusted = authority.pair().certificate;
-    let node = authority.server(&["localhost".to_owned()], validity()).unwrap();
-    let tls = Identity::from_pems(&node, &trusted).unwrap().server(ALPN).unwrap();
-    let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), tls);
-    let engine: Arc<Service> = Arc::clone(&service);
-    let server = Server::bind(config, engine, Arc::new(move || now), Arc::default()).unwrap();
-    let address = server.local_addr().unwrap();
-    tokio::spawn(server.run(std::future::pending()));
-    let client = |role| {
-        let pair = authority.client("test", &Actor::unbounded(role), validity()).unwrap();
-        let tls = Identity::from_pems(&pair, &trusted).unwrap().client(ALPN).unwrap();
-        Client::new(&ClientConfig::new(vec![address], "localhost", tls)).unwrap()
-    };
+    let (_running, client) = serve(&service, now);
 
     let request = ids::new_request_id(now);
     client(Role::Admin).open_session(OpenSession { request, session: session(now) }).await.unwrap();

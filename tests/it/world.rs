@@ -11,14 +11,19 @@ use haoyuan::journal::{DataFolder, FolderOptions, Journal, JournalConfig, Journa
 use haoyuan::model::*;
 use serde_json::Value;
 
-use super::cli::{haoyuan, text};
+use super::cli::{haoyuan, json, text};
 
 pub(super) const MINUTE: u64 = 60_000;
 pub(super) const DAY: u64 = 24 * 60 * MINUTE;
 
 /// Ten-minute slots that begin at a time, with so many places each.
 pub(super) fn session(id: u64, start: Timestamp, quotas: &[u16]) -> Session {
-    let pool = Pool { channels: ChannelSet::ALL, classes: ClassSet::ALL, quotas: quotas.to_vec() };
+    let pool = Pool {
+        channels: ChannelSet::ALL,
+        classes: ClassSet::ALL,
+        quotas: quotas.to_vec(),
+        terms: PoolTerms::default(),
+    };
     Session {
         id: SessionId(id),
         organization: OrganizationId(1),
@@ -32,6 +37,7 @@ pub(super) fn session(id: u64, start: Timestamp, quotas: &[u16]) -> Session {
         repeat: Repeat::OnePerPatient,
         sharing: Sharing::Cancel,
         ttl_max: Ttl::DEFAULT,
+        terms: SessionTerms::default(),
         pools: vec![pool],
     }
 }
@@ -118,6 +124,13 @@ impl Serving {
 
     pub(super) fn certs(&self) -> PathBuf {
         self.data.join("dev-certs")
+    }
+
+    /// Backs the folder up beside the node.
+    pub(super) fn backup(&self, to: &Path) -> Value {
+        let (data, certs) = (text(&self.data), self.certs());
+        let beside = ["--server", &self.server, "--certs", text(&certs), "--json"];
+        json(&[&["backup", "--data-dir", data, "--to", text(to)], &beside[..]].concat())
     }
 
     /// Asks with `haoyuan ctl`.

@@ -80,6 +80,7 @@ impl Ask {
             }
             Body::Command(Command::Change(change)) => Some((change.request, change.fingerprint())),
             Body::Command(Command::OpenSession(open)) => Some((open.request, open.fingerprint())),
+            Body::Command(Command::SetQuotas(set)) => Some((set.request, set.fingerprint())),
             // Its id follows from the time of the call.
             Body::Settle(..) | Body::Query(_) => None,
         }
@@ -146,6 +147,9 @@ impl fmt::Display for Ask {
             Body::Command(Command::OpenSession(open)) => {
                 write!(out, " {:x} session {}", open.request.0, open.session.id.0)
             }
+            Body::Command(Command::SetQuotas(set)) => {
+                write!(out, " {:x} session {} {:?}", set.request.0, set.session.0, set.quotas)
+            }
             Body::Query(query) => write!(out, " {query:?}"),
             Body::Settle(appointment, came) => write!(out, " {:x} came {came}", appointment.0),
         }
@@ -168,6 +172,7 @@ impl fmt::Display for Reply {
             Ok(Said::Reading(Reading::Appointment(found))) => write!(out, " {:?}", found.status),
             Ok(Said::Reading(Reading::Appointments(found))) => write!(out, " {}", found.len()),
             Ok(Said::Reading(Reading::Clock(clock))) => write!(out, " {clock:?}"),
+            Ok(Said::Reading(Reading::Session(found))) => write!(out, " {:?}", found.taken),
             Ok(Said::Declined(outcome)) => write!(out, " declined {}", outcome.name()),
             Err(refusal) => write!(out, " {:?}", refusal.status),
         }

@@ -82,6 +82,25 @@ impl History {
                 self.lives.entry(held.appointment).or_insert(life);
                 return;
             }
+            Fact::QuotasSet(set) => {
+                if let Some(session) = self.sessions.get_mut(&set.session) {
+                    for (pool, quotas) in session.pools.iter_mut().zip(&set.quotas) {
+                        pool.quotas.clone_from(quotas);
+                    }
+                }
+                return;
+            }
+            Fact::Reclaimed(fact) => {
+                if let Some(session) = self.sessions.get_mut(&fact.session) {
+                    let (from, to) = (usize::from(fact.from.0), usize::from(fact.to.0));
+                    for (slot, places) in fact.places.iter().enumerate() {
+                        session.pools[from].quotas[slot] -= places;
+                        session.pools[to].quotas[slot] += places;
+                    }
+                    session.pools[from].terms.reclaim = None;
+                }
+                return;
+            }
             Fact::Declined(declined) => {
                 self.requests.insert(declined.appointment.request());
                 self.declined.insert(declined.appointment, declined.outcome);

@@ -6,8 +6,8 @@ use haoyuan::model::{
     Action, Actor, Appointment, AppointmentId, AppointmentStatus, Attributes, BookingChannel,
     Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command, DepartmentId, Hold,
     OpenSession, OrganizationId, Organizations, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    Query, Reading, Repeat, RequestId, ResourceId, Role, Session, SessionId, Sharing, SiteId,
-    SlotChoice, SlotIndex, Timestamp, Ttl, permits,
+    PoolTerms, Query, Reading, Repeat, RequestId, ResourceId, Role, Session, SessionId,
+    SessionTerms, Sharing, SiteId, SlotChoice, SlotIndex, Timestamp, Ttl, permits,
 };
 
 use crate::ask::{Ask, Body, Reply, Said};
@@ -100,6 +100,7 @@ impl Traffic {
             }
             Body::Command(Command::Change(change)) => change.request = id,
             Body::Command(Command::OpenSession(open)) => open.request = id,
+            Body::Command(Command::SetQuotas(set)) => set.request = id,
             Body::Query(_) | Body::Settle(..) => {}
         }
         body
@@ -330,6 +331,7 @@ fn session(random: &mut Random, number: u64, now: Timestamp) -> Session {
             channels: ChannelSet(random.pick(&[u64::MAX, u64::MAX, 0b0011, 0b0100])),
             classes: ClassSet(random.pick(&[u8::MAX, u8::MAX, 1, 1 << 4])),
             quotas: (0..slots).map(|_| u16::try_from(random.below(4)).unwrap()).collect(),
+            terms: PoolTerms::default(),
         })
         .collect();
     let start = now.minus_millis(30 * MINUTE).plus_millis(random.below(180 * MINUTE));
@@ -351,6 +353,7 @@ fn session(random: &mut Random, number: u64, now: Timestamp) -> Session {
         repeat: random.pick(&[Repeat::OnePerPatient, Repeat::OnePerPatient, Repeat::Unlimited]),
         sharing: random.pick(&[Sharing::Own, Sharing::Read, Sharing::Cancel]),
         ttl_max: Ttl::from_millis(random.pick(&[30_000, 900_000, 86_400_000])).unwrap(),
+        terms: SessionTerms::default(),
         pools,
     }
 }

@@ -21,7 +21,8 @@ use clap::Args;
 use haoyuan::client::{Client, ClientConfig, ids};
 use haoyuan::model::{
     BookingChannel, ChannelSet, ClassSet, DepartmentId, OpenSession, OrganizationId, PatientClass,
-    Pick, Pool, Repeat, ResourceId, Role, Session, SessionId, Sharing, SiteId, Ttl,
+    Pick, Pool, PoolTerms, Repeat, ResourceId, Role, Session, SessionId, SessionTerms, Sharing,
+    SiteId, Ttl,
 };
 use haoyuan::ops::tls::Identity;
 use haoyuan::protocol::ALPN;
@@ -388,10 +389,12 @@ fn session(id: SessionId) -> Session {
         repeat: Repeat::OnePerPatient,
         sharing: Sharing::Cancel,
         ttl_max: Ttl::from_millis(haoyuan::model::limits::TTL_MILLIS_MAX).unwrap_or(Ttl::DEFAULT),
+        terms: SessionTerms::default(),
         pools: vec![Pool {
             channels: ChannelSet::ALL,
             classes: ClassSet::ALL,
             quotas: vec![QUOTA; SLOTS],
+            terms: PoolTerms::default(),
         }],
     }
 }

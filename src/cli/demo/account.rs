@@ -101,8 +101,7 @@ impl Story {
                     let state = (AppointmentStatus::Cancelled, ended.cause);
                     self.states.insert(ended.appointment, state);
                 }
-                Fact::Progressed(_) | Fact::Settled(_) | Fact::Declined(_) | Fact::Forgotten(_) => {
-                }
+                _ => {}
             }
         }
     }

@@ -31,8 +31,9 @@ use super::output::{Output, hex};
 use crate::client::Client;
 use crate::client::ids::new_request_id;
 use crate::model::{
-    Cause, ChannelSet, ClassSet, DepartmentId, OpenSession, OrganizationId, Pick, Pool, Repeat,
-    ResourceId, Role, Sequence, Session, SessionId, Sharing, SiteId, Timestamp, Ttl,
+    Cause, ChannelSet, ClassSet, DepartmentId, OpenSession, OrganizationId, Pick, Pool, PoolTerms,
+    Repeat, ResourceId, Role, Sequence, Session, SessionId, SessionTerms, Sharing, SiteId,
+    Timestamp, Ttl,
 };
 use crate::ops::clock::{Clock, monotonic_now};
 use crate::service::audit::{self, AuditReport};
@@ -185,10 +186,12 @@ async fn open_hospital(
             repeat: Repeat::OnePerPatient,
             sharing: Sharing::Cancel,
             ttl_max: Ttl::from_millis(TTL_MILLIS).unwrap_or(Ttl::DEFAULT),
+            terms: SessionTerms::default(),
             pools: vec![Pool {
                 channels: ChannelSet::ALL,
                 classes: ClassSet::ALL,
                 quotas: vec![2; 24],
+                terms: PoolTerms::default(),
             }],
         };
         let open = OpenSession { request: new_request_id(now), session };

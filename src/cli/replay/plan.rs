@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use super::rows::{DAY_MILLIS, Row};
 use crate::model::limits::QUOTA_MAX;
 use crate::model::{
-    ChannelSet, ClassSet, DepartmentId, OrganizationId, Pick, Pool, Repeat, RequestId, ResourceId,
-    Session, SessionId, Sharing, SiteId, Timestamp, Ttl,
+    ChannelSet, ClassSet, DepartmentId, OrganizationId, Pick, Pool, PoolTerms, Repeat, RequestId,
+    ResourceId, Session, SessionId, SessionTerms, Sharing, SiteId, Timestamp, Ttl,
 };
 
 /// Something to do at a time of the virtual clock.
@@ -136,10 +136,12 @@ fn session(row: &Row, places: usize) -> Result<Session, TooManyPlaces> {
         repeat: Repeat::Unlimited,
         sharing: Sharing::Cancel,
         ttl_max: Ttl::DEFAULT,
+        terms: SessionTerms::default(),
         pools: vec![Pool {
             channels: ChannelSet::ALL,
             classes: ClassSet::ALL,
             quotas: vec![quota],
+            terms: PoolTerms::default(),
         }],
     })
 }

@@ -19,8 +19,8 @@ use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
     Action, Actor, Change, ChannelSet, ClaimRequest, ClassSet, Command, Hold, OpenSession,
     OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    Receipt, Refusal, Repeat, RequestId, Role, Session, SessionId, Sharing, SlotChoice, SlotIndex,
-    Timestamp, Ttl,
+    PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId, Role, ServiceHours,
+    Session, SessionId, SessionTerms, SetQuotas, Sharing, SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 
 /// `PROPTEST_CASES` sets another number; with fewer, nothing is said about how often each pair
@@ -95,6 +95,8 @@ impl Case {
                 Ok(())
             }
             3 => {
+                self.engine.step_sessions();
+                self.naive.step_sessions();
                 let mut engine = self.engine.expire();
                 let mut naive = self.naive.expire();
                 engine.sort_unstable();
@@ -109,6 +111,10 @@ impl Case {
                 let (engine, naive) = (self.engine.import(&hold), self.naive.import(&hold));
                 pairs.count("import", imported(&engine));
                 same(&engine, &naive, "import")
+            }
+            6 if step.0[5] < 128 => {
+                let set = step.set_quotas(&self.naive.sessions);
+                self.run(&actor, Command::SetQuotas(set.into()), "set_quotas", pairs)
             }
             6 => self.run(&actor, Command::OpenSession(step.open().into()), "open_session", pairs),
             7..=15 => self.run(&actor, Command::Hold(step.hold()), "hold", pairs),
@@ -155,6 +161,8 @@ impl Case {
         same(&state.sessions.len(), &self.naive.sessions.len(), "sessions")?;
         for session in &state.sessions {
             let id = session.spec().id;
+            let naive = self.naive.sessions.iter().find(|session| session.id == id);
+            same(&Some(session.spec()), &naive, "a session")?;
             for (slot, pool, taken) in session.cells() {
                 let cell = format!("places of {id:?} {slot:?} {pool:?}");
                 same(&taken, &self.naive.taken(id, slot.0, pool.0), &cell)?;
@@ -237,6 +245,29 @@ impl Step {
             channel: build::channel(u8::from(channel < 64)),
             ..build::change(0, id, action)
         }
+    }
+
+    /// Mostly a place moved from one pool to another.
+    fn set_quotas(self, sessions: &[Session]) -> SetQuotas {
+        let [_, id, kind, from, to, variant, request, slot] = self.0;
+        let id = SessionId(u64::from(id % 4));
+        let session = sessions.iter().find(|session| session.id == id);
+        let pools = session.map_or(&[][..], |session| &session.pools);
+        let mut quotas: Vec<Vec<u16>> = pools.iter().map(|pool| pool.quotas.clone()).collect();
+        let slot = usize::from(slot % 2);
+        if !quotas.is_empty() && variant % 8 != 0 {
+            let (from, to) = (usize::from(from) % pools.len(), usize::from(to) % pools.len());
+            let moved = quotas[from][slot].min(1 + u16::from(kind % 2));
+            quotas[from][slot] -= moved;
+            quotas[to][slot] += moved;
+        }
+        match variant % 32 {
+            1 => quotas.push(vec![0, 0]),
+            2 => quotas.iter_mut().for_each(|pool| pool[0] += 1),
+            _ => {}
+        }
+        let request = request_id(request, 3_000 + u128::from(variant));
+        SetQuotas { request, session: id, quotas }
     }
 
     fn open(self) -> OpenSession {
@@ -340,9 +371,48 @@ fn session(id: u64, kind: u8) -> Session {
         sharing: [Sharing::Cancel, Sharing::Read, Sharing::Own][kind / 64 % 3],
         organization: OrganizationId(if kind % 5 == 4 { 2 } else { 1 }),
         ttl_max: Ttl::from_millis(10 * 60_000).unwrap(),
-        pools: pools[kind % 4].clone(),
+        terms: terms(kind),
+        pools: waves(kind, pools[kind % 4].clone()),
         ..build::session(id, &[])
     }
+}
+
+/// Half of the sessions say nothing more.
+fn terms(kind: usize) -> SessionTerms {
+    let terms = SessionTerms::default();
+    match kind % 11 {
+        1 => SessionTerms { lead_millis: Some(600_000), ..terms },
+        2 => SessionTerms { booking_ends: Some(MORNING.plus_millis(8 * MINUTE)), ..terms },
+        3 => {
+            let offsets = vec![(Timestamp::default(), 60), (MORNING.plus_millis(MINUTE), 0)];
+            let hours = ServiceHours { from: 483, to: 490, channels: ChannelSet(1), offsets };
+            SessionTerms { hours: Some(hours), ..terms }
+        }
+        _ => terms,
+    }
+}
+
+/// Pools that open later, with floors, and that give back what is left.
+fn waves(kind: usize, mut pools: Vec<Pool>) -> Vec<Pool> {
+    let later = |minutes: u64| MORNING.plus_millis(minutes * MINUTE);
+    match kind % 11 {
+        4 => pools[0].terms.opens = later(2),
+        5 => pools.iter_mut().for_each(|pool| pool.terms.opens = later(4)),
+        6 => {
+            pools.last_mut().unwrap().terms =
+                PoolTerms { opens: later(5), floor: 1, ..PoolTerms::default() }
+        }
+        7 if 1 < pools.len() => {
+            pools[0].terms.reclaim = Some(Reclaim { at: later(3), to: PoolIndex(1) });
+            pools[1].terms.opens = later(4);
+        }
+        8 if 1 < pools.len() => {
+            pools[0].terms.reclaim = Some(Reclaim { at: later(3), to: PoolIndex(1) });
+            pools[1].terms.reclaim = Some(Reclaim { at: later(3), to: PoolIndex(0) });
+        }
+        _ => {}
+    }
+    pools
 }
 
 fn start(choice: usize) -> Timestamp {
@@ -350,5 +420,5 @@ fn start(choice: usize) -> Timestamp {
 }
 
 fn pool(channels: ChannelSet, classes: ClassSet, quotas: &[u16]) -> Pool {
-    Pool { channels, classes, quotas: quotas.to_vec() }
+    Pool { channels, classes, quotas: quotas.to_vec(), terms: PoolTerms::default() }
 }

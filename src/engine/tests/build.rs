@@ -3,8 +3,8 @@
 use crate::model::{
     Action, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet,
     ClientKeys, DepartmentId, Hold, OpenSession, OrganizationId, PatientClass, PatientId, Pick,
-    Pool, Repeat, RequestId, ResourceId, Session, SessionId, Sharing, SiteId, SlotChoice,
-    SlotIndex, Timestamp, Ttl,
+    Pool, PoolTerms, Repeat, RequestId, ResourceId, Session, SessionId, SessionTerms, Sharing,
+    SiteId, SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 
 /// 08:00 of a day: when tests begin.
@@ -40,10 +40,12 @@ pub(crate) fn session(id: u64, quotas: &[u16]) -> Session {
         repeat: Repeat::OnePerPatient,
         sharing: Sharing::Cancel,
         ttl_max: Ttl::from_millis(24 * 3_600_000).unwrap(),
+        terms: SessionTerms::default(),
         pools: vec![Pool {
             channels: ChannelSet::ALL,
             classes: ClassSet::ALL,
             quotas: quotas.to_vec(),
+            terms: PoolTerms::default(),
         }],
     }
 }

@@ -7,7 +7,7 @@ use crate::model::{
     Action, Actor, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Change,
     Claim, ClaimRequest, Claims, Command, Hold, OpenSession, Outcome, PatientId, PaymentRef, Pick,
     PoolIndex, Receipt, Refusal, Repeat, RequestId, Role, RulesVersion, Session, SessionId,
-    Sharing, SlotChoice, SlotIndex, Timestamp,
+    SetQuotas, Sharing, SlotChoice, SlotIndex, Timestamp,
 };
 
 #[derive(Default)]
@@ -20,6 +20,7 @@ pub(super) struct Naive {
     /// Requests that were carried out and were no holds.
     opened: Vec<OpenSession>,
     changed: Vec<Change>,
+    shared_out: Vec<SetQuotas>,
     pub(super) declined: Vec<(Hold, Outcome)>,
 }
 
@@ -33,6 +34,7 @@ impl Naive {
             Command::OpenSession(open) => self.open(actor, open),
             Command::Hold(hold) => self.hold(actor, hold),
             Command::Change(change) => self.change(actor, change),
+            Command::SetQuotas(set) => self.set_quotas(actor, set),
         }
     }
 
@@ -101,6 +103,7 @@ impl Naive {
         self.appointments.iter().any(|appointment| appointment.id.request() == id)
             || self.opened.iter().any(|open| open.request == id)
             || self.changed.iter().any(|change| change.request == id)
+            || self.shared_out.iter().any(|set| set.request == id)
     }
 
     fn open(&mut self, actor: &Actor, open: &OpenSession) -> Result<Receipt, Refusal> {
@@ -137,26 +140,28 @@ impl Naive {
             return Ok(told(&self.appointments[index], true));
         }
         let declined = self.declined.iter().any(|(other, _)| other.appointment == hold.appointment);
-        let mut refusals = Vec::new();
+        let mut refusals: Vec<Refusal> = Vec::new();
         if declined || self.is_used(hold.appointment.request()) {
-            refusals.push(Outcome::IdReused);
+            refusals.push(Outcome::IdReused.into());
         }
         let patient = hold.patient.unwrap();
         let mut claims = Claims::new();
         for wish in &hold.claims {
             match self.find(actor, hold, wish) {
                 Ok(claim) => claims.push(claim),
-                Err(outcome) => refusals.push(outcome),
+                Err(refusal) => refusals.push(refusal),
             }
             let live = |line: &(PatientId, AppointmentId, SessionId)| {
                 (line.0, line.2) == (patient, wish.session)
             };
             let once = |session: &Session| session.repeat == Repeat::OnePerPatient;
             if self.session(wish.session).is_some_and(once) && self.ledger().iter().any(live) {
-                refusals.push(Outcome::AlreadyHasAppointment);
+                refusals.push(Outcome::AlreadyHasAppointment.into());
             }
         }
-        lowest(&refusals)?;
+        if let Some(lowest) = refusals.iter().min_by_key(|refusal| refusal.outcome) {
+            return Err(*lowest);
+        }
         Ok(self.take(hold, patient, claims))
     }
 
@@ -190,7 +195,7 @@ impl Naive {
     }
 
     /// The best place for a wish.
-    fn find(&self, actor: &Actor, hold: &Hold, wish: &ClaimRequest) -> Result<Claim, Outcome> {
+    fn find(&self, actor: &Actor, hold: &Hold, wish: &ClaimRequest) -> Result<Claim, Refusal> {
         let session = self.session(wish.session).ok_or(Outcome::SessionNotFound)?;
         let slots = session.pools[0].quotas.len();
         let all: Vec<u16> = (0_u16..).take(slots).collect();
@@ -218,23 +223,41 @@ impl Naive {
         if pools.is_empty() {
             refusals.push(Outcome::PoolNotFound);
         }
-        if let Some(lowest) = refusals.iter().min() {
-            return Err(*lowest);
-        }
+        lowest(&refusals)?;
 
         let quota =
             |slot: u16, pool: u8| session.pools[usize::from(pool)].quotas[usize::from(slot)];
         let free = |slot, pool| quota(slot, pool) - self.taken(session.id, slot, pool);
-        let mut found: Vec<(u16, u8)> = Vec::new();
-        for slot in wished.into_iter().filter(|slot| fits(*slot)) {
-            let run = slot..slot + u16::from(wish.count);
-            let pool = pools.iter().find(|pool| run.clone().all(|slot| 0 < free(slot, **pool)));
-            found.extend(pool.map(|pool| (slot, *pool)));
-        }
+        let has_room = |slot: u16, pool: u8| {
+            (slot..slot + u16::from(wish.count)).all(|slot| 0 < free(slot, pool))
+        };
+        let mut found: Vec<u16> = wished.into_iter().filter(|slot| fits(*slot)).collect();
+        found.retain(|slot| pools.iter().any(|pool| has_room(*slot, *pool)));
         if found.is_empty() {
-            return Err(Outcome::SoldOut);
+            return Err(Outcome::SoldOut.into());
         }
-        found.retain(|(slot, _)| self.now < session.slot_end(SlotIndex(*slot)));
+        // What is left after each rule; the rule that leaves nothing is the reason. Of a slot that
+        // broke two rules the first is, and of two slots the one that came farther.
+        found.retain(|slot| self.now < session.slot_end(SlotIndex(*slot)));
+        if found.is_empty() {
+            return Err(Outcome::SlotInPast.into());
+        }
+        found.retain(|slot| self.is_bookable(session, *slot));
+        if found.is_empty() {
+            return Err(Outcome::BookingClosed.into());
+        }
+        let opens = |pool: u8| session.pools[usize::from(pool)].terms.opens;
+        let open: Vec<u8> = pools.iter().copied().filter(|pool| opens(*pool) <= self.now).collect();
+        found.retain(|slot| open.iter().any(|pool| has_room(*slot, *pool)));
+        if found.is_empty() {
+            let all_slots = 0..session.slot_count();
+            let is_left = |pool: u8| {
+                all_slots.clone().any(|slot| 0 < free(u16::try_from(slot).unwrap(), pool))
+            };
+            let later = pools.iter().filter(|pool| self.now < opens(**pool) && is_left(**pool));
+            let next = later.map(|pool| opens(*pool)).min().unwrap();
+            return Err(Refusal::until(Outcome::NotOpenYet, self.now, next));
+        }
         // Exact for slots of up to ten places.
         let share = |slot: u16| {
             let free: u16 = pools.iter().map(|pool| free(slot, *pool)).sum();
@@ -242,11 +265,88 @@ impl Naive {
             u32::from(free) * 2_520 / u32::from(all)
         };
         if wish.slots == SlotChoice::Any && session.pick == Pick::Even {
-            found.sort_by_key(|(slot, _)| std::cmp::Reverse(share(*slot)));
+            found.sort_by_key(|slot| std::cmp::Reverse(share(*slot)));
         }
-        let (slot, pool) = *found.first().ok_or(Outcome::SlotInPast)?;
+        if let Some(hours) = &session.terms.hours
+            && let Some(wait) = hours.closed_for(self.now, hold.channel)
+        {
+            let until = self.now.plus_millis(wait);
+            return Err(Refusal::until(Outcome::OutsideServiceHours, self.now, until));
+        }
+        let slot = found[0];
+        let pool = *open.iter().find(|pool| has_room(slot, **pool)).unwrap();
         let (slot, pool) = (SlotIndex(slot), PoolIndex(pool));
         Ok(Claim { session: session.id, slot, count: wish.count, pool })
+    }
+
+    fn is_bookable(&self, session: &Session, slot: u16) -> bool {
+        let start = session.slot_start(SlotIndex(slot));
+        let ended = session.terms.booking_ends.is_some_and(|end| end <= self.now);
+        let lead = session.terms.lead_millis.map(|lead| start.minus_millis(lead.into()));
+        !ended && lead.is_none_or(|lead| self.now < lead)
+    }
+
+    fn set_quotas(&mut self, actor: &Actor, set: &SetQuotas) -> Result<Receipt, Refusal> {
+        let receipt =
+            |retried| Receipt { status: None, until: self.now, claims: Claims::new(), retried };
+        if self.shared_out.contains(set) {
+            return Ok(receipt(true));
+        }
+        if self.is_used(set.request) {
+            return Err(Outcome::IdReused.into());
+        }
+        let session = self.session(set.session).ok_or(Outcome::SessionNotFound)?;
+        if !actor.may_touch(session.organization) {
+            return Err(Outcome::OrganizationNotPermitted.into());
+        }
+        let slots = session.slot_count();
+        if set.quotas.len() != session.pools.len() || set.quotas.iter().any(|q| q.len() != slots) {
+            return Err(Outcome::QuotasInvalid.into());
+        }
+        for slot in 0..slots {
+            let sum = |quotas: Vec<u16>| quotas.into_iter().map(u32::from).sum::<u32>();
+            let before = sum(session.pools.iter().map(|pool| pool.quotas[slot]).collect());
+            if before != sum(set.quotas.iter().map(|quotas| quotas[slot]).collect()) {
+                return Err(Outcome::QuotasInvalid.into());
+            }
+        }
+        for (index, (pool, quotas)) in session.pools.iter().zip(&set.quotas).enumerate() {
+            let taken = |slot: usize| {
+                let (slot, pool) = (u16::try_from(slot).unwrap(), u8::try_from(index).unwrap());
+                self.taken(session.id, slot, pool)
+            };
+            let places: u32 = quotas.iter().map(|quota| u32::from(*quota)).sum();
+            if places < pool.terms.floor || (0..slots).any(|slot| quotas[slot] < taken(slot)) {
+                return Err(Outcome::QuotasInvalid.into());
+            }
+        }
+        let receipt = receipt(false);
+        let index = self.sessions.iter().position(|session| session.id == set.session).unwrap();
+        for (pool, quotas) in self.sessions[index].pools.iter_mut().zip(&set.quotas) {
+            pool.quotas.clone_from(quotas);
+        }
+        self.shared_out.push(set.clone());
+        Ok(receipt)
+    }
+
+    /// Moves unused places where they are due.
+    pub(super) fn step_sessions(&mut self) {
+        for index in 0..self.sessions.len() {
+            for from in 0..self.sessions[index].pools.len() {
+                let session = &self.sessions[index];
+                let due = session.pools[from].terms.reclaim.filter(|it| it.at <= self.now);
+                let Some(reclaim) = due else { continue };
+                for slot in 0..session.slot_count() {
+                    let (id, cell) = (self.sessions[index].id, u16::try_from(slot).unwrap());
+                    let taken = self.taken(id, cell, u8::try_from(from).unwrap());
+                    let pools = &mut self.sessions[index].pools;
+                    let unused = pools[from].quotas[slot] - taken;
+                    pools[from].quotas[slot] -= unused;
+                    pools[usize::from(reclaim.to.0)].quotas[slot] += unused;
+                }
+                self.sessions[index].pools[from].terms.reclaim = None;
+            }
+        }
     }
 
     fn change(&mut self, actor: &Actor, change: &Change) -> Result<Receipt, Refusal> {

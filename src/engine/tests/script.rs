@@ -17,8 +17,8 @@ use super::world::World;
 use crate::model::{
     Action, Actor, AppointmentId, AppointmentStatus, BookingChannel, Change, ChannelSet, Claim,
     ClaimRequest, ClassSet, Command, Hold, OpenSession, OrganizationId, Organizations,
-    PatientClass, PatientId, PaymentRef, Pick, Pool, Receipt, Refusal, Repeat, RequestId, Role,
-    Session, SessionId, Sharing, SlotChoice, SlotIndex, Timestamp, Ttl,
+    PatientClass, PatientId, PaymentRef, Pick, Pool, PoolTerms, Receipt, Refusal, Repeat,
+    RequestId, Role, Session, SessionId, Sharing, SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 
 /// Runs a script against an empty world.
@@ -177,7 +177,12 @@ fn pool(word: &str) -> Pool {
         "*" => ClassSet::ALL,
         name => ClassSet(1 << class(name) as u8),
     };
-    Pool { channels, classes, quotas: quotas.split(',').map(small).collect() }
+    Pool {
+        channels,
+        classes,
+        quotas: quotas.split(',').map(small).collect(),
+        terms: PoolTerms::default(),
+    }
 }
 
 /// `S1@any`, `S1@3`, `S1@3>1>2`, `S1@0*2`.

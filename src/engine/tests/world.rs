@@ -3,11 +3,11 @@
 use super::build::{DAY, MORNING};
 use crate::engine::{
     Context, Decision, HomeShard, LedgerShard, SessionShard, SessionState, View, decide_change,
-    decide_expiry, decide_hold, decide_import, decide_open,
+    decide_expiry, decide_hold, decide_import, decide_open, decide_quotas, decide_reclaim,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,
-    Refusal, RequestId, Role, RulesVersion, Sequence, SessionId, Timestamp,
+    Refusal, RequestId, Role, Sequence, SessionId, Timestamp,
 };
 
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl World {
     /// Decides a row of history, and lets it happen.
     pub(super) fn import(&mut self, hold: &Hold) -> Result<Result<Receipt, Outcome>, Refusal> {
         let actor = Actor::unbounded(Role::Admin);
-        let context = Context { now: self.now, actor: &actor, rules: RulesVersion(0) };
+        let context = Context::new(self.now, &actor);
         match self.look(|view| decide_import(view, &context, hold))? {
             Ok(Decision { facts, receipt }) => {
                 self.happen(facts);
@@ -73,6 +73,14 @@ impl World {
             ended.push(id);
         }
         ended
+    }
+
+    /// Does what is due in sessions.
+    pub(super) fn step_sessions(&mut self) {
+        while let Some(session) = self.sessions.next_due(self.now) {
+            let facts = decide_reclaim(session, self.now);
+            self.happen(facts.expect("what is due is done"));
+        }
     }
 
     /// Forgets what ended long ago, and says what that was.
@@ -120,11 +128,12 @@ impl World {
     }
 
     fn decide(&self, actor: &Actor, command: &Command) -> Result<Decision, Refusal> {
-        let context = Context { now: self.now, actor, rules: RulesVersion(0) };
+        let context = Context::new(self.now, actor);
         self.look(|view| match command {
             Command::OpenSession(open) => decide_open(view, &context, open),
             Command::Hold(hold) => decide_hold(view, &context, hold),
             Command::Change(change) => decide_change(view, &context, change),
+            Command::SetQuotas(set) => decide_quotas(view, &context, set),
         })
     }
 
@@ -135,7 +144,7 @@ impl World {
 
     fn expire_one(&mut self, id: AppointmentId) {
         let actor = Actor::unbounded(Role::Admin);
-        let context = Context { now: self.now, actor: &actor, rules: RulesVersion(0) };
+        let context = Context::new(self.now, &actor);
         let facts = self.look(|view| decide_expiry(view, &context, id));
         self.happen(facts.expect("what is due expires"));
     }
@@ -162,8 +171,6 @@ impl World {
                 self.sessions.give_back(claim, Sequence(1));
             }
         }
-        if let Fact::SessionOpened(opened) = fact {
-            self.sessions.open(opened.session.clone(), Sequence(1));
-        }
+        self.sessions.evolve(fact, Sequence(1));
     }
 }

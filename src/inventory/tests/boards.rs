@@ -4,8 +4,8 @@ use super::race::next;
 use super::{Node, START};
 use crate::engine::tests::build::{self, MINUTE};
 use crate::model::{
-    Action, ChannelSet, ClassSet, Hold, Outcome, PatientClass, PaymentRef, Pool, Session,
-    SlotChoice, SlotIndex,
+    Action, ChannelSet, ClassSet, Hold, Outcome, PatientClass, PaymentRef, Pool, PoolTerms,
+    Session, SlotChoice, SlotIndex,
 };
 
 /// At every step of a long day, for every kind of wish: who is refused by the board is refused by
@@ -23,7 +23,7 @@ fn a_board_says_sold_out_exactly_when_the_engine_does() {
         let hold = wish(step, random >> 16);
         let now = START.plus_millis(u64::try_from(step).unwrap() / 40 * MINUTE);
         let context = node.context(now);
-        let by_board = node.inventory.is_sold_out(&context, &hold);
+        let by_board = node.inventory.refuse_at_once(&context, &hold).is_some();
         let answer = node.inventory.hold(&context, &hold, |facts| node.append(now, facts));
         let by_engine = answer.result.as_ref().err().map(|refusal| refusal.outcome);
         if by_board {
@@ -52,6 +52,7 @@ fn pooled(id: u64) -> Session {
         channels,
         classes: ClassSet::ALL,
         quotas: quotas.to_vec(),
+        terms: PoolTerms::default(),
     };
     let pools = vec![pool(ChannelSet(1), &[1, 0, 2]), pool(ChannelSet::ALL, &[0, 1, 1])];
     Session { pools, start: START.plus_millis(40 * MINUTE), ..build::session(id, &[]) }

@@ -19,8 +19,8 @@ use super::{Inventory, SHARD_COUNT};
 use crate::engine::Context;
 use crate::engine::tests::build::{DAY, MORNING};
 use crate::model::{
-    Actor, Answer, AppointmentStatus, Change, Facts, Hold, OpenSession, Outcome, Receipt, Role,
-    RulesVersion, Sequence, Timestamp,
+    Actor, Answer, AppointmentStatus, Change, Facts, Hold, OpenSession, Receipt, Role, Sequence,
+    Timestamp,
 };
 
 /// An inventory, and the records that it appended, in their order.
@@ -40,7 +40,7 @@ impl Node {
     }
 
     fn context(&self, now: Timestamp) -> Context<'_> {
-        Context { now, actor: &self.actor, rules: RulesVersion(0) }
+        Context::new(now, &self.actor)
     }
 
     /// As the journal does it: a place in the order, and a number.
@@ -59,8 +59,8 @@ impl Node {
     /// As the service does it: the board first.
     fn hold(&self, now: Timestamp, hold: &Hold) -> Answer<Receipt> {
         let context = self.context(now);
-        if self.inventory.is_sold_out(&context, hold) {
-            return Answer::refused(Outcome::SoldOut);
+        if let Some(refusal) = self.inventory.refuse_at_once(&context, hold) {
+            return Answer::refused(refusal);
         }
         self.inventory.hold(&context, hold, |facts| self.append(now, facts))
     }

@@ -29,7 +29,7 @@ use serde_json::Value;
 use self::entry::{Entry, Fault, Field, fault};
 use crate::model::{
     BookingChannel, ChannelSet, ClassSet, DepartmentId, OrganizationId, PatientClass, Pick, Pool,
-    Repeat, ResourceId, Session, SessionId, Sharing, SiteId, Ttl,
+    PoolTerms, Repeat, ResourceId, Session, SessionId, SessionTerms, Sharing, SiteId, Ttl,
 };
 
 /// In which language a document is written.
@@ -154,6 +154,7 @@ fn read_session(field: Field, defaults: &DocumentDefaults) -> Result<Session, Fa
                 .expect("a day at most"),
             None => defaults.ttl,
         },
+        terms: SessionTerms::default(),
         pools: read_pools(&mut entry, narrow::<u16>(slots).into(), defaults)?,
     };
     entry.finish()?;
@@ -171,6 +172,7 @@ fn read_pools(
             channels: ChannelSet::ALL,
             classes: ClassSet::ALL,
             quotas: read_places(places, slots)?,
+            terms: PoolTerms::default(),
         }]),
         (None, Some(pools)) => {
             pools.list()?.into_iter().map(|pool| read_pool(pool, slots, defaults)).collect()
@@ -188,6 +190,7 @@ fn read_pool(field: Field, slots: usize, defaults: &DocumentDefaults) -> Result<
         channels: channels.unwrap_or(Ok(ChannelSet::ALL))?,
         classes: classes.unwrap_or(Ok(ClassSet::ALL))?,
         quotas: read_places(entry.need("places")?, slots)?,
+        terms: PoolTerms::default(),
     };
     entry.finish()?;
     Ok(pool)

@@ -144,6 +144,7 @@ fn changing_any_place_or_pool_of_a_session_changes_the_digest() {
         repeat: _,
         sharing: _,
         ttl_max: _,
+        terms: _,
         pools: _,
     } = base();
     all_differ([

@@ -3,7 +3,7 @@
 use haoyuan::model::{
     Action, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet,
     ClientKeys, DepartmentId, Hold, OrganizationId, PatientClass, PatientId, PaymentRef, Pick,
-    Pool, Repeat, RequestId, ResourceId, Session, SessionId, Sharing, SiteId, SlotChoice,
+    Pool, PoolTerms, SessionTerms, Repeat, RequestId, ResourceId, Session, SessionId, Sharing, SiteId, SlotChoice,
     SlotIndex, Timestamp, Ttl,
 };
 
@@ -47,8 +47,7 @@ pub fn session(bytes: &mut Bytes<'_>) -> Session {
         quotas: (0..slots + usize::from(malformed) * index)
             // 9 places over all pools at most: the naive model compares shares exactly up to 10.
             .map(|_| u16::from(bytes.below(4)))
-            .collect(),
-    };
+            .collect(), terms: PoolTerms::default() };
     let pools = (0..pools).map(|index| pool(index, bytes)).collect();
     Session {
         id: SessionId(u64::from(bytes.below(4))),
@@ -63,6 +62,7 @@ pub fn session(bytes: &mut Bytes<'_>) -> Session {
         repeat: if bytes.once_in(2) { Repeat::Unlimited } else { Repeat::OnePerPatient },
         sharing: [Sharing::Cancel, Sharing::Read, Sharing::Own][usize::from(bytes.below(3))],
         ttl_max: ttl(bytes),
+        terms: SessionTerms::default(),
         pools,
     }
 }

@@ -95,7 +95,7 @@ fn naive(bytes: &mut Bytes<'_>) {
         match step(bytes, true) {
             Step::Run(actor, command) => {
                 let expected = model.run(now, &actor, &command);
-                let context = Context { now, actor: &actor, rules: RulesVersion(0) };
+                let context = Context::new(now, &actor);
                 let sold_out =
                     matches!(&*command, Command::Hold(hold) if engine.is_sold_out(&context, hold));
                 let answer = match &*command {
@@ -109,7 +109,7 @@ fn naive(bytes: &mut Bytes<'_>) {
             Step::Import(hold) => {
                 let expected = model.import(now, &hold);
                 let actor = Actor::unbounded(Role::Admin);
-                let context = Context { now, actor: &actor, rules: RulesVersion(0) };
+                let context = Context::new(now, &actor);
                 let answer = engine.import(&context, &hold, append);
                 assert_eq!(told(answer), expected, "{hold:?}");
             }

@@ -24,9 +24,9 @@ use haoyuan::journal::JournalError;
 use haoyuan::model::{
     Action, Actor, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Attributes,
     BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command, DepartmentId,
-    Hold, OpenSession, OrganizationId, PatientClass, PatientId, PaymentRef, Pick, Pool, Query,
-    Reading, Repeat, ResourceId, Role, Sequence, Session, SessionId, Sharing, SiteId, SlotChoice,
-    Timestamp, Ttl,
+    Hold, OpenSession, OrganizationId, PatientClass, PatientId, PaymentRef, Pick, Pool, PoolTerms,
+    Query, Reading, Repeat, ResourceId, Role, Sequence, Session, SessionId, SessionTerms, Sharing,
+    SiteId, SlotChoice, Timestamp, Ttl,
 };
 use haoyuan::service::audit::audit;
 use haoyuan::service::{OpenOptions, Service};
@@ -248,7 +248,13 @@ fn session(id: SessionId) -> Session {
         repeat: Repeat::OnePerPatient,
         sharing: Sharing::Cancel,
         ttl_max: Ttl::from_millis(24 * 3_600_000).unwrap(),
-        pools: vec![Pool { channels: ChannelSet::ALL, classes: ClassSet::ALL, quotas: vec![2; 8] }],
+        terms: SessionTerms::default(),
+        pools: vec![Pool {
+            channels: ChannelSet::ALL,
+            classes: ClassSet::ALL,
+            quotas: vec![2; 8],
+            terms: PoolTerms::default(),
+        }],
     }
 }
 

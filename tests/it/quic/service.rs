@@ -11,11 +11,18 @@ use haoyuan::protocol::ALPN;
 use haoyuan::server::{Server, ServerConfig};
 use haoyuan::service::{OpenOptions, Service};
 
+use tokio::task::JoinHandle;
+
 use super::fake::{hold, validity};
 
 /// Four slots of two places, an hour from now.
 pub(crate) fn session(now: Timestamp) -> Session {
-    let pool = Pool { channels: ChannelSet::ALL, classes: ClassSet::ALL, quotas: vec![2, 2, 2, 2] };
+    let pool = Pool {
+        channels: ChannelSet::ALL,
+        classes: ClassSet::ALL,
+        quotas: vec![2, 2, 2, 2],
+        terms: PoolTerms::default(),
+    };
     Session {
         id: SessionId(7),
         organization: OrganizationId(1),
@@ -29,8 +36,31 @@ pub(crate) fn session(now: Timestamp) -> Session {
         repeat: Repeat::OnePerPatient,
         sharing: Sharing::Cancel,
         ttl_max: Ttl::DEFAULT,
+        terms: SessionTerms::default(),
         pools: vec![pool],
     }
+}
+
+/// A server of a service on loopback, and a way to be a client of any role.
+pub(crate) fn serve(
+    service: &Arc<Service>,
+    now: Timestamp,
+) -> (JoinHandle<()>, impl Fn(Role) -> Client + use<>) {
+    let authority = Authority::new(validity()).unwrap();
+    let trusted = authority.pair().certificate;
+    let node = authority.server(&["localhost".to_owned()], validity()).unwrap();
+    let tls = Identity::from_pems(&node, &trusted).unwrap().server(ALPN).unwrap();
+    let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), tls);
+    let engine: Arc<Service> = Arc::clone(service);
+    let server = Server::bind(config, engine, Arc::new(move || now), Arc::default()).unwrap();
+    let address = server.local_addr().unwrap();
+    let running = tokio::spawn(server.run(std::future::pending()));
+    let client = move |role| {
+        let pair = authority.client("test", &Actor::unbounded(role), validity()).unwrap();
+        let tls = Identity::from_pems(&pair, &trusted).unwrap().client(ALPN).unwrap();
+        Client::new(&ClientConfig::new(vec![address], "localhost", tls)).unwrap()
+    };
+    (running, client)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,20 +70,7 @@ async fn a_hold_is_answered_watched_and_kept_in_the_snapshot() {
     let (service, _) =
         Service::open(folder.path(), &OpenOptions::default(), Arc::new(|error| panic!("{error}")))
             .unwrap();
-    let authority = Authority::new(validity()).unwrap();
-    let trusted = authority.pair().certificate;
-    let node = authority.server(&["localhost".to_owned()], validity()).unwrap();
-    let tls = Identity::from_pems(&node, &trusted).unwrap().server(ALPN).unwrap();
-    let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), tls);
-    let engine: Arc<Service> = Arc::clone(&service);
-    let server = Server::bind(config, engine, Arc::new(move || now), Arc::default()).unwrap();
-    let address = server.local_addr().unwrap();
-    let running = tokio::spawn(server.run(std::future::pending()));
-    let client = |role| {
-        let pair = authority.client("test", &Actor::unbounded(role), validity()).unwrap();
-        let tls = Identity::from_pems(&pair, &trusted).unwrap().client(ALPN).unwrap();
-        Client::new(&ClientConfig::new(vec![address], "localhost", tls)).unwrap()
-    };
+    let (running, client) = serve(&service, now);
 
     let admin = client(Role::Admin);
     let request = ids::new_request_id(now);

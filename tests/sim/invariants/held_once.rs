@@ -35,7 +35,10 @@ impl Invariant for HeldOnce {
             }
             let ids = match fact {
                 Fact::Forgotten(forgotten) => forgotten.appointments.to_vec(),
-                Fact::Declined(_) | Fact::SessionOpened(_) => continue,
+                Fact::Declined(_)
+                | Fact::SessionOpened(_)
+                | Fact::QuotasSet(_)
+                | Fact::Reclaimed(_) => continue,
                 _ => fact.appointment().into_iter().collect(),
             };
             for id in ids {

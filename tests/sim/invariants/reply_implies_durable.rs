@@ -40,6 +40,9 @@ impl Invariant for ReplyImpliesDurable {
                 }
                 _ => false,
             },
+            Ok(Said::Reading(Reading::Session(found))) => {
+                history.sessions.contains_key(&found.session.id)
+            }
             // The clock rests on nothing in the journal.
             Ok(Said::Reading(Reading::Clock(_))) => true,
             Err(refusal) => refusal_is_durable(ask, *refusal, history),

@@ -9,6 +9,8 @@
 //! **Architecture invariant:** the account here shares no code with the engine but the table of
 //! transitions: two ways to the same state, compared.
 
+mod supply;
+
 use std::collections::BTreeMap;
 #[cfg(feature = "node")]
 use std::panic::AssertUnwindSafe;
@@ -290,6 +292,8 @@ impl Account {
             Fact::Declined(fact) => {
                 self.declined.insert(fact.appointment, (fact.fingerprint, fact.outcome));
             }
+            Fact::QuotasSet(fact) => self.share_out(report, sequence, fact),
+            Fact::Reclaimed(fact) => self.reclaim(report, sequence, fact),
             Fact::Forgotten(fact) => {
                 for id in &fact.appointments {
                     self.forget(report, sequence, *id);

@@ -1,0 +1,335 @@
+//! The layout of a session with its terms: the session as ever, then a list of what it says besides.
+//!
+//! ```text
+//! session | u8 n | n terms, by tag and pool, each at most once
+//! term    1 service u64        2 fee u32              3 booking ends u64      4 lead u32
+//!         5 hours u16 u16 u64, u8 n, n (u64 i16)      6 returns u8 u32 u32
+//!         33 opens u8 pool, u64     34 floor u8 pool, u32      35 reclaim u8 pool, u64, u8 pool
+//! ```
+//!
+//! What a session does not say is not in the list, so that later versions can say more.
+
+use bincode::de::Decoder;
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{Decode, Encode};
+
+use super::fact::NEWER;
+use crate::model::limits::OFFSETS_MAX;
+use crate::model::{
+    ChannelSet, Delay, OpenSession, Pool, PoolIndex, PoolTerms, Reclaim, ReturnRule, ServiceHours,
+    ServiceId, Session, SessionTerms, Timestamp,
+};
+
+/// A session with its terms. Without this wrapper a session is written as before there were any.
+#[derive(Debug)]
+pub struct WithTerms<T>(pub T);
+
+/// The opening of a session with its terms.
+#[derive(Debug)]
+pub struct OpenWithTerms(pub OpenSession);
+
+const SERVICE: u8 = 1;
+const FEE: u8 = 2;
+const BOOKING_ENDS: u8 = 3;
+const LEAD: u8 = 4;
+const HOURS: u8 = 5;
+const RETURNS: u8 = 6;
+const OPENS: u8 = 33;
+const FLOOR: u8 = 34;
+const RECLAIM: u8 = 35;
+
+/// Terms of pools have tags from here on, and a pool behind the tag.
+const POOLS: u8 = 32;
+
+/// One thing that a session says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Term {
+    Service(ServiceId),
+    Fee(u32),
+    BookingEnds(Timestamp),
+    Lead(u32),
+    Hours(ServiceHours),
+    Returns(ReturnRule),
+    Opens(u8, Timestamp),
+    Floor(u8, u32),
+    Reclaim(u8, Reclaim),
+}
+
+type Offsets = Vec<(Timestamp, i16)>;
+layout_list!(OffsetList<(Timestamp, i16)>, Offsets, u8, OFFSETS_MAX, "more changes of the clocks");
+layout_struct!(Reclaim { at, to });
+layout_struct!(Delay { min_millis, max_millis });
+
+impl Encode for WithTerms<&Session> {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.0.encode(encoder)?;
+        let terms = terms_of(self.0);
+        let count = u8::try_from(terms.len()).map_err(|_| EncodeError::Other("too many terms"))?;
+        count.encode(encoder)?;
+        terms.iter().try_for_each(|term| term.encode(encoder))
+    }
+}
+
+impl Encode for WithTerms<Session> {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        WithTerms(&self.0).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for WithTerms<Session> {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let mut session = Session::decode(decoder)?;
+        let mut last = 0;
+        for _ in 0..u8::decode(decoder)? {
+            let term = Term::decode(decoder)?;
+            let key = term.key();
+            if key <= last {
+                return Err(DecodeError::Other("terms are out of order"));
+            }
+            last = key;
+            put(term, &mut session)?;
+        }
+        Ok(Self(session))
+    }
+}
+
+impl<Context> Decode<Context> for OpenWithTerms {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let request = Decode::decode(decoder)?;
+        let session = WithTerms::<Session>::decode(decoder)?.0;
+        Ok(Self(OpenSession { request, session }))
+    }
+}
+
+fn terms_of(session: &Session) -> Vec<Term> {
+    let SessionTerms { service, fee, booking_ends, lead_millis, hours, returns } = &session.terms;
+    let mut terms = Vec::new();
+    terms.extend((*service != ServiceId::default()).then_some(Term::Service(*service)));
+    terms.extend((*fee != 0).then_some(Term::Fee(*fee)));
+    terms.extend(booking_ends.map(Term::BookingEnds));
+    terms.extend(lead_millis.map(Term::Lead));
+    terms.extend(hours.clone().map(Term::Hours));
+    terms.extend((*returns != ReturnRule::AtOnce).then_some(Term::Returns(*returns)));
+    for (pool, Pool { terms: PoolTerms { opens, floor, reclaim }, .. }) in (0..).zip(&session.pools)
+    {
+        terms.extend((*opens != Timestamp::default()).then_some(Term::Opens(pool, *opens)));
+        terms.extend((*floor != 0).then_some(Term::Floor(pool, *floor)));
+        terms.extend(reclaim.map(|reclaim| Term::Reclaim(pool, reclaim)));
+    }
+    terms.sort_by_key(Term::key);
+    terms
+}
+
+fn put(term: Term, session: &mut Session) -> Result<(), DecodeError> {
+    match term {
+        Term::Opens(index, opens) => pool(session, index)?.opens = opens,
+        Term::Floor(index, floor) => pool(session, index)?.floor = floor,
+        Term::Reclaim(index, reclaim) => pool(session, index)?.reclaim = Some(reclaim),
+        Term::Service(service) => session.terms.service = service,
+        Term::Fee(fee) => session.terms.fee = fee,
+        Term::BookingEnds(time) => session.terms.booking_ends = Some(time),
+        Term::Lead(millis) => session.terms.lead_millis = Some(millis),
+        Term::Hours(hours) => session.terms.hours = Some(hours),
+        Term::Returns(returns) => session.terms.returns = returns,
+    }
+    Ok(())
+}
+
+fn pool(session: &mut Session, index: u8) -> Result<&mut PoolTerms, DecodeError> {
+    let pool = session.pools.get_mut(usize::from(index)).map(|pool| &mut pool.terms);
+    pool.ok_or(DecodeError::Other("a term of a pool that is not there"))
+}
+
+impl Term {
+    const fn tag(&self) -> (u8, Option<u8>) {
+        match self {
+            Self::Service(_) => (SERVICE, None),
+            Self::Fee(_) => (FEE, None),
+            Self::BookingEnds(_) => (BOOKING_ENDS, None),
+            Self::Lead(_) => (LEAD, None),
+            Self::Hours(_) => (HOURS, None),
+            Self::Returns(_) => (RETURNS, None),
+            Self::Opens(pool, _) => (OPENS, Some(*pool)),
+            Self::Floor(pool, _) => (FLOOR, Some(*pool)),
+            Self::Reclaim(pool, _) => (RECLAIM, Some(*pool)),
+        }
+    }
+
+    /// Its place in the list: never 0.
+    fn key(&self) -> u16 {
+        let (tag, pool) = self.tag();
+        u16::from(tag) << 8 | u16::from(pool.unwrap_or_default())
+    }
+}
+
+impl Encode for Term {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let (tag, pool) = self.tag();
+        tag.encode(encoder)?;
+        if let Some(pool) = pool {
+            pool.encode(encoder)?;
+        }
+        match self {
+            Self::Service(service) => service.encode(encoder),
+            Self::Fee(number) | Self::Lead(number) | Self::Floor(_, number) => {
+                number.encode(encoder)
+            }
+            Self::BookingEnds(time) | Self::Opens(_, time) => time.encode(encoder),
+            Self::Hours(hours) => hours.encode(encoder),
+            Self::Returns(returns) => returns.encode(encoder),
+            Self::Reclaim(_, reclaim) => reclaim.encode(encoder),
+        }
+    }
+}
+
+impl<Context> Decode<Context> for Term {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let tag = u8::decode(decoder)?;
+        let pool = if tag < POOLS { 0 } else { PoolIndex::decode(decoder)?.0 };
+        Ok(match tag {
+            SERVICE => Self::Service(Decode::decode(decoder)?),
+            FEE => Self::Fee(Decode::decode(decoder)?),
+            BOOKING_ENDS => Self::BookingEnds(Decode::decode(decoder)?),
+            LEAD => Self::Lead(Decode::decode(decoder)?),
+            HOURS => Self::Hours(Decode::decode(decoder)?),
+            RETURNS => Self::Returns(Decode::decode(decoder)?),
+            OPENS => Self::Opens(pool, Decode::decode(decoder)?),
+            FLOOR => Self::Floor(pool, Decode::decode(decoder)?),
+            RECLAIM => Self::Reclaim(pool, Decode::decode(decoder)?),
+            _ => return Err(DecodeError::Other(NEWER)),
+        })
+    }
+}
+
+impl Encode for ServiceHours {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.from.encode(encoder)?;
+        self.to.encode(encoder)?;
+        self.channels.encode(encoder)?;
+        OffsetList(&self.offsets).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for ServiceHours {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            from: Decode::decode(decoder)?,
+            to: Decode::decode(decoder)?,
+            channels: ChannelSet::decode(decoder)?,
+            offsets: OffsetList::decode(decoder)?.0,
+        })
+    }
+}
+
+/// A kind and a delay, which is 0 to 0 where the kind has none.
+impl Encode for ReturnRule {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let (kind, delay) = self.parts();
+        kind.encode(encoder)?;
+        delay.encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for ReturnRule {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let kind = u8::decode(decoder)?;
+        let delay = Delay::decode(decoder)?;
+        match kind {
+            0 if delay == Delay::default() => Ok(Self::AtOnce),
+            1 => Ok(Self::Delayed(delay)),
+            2 => Ok(Self::WaitlistFirst(delay)),
+            3 if delay == Delay::default() => Ok(Self::Withheld),
+            _ => Err(DecodeError::Other("ReturnRule")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{decode, encode_into};
+    use crate::model::{
+        ClassSet, DepartmentId, OrganizationId, Pick, Repeat, ResourceId, SessionId, Sharing,
+        SiteId, Ttl,
+    };
+
+    fn plain_session() -> Session {
+        let pool = Pool {
+            channels: ChannelSet::ALL,
+            classes: ClassSet::ALL,
+            quotas: vec![3, 4],
+            terms: PoolTerms::default(),
+        };
+        Session {
+            id: SessionId(1),
+            organization: OrganizationId(2),
+            site: SiteId(3),
+            department: DepartmentId(4),
+            resource: ResourceId(5),
+            appointment_type: 6,
+            start: Timestamp::from_millis(7),
+            slot_millis: 8,
+            pick: Pick::Even,
+            repeat: Repeat::OnePerPatient,
+            sharing: Sharing::Read,
+            ttl_max: Ttl::DEFAULT,
+            terms: SessionTerms::default(),
+            pools: vec![pool.clone(), pool],
+        }
+    }
+
+    /// A session that says everything that can be said.
+    fn rich_session() -> Session {
+        let mut session = plain_session();
+        let delay = Delay { min_millis: 1, max_millis: 2 };
+        session.terms = SessionTerms {
+            service: ServiceId(9),
+            fee: 10,
+            booking_ends: Some(Timestamp::from_millis(11)),
+            lead_millis: Some(12),
+            hours: Some(ServiceHours {
+                from: 390,
+                to: 1_440,
+                channels: ChannelSet(3),
+                offsets: vec![(Timestamp::default(), -300), (Timestamp::from_millis(13), -240)],
+            }),
+            returns: ReturnRule::WaitlistFirst(delay),
+        };
+        for pool in &mut session.pools {
+            let reclaim = Some(Reclaim { at: Timestamp::from_millis(16), to: PoolIndex(1) });
+            pool.terms = PoolTerms { opens: Timestamp::from_millis(14), floor: 15, reclaim };
+        }
+        session
+    }
+
+    fn bytes_of(session: &Session) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_into(&WithTerms(session), &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn a_session_comes_back_with_its_terms() {
+        for session in [plain_session(), rich_session()] {
+            let bytes = bytes_of(&session);
+            let (read, length) = decode::<WithTerms<Session>>(&bytes).unwrap();
+            assert_eq!((read.0, length), (session, bytes.len()));
+        }
+    }
+
+    #[test]
+    fn a_term_that_is_repeated_unknown_or_of_no_pool_is_refused() {
+        let plain = bytes_of(&plain_session());
+        let head = plain.len() - 1;
+        for (terms, why) in [
+            (vec![2, FEE, 5, 0, 0, 0, FEE, 6, 0, 0, 0], "out of order"),
+            (vec![1, 31], NEWER),
+            (vec![1, FLOOR, 9, 1, 0, 0, 0], "a pool that is not there"),
+        ] {
+            let bytes = [&plain[..head], &terms].concat();
+            let fault = decode::<WithTerms<Session>>(&bytes).map(|_| ()).unwrap_err();
+            assert!(fault.to_string().contains(why) || why == NEWER, "{terms:?}: {fault}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Decides how the places of a session are shared out among its pools.
+//!
+//! ```text
+//! set      every cell anew: taken <= quota, floor <= pool, sum of each slot not less than before
+//! reclaim  the unused places of a pool to another one, at the time that the session says
+//! ```
+
+use super::session::SessionState;
+use super::view::{Context, Decision, View};
+use crate::model::limits::QUOTA_MAX;
+use crate::model::{
+    AppointmentId, Claims, Fact, Facts, Outcome, PoolIndex, QuotasSet, Receipt, Reclaimed, Refusal,
+    SetQuotas, SlotIndex, Timestamp,
+};
+
+/// Decides new quotas of a session (调整配额).
+///
+/// # Errors
+///
+/// The refusal with the lowest code of those that apply. Nothing happens then.
+pub fn decide_quotas(
+    view: &View<'_>,
+    context: &Context<'_>,
+    set: &SetQuotas,
+) -> Result<Decision, Refusal> {
+    let fingerprint = set.fingerprint();
+    let receipt =
+        |retried| Receipt { status: None, until: context.now, claims: Claims::new(), retried };
+    if let Some(earlier) = view.request(set.request) {
+        let retry = Decision { facts: Facts::new(), receipt: receipt(true) };
+        return if earlier == fingerprint { Ok(retry) } else { Err(Outcome::IdReused.into()) };
+    }
+    if view.appointment(AppointmentId(set.request.0)).is_some() {
+        return Err(Outcome::IdReused.into());
+    }
+    let session = view.session(set.session).ok_or(Outcome::SessionNotFound)?;
+    if !context.actor.may_touch(session.spec().organization) {
+        return Err(Outcome::OrganizationNotPermitted.into());
+    }
+    if !fits(session, &set.quotas) {
+        return Err(Outcome::QuotasInvalid.into());
+    }
+
+    let SetQuotas { request, session, quotas } = set.clone();
+    let fact = Fact::QuotasSet(Box::new(QuotasSet { request, fingerprint, session, quotas }));
+    Ok(Decision { facts: std::iter::once(fact).collect(), receipt: receipt(false) })
+}
+
+/// Decides what time does to a session: which unused places go back to another pool (回收).
+/// `None` where nothing is due.
+pub fn decide_reclaim(session: &SessionState, now: Timestamp) -> Option<Facts> {
+    let spec = session.spec();
+    let due = |(index, pool): (u8, &crate::model::Pool)| {
+        let reclaim = pool.terms.reclaim.filter(|reclaim| reclaim.at <= now)?;
+        Some((PoolIndex(index), reclaim.to))
+    };
+    let (from, to) = (0..).zip(&spec.pools).find_map(due)?;
+    let places = session.slots().map(|slot| session.free(slot, from)).collect();
+    let reclaimed = Reclaimed { session: spec.id, from, to, places };
+    Some(std::iter::once(Fact::Reclaimed(Box::new(reclaimed))).collect())
+}
+
+/// Whether quotas fit a session as it stands.
+fn fits(session: &SessionState, quotas: &[Vec<u16>]) -> bool {
+    let spec = session.spec();
+    let shape = quotas.len() == spec.pools.len()
+        && quotas.iter().all(|pool| pool.len() == spec.slot_count());
+    if !shape || quotas.iter().flatten().any(|quota| QUOTA_MAX < *quota) {
+        return false;
+    }
+    let floors = quotas.iter().zip(&spec.pools).all(|(pool, old)| {
+        old.terms.floor <= pool.iter().map(|quota| u32::from(*quota)).sum::<u32>()
+    });
+    let taken = session.cells().all(|(SlotIndex(slot), PoolIndex(pool), taken)| {
+        let quota = quotas.get(usize::from(pool)).and_then(|pool| pool.get(usize::from(slot)));
+        quota.is_some_and(|quota| taken <= *quota)
+    });
+    let sum = |slot: usize, pools: &mut dyn Iterator<Item = Option<u16>>| {
+        let _ = slot;
+        pools.map(|quota| u32::from(quota.unwrap_or_default())).sum::<u32>()
+    };
+    let sums = (0..spec.slot_count()).all(|slot| {
+        let before = sum(slot, &mut spec.pools.iter().map(|pool| pool.quotas.get(slot).copied()));
+        let after = sum(slot, &mut quotas.iter().map(|pool| pool.get(slot).copied()));
+        before == after
+    });
+    floors && taken && sums
+}

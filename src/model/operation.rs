@@ -1,0 +1,152 @@
+//! Every operation of the wire, numbered, and who may ask for it.
+
+use super::actor::Role;
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident = $code:literal $text:literal $kind:ident;)*) => {
+        /// What a client may ask. The number is the operation code of the wire: never renumber one,
+        /// never reuse one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Operation {
+            $($(#[$doc])* $name = $code,)*
+        }
+
+        impl Operation {
+            /// Every operation, in the order of the documentation.
+            pub const ALL: [Self; [$($code),*].len()] = [$(Self::$name,)*];
+
+            /// The operation with that code.
+            pub const fn from_code(code: u8) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// The name in metrics and logs.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What reads it and answers it.
+            pub const fn kind(self) -> OperationKind {
+                match self { $(Self::$name => OperationKind::$kind,)* }
+            }
+        }
+    };
+}
+
+/// What reads an operation, and what it is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationKind {
+    /// It changes something: a `Command`, answered with a receipt.
+    Command,
+    /// It reads: a `Query`, answered with a reading.
+    Query,
+    /// It turns its stream into one that pushes.
+    Push,
+}
+
+operations! {
+    /// Opens a session (放号).
+    OpenSession = 1 "open_session" Command;
+    /// Holds places (锁号), or books them at once.
+    Hold = 2 "hold" Command;
+    /// Confirms a hold (确认预约).
+    Book = 3 "book" Command;
+    /// Gives up a hold (释放号源).
+    Release = 4 "release" Command;
+    /// Ends a booked appointment (退号).
+    Cancel = 5 "cancel" Command;
+    /// Records that the patient has come (到院).
+    Arrive = 6 "arrive" Command;
+    /// Records the check-in (签到, 取号).
+    CheckIn = 7 "check_in" Command;
+    /// Records that the visit took place (完成).
+    Fulfil = 8 "fulfil" Command;
+    /// Records that the patient did not come (爽约).
+    NoShow = 9 "no_show" Command;
+    /// Opens a session that says when and how it may be booked (定时放号).
+    OpenWithTerms = 10 "open_with_terms" Command;
+    /// Shares the places of a session out anew (调整配额).
+    SetQuotas = 11 "set_quotas" Command;
+    /// Reads the free places of a session (余号).
+    Availability = 32 "availability" Query;
+    /// Reads one appointment.
+    Get = 33 "get" Query;
+    /// Lists the live appointments of a patient.
+    List = 34 "list" Query;
+    /// Reads a session with its terms and what is taken.
+    ReadSession = 35 "read_session" Query;
+    /// Subscribes to facts.
+    Watch = 48 "watch" Push;
+    /// Fetches a snapshot, to start watching from.
+    Snapshot = 49 "snapshot" Push;
+    /// Reads the node's clock.
+    Clock = 64 "clock" Query;
+    /// Says that the machine's clock is right, after it jumped.
+    ConfirmClock = 65 "confirm_clock" Query;
+}
+
+impl Operation {
+    /// The position in [`Self::ALL`].
+    pub const fn position(self) -> usize {
+        POSITIONS[self as usize] as usize
+    }
+}
+
+/// The position of every code, made at compile time.
+#[expect(clippy::cast_possible_truncation, reason = "there are fewer than 256 operations")]
+const POSITIONS: [u8; 256] = {
+    let mut positions = [0; 256];
+    let mut position = 0;
+    while position < Operation::ALL.len() {
+        positions[Operation::ALL[position] as usize] = position as u8;
+        position += 1;
+    }
+    positions
+};
+
+/// Who may do what. `docs/protocol.md` shows the same table; a test reads every cell of both.
+///
+/// ```text
+///                 gateway counter practitioner admin auditor observer replica
+/// open_session                                 x
+/// open_with_terms                              x
+/// set_quotas                                   x
+/// hold            x       x       x
+/// book            x       x       x
+/// release         x       x       x
+/// cancel          x       x       x            x
+/// arrive                  x       x
+/// check_in        x       x       x
+/// fulfil                          x
+/// no_show                 x       x
+/// availability    x       x       x            x     x       x        x
+/// get             x       x       x            x     x
+/// list            x       x       x            x     x
+/// read_session    x       x       x            x     x
+/// watch                                        x     x                x
+/// snapshot                                     x     x                x
+/// clock                                        x     x       x
+/// confirm_clock                                x
+/// ```
+pub const fn permits(role: Role, operation: Operation) -> bool {
+    use Operation as O;
+    use Role as R;
+    match operation {
+        O::OpenSession | O::OpenWithTerms | O::SetQuotas | O::ConfirmClock => {
+            matches!(role, R::Admin)
+        }
+        O::Hold | O::Book | O::Release => matches!(role, R::Gateway | R::Counter | R::Practitioner),
+        O::Cancel => matches!(role, R::Gateway | R::Counter | R::Practitioner | R::Admin),
+        O::CheckIn => matches!(role, R::Gateway | R::Counter | R::Practitioner),
+        O::Arrive | O::NoShow => matches!(role, R::Counter | R::Practitioner),
+        O::Fulfil => matches!(role, R::Practitioner),
+        O::Availability => true,
+        O::Get | O::List | O::ReadSession => !matches!(role, R::Observer | R::Replica),
+        O::Watch | O::Snapshot => matches!(role, R::Admin | R::Auditor | R::Replica),
+        O::Clock => matches!(role, R::Admin | R::Auditor | R::Observer),
+    }
+}
