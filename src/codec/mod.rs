@@ -27,6 +27,8 @@ use bincode::error::{DecodeError, EncodeError};
 use crate::model::Hold;
 pub use demand::blank_hold;
 pub use fact::{FACT_FORMAT, decode_facts, encode_facts};
+#[cfg(test)]
+pub(crate) use terms::tests::rich_session;
 pub use terms::{OpenWithTerms, WithTerms};
 
 /// What can be written: every value of the model. Implemented in this module only.

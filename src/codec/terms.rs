@@ -246,7 +246,7 @@ impl<Context> Decode<Context> for ReturnRule {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::codec::{decode, encode_into};
     use crate::model::{
@@ -280,7 +280,7 @@ mod tests {
     }
 
     /// A session that says everything that can be said.
-    fn rich_session() -> Session {
+    pub(crate) fn rich_session() -> Session {
         let mut session = plain_session();
         let delay = Delay { min_millis: 1, max_millis: 2 };
         session.terms = SessionTerms {

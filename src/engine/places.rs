@@ -31,6 +31,8 @@ pub struct Places {
     terms: Terms,
     first: PoolPlaces,
     last: AtomicU64,
+    /// Odd while one record moves places from pool to pool.
+    moves: AtomicU32,
     others: Box<[PoolPlaces]>,
     /// When they can be booked, where the session says so. Never changes.
     conditions: Option<Box<Conditions>>,
@@ -98,6 +100,7 @@ impl Places {
             },
             first: pools.next().expect("a session has at least one pool"),
             last: AtomicU64::new(0),
+            moves: AtomicU32::new(0),
             others: pools.collect(),
             conditions: spec.has_terms().then(|| Box::new(Conditions::of(spec))),
         }
@@ -157,13 +160,11 @@ impl Places {
         if !slots.iter().all(is_in) || !self.admitted(channel, class).any(waits) {
             return None;
         }
-        // Twice while no record comes, for the same reason as in `is_sold_out`.
+        let moves = self.moves.load(Ordering::Acquire);
         let is_open = |pool: &PoolIndex| conditions.opens(*pool) <= openings;
         let is_shut = || self.admitted(channel, class).filter(is_open).all(|pool| !waits(pool));
         let opens = self.next_opening(channel, class, openings).filter(|_| is_shut())?;
-        let before = self.last.load(Ordering::Acquire);
-        let stays = is_shut() && self.last.load(Ordering::Acquire) == before;
-        stays.then(|| Refusal::until(Outcome::NotOpenYet, openings, opens))
+        self.is_steady(moves, is_shut).then(|| Refusal::until(Outcome::NotOpenYet, openings, opens))
     }
 
     /// What a hold needs to know besides the places.
@@ -198,18 +199,33 @@ impl Places {
             (SlotChoice::Ranked(slots), Some(_)) => slots.as_slice(),
             (SlotChoice::Any, Some(_)) => &[],
         };
+        let moves = self.moves.load(Ordering::Acquire);
         match self.look(slots, channel, class) {
             (false, _) | (true, 0) => false,
             (true, 1) => true,
-            // A place may have moved from one to the other between two looks: look again while no
-            // record comes. One record only takes or only gives, so what is seen within it was true
-            // before it or after it.
-            (true, _) => {
-                let before = self.last.load(Ordering::Acquire);
-                let (is_gone, _) = self.look(slots, channel, class);
-                is_gone && self.last.load(Ordering::Acquire) == before
-            }
+            (true, _) => self.is_steady(moves, || self.look(slots, channel, class).0),
         }
+    }
+
+    /// Whether what two looks saw was true at one instant; `again` is the second.
+    ///
+    /// A place may have moved from one atomic to another between two looks: look again while no
+    /// record comes. A record that only takes or only gives shows what was true before it or after
+    /// it; one that moves places from pool to pool says so while it does, and then nobody can tell.
+    fn is_steady(&self, moves: u32, again: impl FnOnce() -> bool) -> bool {
+        let before = self.last.load(Ordering::Acquire);
+        moves & 1 == 0
+            && again()
+            && self.last.load(Ordering::Acquire) == before
+            && self.moves.load(Ordering::Acquire) == moves
+    }
+
+    /// Lets `change` move places from pool to pool. Under the lock.
+    pub(super) fn move_places(&self, change: impl FnOnce()) {
+        let moves = self.moves.load(Ordering::Relaxed);
+        self.moves.store(moves.wrapping_add(1), Ordering::Relaxed);
+        change();
+        self.moves.store(moves.wrapping_add(2), Ordering::Release);
     }
 
     /// Whether all places are gone, in some of the slots or in all, and at how many atomics it had

@@ -115,6 +115,45 @@ fn broken_two_looks_are_not_one() {
     model_of_two_slots(|places| [0, 1].iter().all(|slot| places.is_gone(SlotIndex(*slot), POOL)));
 }
 
+/// A place moves from one pool to the other and back, each time by one record: at every instant one
+/// of the two pools has it.
+fn model_of_two_pools(resize: fn(&Places, &[(u8, u16)])) {
+    explore(move || {
+        let mut session = build::session(1, &[1]);
+        session.pools.push(Pool { quotas: vec![0], ..session.pools[0].clone() });
+        let places = Arc::new(Places::new(&session));
+        let other = Arc::clone(&places);
+        let reader = thread::spawn(move || {
+            assert!(!sold_out(&other, &build::any(1)), "one of the two had it all the time");
+        });
+        for (last, changes) in (1..).zip([[(1, 1), (0, 0)], [(1, 0), (0, 1)]]) {
+            places.note(Sequence(last));
+            resize(&places, &changes);
+        }
+        reader.join().unwrap();
+    });
+}
+
+fn resize_all(places: &Places, changes: &[(u8, u16)]) {
+    for (pool, quota) in changes {
+        places.resize(SlotIndex(0), PoolIndex(*pool), *quota).unwrap();
+    }
+}
+
+#[test]
+fn a_place_that_moves_between_pools_is_never_called_sold_out() {
+    model_of_two_pools(|places, changes| {
+        places.move_places(|| resize_all(places, changes));
+    });
+}
+
+/// Broken: the record does not say that it moves places.
+#[test]
+#[should_panic(expected = "one of the two had it all the time")]
+fn broken_a_move_that_is_not_announced_is_taken_for_sold_out() {
+    model_of_two_pools(resize_all);
+}
+
 /// One record takes both slots, or gives both back: what is read within it was true around it.
 #[test]
 fn a_look_into_a_record_sees_before_or_after_it() {

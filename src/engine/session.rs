@@ -211,21 +211,18 @@ impl SessionState {
     /// Gives every pool new quotas.
     fn share_out(&mut self, quotas: &[Vec<u16>]) {
         assert!(quotas.len() == self.spec.pools.len(), "an impossible fact: other pools");
-        // What grows before what shrinks: a reader without a lock may see too many places on the
-        // way, and is put right under the lock, but never none where there are some.
-        for grows in [true, false] {
-            for (index, (pool, quotas)) in (0..).zip(self.spec.pools.iter_mut().zip(quotas)) {
+        let Self { spec, places } = self;
+        places.move_places(|| {
+            for (index, (pool, quotas)) in (0..).zip(spec.pools.iter_mut().zip(quotas)) {
                 assert!(quotas.len() == pool.quotas.len(), "an impossible fact: other slots");
-                for (slot, (old, new)) in (0..).zip(pool.quotas.iter_mut().zip(quotas)) {
-                    if (*old < *new) == grows && *old != *new {
-                        self.places.resize(SlotIndex(slot), PoolIndex(index), *new).unwrap_or_else(
-                            || panic!("an impossible fact: a quota of {new} is less than is taken"),
-                        );
-                        *old = *new;
-                    }
+                for (slot, new) in (0..).zip(quotas) {
+                    places.resize(SlotIndex(slot), PoolIndex(index), *new).unwrap_or_else(|| {
+                        panic!("an impossible fact: a quota of {new} is less than is taken")
+                    });
                 }
+                pool.quotas.clone_from(quotas);
             }
-        }
+        });
     }
 
     /// Moves the unused places of a pool to another one, once.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::*;
 use crate::codec;
+use crate::codec::rich_session;
 use crate::model::*;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -149,7 +150,21 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("snapshot", Request::Snapshot),
         ("clock", Query::Clock.into()),
         ("confirm_clock", Query::ConfirmClock.into()),
+        (
+            "open_with_terms",
+            OpenSession { request: RequestId::from_parts(NOW, 3), session: rich_session() }.into(),
+        ),
+        ("set_quotas", Request::Command(Command::SetQuotas(Box::new(set_quotas())))),
+        ("read_session", Query::ReadSession { session: SessionId(7) }.into()),
     ]
+}
+
+fn set_quotas() -> SetQuotas {
+    SetQuotas {
+        request: RequestId::from_parts(NOW, 4),
+        session: SessionId(7),
+        quotas: vec![vec![5, 4, 1], vec![0, 1, 4]],
+    }
 }
 
 fn receipt() -> Receipt {
@@ -200,6 +215,13 @@ fn replies() -> Vec<(&'static str, Reply)> {
             }),
         ),
         ("gone", Reply::Gone { oldest: Sequence(40), snapshot: Some(Sequence(41)) }),
+        (
+            "session",
+            Reply::Reading(Reading::Session(Box::new(SessionReading {
+                session: rich_session(),
+                taken: vec![1, 0, 2, 0],
+            }))),
+        ),
         ("gone_bare", Reply::Gone { oldest: Sequence(40), snapshot: None }),
     ]
 }
@@ -289,6 +311,32 @@ fn facts() -> Vec<(&'static str, Fact)> {
             "forgotten",
             Fact::Forgotten(Box::new(Forgotten {
                 appointments: [id(1), id(2)].into_iter().collect(),
+            })),
+        ),
+        (
+            "session_opened_with_terms",
+            Fact::SessionOpened(Box::new(SessionOpened {
+                request,
+                fingerprint: 6,
+                session: rich_session(),
+            })),
+        ),
+        (
+            "quotas_set",
+            Fact::QuotasSet(Box::new(QuotasSet {
+                request,
+                fingerprint: 6,
+                session: SessionId(7),
+                quotas: set_quotas().quotas,
+            })),
+        ),
+        (
+            "reclaimed",
+            Fact::Reclaimed(Box::new(Reclaimed {
+                session: SessionId(7),
+                from: PoolIndex(1),
+                to: PoolIndex(0),
+                places: vec![0, 1, 2],
             })),
         ),
     ]

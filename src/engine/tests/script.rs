@@ -6,6 +6,8 @@
 //! hold A1 P1 S1@0 S2@any*2         claims: S1@0, S1@2>0 (ranked), S1@any, *2 (a run of two)
 //! book A1                          also release, cancel, arrive, check-in, fulfil, no-show, settle
 //! import A1 P1 S1@0    expire    forget    tick 15m    free S1    live P1
+//! open S1 2,1~opens@08:15~floor@1~reclaim@08:30>1 0,1  ends=08:50 lead=10m hours=08:05-08:30
+//! quotas S1 1,1 1,1    due       // shares the places out anew; does what time demands of sessions
 //! ```
 //!
 //! Words that any request takes: `by=1` (channel), `as=inpatient`, `ttl=5m`, `pay=7`, `req=R1`,
@@ -17,8 +19,9 @@ use super::world::World;
 use crate::model::{
     Action, Actor, AppointmentId, AppointmentStatus, BookingChannel, Change, ChannelSet, Claim,
     ClaimRequest, ClassSet, Command, Hold, OpenSession, OrganizationId, Organizations,
-    PatientClass, PatientId, PaymentRef, Pick, Pool, PoolTerms, Receipt, Refusal, Repeat,
-    RequestId, Role, Session, SessionId, Sharing, SlotChoice, SlotIndex, Timestamp, Ttl,
+    PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Receipt, Reclaim,
+    Refusal, Repeat, RequestId, Role, ServiceHours, Session, SessionId, SetQuotas, Sharing,
+    SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 
 /// Runs a script against an empty world.
@@ -67,6 +70,14 @@ impl<'a> Line<'a> {
                 Ok(Err(outcome)) => format!("Declined {}", outcome.name()),
                 Err(refusal) => answer(Err(refusal)),
             },
+            "quotas" => {
+                let admin = Actor::unbounded(Role::Admin);
+                answer(world.run(&admin, &Command::SetQuotas(self.set_quotas().into())))
+            }
+            "due" => {
+                world.step_sessions();
+                String::new()
+            }
             "expire" => ids(&world.expire()),
             "forget" => ids(&world.forget()),
             "live" => ids(&world.live(PatientId(number(self.words[0])))),
@@ -127,7 +138,20 @@ impl<'a> Line<'a> {
         if let Some(organization) = self.option("of") {
             session.organization = OrganizationId(small(organization));
         }
+        let terms = &mut session.terms;
+        terms.booking_ends = self.option("ends").map(time_of);
+        terms.lead_millis = self.option("lead").map(|lead| u32::try_from(millis(lead)).unwrap());
+        terms.hours = self.option("hours").map(hours);
         OpenSession { request: self.request(), session }
+    }
+
+    fn set_quotas(&self) -> SetQuotas {
+        let pools = self.words[1..].iter().map(|word| word.split(',').map(small).collect());
+        SetQuotas {
+            request: self.request(),
+            session: SessionId(small(self.words[0])),
+            quotas: pools.collect(),
+        }
     }
 
     fn hold(&self) -> Hold {
@@ -165,8 +189,22 @@ impl<'a> Line<'a> {
     }
 }
 
-/// `2,1`, `1:2,1`, `*/inpatient:2,1` or `1/inpatient:2,1`.
+/// `2,1`, `1:2,1`, `*/inpatient:2,1` or `1/inpatient:2,1`, and terms behind it.
 fn pool(word: &str) -> Pool {
+    let mut terms = PoolTerms::default();
+    let mut parts = word.split('~');
+    let word = parts.next().unwrap();
+    for (name, value) in parts.map(|part| part.split_once('@').unwrap()) {
+        match name {
+            "opens" => terms.opens = time_of(value),
+            "floor" => terms.floor = small(value),
+            "reclaim" => {
+                let (at, to) = value.split_once('>').unwrap();
+                terms.reclaim = Some(Reclaim { at: time_of(at), to: PoolIndex(small(to)) });
+            }
+            other => panic!("unknown term: {other}"),
+        }
+    }
     let (who, quotas) = word.split_once(':').unwrap_or(("*", word));
     let (channel, patients) = who.split_once('/').unwrap_or((who, "*"));
     let channels = match channel {
@@ -177,12 +215,26 @@ fn pool(word: &str) -> Pool {
         "*" => ClassSet::ALL,
         name => ClassSet(1 << class(name) as u8),
     };
-    Pool {
-        channels,
-        classes,
-        quotas: quotas.split(',').map(small).collect(),
-        terms: PoolTerms::default(),
-    }
+    Pool { channels, classes, quotas: quotas.split(',').map(small).collect(), terms }
+}
+
+/// `08:05-08:30`, UTC, for every channel but 63.
+fn hours(word: &str) -> ServiceHours {
+    let (from, to) = word.split_once('-').unwrap();
+    let minute = |word: &str| u16::try_from(minutes_of(word)).unwrap();
+    let channels = ChannelSet(u64::MAX >> 1);
+    let offsets = vec![(Timestamp::default(), 0)];
+    ServiceHours { from: minute(from), to: minute(to), channels, offsets }
+}
+
+/// `08:15`, of the day on which tests begin.
+fn time_of(word: &str) -> Timestamp {
+    build::MORNING.plus_millis(minutes_of(word) * 60_000).minus_millis(8 * 3_600_000)
+}
+
+fn minutes_of(word: &str) -> u64 {
+    let (hours, minutes) = word.split_once(':').unwrap();
+    hours.parse::<u64>().unwrap() * 60 + minutes.parse::<u64>().unwrap()
 }
 
 /// `S1@any`, `S1@3`, `S1@3>1>2`, `S1@0*2`.
@@ -215,9 +267,9 @@ fn answer(result: Result<Receipt, Refusal>) -> String {
             let claims: Vec<_> = claims.iter().map(claim_text).collect();
             format!("{done} {status} {} {}", clock(until), claims.join(" "))
         }
-        Err(Refusal { outcome, status, .. }) => {
+        Err(Refusal { outcome, status, retry_after_millis }) => {
             let status = status.map_or("-", AppointmentStatus::code);
-            format!("{} {status}", outcome.name())
+            format!("{} {status} {retry_after_millis}ms", outcome.name())
         }
     }
 }

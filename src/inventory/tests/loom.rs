@@ -11,8 +11,7 @@ use crate::engine::tests::build::{self, MINUTE};
 use crate::inventory::group::Group;
 use crate::inventory::shards::route;
 use crate::model::{
-    Action, Actor, Answer, Cause, Fact, Hold, Outcome, PaymentRef, Receipt, Role, RulesVersion,
-    Timestamp, Ttl,
+    Action, Actor, Answer, Cause, Fact, Hold, Outcome, PaymentRef, Receipt, Role, Timestamp, Ttl,
 };
 use crate::sync::{explore, thread};
 
@@ -146,7 +145,7 @@ fn broken_an_expiry_under_two_locks_ends_what_was_booked() {
     model_of_expiry(|node, now| {
         let inventory = &node.inventory;
         let actor = Actor::unbounded(Role::Admin);
-        let context = crate::engine::Context { now, actor: &actor, rules: RulesVersion(0) };
+        let context = crate::engine::Context::new(now, &actor);
         let home = route(build::appointment(1).0);
         let mut group = Group::of_home(&inventory.homes, home);
         let Some(id) = group.home_mut(home).state.next_due(now) else {
