@@ -249,11 +249,22 @@ impl Places {
         (is_gone, looks)
     }
 
-    /// The free places for a channel and class, and the record that they rest on.
-    pub fn read(&self, channel: BookingChannel, class: PatientClass) -> (Availability, Sequence) {
+    /// The places that a channel and class could take, and the record that they rest on. What has
+    /// not opened yet, or can no longer be booked, is not free.
+    pub fn read(
+        &self,
+        channel: BookingChannel,
+        class: PatientClass,
+        (now, openings): (Timestamp, Timestamp),
+    ) -> (Availability, Sequence) {
         let mut free = arrayvec::ArrayVec::new();
         for slot in (0..self.slots()).map(SlotIndex) {
-            let places = self.admitted(channel, class).map(|pool| u32::from(self.free(slot, pool)));
+            let is_bookable =
+                self.conditions().is_none_or(|it| it.is_bookable(self.terms.slot_start(slot), now));
+            let pools = self
+                .admitted(channel, class)
+                .filter(|pool| is_bookable && self.has_opened(*pool, openings));
+            let places = pools.map(|pool| u32::from(self.free(slot, pool)));
             free.push(u16::try_from(places.sum::<u32>()).unwrap_or(u16::MAX));
         }
         let last = Sequence(self.last.load(Ordering::Acquire));

@@ -23,7 +23,7 @@ fn sold_out(places: &Places, wish: &ClaimRequest) -> bool {
 
 /// The free places of the first slot, and the record that they rest on.
 fn read(places: &Places) -> (u16, u64) {
-    let (read, last) = places.read(build::channel(0), PatientClass::Outpatient);
+    let (read, last) = places.read(build::channel(0), PatientClass::Outpatient, Default::default());
     (read.free[0], last.0)
 }
 

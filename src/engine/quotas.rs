@@ -52,10 +52,18 @@ pub fn decide_reclaim(session: &SessionState, now: Timestamp) -> Option<Facts> {
     let spec = session.spec();
     let due = |(index, pool): (u8, &crate::model::Pool)| {
         let reclaim = pool.terms.reclaim.filter(|reclaim| reclaim.at <= now)?;
-        Some((PoolIndex(index), reclaim.to))
+        let all = pool.quotas.iter().map(|quota| u32::from(*quota)).sum::<u32>();
+        Some((PoolIndex(index), reclaim.to, all.saturating_sub(pool.terms.floor)))
     };
-    let (from, to) = (0..).zip(&spec.pools).find_map(due)?;
-    let places = session.slots().map(|slot| session.free(slot, from)).collect();
+    let (from, to, mut most) = (0..).zip(&spec.pools).find_map(due)?;
+    // The earliest go first: what the floor keeps can then be used the longest.
+    let unused = session.slots().map(|slot| session.free(slot, from));
+    let places = unused.map(|free| {
+        let goes = free.min(u16::try_from(most).unwrap_or(u16::MAX));
+        most = most.saturating_sub(goes.into());
+        goes
+    });
+    let places = places.collect();
     let reclaimed = Reclaimed { session: spec.id, from, to, places };
     Some(std::iter::once(Fact::Reclaimed(Box::new(reclaimed))).collect())
 }

@@ -207,7 +207,8 @@ impl Inventory {
         if !context.actor.may_touch(board.organization()) {
             return Answer::refused(Outcome::OrganizationNotPermitted);
         }
-        let (availability, after) = board.read(channel, class);
+        let times = (context.now, context.openings);
+        let (availability, after) = board.read(channel, class, times);
         Answer { after, result: Ok(availability) }
     }
 

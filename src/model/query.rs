@@ -92,7 +92,8 @@ pub struct ClockReading {
     pub is_suspended: bool,
 }
 
-/// The places of a session that a request could take now. What is held or reserved is not free.
+/// The places of a session that a request could take now. What is held, reserved or not yet open is
+/// not free.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Availability {
     /// When the first slot begins.

@@ -42,7 +42,7 @@ pub struct SessionTerms {
 pub struct PoolTerms {
     /// When its places can be booked (放号); at once where it is zero.
     pub opens: Timestamp,
-    /// Places, over all slots, that no change of quotas takes from it.
+    /// Places, over all slots, that no change of quotas and no reclaim takes from it.
     pub floor: u32,
     /// When its unused places go to another pool (回收).
     pub reclaim: Option<Reclaim>,

@@ -227,7 +227,7 @@ impl Service {
     fn look_up(&self, now: Timestamp, actor: &Actor, query: &Query) -> Answer<Reading> {
         match *query {
             Query::Availability { session, channel, class } => {
-                let context = Context::new(now, actor);
+                let context = Context { openings: self.openings(now), ..Context::new(now, actor) };
                 let answer = self.inventory.availability(&context, session, channel, class);
                 Answer { after: answer.after, result: answer.result.map(Reading::Availability) }
             }

@@ -6,8 +6,9 @@ use haoyuan::model::{
     Action, Actor, Appointment, AppointmentId, AppointmentStatus, Attributes, BookingChannel,
     Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command, DepartmentId, Hold,
     OpenSession, OrganizationId, Organizations, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    PoolTerms, Query, Reading, Repeat, RequestId, ResourceId, Role, Session, SessionId,
-    SessionTerms, Sharing, SiteId, SlotChoice, SlotIndex, Timestamp, Ttl, permits,
+    PoolIndex, PoolTerms, Query, Reading, Reclaim, Repeat, RequestId, ResourceId, Role,
+    ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice,
+    SlotIndex, Timestamp, Ttl, permits,
 };
 
 use crate::ask::{Ask, Body, Reply, Said};
@@ -20,6 +21,8 @@ pub(crate) struct Traffic {
     patients: u64,
     /// Sessions that were asked for, opened or not.
     sessions: u64,
+    /// As they were asked for first.
+    asked: BTreeMap<u64, Session>,
     known: Vec<Known>,
     by_id: BTreeMap<AppointmentId, usize>,
 }
@@ -55,7 +58,7 @@ impl Traffic {
         }
         actors.push(Actor::unbounded(Role::Auditor));
         let (known, by_id) = (Vec::new(), BTreeMap::new());
-        Self { actors, patients: plan.patients, sessions: 0, known, by_id }
+        Self { actors, patients: plan.patients, sessions: 0, asked: BTreeMap::new(), known, by_id }
     }
 
     pub(crate) fn clients(&self) -> usize {
@@ -163,8 +166,9 @@ impl Traffic {
     }
 
     fn admin_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
-        match random.weighted(&[4, 2, 2, 1]) {
+        match random.weighted(&[4, 2, 2, 1, 2]) {
             0 => self.opening(random, now),
+            4 => self.quotas(random, now).unwrap_or_else(|| self.opening(random, now)),
             1 => Body::Query(self.query(random)),
             2 => self.change(random, client, now),
             _ => {
@@ -191,8 +195,25 @@ impl Traffic {
         let number = if again { random.between(1, self.sessions) } else { self.sessions + 1 };
         self.sessions = self.sessions.max(number);
         let session = session(random, number, now);
+        self.asked.entry(number).or_insert_with(|| session.clone());
         let request = new_id(random, now);
         Body::Command(Command::OpenSession(Box::new(OpenSession { request, session })))
+    }
+
+    /// Some places of a late session to another pool.
+    fn quotas(&self, random: &mut Random, now: Timestamp) -> Option<Body> {
+        let number = random.between(self.sessions.saturating_sub(5).max(1), self.sessions);
+        let session = self.asked.get(&number)?;
+        let mut quotas: Vec<_> = session.pools.iter().map(|pool| pool.quotas.clone()).collect();
+        for slot in 0..session.slot_count() {
+            let (from, to) = (random.index(quotas.len()), random.index(quotas.len()));
+            let moved = quotas[from][slot].min(u16::try_from(random.below(3)).unwrap());
+            quotas[from][slot] -= moved;
+            quotas[to][slot] += moved + u16::from(random.chance(20));
+        }
+        let request = new_id(random, now);
+        let set = SetQuotas { request, session: session.id, quotas };
+        Some(Body::Command(Command::SetQuotas(Box::new(set))))
     }
 
     fn hold(&self, random: &mut Random, client: usize, now: Timestamp) -> Hold {
@@ -326,12 +347,14 @@ fn some_channel(random: &mut Random) -> BookingChannel {
 /// A small session, so that it sells out: some have begun, and some are over soon.
 fn session(random: &mut Random, number: u64, now: Timestamp) -> Session {
     let slots = random.between(1, 5);
-    let pools = (0..random.between(1, 3))
-        .map(|_| Pool {
+    let rich = random.chance(500);
+    let count = random.between(1, 3);
+    let pools = (0..count)
+        .map(|index| Pool {
             channels: ChannelSet(random.pick(&[u64::MAX, u64::MAX, 0b0011, 0b0100])),
             classes: ClassSet(random.pick(&[u8::MAX, u8::MAX, 1, 1 << 4])),
             quotas: (0..slots).map(|_| u16::try_from(random.below(4)).unwrap()).collect(),
-            terms: PoolTerms::default(),
+            terms: if rich { pool_terms(random, index, count, now) } else { PoolTerms::default() },
         })
         .collect();
     let start = now.minus_millis(30 * MINUTE).plus_millis(random.below(180 * MINUTE));
@@ -353,8 +376,35 @@ fn session(random: &mut Random, number: u64, now: Timestamp) -> Session {
         repeat: random.pick(&[Repeat::OnePerPatient, Repeat::OnePerPatient, Repeat::Unlimited]),
         sharing: random.pick(&[Sharing::Own, Sharing::Read, Sharing::Cancel]),
         ttl_max: Ttl::from_millis(random.pick(&[30_000, 900_000, 86_400_000])).unwrap(),
-        terms: SessionTerms::default(),
+        terms: if rich { session_terms(random, now) } else { SessionTerms::default() },
         pools,
+    }
+}
+
+fn pool_terms(random: &mut Random, index: u64, count: u64, now: Timestamp) -> PoolTerms {
+    let mut soon = |most: u64| now.plus_millis(random.below(most * MINUTE));
+    let (opens, at) = (soon(20), soon(90));
+    let to = PoolIndex(u8::try_from((index + 1) % count).unwrap());
+    PoolTerms {
+        opens: if random.chance(600) { opens } else { Timestamp::default() },
+        floor: u32::from(random.chance(100)),
+        reclaim: (1 < count && random.chance(400)).then_some(Reclaim { at, to }),
+    }
+}
+
+fn session_terms(random: &mut Random, now: Timestamp) -> SessionTerms {
+    let ends = now.plus_millis(random.below(240 * MINUTE));
+    let hours = ServiceHours {
+        from: 16 * 60 + 10,
+        to: 17 * 60,
+        channels: ChannelSet(0b0011),
+        offsets: vec![(Timestamp::default(), 8 * 60)],
+    };
+    SessionTerms {
+        booking_ends: random.chance(300).then_some(ends),
+        lead_millis: random.chance(300).then_some(600_000),
+        hours: random.chance(300).then_some(hours),
+        ..SessionTerms::default()
     }
 }
 

@@ -404,6 +404,7 @@ fn waves(kind: usize, mut pools: Vec<Pool>) -> Vec<Pool> {
         }
         7 if 1 < pools.len() => {
             pools[0].terms.reclaim = Some(Reclaim { at: later(3), to: PoolIndex(1) });
+            pools[0].terms.floor = 1;
             pools[1].terms.opens = later(4);
         }
         8 if 1 < pools.len() => {

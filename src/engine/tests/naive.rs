@@ -336,11 +336,15 @@ impl Naive {
                 let session = &self.sessions[index];
                 let due = session.pools[from].terms.reclaim.filter(|it| it.at <= self.now);
                 let Some(reclaim) = due else { continue };
+                let pool = &session.pools[from];
+                let all: u32 = pool.quotas.iter().map(|quota| u32::from(*quota)).sum();
+                let mut most = u16::try_from(all - pool.terms.floor).unwrap();
                 for slot in 0..session.slot_count() {
                     let (id, cell) = (self.sessions[index].id, u16::try_from(slot).unwrap());
                     let taken = self.taken(id, cell, u8::try_from(from).unwrap());
                     let pools = &mut self.sessions[index].pools;
-                    let unused = pools[from].quotas[slot] - taken;
+                    let unused = (pools[from].quotas[slot] - taken).min(most);
+                    most -= unused;
                     pools[from].quotas[slot] -= unused;
                     pools[usize::from(reclaim.to.0)].quotas[slot] += unused;
                 }

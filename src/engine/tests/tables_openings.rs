@@ -125,6 +125,18 @@ fn unused_places_go_back_to_the_common_pool_in_time() {
 }
 
 #[test]
+fn a_reclaim_leaves_a_pool_its_floor() {
+    check(
+        "
+        open S1 1:2,2,2~floor@3~reclaim@08:30>1 0,0,0   -> Done
+        tick 30m
+        due
+        free S1                                 -> 0,1,2|2,1,0  // The latest slots keep it.
+        ",
+    );
+}
+
+#[test]
 fn quotas_are_never_below_what_is_taken_or_kept() {
     check(
         "

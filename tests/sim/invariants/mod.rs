@@ -13,9 +13,11 @@ mod heals;
 mod held_once;
 mod never_oversold;
 mod no_lost_place;
+mod nothing_early;
 mod one_id_one_request;
 mod one_live_appointment_per_patient_and_session;
 mod quota_kept;
+mod quota_sum;
 mod refusal_changes_nothing;
 mod replay_agrees;
 mod reply_implies_durable;
@@ -73,6 +75,8 @@ pub(crate) fn all(retention_millis: u64) -> Vec<Box<dyn Invariant>> {
     vec![
         Box::<never_oversold::NeverOversold>::default(),
         Box::<quota_kept::QuotaKept>::default(),
+        Box::<quota_sum::QuotaSum>::default(),
+        Box::new(nothing_early::NothingEarly),
         Box::<held_once::HeldOnce>::default(),
         Box::<one_live_appointment_per_patient_and_session::OneLive>::default(),
         Box::<clock_only_forward::ClockOnlyForward>::default(),

@@ -84,9 +84,12 @@ fn check_readings(service: &Service, history: &History, taken: &Taken) -> Result
             let Ok(Reading::Availability(places)) = reading else {
                 return Err(format!("{query:?} was answered with {reading:?}"));
             };
+            // At the beginning of time only what opens at once is open, and nothing is over.
             for (slot, free) in (0..).zip(&places.free) {
                 let pools = (0_u8..).zip(&session.pools);
-                let admitted = pools.filter(|(_, pool)| pool.admits(channel, class));
+                let admitted = pools.filter(|(_, pool)| {
+                    pool.admits(channel, class) && pool.terms.opens == Timestamp::default()
+                });
                 let should: u16 = admitted
                     .map(|(index, _)| {
                         let quota =
