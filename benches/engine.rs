@@ -12,8 +12,8 @@ use haoyuan::inventory::Inventory;
 use haoyuan::model::{
     Action, Actor, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest,
     ClassSet, ClientKeys, Facts, Hold, OpenSession, PatientClass, PatientId, PaymentRef, Pick,
-    Pool, PoolTerms, Repeat, RequestId, Role, RulesVersion, Sequence, Session, SessionId,
-    SessionTerms, Sharing, SlotChoice, SlotIndex, Timestamp, Ttl,
+    Pool, PoolTerms, Repeat, RequestId, Role, Sequence, Session, SessionId, SessionTerms, Sharing,
+    SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -112,7 +112,7 @@ impl Bench {
 
     fn sold_out(&self, random: &mut u64) {
         let hold = self.request(random, None);
-        assert!(self.inventory.is_sold_out(&self.context(), &hold));
+        assert!(self.inventory.refuse_at_once(&self.context(), &hold).is_some());
     }
 
     fn read(&self, random: &mut u64) {

@@ -94,7 +94,7 @@ fn grant(
     for wish in &hold.claims {
         let found = view
             .session(wish.session)
-            .ok_or(Refusal::from(Outcome::SessionNotFound))
+            .ok_or_else(|| Refusal::from(Outcome::SessionNotFound))
             .and_then(|session| {
                 let terms = session.places().terms();
                 if !context.actor.may_touch(terms.organization) {
@@ -119,7 +119,7 @@ fn grant(
     }
     match (refusal, granted) {
         (None, Some(granted)) => Ok(granted),
-        (refusal, _) => Err(refusal.unwrap_or(Outcome::ClaimsInvalid.into())),
+        (refusal, _) => Err(refusal.unwrap_or_else(|| Outcome::ClaimsInvalid.into())),
     }
 }
 

@@ -40,13 +40,11 @@ pub(super) fn pick(
 /// Adds until when a refusal holds, where that is known.
 fn explain(places: &Places, outcome: Outcome, wisher: Wisher) -> Refusal {
     let Wisher { openings, channel, class, .. } = wisher;
-    match outcome {
-        Outcome::NotOpenYet => {
-            let opens = places.next_opening(channel, class, openings).unwrap_or(openings);
-            Refusal::until(outcome, openings, opens)
-        }
-        other => other.into(),
+    if outcome != Outcome::NotOpenYet {
+        return outcome.into();
     }
+    let opens = places.next_opening(channel, class, openings).unwrap_or(openings);
+    Refusal::until(outcome, openings, opens)
 }
 
 fn find(places: &Places, wish: &ClaimRequest, wisher: Wisher) -> Result<Claim, Outcome> {

@@ -45,7 +45,7 @@ impl SessionShard {
         match fact {
             Fact::SessionOpened(opened) => self.open(opened.session.clone(), last),
             Fact::QuotasSet(set) => {
-                self.change(set.session, last, |state| state.share_out(&set.quotas))
+                self.change(set.session, last, |state| state.share_out(&set.quotas));
             }
             Fact::Reclaimed(fact) => self.change(fact.session, last, |state| state.reclaim(fact)),
             Fact::Held(_)

@@ -306,9 +306,9 @@ impl SetQuotas {
         print.add(self.session.0);
         for quotas in &self.quotas {
             print.add(quotas.len() as u64);
-            quotas.iter().for_each(|quota| {
+            for quota in quotas {
                 print.add(u64::from(*quota));
-            });
+            }
         }
         print.finish()
     }

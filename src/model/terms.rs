@@ -189,7 +189,7 @@ impl ServiceHours {
     /// The minute of the local day.
     fn minute_of(&self, now: Timestamp) -> u64 {
         let known = self.offsets.iter().rev().find(|(since, _)| *since <= now);
-        let offset = known.or(self.offsets.first()).map_or(0, |(_, minutes)| *minutes);
+        let offset = known.or_else(|| self.offsets.first()).map_or(0, |(_, minutes)| *minutes);
         let minutes = now.as_millis() / MINUTE_MILLIS;
         minutes.saturating_add(MINUTES).saturating_add_signed(i64::from(offset)) % MINUTES
     }

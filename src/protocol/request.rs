@@ -147,6 +147,7 @@ impl RequestParts<'_> {
     /// Apart from [`decode_request`] because a command is long, and each layer around it would move
     /// it once more.
     #[inline]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a test reads every operation")]
     pub fn command(&self) -> Option<Command> {
         let fields = self.body.get(1..)?;
         match self.operation {
@@ -191,6 +192,7 @@ impl RequestParts<'_> {
     }
 
     /// Reads the record that a watch begins from, or nothing for a snapshot.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a test reads every operation")]
     pub fn push(&self) -> Option<Request> {
         let fields = self.body.get(1..)?;
         match self.operation {

@@ -3,6 +3,7 @@
 //! **Architecture invariant:** a client like any other: it knows the node by its protocol alone.
 
 mod connect;
+mod quotas;
 mod show;
 
 use std::io::Read;
@@ -86,6 +87,7 @@ enum Task {
         #[command(flatten)]
         origin: Origin,
     },
+    Quotas(quotas::QuotasTask),
     /// Hold places until a deadline, or book them at once with --book
     #[command(after_help = "Examples:
   haoyuan ctl hold 1001 --patient-text 'Li Lei'              any slot
@@ -235,6 +237,7 @@ pub(super) fn run(arguments: &CtlArguments) -> Result<(), Failure> {
             let asked = client.availability(*session, origin.channel, origin.class).await;
             show::availability(&told(asked, json)?, json)
         }),
+        Task::Quotas(task) => quotas::run(connection, task, json),
         Task::Hold(task) => {
             let hold = task.hold()?;
             connection.run(Role::Counter, async |client| {

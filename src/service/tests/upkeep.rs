@@ -81,6 +81,21 @@ fn i7_while_the_clock_is_in_doubt_nothing_expires_and_nothing_is_forgotten() {
 }
 
 #[test]
+fn i7_while_the_clock_is_in_doubt_no_pool_opens() {
+    let mut node = Node::new();
+    let mut session = build::session(1, &[9]);
+    session.pools[0].terms.opens = node.now.plus_millis(60_000);
+    node.open(session);
+    node.service.tick(node.now);
+    node.service.set_paused(true);
+    node.later(3_600_000 - 1);
+    let refusal = node.hold_any(1, 1).result.unwrap_err();
+    assert_eq!((refusal.outcome, refusal.retry_after_millis), (Outcome::NotOpenYet, 60_000));
+    node.service.set_paused(false);
+    node.hold_any(1, 1).result.unwrap();
+}
+
+#[test]
 fn what_is_forgotten_is_as_if_it_had_never_been() {
     let mut node = Node::new();
     let without = Node::new();
