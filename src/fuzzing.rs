@@ -94,6 +94,12 @@ impl Naive {
         self.0.expire()
     }
 
+    /// Does what is due in sessions.
+    pub fn step_sessions(&mut self, now: Timestamp) {
+        self.0.now = now;
+        self.0.step_sessions();
+    }
+
     /// Taken places of a cell.
     pub fn taken(&self, session: SessionId, slot: u16, pool: u8) -> u16 {
         self.0.taken(session, slot, pool)

@@ -3,10 +3,11 @@
 use haoyuan::model::{
     AppointmentId, AppointmentStatus, Booked, Cause, Claim, Claims, Declined, Ended, Fact,
     Forgotten, Held, OrganizationId, Outcome, PatientClass, PatientId, PaymentRef, PoolIndex,
-    Progressed, RulesVersion, SessionId, SessionOpened, Settled, Sharing, SlotIndex, Timestamp,
+    Progressed, QuotasSet, Reclaimed, RulesVersion, SessionId, SessionOpened, SetQuotas, Settled,
+    Sharing, SlotIndex, Timestamp,
 };
 
-use crate::{Bytes, MORNING, appointment, channel, patient, request, session};
+use crate::{Bytes, MORNING, appointment, channel, patient, request, session, set_quotas};
 
 /// Reads facts, and remembers what was held, so that what follows can fit it.
 #[derive(Debug, Default)]
@@ -21,7 +22,7 @@ impl FactSource {
         self.requests += 1;
         let request = request(10_000 + self.requests);
         let fingerprint = 9;
-        match bytes.below(12) {
+        match bytes.below(14) {
             0 | 1 => {
                 let session = session(bytes);
                 Fact::SessionOpened(Box::new(SessionOpened { request, fingerprint, session }))
@@ -62,6 +63,16 @@ impl FactSource {
                 let outcome = Outcome::SoldOut;
                 Fact::Declined(Declined { appointment, patient, fingerprint, outcome })
             }
+            12 => {
+                let SetQuotas { session, quotas, .. } = set_quotas(bytes);
+                Fact::QuotasSet(Box::new(QuotasSet { request, fingerprint, session, quotas }))
+            }
+            13 => Fact::Reclaimed(Box::new(Reclaimed {
+                session: SessionId(u64::from(bytes.below(4))),
+                from: PoolIndex(bytes.below(3)),
+                to: PoolIndex(bytes.below(3)),
+                places: (0..bytes.below(7)).map(|_| u16::from(bytes.below(3))).collect(),
+            })),
             _ => {
                 // All of one home; most often there is only one at hand.
                 let (appointment, ..) = self.known(bytes);

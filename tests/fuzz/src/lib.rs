@@ -16,7 +16,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use facts::FactSource;
 pub use memory::bounded;
-pub use values::{MORNING, appointment, change, channel, hold, patient, request, session};
+pub use values::{
+    MORNING, appointment, change, channel, hold, patient, request, session, set_quotas,
+};
 
 /// Bytes that are read to their end, and then are zeros.
 #[derive(Clone, Copy, Debug)]

@@ -3,8 +3,8 @@
 use haoyuan::model::{
     Action, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet,
     ClientKeys, DepartmentId, Hold, OrganizationId, PatientClass, PatientId, PaymentRef, Pick,
-    Pool, PoolTerms, SessionTerms, Repeat, RequestId, ResourceId, Session, SessionId, Sharing, SiteId, SlotChoice,
-    SlotIndex, Timestamp, Ttl,
+    Pool, PoolIndex, PoolTerms, Reclaim, Repeat, RequestId, ResourceId, ServiceHours, Session,
+    SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 
 use crate::Bytes;
@@ -47,7 +47,13 @@ pub fn session(bytes: &mut Bytes<'_>) -> Session {
         quotas: (0..slots + usize::from(malformed) * index)
             // 9 places over all pools at most: the naive model compares shares exactly up to 10.
             .map(|_| u16::from(bytes.below(4)))
-            .collect(), terms: PoolTerms::default() };
+            .collect(),
+        terms: if bytes.once_in(2) {
+            pool_terms(index, pools, bytes)
+        } else {
+            PoolTerms::default()
+        },
+    };
     let pools = (0..pools).map(|index| pool(index, bytes)).collect();
     Session {
         id: SessionId(u64::from(bytes.below(4))),
@@ -62,8 +68,48 @@ pub fn session(bytes: &mut Bytes<'_>) -> Session {
         repeat: if bytes.once_in(2) { Repeat::Unlimited } else { Repeat::OnePerPatient },
         sharing: [Sharing::Cancel, Sharing::Read, Sharing::Own][usize::from(bytes.below(3))],
         ttl_max: ttl(bytes),
-        terms: SessionTerms::default(),
+        terms: if bytes.once_in(2) { session_terms(bytes) } else { SessionTerms::default() },
         pools,
+    }
+}
+
+fn soon(bytes: &mut Bytes<'_>) -> Timestamp {
+    MORNING.plus_millis(u64::from(bytes.below(120)) * 60_000)
+}
+
+fn pool_terms(index: usize, pools: usize, bytes: &mut Bytes<'_>) -> PoolTerms {
+    let to = PoolIndex(u8::try_from((index + 1) % pools).expect("three pools at most"));
+    PoolTerms {
+        opens: if bytes.once_in(2) { soon(bytes) } else { Timestamp::default() },
+        floor: u32::from(bytes.once_in(4)),
+        reclaim: bytes.once_in(2).then(|| Reclaim { at: soon(bytes), to }),
+    }
+}
+
+fn session_terms(bytes: &mut Bytes<'_>) -> SessionTerms {
+    let offsets = vec![(Timestamp::default(), 0)];
+    SessionTerms {
+        booking_ends: bytes.once_in(4).then(|| soon(bytes)),
+        lead_millis: bytes.once_in(4).then_some(600_000),
+        hours: bytes.once_in(4).then(|| ServiceHours {
+            from: 8 * 60 + u16::from(bytes.below(30)),
+            to: 9 * 60,
+            channels: ChannelSet(3),
+            offsets,
+        }),
+        ..SessionTerms::default()
+    }
+}
+
+/// Quotas of one of the sessions, of any shape.
+pub fn set_quotas(bytes: &mut Bytes<'_>) -> SetQuotas {
+    let slots = bytes.below(6) + 1;
+    let pools = bytes.below(3) + 1;
+    let pool = |bytes: &mut Bytes<'_>| (0..slots).map(|_| u16::from(bytes.below(6))).collect();
+    SetQuotas {
+        request: request(2_000 + u128::from(bytes.byte())),
+        session: SessionId(u64::from(bytes.below(4))),
+        quotas: (0..pools).map(|_| pool(bytes)).collect(),
     }
 }
 

@@ -18,12 +18,12 @@ use haoyuan::inventory::{Inventory, SHARD_COUNT};
 use haoyuan::journal::{Journal, JournalConfig, MemoryMedium, MemoryStore, Store, Tail};
 use haoyuan::model::{
     Actor, Answer, Command, Facts, Hold, OpenSession, Organizations, Outcome, Receipt, Refusal,
-    Role, RulesVersion, Sequence, Timestamp,
+    Role, Sequence, Timestamp,
 };
 use haoyuan::service::digest::of_inventory;
 use haoyuan::service::probe::account;
 use haoyuan::service::{Imported, Limits, Service};
-use haoyuan_fuzz::{Bytes, MORNING, change, hold, request, session};
+use haoyuan_fuzz::{Bytes, MORNING, change, hold, request, session, set_quotas};
 
 const RETENTION: u64 = 60 * 60 * 1_000;
 
@@ -54,7 +54,11 @@ fn step(bytes: &mut Bytes<'_>, settle: bool) -> Step {
         actor.organizations =
             Organizations::Only([haoyuan::model::OrganizationId(1)].into_iter().collect());
     }
-    let command = match bytes.below(12) {
+    let command = match bytes.below(13) {
+        12 => {
+            actor.role = Role::Admin;
+            Command::SetQuotas(Box::new(set_quotas(bytes)))
+        }
         0 | 1 => {
             let session = session(bytes);
             let request =
@@ -96,15 +100,20 @@ fn naive(bytes: &mut Bytes<'_>) {
             Step::Run(actor, command) => {
                 let expected = model.run(now, &actor, &command);
                 let context = Context::new(now, &actor);
-                let sold_out =
-                    matches!(&*command, Command::Hold(hold) if engine.is_sold_out(&context, hold));
+                let at_once = match &*command {
+                    Command::Hold(hold) => engine.refuse_at_once(&context, hold),
+                    _ => None,
+                };
                 let answer = match &*command {
                     Command::Hold(hold) => engine.hold(&context, hold, append),
                     Command::Change(change) => engine.change(&context, change, append),
                     Command::OpenSession(open) => engine.open(&context, open, append),
+                    Command::SetQuotas(set) => engine.set_quotas(&context, set, append),
                 };
                 assert_eq!(answer.result, expected, "{command:?}");
-                assert!(!sold_out || answer.result.is_err(), "sold out, and yet {answer:?}");
+                if let Some(refusal) = at_once {
+                    assert_eq!(answer.result, Err(refusal), "told without a lock: {command:?}");
+                }
             }
             Step::Import(hold) => {
                 let expected = model.import(now, &hold);
@@ -115,6 +124,10 @@ fn naive(bytes: &mut Bytes<'_>) {
             }
             Step::Later(millis) => now = now.plus_millis(millis),
             Step::Expire | Step::Forget => {
+                for shard in engine.due_sessions(now).collect::<Vec<_>>() {
+                    while engine.step_session(shard, now, &mut append).is_some() {}
+                }
+                model.step_sessions(now);
                 let mut expired = 0;
                 for home in engine.due_homes(now).collect::<Vec<_>>() {
                     while engine.expire_one(home, now, &mut append).is_some() {
