@@ -16,6 +16,7 @@ mod inside;
 mod latency;
 mod load;
 mod node;
+mod opening;
 mod overload;
 mod pipeline;
 mod random;
@@ -54,6 +55,8 @@ enum Command {
     Crash(crash::Options),
     /// More than the node can do, open loop: what is accepted, how late, how even, how soon over
     Overload(overload::Options),
+    /// Many sessions open in the same millisecond: nothing early, and what it costs the others
+    Opening(opening::Options),
     /// What slow and silent clients cost the others, and what a connection weighs
     Slow(slow::Options),
     /// Every mix for a second: fails where anything is oversold, or nothing is sold
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Recovery(options) => recovery::run(&options),
         Command::Crash(options) => crash::run(&options),
         Command::Overload(options) => overload::run(&options),
+        Command::Opening(options) => opening::run(&options),
         Command::Slow(options) => slow::run(&options),
         Command::Smoke(options) => smoke::run(&options),
         Command::Node(options) => node::run(&options).map(|()| true),
