@@ -6,6 +6,7 @@
 //! records per second -----> rate   (learned where the node was busy)
 //! rate x target ----------> limit  (records that may wait: Little's law)
 //! refused at the limit ---> width  (whose turn it is, so that the limit seldom refuses)
+//! read late --------------> width  (refusing is cheap, so that what comes can be read in time)
 //! ```
 //!
 //! **Architecture invariant:** pure: it is told the time and cumulative counts, and it is the same
@@ -34,6 +35,10 @@ pub struct Observation {
 pub(super) struct Arrivals {
     pub(super) passed: u64,
     pub(super) refused: u64,
+    /// Readings of a stream, and those that had waited longer than the target: requests that nobody
+    /// has read yet are a queue too, in front of the node.
+    pub(super) readings: u64,
+    pub(super) late: u64,
 }
 
 /// What is in force until the next look.
@@ -102,7 +107,7 @@ impl Control {
                 small_commits: 0,
                 small_commit_micros: 0,
             },
-            arrived: Arrivals { passed: 0, refused: 0 },
+            arrived: Arrivals { passed: 0, refused: 0, readings: 0, late: 0 },
             steered: 0,
             window: Window { since: Timestamp::from_millis(0), durable: 0, refused: 0 },
             judged: Timestamp::from_millis(0),
@@ -213,7 +218,14 @@ impl Control {
         let passed = arrived.passed.saturating_sub(self.arrived.passed);
         let refused = arrived.refused.saturating_sub(self.arrived.refused);
         let width = u64::from(self.turn.width);
-        let wanted = if 0 < refused && passed == 0 {
+        let readings = arrived.readings.saturating_sub(self.arrived.readings);
+        let late = arrived.late.saturating_sub(self.arrived.late);
+        let wanted = if readings < late.saturating_mul(2) {
+            // Most of what is read has waited in front of the node. Below half of what the node can
+            // do, fewer would not make it read faster.
+            let enough = self.rate.saturating_mul(PERIOD_MILLIS) / 1_000 / CHANGES_PER_HOLD / 2;
+            if passed < enough { width } else { width * 9 / 10 }
+        } else if 0 < refused && passed == 0 {
             // What finishes takes all there is, and will not for ever.
             width * 9 / 10
         } else if 0 < refused {
@@ -233,6 +245,9 @@ impl Control {
 const fn since(earlier: Timestamp, now: Timestamp) -> u64 {
     now.as_millis().saturating_sub(earlier.as_millis())
 }
+
+/// Records that come of a hold that is let in: itself, and its booking.
+const CHANGES_PER_HOLD: u64 = 2;
 
 /// Between two looks: a few commits each.
 pub(super) const PERIOD_MILLIS: u64 = 50;
@@ -293,7 +308,8 @@ mod tests {
             };
             let passed = control.arrived.passed + rate / 20;
             let refused = control.arrived.refused + refused;
-            last = control.look(&seen, Arrivals { passed, refused }).unwrap();
+            let arrived = Arrivals { passed, refused, ..Arrivals::default() };
+            last = control.look(&seen, arrived).unwrap();
         }
         last
     }
@@ -340,11 +356,39 @@ mod tests {
             let arrived = Arrivals {
                 passed: control.arrived.passed + passed,
                 refused: control.arrived.refused + came - passed,
+                ..Arrivals::default()
             };
             control.look(&seen, arrived);
         }
         let percent = u64::from(control.turn.width) * 100 / full;
         assert!((9..13).contains(&percent), "{percent} % for a tenth that fits");
+    }
+
+    /// Requests wait to be read while the disk keeps up: the turn narrows until they are read in
+    /// time, and not below half of what the node can do.
+    #[test]
+    fn the_turn_narrows_while_what_comes_is_read_late() {
+        for (readable, least, most) in [(30_000, 45, 65), (0, 20, 30)] {
+            let mut control = Control::new(100);
+            let full = u64::from(u32::MAX);
+            let mut widths = Vec::new();
+            for _ in 0..200 {
+                // 50,000 holds a second come; the node reads in time where it lets in few enough.
+                let passed = 2_500 * u64::from(control.turn.width) / full;
+                let is_late = readable / 20 < passed;
+                let arrived = Arrivals {
+                    passed: control.arrived.passed + passed,
+                    refused: 0,
+                    readings: control.arrived.readings + 10,
+                    late: control.arrived.late + 10 * u64::from(is_late),
+                };
+                let seen = Observation { now: control.last.now.plus_millis(50), ..control.last };
+                control.look(&seen, arrived);
+                widths.push(u64::from(control.turn.width) * 100 / full);
+            }
+            let mean = widths[100..].iter().sum::<u64>() / 100;
+            assert!((least..most).contains(&mean), "{mean} % where {readable} can be read");
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Gate {
     passed: CachePadded<AtomicU64>,
     refused: CachePadded<AtomicU64>,
     looked: CachePadded<AtomicU64>,
+    /// Readings, and those of them that were late.
+    readings: CachePadded<[AtomicU64; 2]>,
     /// `None` where nothing is shed early.
     control: Option<Mutex<Control>>,
 }
@@ -107,6 +109,7 @@ impl Gate {
             passed: count(),
             refused: count(),
             looked: count(),
+            readings: CachePadded::default(),
             control: control.map(Mutex::new),
         }
     }
@@ -158,12 +161,18 @@ impl Gate {
     /// Whether a request that waited in the node for so long before it was read came too late for
     /// a new hold: what waits behind it would be answered later still.
     ///
-    /// Where there has been something to read for over a second, refusing does not help: more comes
-    /// than can even be refused. Then some late answers are better than none.
+    /// Where there has been something to read for over a second, refusing everybody does not help:
+    /// more comes than can even be refused. Then only the turn narrows, and some late answers are
+    /// better than none.
     #[inline]
     pub fn is_late(&self, waited_micros: u64) -> bool {
-        let target = self.regime.target_micros.load(Ordering::Relaxed);
-        target < waited_micros && waited_micros < HOPELESS_MICROS
+        let is_late = self.regime.target_micros.load(Ordering::Relaxed) < waited_micros;
+        let [all, late] = &*self.readings;
+        all.fetch_add(1, Ordering::Relaxed);
+        if is_late {
+            late.fetch_add(1, Ordering::Relaxed);
+        }
+        is_late && waited_micros < HOPELESS_MICROS
     }
 
     /// Whether somebody should [`look`](Self::look) again.
@@ -179,7 +188,13 @@ impl Gate {
         self.looked.store(seen.now.as_millis(), Ordering::Relaxed);
         let Some(mut control) = self.control.as_ref().and_then(Mutex::try_lock) else { return };
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let arrived = Arrivals { passed: load(&self.passed), refused: load(&self.refused) };
+        let [readings, late] = &*self.readings;
+        let arrived = Arrivals {
+            passed: load(&self.passed),
+            refused: load(&self.refused),
+            readings: load(readings),
+            late: load(late),
+        };
         if let Some(regime) = control.look(seen, arrived) {
             self.regime.publish(&regime);
         }
