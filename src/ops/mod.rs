@@ -8,11 +8,14 @@
 //! **Architecture invariant:** this module imports `model` and nothing else of the crate. What it
 //! shows of the service and the journal is handed to it as plain numbers.
 
+pub mod calendar;
 #[cfg(feature = "node")]
 pub mod cert;
+pub mod civil;
 #[cfg(feature = "node")]
 pub mod clock;
 pub mod config;
+pub(crate) mod document;
 #[cfg(feature = "node")]
 pub mod http;
 #[cfg(feature = "node")]
@@ -21,6 +24,7 @@ pub mod metrics;
 pub mod renew;
 #[cfg(feature = "node")]
 pub mod revoked;
+pub mod schedule;
 pub mod sessions;
 #[cfg(feature = "node")]
 pub mod tls;

@@ -3,15 +3,19 @@
 //! **Architecture invariant:** a client like any other: it knows the node by its protocol alone.
 
 mod connect;
+mod describe;
+mod document;
 mod quotas;
+mod schedule;
+mod session;
 mod show;
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 pub(super) use self::connect::{Connection, of_call};
+use self::document::{Document, defaults};
 use super::failure::Failure;
 use super::lines::Enricher;
 use super::output::Output;
@@ -26,8 +30,7 @@ use crate::model::{
     SessionId, SlotChoice, SlotIndex, Ttl,
 };
 use crate::ops::clock::Clock;
-use crate::ops::config::Config;
-use crate::ops::sessions::{self, DocumentDefaults, DocumentFormat};
+use crate::ops::sessions;
 
 /// Asks a running node: opens sessions, holds, books, cancels, looks
 ///
@@ -78,6 +81,8 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    Schedule(schedule::ScheduleArguments),
+    Session(session::SessionArguments),
     /// Show the free places of a session, slot by slot
     #[command(after_help = "Example:\n  haoyuan ctl availability 1001 --channel 3")]
     Availability {
@@ -233,6 +238,8 @@ pub(super) fn run(arguments: &CtlArguments) -> Result<(), Failure> {
             let sessions = read_document(file, config.as_deref())?;
             connection.run(Role::Admin, |client| open(client, sessions, json))
         }
+        Task::Schedule(task) => schedule::run(connection, task, json),
+        Task::Session(task) => session::run(connection, task, json),
         Task::Availability { session, origin } => connection.run(Role::Counter, async |client| {
             let asked = client.availability(*session, origin.channel, origin.class).await;
             show::availability(&told(asked, json)?, json)
@@ -346,30 +353,8 @@ fn change(
 }
 
 fn read_document(file: &Path, config: Option<&Path>) -> Result<Vec<Session>, Failure> {
-    let name = file.display().to_string();
-    let Some(format) = DocumentFormat::of(&name) else {
-        return Err(Failure::usage(
-            format!("{name} is neither .toml nor .json"),
-            "name the file so that its language shows, or give JSON on standard input with -",
-        ));
-    };
-    let text = if name == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(file)
-    };
-    let text = text.map_err(|error| {
-        Failure::usage(format!("cannot read {name}: {error}"), "name a session document")
-    })?;
-    let mut defaults = DocumentDefaults::default();
-    if let Some(path) = config {
-        let config = Config::read(path).map_err(|error| super::serve::of_config(&error))?;
-        config.check().map_err(|error| super::serve::of_config(&error))?;
-        let names = config.channel_names().map_err(|error| super::serve::of_config(&error))?;
-        defaults.channels = names.into_iter().map(|(channel, name)| (name, channel)).collect();
-        defaults.ttl = config.hold_ttl();
-    }
+    let Document { name, format, text } = Document::read(file)?;
+    let defaults = defaults(config)?;
     sessions::parse(&name, format, &text, &defaults).map_err(|error| {
         Failure::usage(error.to_string(), "correct it; `haoyuan ctl open --help` shows a document")
     })

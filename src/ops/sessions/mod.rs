@@ -11,76 +11,35 @@
 //! slot_minutes = 10
 //! slots = 24
 //! pick = "even"               # or "earliest"
+//! zone = "Asia/Shanghai"      # for local times: opens, reclaim, booking_ends, hours
+//! booking_ends = { days_before = 1, at = "15:00" }
 //! pools = [
-//!   { places = 2 },                                        # for every channel and class
+//!   { places = 2, opens = { days_before = 7, at = "07:00" } },  # for every channel and class
 //!   { channels = ["counter", 7], classes = ["referral"], places = 1 },
 //! ]
 //! ```
 //!
+//! The words of terms are those of a [schedule](super::schedule), which makes many sessions.
+//!
 //! **Architecture invariant:** nothing in a document is ignored. A key that is not known, a value
 //! of another type and a number out of range are refused with file, entry and key.
 
-mod entry;
-
-use std::collections::BTreeMap;
+mod difference;
+mod render;
 
 use serde_json::Value;
 
-use self::entry::{Entry, Fault, Field, fault};
-use crate::model::{
-    BookingChannel, ChannelSet, ClassSet, DepartmentId, OrganizationId, PatientClass, Pick, Pool,
-    PoolTerms, Repeat, ResourceId, Session, SessionId, SessionTerms, Sharing, SiteId, Ttl,
-};
-
-/// In which language a document is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DocumentFormat {
-    /// `.toml`.
-    Toml,
-    /// `.json`, and standard input.
-    Json,
-}
-
-/// What a document may leave out, and the names that it may use.
-#[derive(Clone, Debug)]
-pub struct DocumentDefaults {
-    /// The longest hold of a session that does not say.
-    pub ttl: Ttl,
-    /// Channels by name.
-    pub channels: BTreeMap<String, BookingChannel>,
-}
-
-/// Why a document is not taken: where, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}: {place}: {reason}")]
-pub struct DocumentError {
-    /// Which file.
-    pub file: String,
-    /// Which entry and key, as in `sessions[2].pools[0].places`.
-    pub place: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl DocumentFormat {
-    /// The format of a file, by its extension; `-` is JSON on standard input.
-    pub fn of(name: &str) -> Option<Self> {
-        if name == "-" {
-            return Some(Self::Json);
-        }
-        match name.rsplit_once('.')?.1.to_ascii_lowercase().as_str() {
-            "toml" => Some(Self::Toml),
-            "json" => Some(Self::Json),
-            _ => None,
-        }
-    }
-}
-
-impl Default for DocumentDefaults {
-    fn default() -> Self {
-        Self { ttl: Ttl::DEFAULT, channels: BTreeMap::new() }
-    }
-}
+pub use self::difference::{Difference, differences};
+pub use self::render::render;
+use super::civil::Zone;
+use super::document::entry::{Entry, Fault, Field, fault};
+use super::document::moment::{Locale, Moment};
+use super::document::narrow;
+use super::document::pools::{Places, PoolHead, targets};
+pub use super::document::words::{CLASSES, class_named};
+use super::document::words::{LocalHours, Subject, read_hours, read_subject, read_zone};
+pub use super::document::{DocumentDefaults, DocumentError, DocumentFormat};
+use crate::model::{Pool, Session, SessionId, SessionTerms, Timestamp};
 
 /// Reads the sessions of a document.
 ///
@@ -93,20 +52,8 @@ pub fn parse(
     text: &str,
     defaults: &DocumentDefaults,
 ) -> Result<Vec<Session>, DocumentError> {
-    let located = |fault: Fault| DocumentError {
-        file: file.to_owned(),
-        place: fault.place,
-        reason: fault.reason,
-    };
-    let value = match format {
-        DocumentFormat::Toml => toml::from_str::<toml::Table>(text)
-            .map(|table| from_toml(toml::Value::Table(table)))
-            .map_err(|error| fault("document", error.to_string().trim_end())),
-        DocumentFormat::Json => {
-            serde_json::from_str(text).map_err(|error| fault("document", &error.to_string()))
-        }
-    };
-    value.and_then(|value| read_document(value, defaults)).map_err(located)
+    let read = format.read(text).and_then(|value| read_document(value, defaults));
+    read.map_err(|fault| DocumentError::of(file, fault))
 }
 
 fn read_document(value: Value, defaults: &DocumentDefaults) -> Result<Vec<Session>, Fault> {
@@ -126,176 +73,131 @@ fn read_document(value: Value, defaults: &DocumentDefaults) -> Result<Vec<Sessio
     Ok(sessions)
 }
 
+/// What a session says in local time.
+struct LocalTerms {
+    zone: Option<Zone>,
+    opens: Option<Moment>,
+    booking_ends: Option<Moment>,
+    hours: Option<LocalHours>,
+}
+
 fn read_session(field: Field, defaults: &DocumentDefaults) -> Result<Session, Fault> {
     let place = field.place.clone();
     let mut entry = Entry::new(field.place, field.value)?;
+    let id = SessionId(entry.need("id")?.number(0, u64::MAX)?);
+    let subject = read_subject(&mut entry, defaults)?;
+    let start = entry.need("start")?.time()?;
     let slot_minutes = entry.need("slot_minutes")?.number(1, 10_080)?;
-    let slots = entry.need("slots")?.number(1, 288)?;
-    let session = Session {
-        id: SessionId(entry.need("id")?.number(0, u64::MAX)?),
-        organization: OrganizationId(narrow(entry.need("organization")?.number(0, MAX_32)?)),
-        site: SiteId(narrow(entry.need("site")?.number(0, MAX_16)?)),
-        department: DepartmentId(narrow(entry.need("department")?.number(0, MAX_32)?)),
-        resource: ResourceId(entry.need("resource")?.number(0, u64::MAX)?),
-        appointment_type: narrow(entry.may("type").map_or(Ok(0), |field| field.number(0, 255))?),
-        start: entry.need("start")?.time()?,
-        slot_millis: narrow(slot_minutes * 60_000),
-        pick: entry.choice("pick", &[("earliest", Pick::Earliest), ("even", Pick::Even)])?,
-        repeat: entry.choice(
-            "repeat",
-            &[("one-per-patient", Repeat::OnePerPatient), ("unlimited", Repeat::Unlimited)],
-        )?,
-        sharing: entry.choice(
-            "sharing",
-            &[("own", Sharing::Own), ("read", Sharing::Read), ("cancel", Sharing::Cancel)],
-        )?,
-        ttl_max: match entry.may("hold_minutes") {
-            Some(field) => Ttl::from_millis(narrow::<u32>(field.number(1, 1_440)? * 60_000))
-                .expect("a day at most"),
-            None => defaults.ttl,
-        },
-        terms: SessionTerms::default(),
-        pools: read_pools(&mut entry, narrow::<u16>(slots).into(), defaults)?,
+    let slots = usize::from(narrow::<u16>(entry.need("slots")?.number(1, 288)?));
+    let local = LocalTerms {
+        zone: entry.may("zone").map(|field| read_zone(&field)).transpose()?,
+        opens: entry.may("opens").map(Moment::read).transpose()?,
+        booking_ends: entry.may("booking_ends").map(Moment::read).transpose()?,
+        hours: entry.may("hours").map(|field| read_hours(field, defaults)).transpose()?,
     };
+    let pools = read_pools(&mut entry, slots, start, &local, defaults)?;
     entry.finish()?;
+    let mut session = subject.session(id, start, narrow(slot_minutes * 60_000), pools);
+    let (date, locale) = local.locale(start);
+    session.terms.booking_ends =
+        local.booking_ends.as_ref().map(|ends| ends.of(date, locale)).transpose()?;
+    let end = start.plus_millis(slot_minutes * 60_000 * slots as u64);
+    session.terms.hours =
+        local.hours.as_ref().map(|hours| hours.until(end, local.zone.as_ref())).transpose()?;
     session.check().map_err(|reason| fault(&place, &reason.to_string()))?;
     Ok(session)
+}
+
+impl LocalTerms {
+    /// The local day of a session that starts then.
+    fn locale(&self, start: Timestamp) -> (jiff::civil::Date, Locale<'_>) {
+        let date = self.zone.as_ref().and_then(|zone| zone.date_of(start));
+        let locale = Locale { zone: self.zone.as_ref(), calendar: None };
+        (date.unwrap_or_default(), locale)
+    }
+}
+
+impl Subject {
+    /// A session of the subject, which says nothing of hours and of the end of booking yet.
+    pub(super) fn session(
+        &self,
+        id: SessionId,
+        start: Timestamp,
+        slot_millis: u32,
+        pools: Vec<Pool>,
+    ) -> Session {
+        let mut session = Session {
+            id,
+            organization: self.organization,
+            site: self.site,
+            department: self.department,
+            resource: self.resource,
+            appointment_type: self.appointment_type,
+            start,
+            slot_millis,
+            pick: self.pick,
+            repeat: self.repeat,
+            sharing: self.sharing,
+            ttl_max: self.ttl,
+            terms: SessionTerms::default(),
+            pools,
+        };
+        session.terms.service = self.service;
+        session.terms.fee = self.fee;
+        session.terms.lead_millis = self.lead_millis;
+        session.terms.returns = self.returns;
+        session
+    }
 }
 
 fn read_pools(
     entry: &mut Entry,
     slots: usize,
+    start: Timestamp,
+    local: &LocalTerms,
     defaults: &DocumentDefaults,
 ) -> Result<Vec<Pool>, Fault> {
-    match (entry.may("places"), entry.may("pools")) {
-        (Some(places), None) => Ok(vec![Pool {
-            channels: ChannelSet::ALL,
-            classes: ClassSet::ALL,
-            quotas: read_places(places, slots)?,
-            terms: PoolTerms::default(),
-        }]),
+    let (heads, quotas) = match (entry.may("places"), entry.may("pools")) {
+        (Some(places), None) => {
+            (vec![PoolHead::for_all(entry.place())], vec![Places::read(places)?.of(slots)?])
+        }
         (None, Some(pools)) => {
-            pools.list()?.into_iter().map(|pool| read_pool(pool, slots, defaults)).collect()
+            let read = |pool: Field| read_pool(pool, slots, defaults);
+            let pools: Result<Vec<_>, Fault> = pools.list()?.into_iter().map(read).collect();
+            pools?.into_iter().unzip()
         }
-        (None, None) => Err(entry.fault("needs places, or pools with places each")),
-        (Some(_), Some(_)) => Err(entry.fault("has places and pools; give one of the two")),
-    }
+        (None, None) => return Err(entry.fault("needs places, or pools with places each")),
+        (Some(_), Some(_)) => return Err(entry.fault("has places and pools; give one of the two")),
+    };
+    let (date, locale) = local.locale(start);
+    let pool = |((head, quotas), to): ((PoolHead, Vec<u16>), Option<usize>)| {
+        let opens = head.opens.as_ref().or(local.opens.as_ref());
+        let opens = opens.map(|opens| opens.of(date, locale)).transpose()?;
+        let terms = head.terms(opens, to, date, locale)?;
+        Ok(Pool { channels: head.channels, classes: head.classes, quotas, terms })
+    };
+    let targets = targets(&heads)?;
+    heads.into_iter().zip(quotas).zip(targets).map(pool).collect()
 }
 
-fn read_pool(field: Field, slots: usize, defaults: &DocumentDefaults) -> Result<Pool, Fault> {
+fn read_pool(
+    field: Field,
+    slots: usize,
+    defaults: &DocumentDefaults,
+) -> Result<(PoolHead, Vec<u16>), Fault> {
     let mut entry = Entry::new(field.place, field.value)?;
-    let channels = entry.may("channels").map(|field| read_channels(field, defaults));
-    let classes = entry.may("classes").map(read_classes);
-    let pool = Pool {
-        channels: channels.unwrap_or(Ok(ChannelSet::ALL))?,
-        classes: classes.unwrap_or(Ok(ClassSet::ALL))?,
-        quotas: read_places(entry.need("places")?, slots)?,
-        terms: PoolTerms::default(),
-    };
+    let head = PoolHead::read(&mut entry, defaults)?;
+    let quotas = Places::read(entry.need("places")?)?.of(slots)?;
     entry.finish()?;
-    Ok(pool)
+    Ok((head, quotas))
 }
-
-fn read_places(field: Field, slots: usize) -> Result<Vec<u16>, Fault> {
-    let Value::Array(_) = field.value else {
-        return Ok(vec![narrow(field.number(0, 10_000)?); slots]);
-    };
-    let place = field.place.clone();
-    let places: Result<Vec<u16>, Fault> =
-        field.list()?.into_iter().map(|places| places.number(0, 10_000).map(narrow)).collect();
-    let places = places?;
-    if places.len() != slots {
-        let reason = format!("has {} numbers for {slots} slots", places.len());
-        return Err(fault(&place, &reason));
-    }
-    Ok(places)
-}
-
-fn read_channels(field: Field, defaults: &DocumentDefaults) -> Result<ChannelSet, Fault> {
-    if field.value == "all" {
-        return Ok(ChannelSet::ALL);
-    }
-    let mut set = ChannelSet(0);
-    for channel in field.list()? {
-        let named = match &channel.value {
-            Value::String(name) => defaults.channels.get(name).copied(),
-            Value::Number(number) => number
-                .as_u64()
-                .and_then(|number| u8::try_from(number).ok())
-                .and_then(BookingChannel::new),
-            _ => None,
-        };
-        let Some(named) = named else {
-            let known: Vec<&str> = defaults.channels.keys().map(String::as_str).collect();
-            let reason = format!(
-                "{} is no channel; use a number from 0 to 63 or a name of the configuration ({})",
-                channel.value,
-                if known.is_empty() { "none there".to_owned() } else { known.join(", ") },
-            );
-            return Err(fault(&channel.place, &reason));
-        };
-        set = set.with(named);
-    }
-    Ok(set)
-}
-
-fn read_classes(field: Field) -> Result<ClassSet, Fault> {
-    if field.value == "all" {
-        return Ok(ClassSet::ALL);
-    }
-    let mut set = 0;
-    for class in field.list()? {
-        let name = class.value.as_str().unwrap_or_default();
-        let Some(named) = class_named(name) else {
-            let known: Vec<&str> = CLASSES.iter().map(|(name, _)| *name).collect();
-            let reason = format!("{} is no class; use {}", class.value, known.join(", "));
-            return Err(fault(&class.place, &reason));
-        };
-        set |= 1 << named as u8;
-    }
-    Ok(ClassSet(set))
-}
-
-/// The names of patient classes, in documents and on the command line.
-pub const CLASSES: [(&str, PatientClass); 5] = [
-    ("outpatient", PatientClass::Outpatient),
-    ("inpatient", PatientClass::Inpatient),
-    ("check-up", PatientClass::CheckUp),
-    ("emergency", PatientClass::Emergency),
-    ("referral", PatientClass::Referral),
-];
-
-/// The class of that name.
-pub fn class_named(name: &str) -> Option<PatientClass> {
-    CLASSES.iter().find(|(known, _)| *known == name).map(|(_, class)| *class)
-}
-
-fn from_toml(value: toml::Value) -> Value {
-    match value {
-        toml::Value::String(text) => Value::from(text),
-        toml::Value::Integer(number) => Value::from(number),
-        toml::Value::Float(number) => Value::from(number),
-        toml::Value::Boolean(truth) => Value::from(truth),
-        toml::Value::Datetime(time) => Value::from(time.to_string()),
-        toml::Value::Array(values) => values.into_iter().map(from_toml).collect(),
-        toml::Value::Table(table) => {
-            Value::Object(table.into_iter().map(|(key, value)| (key, from_toml(value))).collect())
-        }
-    }
-}
-
-/// A number that was checked to fit.
-fn narrow<T: TryFrom<u64>>(number: u64) -> T {
-    T::try_from(number).ok().expect("the range was checked")
-}
-
-const MAX_16: u64 = u16::MAX as u64;
-const MAX_32: u64 = u32::MAX as u64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
+    use crate::model::{
+        BookingChannel, ChannelSet, ClassSet, Delay, Pick, PoolIndex, Reclaim, ReturnRule, Sharing,
+    };
 
     const GOOD: &str = r#"
         [[sessions]]
@@ -339,8 +241,7 @@ mod tests {
 
     #[test]
     fn the_same_document_may_be_json() {
-        let json =
-            serde_json::to_string(&from_toml(toml::Value::Table(toml::from_str(GOOD).unwrap())));
+        let json = serde_json::to_string(&DocumentFormat::Toml.read(GOOD).unwrap());
         let mut defaults = DocumentDefaults::default();
         defaults.channels.insert("counter".to_owned(), BookingChannel::new(3).unwrap());
         let sessions = parse("-", DocumentFormat::Json, &json.unwrap(), &defaults).unwrap();

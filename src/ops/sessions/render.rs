@@ -1,0 +1,134 @@
+//! A session in the words of the session document: what `parse` reads.
+//!
+//! **Architecture invariant:** what is printed of a session that a document can describe is read back
+//! as that session.
+
+use serde_json::{Map, Value, json};
+
+use crate::model::{
+    ChannelSet, ClassSet, Delay, Pool, ReturnRule, ServiceHours, Session, Timestamp,
+};
+use crate::ops::civil::Zone;
+use crate::ops::document::words::{CLASSES, MINUTE_MILLIS, PICKS, REPEATS, SHARINGS};
+
+/// The session as an entry of a session document, with times as the clocks of a zone show them.
+/// What it does not say is left away.
+pub fn render(session: &Session, zone: &Zone) -> Value {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| drop(map.insert(key.to_owned(), value));
+    put("id", session.id.0.into());
+    put("organization", session.organization.0.into());
+    put("site", session.site.0.into());
+    put("department", session.department.0.into());
+    put("resource", session.resource.0.into());
+    put("type", session.appointment_type.into());
+    put("start", time(session.start, zone));
+    put("slots", session.slot_count().into());
+    put("pick", word(&PICKS, &session.pick));
+    put("repeat", word(&REPEATS, &session.repeat));
+    put("sharing", word(&SHARINGS, &session.sharing));
+    put("pools", session.pools.iter().map(|pool| render_pool(pool, zone)).collect());
+    let terms = &session.terms;
+    if terms.service.0 != 0 {
+        put("service", terms.service.0.into());
+    }
+    if terms.fee != 0 {
+        put("fee", terms.fee.into());
+    }
+    if let Some(ends) = terms.booking_ends {
+        put("booking_ends", time(ends, zone));
+    }
+    if let Some(hours) = &terms.hours {
+        put("hours", render_hours(hours, zone));
+    }
+    if terms.returns != ReturnRule::AtOnce {
+        put("returns", render_returns(terms.returns));
+    }
+    put_minutes(&mut map, "slot", session.slot_millis);
+    put_minutes(&mut map, "hold", session.ttl_max.as_millis());
+    if let Some(lead) = terms.lead_millis {
+        put_minutes(&mut map, "lead", lead);
+    }
+    Value::Object(map)
+}
+
+fn render_pool(pool: &Pool, zone: &Zone) -> Value {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| drop(map.insert(key.to_owned(), value));
+    if pool.channels != ChannelSet::ALL {
+        put("channels", render_channels(pool.channels));
+    }
+    if pool.classes != ClassSet::ALL {
+        let named = CLASSES.iter().filter(|(_, class)| pool.classes.contains(*class));
+        put("classes", named.map(|(name, _)| *name).collect());
+    }
+    let first = pool.quotas.first().copied().unwrap_or_default();
+    let all_same = pool.quotas.iter().all(|quota| *quota == first);
+    put("places", if all_same { first.into() } else { pool.quotas.clone().into() });
+    if pool.terms.opens != Timestamp::default() {
+        put("opens", time(pool.terms.opens, zone));
+    }
+    if pool.terms.floor != 0 {
+        put("floor", pool.terms.floor.into());
+    }
+    if let Some(reclaim) = pool.terms.reclaim {
+        put("reclaim", json!({ "at": time(reclaim.at, zone), "to": reclaim.to.0 }));
+    }
+    Value::Object(map)
+}
+
+fn render_channels(channels: ChannelSet) -> Value {
+    if channels == ChannelSet::ALL {
+        return "all".into();
+    }
+    (0..u64::BITS).filter(|number| channels.0 >> number & 1 == 1).collect()
+}
+
+fn render_hours(hours: &ServiceHours, zone: &Zone) -> Value {
+    let offset = |(since, minutes): &(Timestamp, i16)| json!({ "since": time(*since, zone), "minutes": minutes });
+    json!({
+        "from": clock(hours.from),
+        "to": clock(hours.to),
+        "channels": render_channels(hours.channels),
+        "offsets": hours.offsets.iter().map(offset).collect::<Vec<_>>(),
+    })
+}
+
+fn render_returns(rule: ReturnRule) -> Value {
+    let with = |rule: &str, delay: Delay| {
+        let mut map = Map::new();
+        map.insert("rule".to_owned(), rule.into());
+        put_minutes(&mut map, "min", delay.min_millis);
+        put_minutes(&mut map, "max", delay.max_millis);
+        Value::Object(map)
+    };
+    match rule {
+        ReturnRule::AtOnce => "at-once".into(),
+        ReturnRule::Delayed(delay) => with("delayed", delay),
+        ReturnRule::WaitlistFirst(delay) => with("waitlist-first", delay),
+        ReturnRule::Withheld => "withheld".into(),
+    }
+}
+
+/// `lead_minutes`, or `lead_ms` where it is no whole minute, which no document can say.
+fn put_minutes(map: &mut Map<String, Value>, key: &str, millis: u32) {
+    let minute = u32::try_from(MINUTE_MILLIS).unwrap_or(u32::MAX);
+    let (key, number) = if millis.is_multiple_of(minute) {
+        (format!("{key}_minutes"), millis / minute)
+    } else {
+        (format!("{key}_ms"), millis)
+    };
+    map.insert(key, number.into());
+}
+
+fn word<T: PartialEq>(words: &[(&str, T)], value: &T) -> Value {
+    words.iter().find(|(_, known)| known == value).map_or(Value::Null, |(name, _)| (*name).into())
+}
+
+fn time(time: Timestamp, zone: &Zone) -> Value {
+    zone.rfc3339(time).into()
+}
+
+fn clock(minute: u16) -> String {
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
