@@ -9,8 +9,8 @@ use hashbrown::HashMap;
 use serde::Serialize;
 
 use crate::model::{
-    AppointmentId, AppointmentStatus, Claim, Claims, Fact, Facts, Held, PatientId, RequestId,
-    Sequence, Session, SessionOpened, Timestamp,
+    AppointmentId, AppointmentStatus, Claim, Claims, Ended, Fact, Facts, Held, PatientId,
+    RequestId, Sequence, Session, SessionOpened, Timestamp,
 };
 
 /// One line. `null` where a key does not apply. The documentation has the same table.
@@ -102,22 +102,17 @@ impl Enricher {
                 let line = of_request(line, fact.request, AppointmentStatus::Booked);
                 self.add_known(lines, line, fact.appointment);
             }
-            Fact::Ended(fact) => {
-                let line = Line {
-                    status: Some(AppointmentStatus::Cancelled.code()),
-                    cause: Some(fact.cause.name()),
-                    request: fact.request.map(|(request, _)| hex(request.0)),
-                    patient: Some(hex(fact.patient.0)),
-                    appointment: Some(hex(fact.appointment.0)),
-                    ..line
-                };
-                let known = self.known.get(&fact.appointment);
-                let line = Line {
-                    channel: known.map(|known| known.channel),
-                    organization: known.map(|known| known.organization),
-                    ..line
-                };
-                add_claims(lines, &line, &fact.claims);
+            Fact::Ended(fact) => self.add_ended(lines, line, fact),
+            Fact::Freed(fact) => self.add_ended(lines, line, &fact.ended),
+            Fact::Returned(fact) => {
+                let line = Line { session: Some(fact.session.0), ..line };
+                lines.extend(fact.places.iter().map(|places| Line {
+                    slot: Some(places.slot.0),
+                    count: Some(1),
+                    pool: Some(places.pool.0),
+                    places: Some(places.count),
+                    ..line.clone()
+                }));
             }
             Fact::Progressed(fact) => {
                 let line = of_request(line, fact.request, fact.status);
@@ -154,6 +149,21 @@ impl Enricher {
                 }
             }
         }
+    }
+
+    fn add_ended(&self, lines: &mut Vec<Line>, line: Line, fact: &Ended) {
+        let known = self.known.get(&fact.appointment);
+        let line = Line {
+            status: Some(AppointmentStatus::Cancelled.code()),
+            cause: Some(fact.cause.name()),
+            request: fact.request.map(|(request, _)| hex(request.0)),
+            patient: Some(hex(fact.patient.0)),
+            appointment: Some(hex(fact.appointment.0)),
+            channel: known.map(|known| known.channel),
+            organization: known.map(|known| known.organization),
+            ..line
+        };
+        add_claims(lines, &line, &fact.claims);
     }
 
     fn add_held(&mut self, lines: &mut Vec<Line>, line: Line, fact: &Held) {
@@ -242,7 +252,7 @@ fn hex(id: u128) -> String {
 mod tests {
     use super::*;
     use crate::model::{
-        Booked, BookingChannel, Cause, ChannelSet, ClassSet, DepartmentId, Ended, OrganizationId,
+        Booked, BookingChannel, Cause, ChannelSet, ClassSet, DepartmentId, OrganizationId,
         PatientClass, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Repeat, ResourceId,
         RulesVersion, SessionId, SessionTerms, Settled, Sharing, SiteId, SlotIndex, Ttl,
     };

@@ -33,6 +33,8 @@ const FORGOTTEN: u8 = 8;
 const SESSION_OPENED_WITH_TERMS: u8 = 9;
 const QUOTAS_SET: u8 = 10;
 const RECLAIMED: u8 = 11;
+const FREED: u8 = 14;
+const RETURNED: u8 = 15;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
@@ -80,6 +82,14 @@ impl Encode for Fact {
             }
             Self::Reclaimed(fact) => {
                 RECLAIMED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Freed(fact) => {
+                FREED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Returned(fact) => {
+                RETURNED.encode(encoder)?;
                 fact.encode(encoder)
             }
             Self::Held(fact) => {
@@ -136,6 +146,8 @@ impl<Context> Decode<Context> for Fact {
             })),
             QUOTAS_SET => Self::QuotasSet(Box::new(Decode::decode(decoder)?)),
             RECLAIMED => Self::Reclaimed(Box::new(Decode::decode(decoder)?)),
+            FREED => Self::Freed(Box::new(Decode::decode(decoder)?)),
+            RETURNED => Self::Returned(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

@@ -8,6 +8,7 @@ use bincode::enc::write::Writer;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
+use super::returns::ReturningList;
 use super::terms::WithTerms;
 use crate::model::limits::{SESSION_CELLS_MAX, SESSION_SLOTS_MAX};
 use crate::model::{
@@ -106,7 +107,8 @@ impl Encode for Reading {
             Self::Session(reading) => {
                 SESSION.encode(encoder)?;
                 WithTerms(&reading.session).encode(encoder)?;
-                Taken(&reading.taken).encode(encoder)
+                Taken(&reading.taken).encode(encoder)?;
+                ReturningList(&reading.returning).encode(encoder)
             }
         }
     }
@@ -123,6 +125,7 @@ impl<Context> Decode<Context> for Reading {
             SESSION => Self::Session(Box::new(SessionReading {
                 session: WithTerms::<Session>::decode(decoder)?.0,
                 taken: Taken::decode(decoder)?.0,
+                returning: ReturningList::decode(decoder)?.0,
             })),
             _ => return Err(DecodeError::Other("no reading has this form")),
         })

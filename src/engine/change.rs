@@ -1,5 +1,6 @@
 //! Decides what happens to an appointment that exists.
 
+use super::returns::end;
 use super::view::{Context, Decision, View};
 use crate::model::{
     Action, Appointment, AppointmentId, AppointmentStatus, Booked, Cause, Change, Ended, Fact,
@@ -39,7 +40,10 @@ pub fn decide_change(
         claims: appointment.claims.clone(),
         retried: false,
     };
-    let fact = fact_of(change, appointment, status, fingerprint);
+    let fact = match fact_of(change, appointment, status, fingerprint) {
+        Fact::Ended(ended) => end(view, context, ended),
+        other => other,
+    };
     Ok(Decision { facts: std::iter::once(fact).collect(), receipt })
 }
 
@@ -53,7 +57,7 @@ pub fn decide_expiry(
     let due = hold.status == AppointmentStatus::Pending && hold.until <= context.now;
     let Appointment { patient, claims, .. } = hold;
     let ended = Ended { request: None, appointment, patient, cause: Cause::Expired, claims };
-    due.then(|| std::iter::once(Fact::Ended(ended)).collect())
+    due.then(|| std::iter::once(end(view, context, ended)).collect())
 }
 
 /// Whoever may not touch the appointment: another organization's staff, another patient, another

@@ -12,7 +12,7 @@ use super::index::Index;
 use super::slab::Slab;
 use crate::model::limits::FORGOTTEN_MAX;
 use crate::model::{
-    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claims, Fact,
+    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claims, Ended, Fact,
     Forgotten, Held, Outcome, RequestId, Timestamp,
 };
 
@@ -89,15 +89,8 @@ impl HomeShard {
                 self.step(position, Some(AppointmentEvent::Book), Cause::None, time);
                 self.slab.entry_mut(position).set_payment(booked.payment);
             }
-            Fact::Ended(ended) => {
-                let position = self.position(ended.appointment);
-                assert!(
-                    self.slab.get(position).takes(&ended.claims),
-                    "an impossible fact: other places come back than {:032x} took",
-                    ended.appointment.0
-                );
-                self.step(position, ended.event(), ended.cause, time);
-            }
+            Fact::Ended(ended) => self.end(ended, time),
+            Fact::Freed(freed) => self.end(&freed.ended, time),
             Fact::Progressed(fact) => {
                 let position = self.position(fact.appointment);
                 self.step(position, fact.event(), Cause::None, time);
@@ -110,8 +103,22 @@ impl HomeShard {
                 self.insert_declined(fact.appointment, fact.fingerprint, fact.outcome);
             }
             Fact::Forgotten(forgotten) => self.forget(forgotten),
-            Fact::SessionOpened(_) | Fact::QuotasSet(_) | Fact::Reclaimed(_) => {}
+            Fact::SessionOpened(_)
+            | Fact::QuotasSet(_)
+            | Fact::Reclaimed(_)
+            | Fact::Returned(_) => {}
         }
+    }
+
+    /// Ends an appointment that took just these places.
+    fn end(&mut self, ended: &Ended, time: Timestamp) {
+        let position = self.position(ended.appointment);
+        assert!(
+            self.slab.get(position).takes(&ended.claims),
+            "an impossible fact: other places come back than {:032x} took",
+            ended.appointment.0
+        );
+        self.step(position, ended.event(), ended.cause, time);
     }
 
     /// Remembers a request that was no hold, and drops those that nobody may repeat any more.

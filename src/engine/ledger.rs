@@ -59,10 +59,12 @@ impl LedgerShard {
                 }
             }
             Fact::Ended(ended) => self.remove(ended.patient, ended.appointment),
+            Fact::Freed(freed) => self.remove(freed.ended.patient, freed.ended.appointment),
             Fact::Settled(settled) => self.remove(settled.patient, settled.appointment),
             Fact::SessionOpened(_)
             | Fact::QuotasSet(_)
             | Fact::Reclaimed(_)
+            | Fact::Returned(_)
             | Fact::Booked(_)
             | Fact::Progressed(_)
             | Fact::Declined(_)

@@ -30,6 +30,7 @@ mod open;
 mod pick;
 mod places;
 mod quotas;
+mod returns;
 mod session;
 mod slab;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use home::HomeShard;
 pub use ledger::{LedgerEntry, LedgerShard, Live};
 pub use open::decide_open;
 pub use places::Places;
-pub use quotas::{decide_quotas, decide_reclaim};
+pub use quotas::decide_quotas;
+pub use returns::decide_session;
 pub use session::{SessionShard, SessionState};
 pub use view::{Context, Decision, View};

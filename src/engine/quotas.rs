@@ -48,7 +48,7 @@ pub fn decide_quotas(
 
 /// Decides what time does to a session: which unused places go back to another pool (回收).
 /// `None` where nothing is due.
-pub fn decide_reclaim(session: &SessionState, now: Timestamp) -> Option<Facts> {
+pub(super) fn decide_reclaim(session: &SessionState, now: Timestamp) -> Option<Facts> {
     let spec = session.spec();
     let due = |(index, pool): (u8, &crate::model::Pool)| {
         let reclaim = pool.terms.reclaim.filter(|reclaim| reclaim.at <= now)?;

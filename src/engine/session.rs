@@ -7,8 +7,10 @@ use hashbrown::HashMap;
 
 use super::agenda::Agenda;
 use super::places::Places;
+use super::returns::Returns;
 use crate::model::{
-    Claim, Fact, PoolIndex, Reclaimed, Sequence, Session, SessionId, SlotIndex, Timestamp,
+    Claim, Fact, PoolIndex, Reclaimed, Returned, Returning, Sequence, Session, SessionId,
+    SlotIndex, Timestamp,
 };
 
 /// The sessions of this shard.
@@ -27,6 +29,14 @@ pub struct SessionState {
     /// Invariant: what is free in a cell is never above its quota. Shared with readers that hold no
     /// lock, who never write.
     places: Arc<Places>,
+    /// What few sessions have, and no hold looks at. `None` where it would be empty.
+    aside: Option<Box<Aside>>,
+}
+
+/// What lies beside the places of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Aside {
+    returns: Returns,
 }
 
 impl SessionShard {
@@ -48,9 +58,13 @@ impl SessionShard {
                 self.change(set.session, last, |state| state.share_out(&set.quotas));
             }
             Fact::Reclaimed(fact) => self.change(fact.session, last, |state| state.reclaim(fact)),
+            Fact::Returned(fact) => {
+                self.change(fact.session, last, |state| state.give_back_returned(fact));
+            }
             Fact::Held(_)
             | Fact::Booked(_)
             | Fact::Ended(_)
+            | Fact::Freed(_)
             | Fact::Progressed(_)
             | Fact::Settled(_)
             | Fact::Declined(_)
@@ -82,6 +96,32 @@ impl SessionShard {
         if now < due { None } else { self.session(id) }
     }
 
+    /// Writes what a fact did to the places of one of its claims, by record `last`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the fact is impossible in this state.
+    pub fn settle(&mut self, fact: &Fact, index: usize, claim: &Claim, last: Sequence) {
+        match fact {
+            Fact::Held(_) => self.take(claim, last),
+            Fact::Ended(_) => self.give_back(claim, last),
+            Fact::Freed(freed) => {
+                let back = freed.back.get(index).copied();
+                let back = back.expect("a fact says when the places of each claim come back");
+                self.free(claim, back, last);
+            }
+            Fact::SessionOpened(_)
+            | Fact::Booked(_)
+            | Fact::Progressed(_)
+            | Fact::Settled(_)
+            | Fact::Declined(_)
+            | Fact::Forgotten(_)
+            | Fact::QuotasSet(_)
+            | Fact::Reclaimed(_)
+            | Fact::Returned(_) => {}
+        }
+    }
+
     /// Opens a session, by record `last`.
     ///
     /// # Panics
@@ -93,7 +133,7 @@ impl SessionShard {
         }
         let places = Arc::new(Places::new(&spec));
         places.note(last);
-        self.restore(SessionState { spec: Box::new(spec), places });
+        self.restore(SessionState { spec: Box::new(spec), places, aside: None });
     }
 
     /// Puts a session in as a snapshot brings it.
@@ -144,6 +184,19 @@ impl SessionShard {
         }
     }
 
+    /// Frees the places of a claim, by record `last`: at once where `back` is zero; otherwise they
+    /// stay taken, and are on their way back until then.
+    ///
+    /// # Panics
+    ///
+    /// Panics if one was not taken.
+    pub fn free(&mut self, claim: &Claim, back: Timestamp, last: Sequence) {
+        if back == Timestamp::default() {
+            return self.give_back(claim, last);
+        }
+        self.change(claim.session, last, |state| state.set_out(claim, back));
+    }
+
     /// The session with that id.
     pub fn session(&self, id: SessionId) -> Option<&SessionState> {
         self.sessions.get(&id)
@@ -179,7 +232,22 @@ impl SessionState {
                 }
             }
         }
-        Some(Self { spec: Box::new(spec), places: Arc::new(places) })
+        Some(Self { spec: Box::new(spec), places: Arc::new(places), aside: None })
+    }
+
+    /// The same with places on their way back, if they are among those that are taken.
+    #[must_use]
+    pub fn with_returning(mut self, returning: &[Returning]) -> Option<Self> {
+        returning.iter().for_each(|places| self.aside().returns.add(*places));
+        let places = &self.places;
+        let taken = |slot, pool| places.quota(slot, pool).saturating_sub(places.free(slot, pool));
+        let fits = self.aside.as_ref().is_none_or(|aside| aside.returns.are_within(taken));
+        fits.then_some(self)
+    }
+
+    /// Places that are on their way back, the earliest first. They count as taken.
+    pub fn returning(&self) -> &[Returning] {
+        self.aside.as_ref().map_or(&[], |aside| aside.returns.places())
     }
 
     /// The session as it was opened.
@@ -197,10 +265,43 @@ impl SessionState {
         self.cells().map(|(_, _, taken)| taken).collect()
     }
 
-    /// When time changes it next: unused places go back then.
+    /// When time changes it next: unused places go to another pool, or freed ones come back.
     pub fn next_due(&self) -> Option<Timestamp> {
         let reclaims = self.spec.pools.iter().filter_map(|pool| pool.terms.reclaim);
-        reclaims.map(|reclaim| reclaim.at).min()
+        let returns = self.aside.as_ref().and_then(|aside| aside.returns.next_due());
+        reclaims.map(|reclaim| reclaim.at).chain(returns).min()
+    }
+
+    fn aside(&mut self) -> &mut Aside {
+        self.aside.get_or_insert_default()
+    }
+
+    /// Puts what was taken by a claim on its way back.
+    fn set_out(&mut self, claim: &Claim, until: Timestamp) {
+        for slot in run(claim) {
+            let (places, pool) = (&self.places, claim.pool);
+            let taken = places.quota(slot, pool).saturating_sub(places.free(slot, pool));
+            let returns = &mut self.aside.get_or_insert_default().returns;
+            assert!(
+                returns.of_cell(slot, pool) < u32::from(taken),
+                "an impossible fact: {claim:?} frees what was not taken"
+            );
+            returns.add(Returning { until, slot, pool, count: 1 });
+        }
+    }
+
+    /// Gives back what was on its way.
+    fn give_back_returned(&mut self, fact: &Returned) {
+        for places in &fact.places {
+            let known = self.aside().returns.remove(places);
+            let given = known.and_then(|()| {
+                (0..places.count).try_for_each(|_| self.places.give_back(places.slot, places.pool))
+            });
+            given.unwrap_or_else(|| panic!("an impossible fact: {places:?} come back twice"));
+        }
+        if self.aside.as_deref() == Some(&Aside::default()) {
+            self.aside = None;
+        }
     }
 
     /// The positions of its slots.
@@ -211,7 +312,7 @@ impl SessionState {
     /// Gives every pool new quotas.
     fn share_out(&mut self, quotas: &[Vec<u16>]) {
         assert!(quotas.len() == self.spec.pools.len(), "an impossible fact: other pools");
-        let Self { spec, places } = self;
+        let Self { spec, places, .. } = self;
         places.move_places(|| {
             for (index, (pool, quotas)) in (0..).zip(spec.pools.iter_mut().zip(quotas)) {
                 assert!(quotas.len() == pool.quotas.len(), "an impossible fact: other slots");
@@ -274,14 +375,15 @@ impl SessionState {
 impl Clone for SessionState {
     /// A copy with places of its own.
     fn clone(&self) -> Self {
-        Self::from_parts(Session::clone(&self.spec), &self.taken())
-            .expect("what is taken fits the quotas")
+        let copy = Self::from_parts(Session::clone(&self.spec), &self.taken())
+            .expect("what is taken fits the quotas");
+        Self { aside: self.aside.clone(), ..copy }
     }
 }
 
 impl PartialEq for SessionState {
     fn eq(&self, other: &Self) -> bool {
-        self.spec == other.spec && self.taken() == other.taken()
+        self.spec == other.spec && self.taken() == other.taken() && self.aside == other.aside
     }
 }
 

@@ -34,6 +34,7 @@ use crate::engine::{
     Context, Decision, HomeShard, LedgerShard, Places, SessionShard, decide_change, decide_hold,
     decide_import, decide_open, decide_quotas,
 };
+use crate::model::limits::SESSION_CELLS_MAX;
 use crate::model::{
     Actor, Answer, Appointment, AppointmentId, Availability, BookingChannel, Change, Fact, Facts,
     Hold, OpenSession, Outcome, PatientClass, PatientId, Reading, Receipt, Refusal, RequestId,
@@ -189,7 +190,11 @@ impl Inventory {
         if !actor.may_touch(state.spec().organization) {
             return Answer::refused(Outcome::OrganizationNotPermitted);
         }
-        let reading = SessionReading { session: state.spec().clone(), taken: state.taken() };
+        let reading = SessionReading {
+            session: state.spec().clone(),
+            taken: state.taken(),
+            returning: state.returning().iter().take(SESSION_CELLS_MAX).copied().collect(),
+        };
         Answer { after, result: Ok(Reading::Session(Box::new(reading))) }
     }
 

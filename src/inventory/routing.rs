@@ -66,12 +66,9 @@ pub(super) fn evolve_sessions(
     sequence: Sequence,
     fact: &Fact,
 ) {
-    for claim in fact.claims() {
-        let shard = news(sessions.reach(session_route(claim.session)), sequence);
-        match (shard, fact) {
-            (None, _) => {}
-            (Some(shard), Fact::Held(_)) => shard.take(claim, sequence),
-            (Some(shard), _) => shard.give_back(claim, sequence),
+    for (index, claim) in fact.claims().iter().enumerate() {
+        if let Some(shard) = news(sessions.reach(session_route(claim.session)), sequence) {
+            shard.settle(fact, index, claim, sequence);
         }
     }
     if let Some(session) = fact.session()

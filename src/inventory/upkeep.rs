@@ -3,7 +3,7 @@
 use super::Inventory;
 use super::group::Group;
 use super::shards::SHARD_COUNT;
-use crate::engine::{Context, decide_expiry, decide_reclaim};
+use crate::engine::{Context, decide_expiry, decide_session};
 use crate::model::{Actor, Fact, Facts, Role, Sequence, Timestamp};
 use crate::sync::atomic::Ordering;
 
@@ -21,7 +21,7 @@ impl Inventory {
         (earliest != u64::MAX).then_some(Timestamp::from_millis(earliest))
     }
 
-    /// Ends one hold of a home whose deadline has passed. `None`: there is none (any more).
+    /// Ends one hold of a home whose deadline has passed, with a random number for its places. `None`: there is none (any more).
     /// The answer is the record and how late it was, in milliseconds.
     ///
     /// # Panics
@@ -32,6 +32,7 @@ impl Inventory {
         &self,
         home: usize,
         now: Timestamp,
+        chance: u64,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Option<(Sequence, u64)> {
         let mut group = Group::of_home(&self.homes, home);
@@ -44,7 +45,7 @@ impl Inventory {
         group.lock_sessions(&self.sessions, hold.claims.iter().map(|claim| claim.session));
 
         let actor = Actor::unbounded(Role::Admin);
-        let context = Context::new(now, &actor);
+        let context = Context { chance, ..Context::new(now, &actor) };
         let facts = group.view(|view| decide_expiry(view, &context, id))?;
         let late = now.as_millis().saturating_sub(hold.until.as_millis());
         Some((self.carry_out(&mut group, now, &facts, append), late))
@@ -67,7 +68,7 @@ impl Inventory {
     ) -> Option<Sequence> {
         let mut group = Group::of_session(&self.sessions, shard);
         let due = group.session_shard(shard).next_due(now);
-        let Some(facts) = due.and_then(|session| decide_reclaim(session, now)) else {
+        let Some(facts) = due.and_then(|session| decide_session(session, now)) else {
             self.note_deadlines(&group);
             return None;
         };

@@ -20,6 +20,7 @@ use super::id::{
 };
 use super::limits::FORGOTTEN_MAX;
 use super::outcome::Outcome;
+use super::returns::{Freed, Returned};
 use super::session::{Session, Sharing};
 use super::time::Timestamp;
 
@@ -49,6 +50,10 @@ pub enum Fact {
     QuotasSet(Box<QuotasSet>),
     /// Unused places of a pool went to another one, at the time that its session says.
     Reclaimed(Box<Reclaimed>),
+    /// An appointment ended, and some of its places are on their way back, or do not come back.
+    Freed(Box<Freed>),
+    /// Places that were on their way back are free again.
+    Returned(Box<Returned>),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -192,6 +197,14 @@ pub struct Reclaimed {
 }
 
 impl Ended {
+    const fn name(&self) -> &'static str {
+        match self.cause {
+            Cause::Released => "Released",
+            Cause::Expired => "Expired",
+            Cause::None | Cause::Cancelled => "Cancelled",
+        }
+    }
+
     /// What happened to the appointment; `None` where the fact names no cause.
     pub const fn event(&self) -> Option<AppointmentEvent> {
         match self.cause {
@@ -234,11 +247,9 @@ impl Fact {
             Self::SessionOpened(_) => "SessionOpened",
             Self::Held(_) => "Held",
             Self::Booked(_) => "Booked",
-            Self::Ended(ended) => match ended.cause {
-                Cause::Released => "Released",
-                Cause::Expired => "Expired",
-                Cause::None | Cause::Cancelled => "Cancelled",
-            },
+            Self::Ended(ended) => ended.name(),
+            Self::Freed(freed) => freed.ended.name(),
+            Self::Returned(_) => "Returned",
             Self::Progressed(progressed) => match progressed.status {
                 AppointmentStatus::Arrived => "Arrived",
                 _ => "CheckedIn",
@@ -264,15 +275,24 @@ impl Fact {
             | Self::Progressed(Progressed { request, fingerprint, .. })
             | Self::Settled(Settled { request, fingerprint, .. }) => Some((*request, *fingerprint)),
             Self::Ended(fact) => fact.request,
+            Self::Freed(fact) => fact.ended.request,
             Self::QuotasSet(fact) => Some((fact.request, fact.fingerprint)),
-            Self::Held(_) | Self::Declined(_) | Self::Forgotten(_) | Self::Reclaimed(_) => None,
+            Self::Held(_)
+            | Self::Declined(_)
+            | Self::Forgotten(_)
+            | Self::Reclaimed(_)
+            | Self::Returned(_) => None,
         }
     }
 
     /// An appointment in whose home the fact is written. All of a `Forgotten` have the same home.
     pub fn appointment(&self) -> Option<AppointmentId> {
         match self {
-            Self::SessionOpened(_) | Self::QuotasSet(_) | Self::Reclaimed(_) => None,
+            Self::SessionOpened(_)
+            | Self::QuotasSet(_)
+            | Self::Reclaimed(_)
+            | Self::Returned(_) => None,
+            Self::Freed(fact) => Some(fact.ended.appointment),
             Self::Held(fact) => Some(fact.appointment),
             Self::Booked(fact) => Some(fact.appointment),
             Self::Ended(fact) => Some(fact.appointment),
@@ -288,6 +308,7 @@ impl Fact {
         match self {
             Self::Held(fact) => Some(fact.patient),
             Self::Ended(fact) => Some(fact.patient),
+            Self::Freed(fact) => Some(fact.ended.patient),
             Self::Settled(fact) => Some(fact.patient),
             Self::SessionOpened(_)
             | Self::Booked(_)
@@ -295,7 +316,8 @@ impl Fact {
             | Self::Declined(_)
             | Self::Forgotten(_)
             | Self::QuotasSet(_)
-            | Self::Reclaimed(_) => None,
+            | Self::Reclaimed(_)
+            | Self::Returned(_) => None,
         }
     }
 
@@ -305,7 +327,9 @@ impl Fact {
             Self::SessionOpened(fact) => Some(fact.session.id),
             Self::QuotasSet(fact) => Some(fact.session),
             Self::Reclaimed(fact) => Some(fact.session),
+            Self::Returned(fact) => Some(fact.session),
             Self::Held(_)
+            | Self::Freed(_)
             | Self::Booked(_)
             | Self::Ended(_)
             | Self::Progressed(_)
@@ -320,6 +344,7 @@ impl Fact {
         match self {
             Self::Held(fact) => &fact.claims,
             Self::Ended(fact) => &fact.claims,
+            Self::Freed(fact) => &fact.ended.claims,
             Self::SessionOpened(_)
             | Self::Booked(_)
             | Self::Progressed(_)
@@ -327,7 +352,8 @@ impl Fact {
             | Self::Declined(_)
             | Self::Forgotten(_)
             | Self::QuotasSet(_)
-            | Self::Reclaimed(_) => &[],
+            | Self::Reclaimed(_)
+            | Self::Returned(_) => &[],
         }
     }
 }

@@ -51,6 +51,9 @@ pub const OFFSETS_MAX: usize = 8;
 /// The longest delay before a freed place comes back: a day, in milliseconds.
 pub const RETURN_DELAY_MILLIS_MAX: u32 = 24 * 60 * 60 * 1_000;
 
+/// Kinds of returning places that one record frees: 13 bytes each.
+pub const RETURNED_MAX: usize = 128;
+
 /// Facts of one record: a hold and its booking, or a change.
 pub const RECORD_FACTS_MAX: usize = 2;
 
@@ -62,3 +65,4 @@ const _: () = assert!(
     2 * SESSION_CELLS_MAX + 64 * SESSION_POOLS_MAX + 10 * OFFSETS_MAX + 400 <= RECORD_BYTES_MAX
 );
 const _: () = assert!(16 * FORGOTTEN_MAX + 600 <= RECORD_BYTES_MAX);
+const _: () = assert!(13 * RETURNED_MAX + 600 <= RECORD_BYTES_MAX);

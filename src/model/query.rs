@@ -7,6 +7,7 @@ use super::appointment::{Appointment, PatientClass};
 use super::id::{AppointmentId, PatientId, SessionId};
 use super::limits::SESSION_SLOTS_MAX;
 use super::operation::Operation;
+use super::returns::Returning;
 use super::session::Session;
 use super::time::Timestamp;
 
@@ -79,6 +80,8 @@ pub struct SessionReading {
     pub session: Session,
     /// Taken places, slot by slot, pool by pool.
     pub taken: Vec<u16>,
+    /// Those of them that nobody has: they are on their way back, the earliest first.
+    pub returning: Vec<Returning>,
 }
 
 /// What the node's clock shows, and whether it is believed.

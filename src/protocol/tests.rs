@@ -220,6 +220,7 @@ fn replies() -> Vec<(&'static str, Reply)> {
             Reply::Reading(Reading::Session(Box::new(SessionReading {
                 session: rich_session(),
                 taken: vec![1, 0, 2, 0],
+                returning: vec![],
             }))),
         ),
         ("gone_bare", Reply::Gone { oldest: Sequence(40), snapshot: None }),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! digest = sum, lane by lane, of blake3(kind, item)
-//!          over every appointment, place, pool, ledger line and remembered refusal
+//!          over every appointment, place, pool, returning place, ledger line and remembered refusal
 //! ```
 //!
 //! The sum does not depend on the order of items, on the number of shards, on how facts were cut
@@ -12,7 +12,8 @@ use crate::codec::{WithTerms, encode_into};
 use crate::engine::SessionState;
 use crate::inventory::{Inventory, Part, SHARD_COUNT};
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, Outcome, PatientId, SessionId, Timestamp,
+    Appointment, AppointmentId, AppointmentStatus, Outcome, PatientId, Returning, SessionId,
+    Timestamp,
 };
 
 /// A digest in the making.
@@ -39,9 +40,15 @@ impl Digest {
             spec => encode_into(spec, buffer),
         });
         let id = state.spec().id;
+        state.returning().iter().for_each(|places| self.returning(id, places));
         for (slot, pool, taken) in state.cells() {
             self.add(b'P', |buffer| encode_into(&(id, slot, pool, taken), buffer));
         }
+    }
+
+    /// Adds places of a session that are on their way back.
+    pub fn returning(&mut self, session: SessionId, places: &Returning) {
+        self.add(b'R', |buffer| encode_into(&(session, *places), buffer));
     }
 
     /// Adds a line of a ledger.

@@ -6,18 +6,23 @@
 //! session   u32 n, n (session, u16 taken of each cell)
 //! ```
 //!
-//! Where a session of a shard has terms the highest bit of its number is set, and terms follow each
-//! session.
+//! Where a session of a shard has terms the highest bit of their number is set, and terms follow each
+//! session. Where one has something beside its places the next bit is set, and behind the places of each
+//! follow a u32 n and n kinds of returning places.
 
 use crate::codec::{CodecError, WithTerms, decode, encode_into};
 use crate::engine::{Live, SessionState};
 use crate::inventory::Part;
 use crate::model::{
-    Appointment, AppointmentId, Outcome, PatientId, RequestId, Session, SessionId, Timestamp,
+    Appointment, AppointmentId, Outcome, PatientId, RequestId, Returning, Session, SessionId,
+    Timestamp,
 };
 
 /// Set in the number of sessions where terms follow each.
 const WITH_TERMS: u32 = 1 << 31;
+
+/// Set in the number of sessions where what lies beside their places follows each.
+const WITH_ASIDE: u32 = 1 << 30;
 
 /// Appends the image of a shard.
 pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
@@ -37,6 +42,7 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
             let sessions = shard.sessions();
             let start = buffer.len();
             let with_terms = sessions.iter().any(|state| state.spec().has_terms());
+            let with_aside = sessions.iter().any(|state| !state.returning().is_empty());
             list(buffer, sessions.into_iter(), |state, buffer| {
                 if with_terms {
                     encode_into(&WithTerms(state.spec()), buffer);
@@ -44,10 +50,13 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
                     encode_into(state.spec(), buffer);
                 }
                 state.taken().iter().for_each(|taken| encode_into(taken, buffer));
+                if with_aside {
+                    list(buffer, state.returning().iter(), encode_into);
+                }
             });
-            if with_terms {
-                // The highest byte of the number: there are never so many.
-                buffer[start + 3] |= WITH_TERMS.to_le_bytes()[3];
+            // Bits of the highest byte of the number: there are never so many.
+            for (flag, is_set) in [(WITH_TERMS, with_terms), (WITH_ASIDE, with_aside)] {
+                buffer[start + 3] |= if is_set { flag.to_le_bytes()[3] } else { 0 };
             }
         }
     }
@@ -80,8 +89,8 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
         }
         Part::Session(shard) => {
             let number = source.next::<u32>()?;
-            for _ in 0..number & !WITH_TERMS {
-                shard.restore(session(&mut source, number & WITH_TERMS != 0)?);
+            for _ in 0..number & !(WITH_TERMS | WITH_ASIDE) {
+                shard.restore(session(&mut source, number)?);
             }
         }
     }
@@ -91,16 +100,24 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
     }
 }
 
-fn session(source: &mut Source<'_>, with_terms: bool) -> Result<SessionState, CodecError> {
-    let spec = if with_terms {
+fn session(source: &mut Source<'_>, flags: u32) -> Result<SessionState, CodecError> {
+    let spec = if flags & WITH_TERMS != 0 {
         source.next::<WithTerms<Session>>()?.0
     } else {
         source.next::<Session>()?
     };
     let cells = spec.slot_count() * spec.pools.len();
     let taken: Vec<u16> = (0..cells).map(|_| source.next()).collect::<Result<_, _>>()?;
-    SessionState::from_parts(spec, &taken)
-        .ok_or(CodecError::Invalid("more places are taken than there are"))
+    let state = SessionState::from_parts(spec, &taken)
+        .ok_or(CodecError::Invalid("more places are taken than there are"))?;
+    if flags & WITH_ASIDE == 0 {
+        return Ok(state);
+    }
+    let returning: Vec<Returning> =
+        (0..source.next::<u32>()?).map(|_| source.next()).collect::<Result<_, _>>()?;
+    state
+        .with_returning(&returning)
+        .ok_or(CodecError::Invalid("more places come back than are taken"))
 }
 
 /// Writes items with their number in front, which is known only afterwards.

@@ -13,6 +13,7 @@
 
 #[cfg(any(feature = "node", fuzzing))]
 pub mod audit;
+mod chance;
 mod counters;
 pub mod digest;
 #[cfg(any(feature = "node", fuzzing))]
@@ -29,6 +30,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
+use self::chance::Chances;
 use self::counters::Counters;
 pub use self::counters::{LATENESS_BUCKETS, ServiceStats};
 #[cfg(feature = "node")]
@@ -54,6 +56,7 @@ pub struct Service {
     limits: Limits,
     counters: Counters,
     gate: Gate,
+    chances: Chances,
     /// Set while memory holds as many appointments as it may; looked at every second.
     is_full: AtomicBool,
     counted: AtomicU64,
@@ -108,6 +111,7 @@ impl Service {
             limits,
             counters: Counters::default(),
             gate: Gate::new(limits.delay_max_millis, 0),
+            chances: Chances::from_system(),
             is_full: AtomicBool::new(false),
             counted: AtomicU64::new(0),
             is_paused: AtomicBool::new(false),
@@ -117,6 +121,12 @@ impl Service {
             #[cfg(feature = "node")]
             folder: None,
         }
+    }
+
+    /// The same with random numbers that follow from a seed, for a run that is to be repeated.
+    #[must_use]
+    pub fn with_chances(self, seed: u64) -> Self {
+        Self { chances: Chances::of_seed(seed), ..self }
     }
 
     /// Carries out a command, or refuses it.
@@ -178,9 +188,10 @@ impl Service {
         };
         let append =
             |facts: &Facts| self.journal.append(permit, now, |buffer| encode_facts(facts, buffer));
+        let drawn = || Context { chance: self.chances.draw(), ..context };
         match command {
             Command::Hold(hold) => self.inventory.hold(&context, hold, append),
-            Command::Change(change) => self.inventory.change(&context, change, append),
+            Command::Change(change) => self.inventory.change(&drawn(), change, append),
             Command::OpenSession(open) => self.inventory.open(&context, open, append),
             Command::SetQuotas(set) => self.inventory.set_quotas(&context, set, append),
         }
@@ -321,7 +332,8 @@ impl Service {
         let mut expired = 0;
         for home in self.inventory.due_homes(now) {
             while let Some(permit) = self.journal.reserve(Lane::Upkeep) {
-                let done = self.inventory.expire_one(home, now, |facts| {
+                let chance = self.chances.draw();
+                let done = self.inventory.expire_one(home, now, chance, |facts| {
                     self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
                 });
                 let Some((_, late_millis)) = done else { break };
@@ -332,7 +344,7 @@ impl Service {
         expired
     }
 
-    /// Does what is due in sessions: unused places go back to other pools.
+    /// Does what is due in sessions: unused places go to other pools, freed ones come back.
     fn step_sessions(&self, now: Timestamp) {
         for shard in self.inventory.due_sessions(now) {
             while let Some(permit) = self.journal.reserve(Lane::Upkeep) {

@@ -39,6 +39,8 @@ pub(crate) struct History {
     /// Requests that did something, or were declined for good.
     pub(crate) requests: BTreeSet<RequestId>,
     pub(crate) declined: BTreeMap<AppointmentId, Outcome>,
+    /// Places on their way back, by session, slot, pool and when they come.
+    pub(crate) returning: BTreeMap<(SessionId, u16, u8, Timestamp), i64>,
 }
 
 /// The records of a block.
@@ -115,7 +117,26 @@ impl History {
                 return;
             }
             Fact::Booked(_) => AppointmentStatus::Booked,
+            Fact::Returned(fact) => {
+                for places in &fact.places {
+                    let cell = (fact.session, places.slot.0, places.pool.0, places.until);
+                    *self.returning.entry(cell).or_default() -= i64::from(places.count);
+                }
+                return;
+            }
             Fact::Ended(_) => AppointmentStatus::Cancelled,
+            Fact::Freed(freed) => {
+                for (claim, back) in freed.ended.claims.iter().zip(&freed.back) {
+                    if *back == Timestamp::default() {
+                        continue;
+                    }
+                    for slot in claim.slot.0..claim.slot.0 + u16::from(claim.count) {
+                        let cell = (claim.session, slot, claim.pool.0, *back);
+                        *self.returning.entry(cell).or_default() += 1;
+                    }
+                }
+                AppointmentStatus::Cancelled
+            }
             Fact::Progressed(fact) => fact.status,
             Fact::Settled(fact) => fact.status,
         };

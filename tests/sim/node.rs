@@ -164,7 +164,7 @@ impl Recovered {
         let (journal, hand) = Journal::by_hand(Box::new(disk.clone()), tail, config, on_fatal);
         let limits = Limits { retention_millis: plan.retention_millis, ..Limits::default() };
         Node {
-            service: Service::new(inventory, journal, limits),
+            service: Service::new(inventory, journal, limits).with_chances(clock.wall),
             hand,
             disk,
             outbox: Vec::new(),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use haoyuan::model::{
     Action, Actor, Appointment, AppointmentId, AppointmentStatus, Attributes, BookingChannel,
-    Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command, DepartmentId, Hold,
+    Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command, Delay, DepartmentId, Hold,
     OpenSession, OrganizationId, Organizations, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    PoolIndex, PoolTerms, Query, Reading, Reclaim, Repeat, RequestId, ResourceId, Role,
+    PoolIndex, PoolTerms, Query, Reading, Reclaim, Repeat, RequestId, ResourceId, ReturnRule, Role,
     ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice,
     SlotIndex, Timestamp, Ttl, permits,
 };
@@ -404,8 +404,22 @@ fn session_terms(random: &mut Random, now: Timestamp) -> SessionTerms {
         booking_ends: random.chance(300).then_some(ends),
         lead_millis: random.chance(300).then_some(600_000),
         hours: random.chance(300).then_some(hours),
+        returns: returns(random),
         ..SessionTerms::default()
     }
+}
+
+/// Half of the sessions let freed places wait, and a few never give them back.
+fn returns(random: &mut Random) -> ReturnRule {
+    let delay = Delay { min_millis: 5_000, max_millis: 600_000 };
+    random.pick(&[
+        ReturnRule::AtOnce,
+        ReturnRule::AtOnce,
+        ReturnRule::AtOnce,
+        ReturnRule::Delayed(delay),
+        ReturnRule::WaitlistFirst(delay),
+        ReturnRule::Withheld,
+    ])
 }
 
 fn malformed(random: &mut Random, mut hold: Hold) -> Body {

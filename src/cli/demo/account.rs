@@ -6,7 +6,8 @@
 use hashbrown::HashMap;
 
 use crate::model::{
-    AppointmentId, AppointmentStatus, Cause, Claims, Fact, Facts, PoolIndex, SessionId, SlotIndex,
+    AppointmentId, AppointmentStatus, Cause, Claims, Ended, Fact, Facts, PoolIndex, SessionId,
+    SlotIndex,
 };
 
 /// What was acknowledged of an appointment last.
@@ -97,10 +98,8 @@ impl Story {
                     let state = (AppointmentStatus::Booked, Cause::None);
                     self.states.insert(booked.appointment, state);
                 }
-                Fact::Ended(ended) => {
-                    let state = (AppointmentStatus::Cancelled, ended.cause);
-                    self.states.insert(ended.appointment, state);
-                }
+                Fact::Ended(ended) => self.end(ended),
+                Fact::Freed(freed) => self.end(&freed.ended),
                 _ => {}
             }
         }
@@ -112,6 +111,11 @@ impl Story {
             held.saturating_sub(self.quotas.get(cell).copied().unwrap_or(0))
         };
         self.held.iter().map(again).sum()
+    }
+
+    fn end(&mut self, ended: &Ended) {
+        let state = (AppointmentStatus::Cancelled, ended.cause);
+        self.states.insert(ended.appointment, state);
     }
 
     fn take(&mut self, claims: &Claims) {
@@ -145,7 +149,7 @@ mod tests {
     }
 
     fn ended(cause: Cause) -> Fact {
-        Fact::Ended(crate::model::Ended {
+        Fact::Ended(Ended {
             request: None,
             appointment: ID,
             patient: PatientId(1),

@@ -17,10 +17,11 @@ use super::pairs::Pairs;
 use super::world::{State, World};
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
-    Action, Actor, Change, ChannelSet, ClaimRequest, ClassSet, Command, Hold, OpenSession,
+    Action, Actor, Change, ChannelSet, ClaimRequest, ClassSet, Command, Delay, Hold, OpenSession,
     OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId, Role, ServiceHours,
-    Session, SessionId, SessionTerms, SetQuotas, Sharing, SlotChoice, SlotIndex, Timestamp, Ttl,
+    PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId, ReturnRule, Role,
+    ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SlotChoice, SlotIndex,
+    Timestamp, Ttl,
 };
 
 /// `PROPTEST_CASES` sets another number; with fewer, nothing is said about how often each pair
@@ -87,6 +88,8 @@ impl Case {
 
     fn step(&mut self, step: Step, pairs: &mut Pairs) -> Result<(), TestCaseError> {
         let (actor, id) = (step.actor(), step.0[1]);
+        self.engine.chance = u64::from_be_bytes(step.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.naive.chance = self.engine.chance;
         match step.0[0] % 32 {
             0 | 1 => {
                 let minutes = 1 + u64::from(id % 16);
@@ -163,6 +166,16 @@ impl Case {
             let id = session.spec().id;
             let naive = self.naive.sessions.iter().find(|session| session.id == id);
             same(&Some(session.spec()), &naive, "a session")?;
+            let mut returning: Vec<_> = session
+                .returning()
+                .iter()
+                .flat_map(|it| (0..it.count).map(|_| (id, it.slot.0, it.pool.0, it.until)))
+                .collect();
+            returning.sort_unstable();
+            let mut naive: Vec<_> =
+                self.naive.returning.iter().filter(|it| it.0 == id).copied().collect();
+            naive.sort_unstable();
+            same(&returning, &naive, "returning places")?;
             for (slot, pool, taken) in session.cells() {
                 let cell = format!("places of {id:?} {slot:?} {pool:?}");
                 same(&taken, &self.naive.taken(id, slot.0, pool.0), &cell)?;
@@ -387,6 +400,15 @@ fn terms(kind: usize) -> SessionTerms {
             let offsets = vec![(Timestamp::default(), 60), (MORNING.plus_millis(MINUTE), 0)];
             let hours = ServiceHours { from: 483, to: 490, channels: ChannelSet(1), offsets };
             SessionTerms { hours: Some(hours), ..terms }
+        }
+        9 => {
+            let delay = Delay { min_millis: 60_000, max_millis: 360_000 };
+            let rules = [
+                ReturnRule::Delayed(delay),
+                ReturnRule::WaitlistFirst(delay),
+                ReturnRule::Withheld,
+            ];
+            SessionTerms { returns: rules[kind / 11 % 3], ..terms }
         }
         _ => terms,
     }

@@ -13,4 +13,5 @@ mod shards;
 mod tables_change;
 mod tables_hold;
 mod tables_openings;
+mod tables_returns;
 mod world;

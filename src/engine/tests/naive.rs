@@ -5,14 +5,17 @@
 
 use crate::model::{
     Action, Actor, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Change,
-    Claim, ClaimRequest, Claims, Command, Hold, OpenSession, Outcome, PatientId, PaymentRef, Pick,
-    PoolIndex, Receipt, Refusal, Repeat, RequestId, Role, RulesVersion, Session, SessionId,
-    SetQuotas, Sharing, SlotChoice, SlotIndex, Timestamp,
+    Claim, ClaimRequest, Claims, Command, Delay, Hold, OpenSession, Outcome, PatientId, PaymentRef,
+    Pick, PoolIndex, Receipt, Refusal, Repeat, RequestId, ReturnRule, Role, RulesVersion, Session,
+    SessionId, SetQuotas, Sharing, SlotChoice, SlotIndex, Timestamp,
 };
 
 #[derive(Default)]
 pub(super) struct Naive {
     pub(super) now: Timestamp,
+    pub(super) chance: u64,
+    /// Session, slot, pool and instant of each place that is on its way back.
+    pub(super) returning: Vec<(SessionId, u16, u8, Timestamp)>,
     pub(super) sessions: Vec<Session>,
     pub(super) appointments: Vec<Appointment>,
     /// The request that made each appointment, at the same position.
@@ -57,15 +60,37 @@ impl Naive {
     pub(super) fn expire(&mut self) -> Vec<AppointmentId> {
         let now = self.now;
         let mut ended = Vec::new();
-        for appointment in &mut self.appointments {
+        for index in 0..self.appointments.len() {
+            let appointment = &mut self.appointments[index];
             if appointment.status == AppointmentStatus::Pending && appointment.until <= now {
                 appointment.status = AppointmentStatus::Cancelled;
                 appointment.cause = Cause::Expired;
                 appointment.until = now;
                 ended.push(appointment.id);
+                self.free(index);
             }
         }
         ended
+    }
+
+    /// What becomes of the places of an appointment that ended, as its sessions say.
+    fn free(&mut self, index: usize) {
+        for (number, claim) in self.appointments[index].claims.clone().iter().enumerate() {
+            let chance = u128::from(self.chance.rotate_left(8 * u32::try_from(number).unwrap()));
+            let later = |delay: Delay| {
+                let span = u128::from(delay.max_millis - delay.min_millis + 1);
+                let drawn = u64::try_from(chance * span / (1 << 64)).unwrap();
+                self.now.plus_millis(u64::from(delay.min_millis) + drawn)
+            };
+            let back = match self.session(claim.session).unwrap().terms.returns {
+                ReturnRule::AtOnce => continue,
+                ReturnRule::Delayed(delay) | ReturnRule::WaitlistFirst(delay) => later(delay),
+                ReturnRule::Withheld => Timestamp::MAX,
+            };
+            for slot in claim.slot.0..claim.slot.0 + u16::from(claim.count) {
+                self.returning.push((claim.session, slot, claim.pool.0, back));
+            }
+        }
     }
 
     /// Taken places of a cell, counted by looking at every appointment.
@@ -77,7 +102,9 @@ impl Naive {
                 && claim.pool.0 == pool
                 && (claim.slot.0..claim.slot.0 + u16::from(claim.count)).contains(&slot)
         });
-        u16::try_from(here.count()).unwrap()
+        let returning =
+            self.returning.iter().filter(|it| (it.0, it.1, it.2) == (session, slot, pool));
+        u16::try_from(here.count() + returning.count()).unwrap()
     }
 
     /// Every line of every ledger, sorted.
@@ -351,6 +378,7 @@ impl Naive {
                 self.sessions[index].pools[from].terms.reclaim = None;
             }
         }
+        self.returning.retain(|(.., back)| self.now < *back);
     }
 
     fn change(&mut self, actor: &Actor, change: &Change) -> Result<Receipt, Refusal> {
@@ -407,7 +435,12 @@ impl Naive {
             | Action::Settle => Cause::None,
         };
         self.changed.push(*change);
-        Ok(told(appointment, false))
+        let ended = appointment.status == AppointmentStatus::Cancelled;
+        let receipt = told(appointment, false);
+        if ended {
+            self.free(index);
+        }
+        Ok(receipt)
     }
 }
 

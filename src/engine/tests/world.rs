@@ -3,7 +3,7 @@
 use super::build::{DAY, MORNING};
 use crate::engine::{
     Context, Decision, HomeShard, LedgerShard, SessionShard, SessionState, View, decide_change,
-    decide_expiry, decide_hold, decide_import, decide_open, decide_quotas, decide_reclaim,
+    decide_expiry, decide_hold, decide_import, decide_open, decide_quotas, decide_session,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,
@@ -13,6 +13,8 @@ use crate::model::{
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) now: Timestamp,
+    /// The random number of whatever is decided next.
+    pub(super) chance: u64,
     home: HomeShard,
     ledger: LedgerShard,
     sessions: SessionShard,
@@ -35,6 +37,7 @@ impl World {
     pub(super) fn new(now: Timestamp) -> Self {
         Self {
             now,
+            chance: 0,
             home: HomeShard::new(0, DAY),
             ledger: LedgerShard::new(0),
             sessions: SessionShard::new(0),
@@ -78,7 +81,7 @@ impl World {
     /// Does what is due in sessions.
     pub(super) fn step_sessions(&mut self) {
         while let Some(session) = self.sessions.next_due(self.now) {
-            let facts = decide_reclaim(session, self.now);
+            let facts = decide_session(session, self.now);
             self.happen(facts.expect("what is due is done"));
         }
     }
@@ -128,7 +131,7 @@ impl World {
     }
 
     fn decide(&self, actor: &Actor, command: &Command) -> Result<Decision, Refusal> {
-        let context = Context::new(self.now, actor);
+        let context = Context { chance: self.chance, ..Context::new(self.now, actor) };
         self.look(|view| match command {
             Command::OpenSession(open) => decide_open(view, &context, open),
             Command::Hold(hold) => decide_hold(view, &context, hold),
@@ -144,7 +147,7 @@ impl World {
 
     fn expire_one(&mut self, id: AppointmentId) {
         let actor = Actor::unbounded(Role::Admin);
-        let context = Context::new(self.now, &actor);
+        let context = Context { chance: self.chance, ..Context::new(self.now, &actor) };
         let facts = self.look(|view| decide_expiry(view, &context, id));
         self.happen(facts.expect("what is due expires"));
     }
@@ -164,12 +167,8 @@ impl World {
         }
         self.home.evolve(self.now, fact);
         self.ledger.evolve(fact);
-        for claim in fact.claims() {
-            if let Fact::Held(_) = fact {
-                self.sessions.take(claim, Sequence(1));
-            } else {
-                self.sessions.give_back(claim, Sequence(1));
-            }
+        for (index, claim) in fact.claims().iter().enumerate() {
+            self.sessions.settle(fact, index, claim, Sequence(1));
         }
         self.sessions.evolve(fact, Sequence(1));
     }

@@ -75,7 +75,8 @@ fn i3_a_record_is_appended_while_all_its_shards_are_locked() {
     inventory.import(&context, &build::hold(4, 4, [build::at(9, 0)]), append).result.unwrap();
     let later = START.plus_millis(DAY);
     let due: Vec<usize> = inventory.due_homes(later).collect();
-    let expired = due.iter().filter(|home| inventory.expire_one(**home, later, append).is_some());
+    let expired =
+        due.iter().filter(|home| inventory.expire_one(**home, later, 0, append).is_some());
     assert_eq!(expired.count(), 1);
     let much_later = START.plus_millis(9 * DAY);
     let forgotten = (0..SHARD_COUNT)

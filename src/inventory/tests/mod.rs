@@ -71,7 +71,9 @@ impl Node {
 
     fn expire(&self, now: Timestamp) {
         for home in self.inventory.due_homes(now) {
-            while self.inventory.expire_one(home, now, |facts| self.append(now, facts)).is_some() {}
+            while self.inventory.expire_one(home, now, 0, |facts| self.append(now, facts)).is_some()
+            {
+            }
         }
     }
 

@@ -123,7 +123,7 @@ fn copied(node: &Node, share: u64) -> Vec<(u8, usize, Sequence, Copied)> {
 fn expired(inventory: &Inventory, now: Timestamp) -> usize {
     let due: Vec<usize> = inventory.due_homes(now).collect();
     let expire = |home: &usize| {
-        std::iter::from_fn(|| inventory.expire_one(*home, now, |_| Sequence(1 << 40))).count()
+        std::iter::from_fn(|| inventory.expire_one(*home, now, 0, |_| Sequence(1 << 40))).count()
     };
     due.iter().map(expire).sum()
 }
@@ -169,8 +169,8 @@ fn the_ticker_looks_where_the_earliest_deadline_is_and_nowhere_else() {
     let now = START.plus_millis(4_100);
     for home in node.inventory.due_homes(now) {
         let append = |facts: &crate::model::Facts| node.append(now, facts);
-        late.extend(node.inventory.expire_one(home, now, append).map(|(_, late)| late));
-        assert_eq!(node.inventory.expire_one(home, now, append), None);
+        late.extend(node.inventory.expire_one(home, now, 0, append).map(|(_, late)| late));
+        assert_eq!(node.inventory.expire_one(home, now, 0, append), None);
     }
     late.sort_unstable();
     assert_eq!(late, [100, 1_100]);

@@ -28,8 +28,9 @@ use crate::engine::SessionState;
 #[cfg(feature = "node")]
 use crate::journal::{DataFolder, Log};
 use crate::model::{
-    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claim, Fact, Facts,
-    Held, Outcome, PatientId, Sequence, Session, SessionId, Timestamp,
+    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claim, Ended, Fact,
+    Facts, Held, Outcome, PatientId, PoolIndex, Returning, Sequence, Session, SessionId, SlotIndex,
+    Timestamp,
 };
 
 /// What an audit found.
@@ -49,6 +50,8 @@ pub struct AuditReport {
     pub places: u64,
     /// Places taken at the end.
     pub taken: u64,
+    /// Those of them that are on their way back, or withheld.
+    pub returning: u64,
     /// Places that were ever taken beyond a quota. Anything but 0 is a sale of what was not there.
     pub oversold: u64,
     /// Appointments by status at the end, those that were not forgotten.
@@ -238,6 +241,8 @@ struct Account {
     declined: BTreeMap<AppointmentId, (u64, Outcome)>,
     /// Places of appointments that were forgotten after their visit: they stay taken.
     kept: BTreeMap<(SessionId, u16, u8), u32>,
+    /// Places that nobody has and that are not free yet, with when they are.
+    returning: BTreeMap<(SessionId, u16, u8, Timestamp), u16>,
 }
 
 impl Account {
@@ -256,18 +261,9 @@ impl Account {
                     appointment.payment = Some(fact.payment);
                 }
             }
-            Fact::Ended(fact) => {
-                let event = match fact.cause {
-                    Cause::Released => AppointmentEvent::Release,
-                    Cause::Expired => AppointmentEvent::Expire,
-                    Cause::Cancelled => AppointmentEvent::Cancel,
-                    Cause::None => {
-                        return report.fault(sequence, "an appointment ends for no cause");
-                    }
-                };
-                self.step(report, sequence, time, fact.appointment, event, Some(fact.patient));
-                self.end(report, sequence, fact.appointment, fact.cause, &fact.claims);
-            }
+            Fact::Ended(fact) => self.end(report, sequence, time, fact, &[]),
+            Fact::Freed(fact) => self.end(report, sequence, time, &fact.ended, &fact.back),
+            Fact::Returned(fact) => self.come_back(report, sequence, fact),
             Fact::Progressed(fact) => {
                 let event = match fact.status {
                     AppointmentStatus::Arrived => AppointmentEvent::Arrive,
@@ -349,7 +345,7 @@ impl Account {
                 report.fault(sequence, "a claim is beyond its session");
             }
             for slot in slots(claim) {
-                let quota = u32::from(session.quota(crate::model::SlotIndex(slot), claim.pool));
+                let quota = u32::from(session.quota(SlotIndex(slot), claim.pool));
                 let taken = self.taken.entry((claim.session, slot, claim.pool.0)).or_default();
                 *taken += 1;
                 if quota < *taken {
@@ -392,18 +388,31 @@ impl Account {
         &mut self,
         report: &mut AuditReport,
         sequence: Sequence,
-        id: AppointmentId,
-        cause: Cause,
-        claims: &[Claim],
+        time: Timestamp,
+        ended: &Ended,
+        back: &[Timestamp],
     ) {
+        let Ended { appointment: id, patient, cause, ref claims, .. } = *ended;
+        let event = match cause {
+            Cause::Released => AppointmentEvent::Release,
+            Cause::Expired => AppointmentEvent::Expire,
+            Cause::Cancelled => AppointmentEvent::Cancel,
+            Cause::None => return report.fault(sequence, "an appointment ends for no cause"),
+        };
+        self.step(report, sequence, time, id, event, Some(patient));
         if let Some(appointment) = self.appointments.get_mut(&id) {
             appointment.cause = cause;
-            if appointment.claims.as_slice() != claims {
+            if appointment.claims != *claims {
                 report.fault(sequence, "other places come back than were taken");
             }
         }
-        for claim in claims {
+        for (index, claim) in claims.iter().enumerate() {
+            let until = back.get(index).copied().unwrap_or_default();
             for slot in slots(claim) {
+                if until != Timestamp::default() {
+                    self.set_out(claim, slot, until);
+                    continue;
+                }
                 let taken = self.taken.entry((claim.session, slot, claim.pool.0)).or_default();
                 match taken.checked_sub(1) {
                     Some(left) => *taken = left,
@@ -417,6 +426,17 @@ impl Account {
     fn close(self, report: &mut AuditReport) {
         let mut digest = Digest::default();
         let mut recount = self.kept;
+        for ((session, slot, pool, until), count) in &self.returning {
+            let places = Returning {
+                until: *until,
+                slot: SlotIndex(*slot),
+                pool: PoolIndex(*pool),
+                count: *count,
+            };
+            digest.returning(*session, &places);
+            *recount.entry((*session, *slot, *pool)).or_default() += u32::from(*count);
+            report.returning += u64::from(*count);
+        }
         for appointment in self.appointments.values() {
             digest.appointment(appointment);
             *report.statuses.entry(appointment.status).or_default() += 1;

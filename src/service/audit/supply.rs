@@ -3,9 +3,37 @@
 //! **Architecture invariant:** the account shares nothing with the engine but the vocabulary.
 
 use super::{Account, AuditReport};
-use crate::model::{QuotasSet, Reclaimed, Sequence, SessionId};
+use crate::model::{Claim, QuotasSet, Reclaimed, Returned, Sequence, SessionId, Timestamp};
 
 impl Account {
+    /// A freed place stays taken until it comes back.
+    pub(super) fn set_out(&mut self, claim: &Claim, slot: u16, until: Timestamp) {
+        let key = (claim.session, slot, claim.pool.0, until);
+        *self.returning.entry(key).or_default() += 1;
+    }
+
+    /// Places come back once, and not before their time.
+    pub(super) fn come_back(
+        &mut self,
+        report: &mut AuditReport,
+        sequence: Sequence,
+        fact: &Returned,
+    ) {
+        for places in &fact.places {
+            let cell = (fact.session, places.slot.0, places.pool.0);
+            let key = (cell.0, cell.1, cell.2, places.until);
+            let left = self.returning.get(&key).and_then(|known| known.checked_sub(places.count));
+            let Some(left) = left else {
+                report.fault(sequence, "places come back that were not on their way");
+                continue;
+            };
+            self.returning.insert(key, left);
+            self.returning.retain(|_, count| *count != 0);
+            let taken = self.taken.entry(cell).or_default();
+            *taken = taken.saturating_sub(u32::from(places.count));
+        }
+    }
+
     /// New quotas: the same sum in every slot, and in every cell not less than is taken.
     pub(super) fn share_out(
         &mut self,

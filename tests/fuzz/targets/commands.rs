@@ -130,7 +130,7 @@ fn naive(bytes: &mut Bytes<'_>) {
                 model.step_sessions(now);
                 let mut expired = 0;
                 for home in engine.due_homes(now).collect::<Vec<_>>() {
-                    while engine.expire_one(home, now, &mut append).is_some() {
+                    while engine.expire_one(home, now, 0, &mut append).is_some() {
                         expired += 1;
                     }
                 }

@@ -46,7 +46,12 @@ impl ExpiryOnTime {
         let Some(until) = fact.appointment().and_then(|id| self.pending.remove(&id)) else {
             return Ok(());
         };
-        let expired = matches!(fact, Fact::Ended(ended) if ended.cause == Cause::Expired);
+        let cause = match fact {
+            Fact::Ended(ended) => ended.cause,
+            Fact::Freed(freed) => freed.ended.cause,
+            _ => Cause::None,
+        };
+        let expired = cause == Cause::Expired;
         ensure(expired == (until <= time), || {
             let (time, until) = (time.as_millis(), until.as_millis());
             format!("{} at {time}, the deadline is {until}", fact.name())

@@ -38,7 +38,8 @@ impl Invariant for HeldOnce {
                 Fact::Declined(_)
                 | Fact::SessionOpened(_)
                 | Fact::QuotasSet(_)
-                | Fact::Reclaimed(_) => continue,
+                | Fact::Reclaimed(_)
+                | Fact::Returned(_) => continue,
                 _ => fact.appointment().into_iter().collect(),
             };
             for id in ids {
@@ -57,6 +58,10 @@ fn step(life: &mut Life, fact: &Fact) -> Result<(), String> {
         Fact::Ended(ended) => {
             life.ended += 1;
             ensure(ended.claims == life.claims, || "gives back what it had not".to_owned())?;
+        }
+        Fact::Freed(freed) => {
+            life.ended += 1;
+            ensure(freed.ended.claims == life.claims, || "gives back what it had not".to_owned())?;
         }
         Fact::Settled(_) => life.ended += 1,
         Fact::Forgotten(_) => {

@@ -1,4 +1,4 @@
-//! Free and taken places are together the capacity, cell by cell, and what clients read says so.
+//! Free, taken and returning places are together the capacity, cell by cell, and what clients read says so.
 
 use std::collections::BTreeMap;
 
@@ -48,6 +48,10 @@ fn taken(history: &History) -> Taken {
                 *taken.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
             }
         }
+    }
+    for ((session, slot, pool, _), count) in &history.returning {
+        let taken = taken.entry((*session, *slot, *pool)).or_default();
+        *taken += u16::try_from(*count).expect("no place comes back that was not on its way");
     }
     taken
 }

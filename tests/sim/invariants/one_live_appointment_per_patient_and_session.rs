@@ -34,7 +34,7 @@ impl Invariant for OneLive {
                         })?;
                     }
                 }
-                Fact::Ended(_) | Fact::Settled(_) => {
+                Fact::Ended(_) | Fact::Freed(_) | Fact::Settled(_) => {
                     let id = fact.appointment();
                     self.live.values_mut().for_each(|live| live.retain(|live| Some(*live) != id));
                 }
