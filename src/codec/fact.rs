@@ -33,6 +33,7 @@ const FORGOTTEN: u8 = 8;
 const SESSION_OPENED_WITH_TERMS: u8 = 9;
 const QUOTAS_SET: u8 = 10;
 const RECLAIMED: u8 = 11;
+const RESCHEDULED: u8 = 12;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
@@ -80,6 +81,10 @@ impl Encode for Fact {
             }
             Self::Reclaimed(fact) => {
                 RECLAIMED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Rescheduled(fact) => {
+                RESCHEDULED.encode(encoder)?;
                 fact.encode(encoder)
             }
             Self::Held(fact) => {
@@ -136,6 +141,7 @@ impl<Context> Decode<Context> for Fact {
             })),
             QUOTAS_SET => Self::QuotasSet(Box::new(Decode::decode(decoder)?)),
             RECLAIMED => Self::Reclaimed(Box::new(Decode::decode(decoder)?)),
+            RESCHEDULED => Self::Rescheduled(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

@@ -30,6 +30,7 @@ mod open;
 mod pick;
 mod places;
 mod quotas;
+mod reschedule;
 mod session;
 mod slab;
 #[cfg(test)]
@@ -43,5 +44,6 @@ pub use ledger::{LedgerEntry, LedgerShard, Live};
 pub use open::decide_open;
 pub use places::Places;
 pub use quotas::{decide_quotas, decide_reclaim};
+pub use reschedule::{decide_reschedule, leaves};
 pub use session::{SessionShard, SessionState};
 pub use view::{Context, Decision, View};

@@ -54,7 +54,8 @@ impl SessionShard {
             | Fact::Progressed(_)
             | Fact::Settled(_)
             | Fact::Declined(_)
-            | Fact::Forgotten(_) => {}
+            | Fact::Forgotten(_)
+            | Fact::Rescheduled(_) => {}
         }
     }
 

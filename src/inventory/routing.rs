@@ -66,12 +66,16 @@ pub(super) fn evolve_sessions(
     sequence: Sequence,
     fact: &Fact,
 ) {
-    for claim in fact.claims() {
-        let shard = news(sessions.reach(session_route(claim.session)), sequence);
-        match (shard, fact) {
-            (None, _) => {}
-            (Some(shard), Fact::Held(_)) => shard.take(claim, sequence),
-            (Some(shard), _) => shard.give_back(claim, sequence),
+    // What comes back before what is taken: a reader without a lock may see too many places on the
+    // way, but never none where there are some.
+    for claim in fact.freed() {
+        if let Some(shard) = news(sessions.reach(session_route(claim.session)), sequence) {
+            shard.give_back(claim, sequence);
+        }
+    }
+    for claim in fact.taken() {
+        if let Some(shard) = news(sessions.reach(session_route(claim.session)), sequence) {
+            shard.take(claim, sequence);
         }
     }
     if let Some(session) = fact.session()

@@ -20,6 +20,7 @@ use super::id::{
 };
 use super::limits::FORGOTTEN_MAX;
 use super::outcome::Outcome;
+use super::reschedule::Rescheduled;
 use super::session::{Session, Sharing};
 use super::time::Timestamp;
 
@@ -49,6 +50,8 @@ pub enum Fact {
     QuotasSet(Box<QuotasSet>),
     /// Unused places of a pool went to another one, at the time that its session says.
     Reclaimed(Box<Reclaimed>),
+    /// An appointment was moved: it takes other places, and the old ones came back.
+    Rescheduled(Box<Rescheduled>),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -251,6 +254,7 @@ impl Fact {
             Self::Forgotten(_) => "Forgotten",
             Self::QuotasSet(_) => "QuotasSet",
             Self::Reclaimed(_) => "Reclaimed",
+            Self::Rescheduled(_) => "Rescheduled",
         }
     }
 
@@ -265,6 +269,7 @@ impl Fact {
             | Self::Settled(Settled { request, fingerprint, .. }) => Some((*request, *fingerprint)),
             Self::Ended(fact) => fact.request,
             Self::QuotasSet(fact) => Some((fact.request, fact.fingerprint)),
+            Self::Rescheduled(fact) => Some((fact.request, fact.fingerprint)),
             Self::Held(_) | Self::Declined(_) | Self::Forgotten(_) | Self::Reclaimed(_) => None,
         }
     }
@@ -279,6 +284,7 @@ impl Fact {
             Self::Progressed(fact) => Some(fact.appointment),
             Self::Settled(fact) => Some(fact.appointment),
             Self::Declined(fact) => Some(fact.appointment),
+            Self::Rescheduled(fact) => Some(fact.appointment),
             Self::Forgotten(fact) => fact.appointments.first().copied(),
         }
     }
@@ -289,6 +295,7 @@ impl Fact {
             Self::Held(fact) => Some(fact.patient),
             Self::Ended(fact) => Some(fact.patient),
             Self::Settled(fact) => Some(fact.patient),
+            Self::Rescheduled(fact) => Some(fact.patient),
             Self::SessionOpened(_)
             | Self::Booked(_)
             | Self::Progressed(_)
@@ -311,16 +318,35 @@ impl Fact {
             | Self::Progressed(_)
             | Self::Settled(_)
             | Self::Declined(_)
-            | Self::Forgotten(_) => None,
+            | Self::Forgotten(_)
+            | Self::Rescheduled(_) => None,
         }
     }
 
-    /// The places that the fact takes or gives back.
-    pub fn claims(&self) -> &[Claim] {
+    /// The places that the fact gives back. They come back before it takes others.
+    pub fn freed(&self) -> &[Claim] {
+        match self {
+            Self::Ended(fact) => &fact.claims,
+            Self::Rescheduled(fact) => &fact.from,
+            Self::Held(_)
+            | Self::SessionOpened(_)
+            | Self::Booked(_)
+            | Self::Progressed(_)
+            | Self::Settled(_)
+            | Self::Declined(_)
+            | Self::Forgotten(_)
+            | Self::QuotasSet(_)
+            | Self::Reclaimed(_) => &[],
+        }
+    }
+
+    /// The places that the fact takes.
+    pub fn taken(&self) -> &[Claim] {
         match self {
             Self::Held(fact) => &fact.claims,
-            Self::Ended(fact) => &fact.claims,
-            Self::SessionOpened(_)
+            Self::Rescheduled(fact) => &fact.to,
+            Self::Ended(_)
+            | Self::SessionOpened(_)
             | Self::Booked(_)
             | Self::Progressed(_)
             | Self::Settled(_)

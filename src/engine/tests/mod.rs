@@ -12,4 +12,5 @@ mod script;
 mod shards;
 mod tables_change;
 mod tables_hold;
+mod tables_move;
 mod world;

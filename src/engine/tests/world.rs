@@ -4,6 +4,7 @@ use super::build::{DAY, MORNING};
 use crate::engine::{
     Context, Decision, HomeShard, LedgerShard, SessionShard, SessionState, View, decide_change,
     decide_expiry, decide_hold, decide_import, decide_open, decide_quotas, decide_reclaim,
+    decide_reschedule,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,
@@ -26,6 +27,7 @@ pub(super) struct State {
     pub(super) appointments: Vec<Appointment>,
     requests: Vec<(Timestamp, RequestId, u64)>,
     pub(super) declined: Vec<(AppointmentId, u64, Outcome)>,
+    pub(super) moved: Vec<(AppointmentId, u8)>,
     pub(super) sessions: Vec<SessionState>,
     pub(super) ledger: Vec<(PatientId, AppointmentId, SessionId)>,
 }
@@ -114,6 +116,7 @@ impl World {
             appointments,
             requests: self.home.requests().collect(),
             declined: self.home.refusals(),
+            moved: self.home.moved(),
             sessions: self.sessions.sessions().into_iter().cloned().collect(),
             ledger,
         }
@@ -134,6 +137,7 @@ impl World {
             Command::Hold(hold) => decide_hold(view, &context, hold),
             Command::Change(change) => decide_change(view, &context, change),
             Command::SetQuotas(set) => decide_quotas(view, &context, set),
+            Command::Reschedule(ask) => decide_reschedule(view, &context, ask),
         })
     }
 
@@ -164,13 +168,8 @@ impl World {
         }
         self.home.evolve(self.now, fact);
         self.ledger.evolve(fact);
-        for claim in fact.claims() {
-            if let Fact::Held(_) = fact {
-                self.sessions.take(claim, Sequence(1));
-            } else {
-                self.sessions.give_back(claim, Sequence(1));
-            }
-        }
+        fact.freed().iter().for_each(|claim| self.sessions.give_back(claim, Sequence(1)));
+        fact.taken().iter().for_each(|claim| self.sessions.take(claim, Sequence(1)));
         self.sessions.evolve(fact, Sequence(1));
     }
 }

@@ -9,6 +9,7 @@
 //! **Architecture invariant:** the account here shares no code with the engine but the table of
 //! transitions: two ways to the same state, compared.
 
+mod moves;
 mod supply;
 
 use std::collections::BTreeMap;
@@ -236,6 +237,8 @@ struct Account {
     taken: BTreeMap<(SessionId, u16, u8), u32>,
     appointments: BTreeMap<AppointmentId, Appointment>,
     declined: BTreeMap<AppointmentId, (u64, Outcome)>,
+    /// How often appointments were moved by wish.
+    changes: BTreeMap<AppointmentId, u8>,
     /// Places of appointments that were forgotten after their visit: they stay taken.
     kept: BTreeMap<(SessionId, u16, u8), u32>,
 }
@@ -294,6 +297,7 @@ impl Account {
             }
             Fact::QuotasSet(fact) => self.share_out(report, sequence, fact),
             Fact::Reclaimed(fact) => self.reclaim(report, sequence, fact),
+            Fact::Rescheduled(fact) => self.reschedule(report, sequence, fact),
             Fact::Forgotten(fact) => {
                 for id in &fact.appointments {
                     self.forget(report, sequence, *id);
@@ -306,6 +310,7 @@ impl Account {
         let Some(appointment) = self.appointments.remove(&id) else {
             return report.fault(sequence, "an unknown appointment is forgotten");
         };
+        self.changes.remove(&id);
         if appointment.status.is_live() {
             report.fault(sequence, "a live appointment is forgotten");
         }
@@ -336,10 +341,14 @@ impl Account {
         if self.appointments.insert(held.appointment, appointment).is_some() {
             report.fault(sequence, "an appointment is held twice");
         }
-        if held.claims.is_empty() {
+        self.take(report, sequence, &held.claims);
+    }
+
+    fn take(&mut self, report: &mut AuditReport, sequence: Sequence, claims: &[Claim]) {
+        if claims.is_empty() {
             report.fault(sequence, "an appointment takes no place");
         }
-        for claim in &held.claims {
+        for claim in claims {
             let Some(session) = self.sessions.get(&claim.session) else {
                 report.fault(sequence, "a claim is in no session");
                 continue;
@@ -402,6 +411,10 @@ impl Account {
                 report.fault(sequence, "other places come back than were taken");
             }
         }
+        self.give_back(report, sequence, claims);
+    }
+
+    fn give_back(&mut self, report: &mut AuditReport, sequence: Sequence, claims: &[Claim]) {
         for claim in claims {
             for slot in slots(claim) {
                 let taken = self.taken.entry((claim.session, slot, claim.pool.0)).or_default();
@@ -433,6 +446,9 @@ impl Account {
                     *recount.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
                 }
             }
+        }
+        for (id, changes) in &self.changes {
+            digest.moved(*id, *changes);
         }
         for (id, (fingerprint, outcome)) in &self.declined {
             digest.declined(*id, *fingerprint, *outcome);
