@@ -39,23 +39,31 @@ pub fn admit(
         Command::OpenSession(_) | Command::SetQuotas(_) => None,
         Command::Hold(hold) => Some(hold.channel),
         Command::Change(change) => Some(change.channel),
+        Command::Reschedule(ask) => Some(ask.channel),
     };
     admit_operation(actor, command.operation(), channel)?;
     if let Command::Hold(hold) = command {
         if hold.book.is_some() && !permits(actor.role, Operation::Book) {
             return Err(Outcome::RoleNotPermitted);
         }
-        hold.check().map_err(|fault| match fault {
-            HoldFault::Claims => Outcome::ClaimsInvalid,
-            HoldFault::Overlap => Outcome::ClaimsOverlap,
-            HoldFault::Patient => Outcome::PatientMissing,
-        })?;
+        hold.check().map_err(outcome_of)?;
+    }
+    if let Command::Reschedule(ask) = command {
+        ask.check().map_err(outcome_of)?;
     }
     command.request().check(now, retention_millis).map_err(|fault| match fault {
         IdFault::Malformed => Outcome::IdMalformed,
         IdFault::TooOld => Outcome::IdTooOld,
         IdFault::InFuture => Outcome::IdInFuture,
     })
+}
+
+const fn outcome_of(fault: HoldFault) -> Outcome {
+    match fault {
+        HoldFault::Claims => Outcome::ClaimsInvalid,
+        HoldFault::Overlap => Outcome::ClaimsOverlap,
+        HoldFault::Patient => Outcome::PatientMissing,
+    }
 }
 
 /// Checks what can be told of a query without state.

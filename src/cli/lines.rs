@@ -142,6 +142,14 @@ impl Enricher {
                 let line = Line { session: Some(fact.session.0), to_pool, ..line };
                 add_quotas(lines, &line, fact.from.0, &fact.places);
             }
+            Fact::Rescheduled(fact) => {
+                if let Some(known) = self.known.get_mut(&fact.appointment) {
+                    known.organization = fact.organization.0;
+                    known.claims.clone_from(&fact.to);
+                }
+                let request = Some(hex(fact.request.0));
+                self.add_known(lines, Line { request, ..line }, fact.appointment);
+            }
             Fact::Forgotten(fact) => {
                 for appointment in &fact.appointments {
                     self.known.remove(appointment);

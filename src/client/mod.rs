@@ -309,6 +309,12 @@ impl Client {
         receipt(self.call(&command.into()).await?)
     }
 
+    /// Moves an appointment to other places.
+    pub async fn reschedule(&self, ask: crate::model::Reschedule) -> Result<Receipt, CallError> {
+        let command = crate::model::Command::Reschedule(Box::new(ask));
+        receipt(self.call(&command.into()).await?)
+    }
+
     /// The node's clock; with `confirm` it believes the machine's again, after a jump.
     pub async fn clock(&self, confirm: bool) -> Result<ClockReading, CallError> {
         match self.read(if confirm { Query::ConfirmClock } else { Query::Clock }).await? {

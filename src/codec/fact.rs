@@ -33,6 +33,7 @@ const FORGOTTEN: u8 = 8;
 const SESSION_OPENED_WITH_TERMS: u8 = 9;
 const QUOTAS_SET: u8 = 10;
 const RECLAIMED: u8 = 11;
+const RESCHEDULED: u8 = 12;
 const FREED: u8 = 14;
 const RETURNED: u8 = 15;
 
@@ -92,6 +93,10 @@ impl Encode for Fact {
                 RETURNED.encode(encoder)?;
                 fact.encode(encoder)
             }
+            Self::Rescheduled(fact) => {
+                RESCHEDULED.encode(encoder)?;
+                fact.encode(encoder)
+            }
             Self::Held(fact) => {
                 HELD.encode(encoder)?;
                 fact.encode(encoder)
@@ -148,6 +153,7 @@ impl<Context> Decode<Context> for Fact {
             RECLAIMED => Self::Reclaimed(Box::new(Decode::decode(decoder)?)),
             FREED => Self::Freed(Box::new(Decode::decode(decoder)?)),
             RETURNED => Self::Returned(Box::new(Decode::decode(decoder)?)),
+            RESCHEDULED => Self::Rescheduled(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

@@ -14,6 +14,7 @@ mod layout;
 mod demand;
 mod fact;
 mod reading;
+mod reschedule;
 mod returns;
 mod supply;
 mod terms;

@@ -3,7 +3,7 @@
 //! ```text
 //! session | u8 n | n terms, by tag and pool, each at most once
 //! term    1 service u64        2 fee u32              3 booking ends u64      4 lead u32
-//!         5 hours u16 u16 u64, u8 n, n (u64 i16)      6 returns u8 u32 u32
+//!         5 hours u16 u16 u64, u8 n, n (u64 i16)      6 returns u8 u32 u32    8 changes u8
 //!         33 opens u8 pool, u64     34 floor u8 pool, u32      35 reclaim u8 pool, u64, u8 pool
 //! ```
 //!
@@ -35,6 +35,7 @@ const BOOKING_ENDS: u8 = 3;
 const LEAD: u8 = 4;
 const HOURS: u8 = 5;
 const RETURNS: u8 = 6;
+const CHANGES: u8 = 8;
 const OPENS: u8 = 33;
 const FLOOR: u8 = 34;
 const RECLAIM: u8 = 35;
@@ -51,6 +52,7 @@ enum Term {
     Lead(u32),
     Hours(ServiceHours),
     Returns(ReturnRule),
+    Changes(u8),
     Opens(u8, Timestamp),
     Floor(u8, u32),
     Reclaim(u8, Reclaim),
@@ -103,7 +105,8 @@ impl<Context> Decode<Context> for OpenWithTerms {
 }
 
 fn terms_of(session: &Session) -> Vec<Term> {
-    let SessionTerms { service, fee, booking_ends, lead_millis, hours, returns } = &session.terms;
+    let SessionTerms { service, fee, booking_ends, lead_millis, hours, returns, changes_max } =
+        &session.terms;
     let mut terms = Vec::new();
     terms.extend((*service != ServiceId::default()).then_some(Term::Service(*service)));
     terms.extend((*fee != 0).then_some(Term::Fee(*fee)));
@@ -111,6 +114,7 @@ fn terms_of(session: &Session) -> Vec<Term> {
     terms.extend(lead_millis.map(Term::Lead));
     terms.extend(hours.clone().map(Term::Hours));
     terms.extend((*returns != ReturnRule::AtOnce).then_some(Term::Returns(*returns)));
+    terms.extend(changes_max.map(Term::Changes));
     for (pool, Pool { terms: PoolTerms { opens, floor, reclaim }, .. }) in (0..).zip(&session.pools)
     {
         terms.extend((*opens != Timestamp::default()).then_some(Term::Opens(pool, *opens)));
@@ -132,6 +136,7 @@ fn put(term: Term, session: &mut Session) -> Result<(), DecodeError> {
         Term::Lead(millis) => session.terms.lead_millis = Some(millis),
         Term::Hours(hours) => session.terms.hours = Some(hours),
         Term::Returns(returns) => session.terms.returns = returns,
+        Term::Changes(changes) => session.terms.changes_max = Some(changes),
     }
     Ok(())
 }
@@ -150,6 +155,7 @@ impl Term {
             Self::Lead(_) => (LEAD, None),
             Self::Hours(_) => (HOURS, None),
             Self::Returns(_) => (RETURNS, None),
+            Self::Changes(_) => (CHANGES, None),
             Self::Opens(pool, _) => (OPENS, Some(*pool)),
             Self::Floor(pool, _) => (FLOOR, Some(*pool)),
             Self::Reclaim(pool, _) => (RECLAIM, Some(*pool)),
@@ -178,6 +184,7 @@ impl Encode for Term {
             Self::BookingEnds(time) | Self::Opens(_, time) => time.encode(encoder),
             Self::Hours(hours) => hours.encode(encoder),
             Self::Returns(returns) => returns.encode(encoder),
+            Self::Changes(changes) => changes.encode(encoder),
             Self::Reclaim(_, reclaim) => reclaim.encode(encoder),
         }
     }
@@ -194,6 +201,7 @@ impl<Context> Decode<Context> for Term {
             LEAD => Self::Lead(Decode::decode(decoder)?),
             HOURS => Self::Hours(Decode::decode(decoder)?),
             RETURNS => Self::Returns(Decode::decode(decoder)?),
+            CHANGES => Self::Changes(Decode::decode(decoder)?),
             OPENS => Self::Opens(pool, Decode::decode(decoder)?),
             FLOOR => Self::Floor(pool, Decode::decode(decoder)?),
             RECLAIM => Self::Reclaim(pool, Decode::decode(decoder)?),
@@ -295,6 +303,7 @@ pub(crate) mod tests {
                 offsets: vec![(Timestamp::default(), -300), (Timestamp::from_millis(13), -240)],
             }),
             returns: ReturnRule::WaitlistFirst(delay),
+            changes_max: Some(3),
         };
         for pool in &mut session.pools {
             let reclaim = Some(Reclaim { at: Timestamp::from_millis(16), to: PoolIndex(1) });

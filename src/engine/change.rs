@@ -3,8 +3,8 @@
 use super::returns::end;
 use super::view::{Context, Decision, View};
 use crate::model::{
-    Action, Appointment, AppointmentId, AppointmentStatus, Booked, Cause, Change, Ended, Fact,
-    Facts, Outcome, Progressed, Receipt, Refusal, Role, Settled, Sharing,
+    Action, Appointment, AppointmentId, AppointmentStatus, Booked, BookingChannel, Cause, Change,
+    Ended, Fact, Facts, Outcome, PatientId, Progressed, Receipt, Refusal, Role, Settled, Sharing,
 };
 
 /// Decides a change of an appointment.
@@ -31,7 +31,9 @@ pub fn decide_change(
     let Some(appointment) = known else {
         return Err(Outcome::AppointmentNotFound.into());
     };
-    refuse_stranger(context, change, &appointment)?;
+    let about_places =
+        matches!(change.action, Action::Book { .. } | Action::Release | Action::Cancel);
+    refuse_stranger(context, &appointment, change.patient, change.channel, about_places)?;
     let status = next_status(view, context, change, &appointment)?;
 
     let receipt = Receipt {
@@ -62,21 +64,21 @@ pub fn decide_expiry(
 
 /// Whoever may not touch the appointment: another organization's staff, another patient, another
 /// channel where the session does not share.
-fn refuse_stranger(
+pub(super) fn refuse_stranger(
     context: &Context<'_>,
-    change: &Change,
     appointment: &Appointment,
+    patient: Option<PatientId>,
+    channel: BookingChannel,
+    about_places: bool,
 ) -> Result<(), Refusal> {
     if !context.actor.may_touch(appointment.organization) {
         return Err(Outcome::OrganizationNotPermitted.into());
     }
-    if change.patient.is_some_and(|patient| patient != appointment.patient) {
+    if patient.is_some_and(|patient| patient != appointment.patient) {
         return Err(Outcome::AppointmentNotFound.into());
     }
     let by_patient = matches!(context.actor.role, Role::Gateway | Role::Counter);
-    let about_places =
-        matches!(change.action, Action::Book { .. } | Action::Release | Action::Cancel);
-    let shared = change.channel == appointment.channel || appointment.sharing == Sharing::Cancel;
+    let shared = channel == appointment.channel || appointment.sharing == Sharing::Cancel;
     if by_patient && about_places && !shared {
         return Err(Outcome::ChannelNotShared.into());
     }

@@ -1,12 +1,12 @@
 //! Decides a hold: all claims or none.
 
-use super::pick::{Wisher, pick};
+use super::pick::{Freed, Wisher, pick};
 use super::places::Terms;
 use super::view::{Context, Decision, View};
 use crate::model::{
-    AppointmentStatus, Booked, Claim, Claims, Declined, Fact, Facts, Held, Hold, HoldFault,
-    OrganizationId, Outcome, PatientId, PaymentRef, Receipt, Refusal, Repeat, Sharing, Timestamp,
-    Ttl,
+    AppointmentId, AppointmentStatus, Booked, BookingChannel, Claim, ClaimRequest, Claims,
+    Declined, Fact, Facts, Held, Hold, HoldFault, OrganizationId, Outcome, PatientClass, PatientId,
+    PaymentRef, Receipt, Refusal, Repeat, Sharing, Timestamp, Ttl,
 };
 
 /// Decides a hold, or a hold that is booked at once.
@@ -24,7 +24,15 @@ pub fn decide_hold(
     if let Some(retry) = retry(view, hold, fingerprint)? {
         return Ok(retry);
     }
-    let granted = grant(view, context, hold, patient)?;
+    let wanted = Wanted {
+        claims: &hold.claims,
+        patient,
+        channel: hold.channel,
+        class: hold.class,
+        freed: &[],
+        but: &[],
+    };
+    let granted = grant(view, context, &wanted)?;
 
     Ok(granted.decision(context, hold, patient, fingerprint))
 }
@@ -72,26 +80,38 @@ fn retry(view: &View<'_>, hold: &Hold, fingerprint: u64) -> Result<Option<Decisi
     }
 }
 
+/// What is wanted, for whom.
+pub(super) struct Wanted<'a> {
+    pub(super) claims: &'a [ClaimRequest],
+    pub(super) patient: PatientId,
+    pub(super) channel: BookingChannel,
+    pub(super) class: PatientClass,
+    /// Places that come back with the same record.
+    pub(super) freed: Freed<'a>,
+    /// Appointments that do not count against one for each patient: they leave.
+    pub(super) but: &'a [AppointmentId],
+}
+
 /// The places that a hold gets, and what its sessions say about it.
-struct Granted {
-    claims: Claims,
-    organization: OrganizationId,
-    sharing: Sharing,
-    ttl: Ttl,
+pub(super) struct Granted {
+    pub(super) claims: Claims,
+    pub(super) organization: OrganizationId,
+    pub(super) sharing: Sharing,
+    ttl_max: Ttl,
 }
 
 /// Finds places for every claim. Of several reasons against it, the one with the lowest code counts.
-fn grant(
+pub(super) fn grant(
     view: &View<'_>,
     context: &Context<'_>,
-    hold: &Hold,
-    patient: PatientId,
+    wanted: &Wanted<'_>,
 ) -> Result<Granted, Refusal> {
     let Context { now, openings, .. } = *context;
-    let wisher = Wisher { now, openings, channel: hold.channel, class: hold.class };
+    let Wanted { patient, channel, class, freed, but, .. } = *wanted;
+    let wisher = Wisher { now, openings, channel, class };
     let mut refusal: Option<Refusal> = None;
     let mut granted: Option<Granted> = None;
-    for wish in &hold.claims {
+    for wish in wanted.claims {
         let found = view
             .session(wish.session)
             .ok_or_else(|| Refusal::from(Outcome::SessionNotFound))
@@ -100,16 +120,16 @@ fn grant(
                 if !context.actor.may_touch(terms.organization) {
                     return Err(Outcome::OrganizationNotPermitted.into());
                 }
-                let claim = pick(session, wish, wisher)?;
+                let claim = pick(session, wish, wisher, freed)?;
                 let once = terms.repeat == Repeat::OnePerPatient;
-                if once && view.has_live(patient, wish.session) {
+                if once && view.has_live_but(patient, wish.session, but) {
                     return Err(Outcome::AlreadyHasAppointment.into());
                 }
                 Ok((terms, claim))
             });
         match found {
             Ok((terms, claim)) => {
-                granted.get_or_insert_with(|| Granted::of(terms, hold.ttl)).add(terms, claim);
+                granted.get_or_insert_with(|| Granted::of(terms)).add(terms, claim);
             }
             Err(next) => {
                 let earlier = refusal.filter(|other| other.outcome <= next.outcome);
@@ -124,15 +144,19 @@ fn grant(
 }
 
 impl Granted {
-    fn of(first: &Terms, ttl: Ttl) -> Self {
-        let organization = first.organization;
-        Self { claims: Claims::new(), organization, sharing: Sharing::Cancel, ttl }
+    fn of(first: &Terms) -> Self {
+        Self {
+            claims: Claims::new(),
+            organization: first.organization,
+            sharing: Sharing::Cancel,
+            ttl_max: first.ttl_max,
+        }
     }
 
     fn add(&mut self, terms: &Terms, claim: Claim) {
         self.claims.push(claim);
         self.sharing = self.sharing.min(terms.sharing);
-        self.ttl = self.ttl.min(terms.ttl_max);
+        self.ttl_max = self.ttl_max.min(terms.ttl_max);
     }
 
     fn decision(
@@ -142,7 +166,7 @@ impl Granted {
         patient: PatientId,
         fingerprint: u64,
     ) -> Decision {
-        let until = context.now.after(self.ttl);
+        let until = context.now.after(self.ttl_max.min(hold.ttl));
         let claims = Claims::from_slice(&self.claims);
         let receipt = receipt(context.now, until, hold.book, claims);
         let mut facts = Facts::new();
@@ -175,7 +199,7 @@ fn receipt(now: Timestamp, until: Timestamp, book: Option<PaymentRef>, claims: C
     Receipt { status: Some(status), until, claims, retried: false }
 }
 
-fn refusal_of(fault: HoldFault) -> Refusal {
+pub(super) fn refusal_of(fault: HoldFault) -> Refusal {
     match fault {
         HoldFault::Claims => Outcome::ClaimsInvalid.into(),
         HoldFault::Overlap => Outcome::ClaimsOverlap.into(),

@@ -13,7 +13,7 @@ use super::slab::Slab;
 use crate::model::limits::FORGOTTEN_MAX;
 use crate::model::{
     Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claims, Ended, Fact,
-    Forgotten, Held, Outcome, RequestId, Timestamp,
+    Forgotten, Held, Outcome, RequestId, Rescheduled, Timestamp,
 };
 
 /// The appointments and requests whose ids are at home here.
@@ -41,6 +41,8 @@ pub struct HomeShard {
     dropped: Position,
     /// Refusals that are remembered.
     declined: HashMap<AppointmentId, (u64, Outcome), FixedState>,
+    /// How often appointments were moved by wish: those that were.
+    changes: HashMap<AppointmentId, u8, FixedState>,
     /// When an appointment ended, oldest first as far as time runs forward.
     ended: VecDeque<(Timestamp, Position)>,
 }
@@ -70,7 +72,8 @@ impl HomeShard {
             ended: VecDeque::new(),
             requests: VecDeque::new(),
             dropped: 0,
-            declined: HashMap::with_hasher(hasher),
+            declined: HashMap::with_hasher(hasher.clone()),
+            changes: HashMap::with_hasher(hasher),
             retention_millis,
         }
     }
@@ -103,6 +106,7 @@ impl HomeShard {
                 self.insert_declined(fact.appointment, fact.fingerprint, fact.outcome);
             }
             Fact::Forgotten(forgotten) => self.forget(forgotten),
+            Fact::Rescheduled(fact) => self.reschedule(fact),
             Fact::SessionOpened(_)
             | Fact::QuotasSet(_)
             | Fact::Reclaimed(_)
@@ -193,6 +197,23 @@ impl HomeShard {
     /// The refusal that is remembered under that id, with the fingerprint of its request.
     pub fn declined(&self, id: AppointmentId) -> Option<(u64, Outcome)> {
         self.declined.get(&id).copied()
+    }
+
+    /// How often an appointment was moved by wish.
+    pub fn changes(&self, id: AppointmentId) -> u8 {
+        self.changes.get(&id).copied().unwrap_or_default()
+    }
+
+    /// Remembers how often an appointment was moved, as a snapshot brings it.
+    pub fn insert_changes(&mut self, id: AppointmentId, changes: u8) {
+        self.changes.insert(id, changes);
+    }
+
+    /// Every appointment that was moved by wish, and how often, by id.
+    pub fn moved(&self) -> Vec<(AppointmentId, u8)> {
+        let mut all: Vec<_> = self.changes.iter().map(|(id, changes)| (*id, *changes)).collect();
+        all.sort_unstable();
+        all
     }
 
     /// The earliest deadline, of a hold or of one that was.
@@ -286,6 +307,22 @@ impl HomeShard {
         }
     }
 
+    /// Gives an appointment other places.
+    fn reschedule(&mut self, fact: &Rescheduled) {
+        let position = self.position(fact.appointment);
+        let entry = self.slab.entry_mut(position);
+        assert!(
+            entry.takes(&fact.from),
+            "an impossible fact: other places come back than {:032x} took",
+            fact.appointment.0
+        );
+        entry.set_claims(&fact.to);
+        entry.set_sharing(fact.organization, fact.sharing);
+        if 0 < fact.changes {
+            self.changes.insert(fact.appointment, fact.changes);
+        }
+    }
+
     fn forget(&mut self, forgotten: &Forgotten) {
         for id in &forgotten.appointments {
             let position = self.position(*id);
@@ -297,6 +334,7 @@ impl HomeShard {
             let was_there = self.index.remove(self.hash(id.0), position);
             assert!(was_there, "a position is in the index");
             self.slab.remove(position);
+            self.changes.remove(id);
         }
         while self.ended.front().is_some_and(|line| !self.is_ended(line)) {
             self.ended.pop_front();

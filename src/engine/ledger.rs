@@ -61,6 +61,12 @@ impl LedgerShard {
             Fact::Ended(ended) => self.remove(ended.patient, ended.appointment),
             Fact::Freed(freed) => self.remove(freed.ended.patient, freed.ended.appointment),
             Fact::Settled(settled) => self.remove(settled.patient, settled.appointment),
+            Fact::Rescheduled(fact) => {
+                self.remove(fact.patient, fact.appointment);
+                for claim in &fact.to {
+                    self.insert(fact.patient, Live::new(fact.appointment, claim.session));
+                }
+            }
             Fact::SessionOpened(_)
             | Fact::QuotasSet(_)
             | Fact::Reclaimed(_)
@@ -75,6 +81,17 @@ impl LedgerShard {
     /// Whether the patient has a live appointment in the session.
     pub fn has_live(&self, patient: PatientId, session: SessionId) -> bool {
         self.entry(patient).is_some_and(|entry| entry.live().any(|live| live.session == session))
+    }
+
+    /// Whether the patient has a live appointment in the session that is none of `but`.
+    pub fn has_live_but(
+        &self,
+        patient: PatientId,
+        session: SessionId,
+        but: &[AppointmentId],
+    ) -> bool {
+        let counts = |live: &Live| live.session == session && !but.contains(&live.appointment());
+        self.entry(patient).is_some_and(|entry| entry.live().any(counts))
     }
 
     /// The live appointments of a patient, by id, each once.

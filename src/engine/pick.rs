@@ -22,14 +22,19 @@ pub(super) struct Wisher {
     pub(super) class: PatientClass,
 }
 
+/// Places that come back with the same record, and are free for this wish alone. Most often none.
+pub(super) type Freed<'a> = &'a [Claim];
+
 /// Finds places for a wish, or says why there are none, in the precedence of [`Outcome`].
 pub(super) fn pick(
     session: &SessionState,
     wish: &ClaimRequest,
     wisher: Wisher,
+    freed: Freed<'_>,
 ) -> Result<Claim, Refusal> {
     let places = session.places();
-    let claim = find(places, wish, wisher).map_err(|outcome| explain(places, outcome, wisher))?;
+    let claim =
+        find(places, wish, wisher, freed).map_err(|outcome| explain(places, outcome, wisher))?;
     let conditions = places.conditions();
     match conditions.and_then(|it| it.refuse_hour(wisher.now, wisher.channel)) {
         Some(refusal) => Err(refusal),
@@ -47,7 +52,12 @@ fn explain(places: &Places, outcome: Outcome, wisher: Wisher) -> Refusal {
     Refusal::until(outcome, openings, opens)
 }
 
-fn find(places: &Places, wish: &ClaimRequest, wisher: Wisher) -> Result<Claim, Outcome> {
+pub(super) fn find(
+    places: &Places,
+    wish: &ClaimRequest,
+    wisher: Wisher,
+    freed: Freed<'_>,
+) -> Result<Claim, Outcome> {
     let Some(last) = places.slots().checked_sub(u16::from(wish.count)) else {
         return Err(Outcome::SlotNotFound);
     };
@@ -60,7 +70,7 @@ fn find(places: &Places, wish: &ClaimRequest, wisher: Wisher) -> Result<Claim, O
         return Err(Outcome::PoolNotFound);
     }
 
-    let search = Search { places, wish, wisher };
+    let search = Search { places, wish, wisher, freed };
     match (&wish.slots, places.terms().pick) {
         (SlotChoice::Ranked(slots), _) => search.first(slots.iter().copied()),
         (SlotChoice::Any, Pick::Earliest) => search.first((0..=last).map(SlotIndex)),
@@ -72,6 +82,7 @@ struct Search<'a> {
     places: &'a Places,
     wish: &'a ClaimRequest,
     wisher: Wisher,
+    freed: Freed<'a>,
 }
 
 impl Search<'_> {
@@ -125,7 +136,7 @@ impl Search<'_> {
         may_give: impl Fn(PoolIndex) -> bool,
     ) -> Option<PoolIndex> {
         let slots = slot.0..slot.0.saturating_add(u16::from(self.wish.count));
-        let has_room = |pool| slots.clone().all(|slot| 0 < self.places.free(SlotIndex(slot), pool));
+        let has_room = |pool| slots.clone().all(|slot| 0 < self.free(SlotIndex(slot), pool));
         self.admitted().find(|pool| may_give(*pool) && has_room(*pool))
     }
 
@@ -138,9 +149,23 @@ impl Search<'_> {
     /// Free places of the slot against all, over the pools that the wisher may use.
     fn share(&self, slot: SlotIndex) -> Share {
         self.admitted().fold(Share { free: 0, all: 0 }, |share, pool| Share {
-            free: share.free.saturating_add(u32::from(self.places.free(slot, pool))),
+            free: share.free.saturating_add(u32::from(self.free(slot, pool))),
             all: share.all.saturating_add(u32::from(self.places.quota(slot, pool))),
         })
+    }
+
+    /// Free places of a cell, with those that come back now.
+    fn free(&self, slot: SlotIndex, pool: PoolIndex) -> u16 {
+        let free = self.places.free(slot, pool);
+        if self.freed.is_empty() {
+            return free;
+        }
+        let is_here = |claim: &&Claim| {
+            let slots = claim.slot.0..claim.slot.0.saturating_add(claim.count.into());
+            (claim.session, claim.pool) == (self.wish.session, pool) && slots.contains(&slot.0)
+        };
+        let back = u16::try_from(self.freed.iter().filter(is_here).count()).unwrap_or_default();
+        free.saturating_add(back)
     }
 
     fn admitted(&self) -> impl Iterator<Item = PoolIndex> + '_ {

@@ -222,10 +222,17 @@ impl Places {
 
     /// Lets `change` move places from pool to pool. Under the lock.
     pub(super) fn move_places(&self, change: impl FnOnce()) {
-        let moves = self.moves.load(Ordering::Relaxed);
-        self.moves.store(moves.wrapping_add(1), Ordering::Relaxed);
+        self.set_moving(true);
         change();
-        self.moves.store(moves.wrapping_add(2), Ordering::Release);
+        self.set_moving(false);
+    }
+
+    /// Says that one record begins to move places of the session, or has moved them. Under the lock.
+    pub(super) fn set_moving(&self, begins: bool) {
+        let moves = self.moves.load(Ordering::Relaxed);
+        // What is seen of the move is seen after its announcement, and its end after all of it.
+        let order = if begins { Ordering::Relaxed } else { Ordering::Release };
+        self.moves.store(moves.wrapping_add(1), order);
     }
 
     /// Whether all places are gone, in some of the slots or in all, and at how many atomics it had

@@ -68,7 +68,8 @@ impl SessionShard {
             | Fact::Progressed(_)
             | Fact::Settled(_)
             | Fact::Declined(_)
-            | Fact::Forgotten(_) => {}
+            | Fact::Forgotten(_)
+            | Fact::Rescheduled(_) => {}
         }
     }
 
@@ -96,29 +97,11 @@ impl SessionShard {
         if now < due { None } else { self.session(id) }
     }
 
-    /// Writes what a fact did to the places of one of its claims, by record `last`.
-    ///
-    /// # Panics
-    ///
-    /// Panics if the fact is impossible in this state.
-    pub fn settle(&mut self, fact: &Fact, index: usize, claim: &Claim, last: Sequence) {
-        match fact {
-            Fact::Held(_) => self.take(claim, last),
-            Fact::Ended(_) => self.give_back(claim, last),
-            Fact::Freed(freed) => {
-                let back = freed.back.get(index).copied();
-                let back = back.expect("a fact says when the places of each claim come back");
-                self.free(claim, back, last);
-            }
-            Fact::SessionOpened(_)
-            | Fact::Booked(_)
-            | Fact::Progressed(_)
-            | Fact::Settled(_)
-            | Fact::Declined(_)
-            | Fact::Forgotten(_)
-            | Fact::QuotasSet(_)
-            | Fact::Reclaimed(_)
-            | Fact::Returned(_) => {}
+    /// Says to readers without a lock that a record which gives back places of a session and takes
+    /// others of it begins to be written, or is written.
+    pub fn announce(&self, session: SessionId, begins: bool) {
+        if let Some(state) = self.sessions.get(&session) {
+            state.places.set_moving(begins);
         }
     }
 

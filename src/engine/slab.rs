@@ -171,6 +171,21 @@ impl Entry {
         self.until = until.as_millis();
     }
 
+    /// Gives it other places.
+    pub(super) fn set_claims(&mut self, claims: &[Claim]) {
+        let (first, rest) =
+            claims.split_first().expect("an impossible fact: an appointment takes no place");
+        (self.session, self.slot) = (first.session.0, first.slot.0);
+        (self.count, self.pool) = (first.count, first.pool.0);
+        self.more = (!rest.is_empty()).then(|| Box::new(rest.iter().copied().collect()));
+    }
+
+    /// Puts it into a session of another organization, or one that shares otherwise.
+    pub(super) fn set_sharing(&mut self, organization: OrganizationId, sharing: Sharing) {
+        self.organization = organization.0;
+        self.state = self.state & 0b1001_1111 | (sharing as u8) << 5;
+    }
+
     pub(super) fn set_payment(&mut self, payment: PaymentRef) {
         self.payment = payment.0;
         self.marks |= HAS_PAYMENT;

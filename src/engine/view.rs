@@ -71,9 +71,19 @@ impl<'a> View<'a> {
         self.sessions.iter().find_map(|shard| shard.session(id))
     }
 
-    /// Whether the patient has a live appointment in the session.
-    pub fn has_live(&self, patient: PatientId, session: SessionId) -> bool {
-        self.ledger.is_some_and(|ledger| ledger.has_live(patient, session))
+    /// How often an appointment was moved by wish.
+    pub fn changes(&self, id: AppointmentId) -> u8 {
+        self.homes.iter().map(|home| home.changes(id)).max().unwrap_or_default()
+    }
+
+    /// Whether the patient has a live appointment in the session that is none of `but`.
+    pub fn has_live_but(
+        &self,
+        patient: PatientId,
+        session: SessionId,
+        but: &[AppointmentId],
+    ) -> bool {
+        self.ledger.is_some_and(|ledger| ledger.has_live_but(patient, session, but))
     }
 }
 

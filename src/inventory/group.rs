@@ -8,20 +8,23 @@ use arrayvec::ArrayVec;
 use super::routing::{Reach, evolve_homes, evolve_ledgers, evolve_sessions, session_route};
 use super::shards::{Guard, Locked, Shards, route};
 use crate::engine::{HomeShard, LedgerShard, SessionShard, View};
-use crate::model::limits::CLAIMS_MAX;
+use crate::model::limits::MOVE_SESSIONS_MAX;
 use crate::model::{Fact, PatientId, RequestId, Sequence, SessionId, Timestamp};
+
+/// Homes of one command: of its request, its appointment, and a hold that it gives up.
+const HOMES_MAX: usize = 3;
 
 /// The locked shards of one command.
 pub(super) struct Group<'a> {
-    homes: ArrayVec<(usize, Guard<'a, HomeShard>), 2>,
+    homes: ArrayVec<(usize, Guard<'a, HomeShard>), HOMES_MAX>,
     ledger: Option<Guard<'a, LedgerShard>>,
-    sessions: ArrayVec<(usize, Guard<'a, SessionShard>), CLAIMS_MAX>,
+    sessions: ArrayVec<(usize, Guard<'a, SessionShard>), MOVE_SESSIONS_MAX>,
 }
 
 impl<'a> Group<'a> {
     /// Locks the homes of the ids.
     pub(super) fn of_homes(shards: &'a Shards<HomeShard>, ids: &[RequestId]) -> Self {
-        let mut indices: ArrayVec<usize, 2> = ids.iter().map(|id| route(id.0)).collect();
+        let mut indices: ArrayVec<usize, HOMES_MAX> = ids.iter().map(|id| route(id.0)).collect();
         indices.sort_unstable();
         let mut homes = ArrayVec::new();
         for index in indices {
@@ -57,7 +60,7 @@ impl<'a> Group<'a> {
         sessions: impl Iterator<Item = SessionId>,
     ) {
         debug_assert!(self.sessions.is_empty(), "locks have one order");
-        let mut indices: ArrayVec<usize, CLAIMS_MAX> = sessions.map(session_route).collect();
+        let mut indices: ArrayVec<usize, MOVE_SESSIONS_MAX> = sessions.map(session_route).collect();
         indices.sort_unstable();
         for index in indices {
             if self.sessions.last().is_none_or(|(last, _)| *last != index) {
@@ -68,9 +71,9 @@ impl<'a> Group<'a> {
 
     /// What the engine may read.
     pub(super) fn view<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
-        let homes: ArrayVec<&HomeShard, 2> =
+        let homes: ArrayVec<&HomeShard, HOMES_MAX> =
             self.homes.iter().map(|(_, home)| &home.state).collect();
-        let sessions: ArrayVec<&SessionShard, CLAIMS_MAX> =
+        let sessions: ArrayVec<&SessionShard, MOVE_SESSIONS_MAX> =
             self.sessions.iter().map(|(_, shard)| &shard.state).collect();
         let ledger = self.ledger.as_ref().map(|ledger| &ledger.state);
         look(&View { homes: &homes, ledger, sessions: &sessions })

@@ -16,6 +16,7 @@ mod group;
 mod recover;
 mod routing;
 mod shards;
+mod supply;
 #[cfg(test)]
 mod tests;
 mod upkeep;

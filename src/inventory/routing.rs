@@ -66,10 +66,22 @@ pub(super) fn evolve_sessions(
     sequence: Sequence,
     fact: &Fact,
 ) {
-    for (index, claim) in fact.claims().iter().enumerate() {
+    let moves = !fact.freed().is_empty();
+    for claim in fact.taken().iter().filter(|_| moves) {
+        sessions.reach(session_route(claim.session)).state.announce(claim.session, true);
+    }
+    for (index, claim) in fact.freed().iter().enumerate() {
         if let Some(shard) = news(sessions.reach(session_route(claim.session)), sequence) {
-            shard.settle(fact, index, claim, sequence);
+            shard.free(claim, fact.back(index), sequence);
         }
+    }
+    for claim in fact.taken() {
+        if let Some(shard) = news(sessions.reach(session_route(claim.session)), sequence) {
+            shard.take(claim, sequence);
+        }
+    }
+    for claim in fact.taken().iter().filter(|_| moves) {
+        sessions.reach(session_route(claim.session)).state.announce(claim.session, false);
     }
     if let Some(session) = fact.session()
         && let Some(shard) = news(sessions.reach(session_route(session)), sequence)

@@ -11,6 +11,7 @@ use super::id::{
 };
 use super::limits::{CLAIMS_MAX, RANKED_SLOTS_MAX, RUN_SLOTS_MAX};
 use super::operation::Operation;
+use super::reschedule::Reschedule;
 use super::session::Session;
 use super::time::{Timestamp, Ttl};
 
@@ -25,6 +26,8 @@ pub enum Command {
     Change(Change),
     /// Shares the places of a session out anew among its pools (调整配额).
     SetQuotas(Box<SetQuotas>),
+    /// Moves an appointment to other places (改约).
+    Reschedule(Box<Reschedule>),
 }
 
 /// Opens a session.
@@ -210,25 +213,7 @@ impl Hold {
     ///
     /// The first [`HoldFault`] in the order of that enum.
     pub fn check(&self) -> Result<PatientId, HoldFault> {
-        let sound = |claim: &ClaimRequest| {
-            let ranked = match &claim.slots {
-                SlotChoice::Any => true,
-                SlotChoice::Ranked(slots) => !slots.is_empty(),
-            };
-            ranked && 0 < claim.count && claim.count <= RUN_SLOTS_MAX
-        };
-        if self.claims.is_empty()
-            || CLAIMS_MAX < self.claims.len()
-            || !self.claims.iter().all(sound)
-        {
-            return Err(HoldFault::Claims);
-        }
-        let repeats = |(index, claim): (usize, &ClaimRequest)| {
-            self.claims.iter().take(index).any(|other| other.session == claim.session)
-        };
-        if self.claims.iter().enumerate().any(repeats) {
-            return Err(HoldFault::Overlap);
-        }
+        check_claims(&self.claims)?;
         self.patient.ok_or(HoldFault::Patient)
     }
 
@@ -255,6 +240,24 @@ impl Hold {
         }
         print.finish()
     }
+}
+
+/// Checks the claims of a hold or of a move.
+pub(super) fn check_claims(claims: &ClaimRequests) -> Result<(), HoldFault> {
+    let sound = |claim: &ClaimRequest| {
+        let ranked = match &claim.slots {
+            SlotChoice::Any => true,
+            SlotChoice::Ranked(slots) => !slots.is_empty(),
+        };
+        ranked && 0 < claim.count && claim.count <= RUN_SLOTS_MAX
+    };
+    if claims.is_empty() || CLAIMS_MAX < claims.len() || !claims.iter().all(sound) {
+        return Err(HoldFault::Claims);
+    }
+    let repeats = |(index, claim): (usize, &ClaimRequest)| {
+        claims.iter().take(index).any(|other| other.session == claim.session)
+    };
+    if claims.iter().enumerate().any(repeats) { Err(HoldFault::Overlap) } else { Ok(()) }
 }
 
 impl Change {
@@ -322,6 +325,7 @@ impl Command {
             Self::OpenSession(open) => open.request,
             Self::Hold(hold) => hold.appointment.request(),
             Self::Change(change) => change.request,
+            Self::Reschedule(ask) => ask.request,
         }
     }
 
@@ -332,6 +336,7 @@ impl Command {
             Self::OpenSession(_) => Operation::OpenSession,
             Self::SetQuotas(_) => Operation::SetQuotas,
             Self::Hold(_) => Operation::Hold,
+            Self::Reschedule(_) => Operation::Reschedule,
             Self::Change(change) => change.action.operation(),
         }
     }

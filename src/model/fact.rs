@@ -20,6 +20,7 @@ use super::id::{
 };
 use super::limits::FORGOTTEN_MAX;
 use super::outcome::Outcome;
+use super::reschedule::Rescheduled;
 use super::returns::{Freed, Returned};
 use super::session::{Session, Sharing};
 use super::time::Timestamp;
@@ -54,6 +55,8 @@ pub enum Fact {
     Freed(Box<Freed>),
     /// Places that were on their way back are free again.
     Returned(Box<Returned>),
+    /// An appointment was moved: it takes other places, and the old ones came back.
+    Rescheduled(Box<Rescheduled>),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -262,6 +265,7 @@ impl Fact {
             Self::Forgotten(_) => "Forgotten",
             Self::QuotasSet(_) => "QuotasSet",
             Self::Reclaimed(_) => "Reclaimed",
+            Self::Rescheduled(_) => "Rescheduled",
         }
     }
 
@@ -277,6 +281,7 @@ impl Fact {
             Self::Ended(fact) => fact.request,
             Self::Freed(fact) => fact.ended.request,
             Self::QuotasSet(fact) => Some((fact.request, fact.fingerprint)),
+            Self::Rescheduled(fact) => Some((fact.request, fact.fingerprint)),
             Self::Held(_)
             | Self::Declined(_)
             | Self::Forgotten(_)
@@ -299,6 +304,7 @@ impl Fact {
             Self::Progressed(fact) => Some(fact.appointment),
             Self::Settled(fact) => Some(fact.appointment),
             Self::Declined(fact) => Some(fact.appointment),
+            Self::Rescheduled(fact) => Some(fact.appointment),
             Self::Forgotten(fact) => fact.appointments.first().copied(),
         }
     }
@@ -310,6 +316,7 @@ impl Fact {
             Self::Ended(fact) => Some(fact.patient),
             Self::Freed(fact) => Some(fact.ended.patient),
             Self::Settled(fact) => Some(fact.patient),
+            Self::Rescheduled(fact) => Some(fact.patient),
             Self::SessionOpened(_)
             | Self::Booked(_)
             | Self::Progressed(_)
@@ -335,17 +342,46 @@ impl Fact {
             | Self::Progressed(_)
             | Self::Settled(_)
             | Self::Declined(_)
-            | Self::Forgotten(_) => None,
+            | Self::Forgotten(_)
+            | Self::Rescheduled(_) => None,
         }
     }
 
-    /// The places that the fact takes or gives back.
-    pub fn claims(&self) -> &[Claim] {
+    /// The places that the fact gives back. They come back before it takes others.
+    pub fn freed(&self) -> &[Claim] {
         match self {
-            Self::Held(fact) => &fact.claims,
             Self::Ended(fact) => &fact.claims,
             Self::Freed(fact) => &fact.ended.claims,
-            Self::SessionOpened(_)
+            Self::Rescheduled(fact) => &fact.from,
+            Self::Held(_)
+            | Self::SessionOpened(_)
+            | Self::Booked(_)
+            | Self::Progressed(_)
+            | Self::Settled(_)
+            | Self::Declined(_)
+            | Self::Forgotten(_)
+            | Self::QuotasSet(_)
+            | Self::Reclaimed(_)
+            | Self::Returned(_) => &[],
+        }
+    }
+
+    /// When the places of one of the freed claims come back: zero at once, [`Timestamp::MAX`] never.
+    pub fn back(&self, index: usize) -> Timestamp {
+        match self {
+            Self::Freed(fact) => fact.back.get(index).copied().unwrap_or_default(),
+            _ => Timestamp::default(),
+        }
+    }
+
+    /// The places that the fact takes.
+    pub fn taken(&self) -> &[Claim] {
+        match self {
+            Self::Held(fact) => &fact.claims,
+            Self::Rescheduled(fact) => &fact.to,
+            Self::Ended(_)
+            | Self::Freed(_)
+            | Self::SessionOpened(_)
             | Self::Booked(_)
             | Self::Progressed(_)
             | Self::Settled(_)

@@ -42,6 +42,10 @@ pub const RECORD_BYTES_MAX: usize = 4_000;
 /// Shards that one command touches (invariant I-4).
 pub const COMMAND_SHARDS_MAX: usize = 16;
 
+/// Sessions that one move of an appointment touches, left and entered: the rest is for the homes of
+/// three ids and a patient.
+pub const MOVE_SESSIONS_MAX: usize = COMMAND_SHARDS_MAX - 4;
+
 /// Appointments that one record forgets.
 pub const FORGOTTEN_MAX: usize = 128;
 
@@ -59,6 +63,7 @@ pub const RECORD_FACTS_MAX: usize = 2;
 
 // Homes of two ids, a patient, and a session for each claim.
 const _: () = assert!(2 + 1 + CLAIMS_MAX <= COMMAND_SHARDS_MAX);
+const _: () = assert!(CLAIMS_MAX <= MOVE_SESSIONS_MAX);
 // The longest facts: an opened session (a quota is two bytes, a pool's head and terms 64, a change of
 // the clocks 10, the rest is under 400 bytes) and a list of forgotten appointments (16 bytes each).
 const _: () = assert!(

@@ -21,6 +21,7 @@ pub mod limits;
 mod operation;
 mod outcome;
 mod query;
+mod reschedule;
 mod returns;
 mod session;
 mod terms;
@@ -47,6 +48,7 @@ pub use id::{
 pub use operation::{Operation, OperationKind, permits};
 pub use outcome::{Outcome, Refusal};
 pub use query::{Availability, ClockReading, LISTED_MAX, Query, Reading, SessionReading};
+pub use reschedule::{MoveSessions, Reschedule, Rescheduled};
 pub use returns::{Freed, Returned, Returning};
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
 pub use terms::{Delay, PoolTerms, Reclaim, ReturnRule, ServiceHours, SessionTerms, TermsFault};

@@ -71,6 +71,8 @@ operations! {
     OpenWithTerms = 10 "open_with_terms" Command;
     /// Shares the places of a session out anew (调整配额).
     SetQuotas = 11 "set_quotas" Command;
+    /// Moves an appointment to other places (改约).
+    Reschedule = 12 "reschedule" Command;
     /// Reads the free places of a session (余号).
     Availability = 32 "availability" Query;
     /// Reads one appointment.
@@ -115,6 +117,7 @@ const POSITIONS: [u8; 256] = {
 /// open_session                                 x
 /// open_with_terms                              x
 /// set_quotas                                   x
+/// reschedule      x       x       x            x
 /// hold            x       x       x
 /// book            x       x       x
 /// release         x       x       x
@@ -140,7 +143,9 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
             matches!(role, R::Admin)
         }
         O::Hold | O::Book | O::Release => matches!(role, R::Gateway | R::Counter | R::Practitioner),
-        O::Cancel => matches!(role, R::Gateway | R::Counter | R::Practitioner | R::Admin),
+        O::Cancel | O::Reschedule => {
+            matches!(role, R::Gateway | R::Counter | R::Practitioner | R::Admin)
+        }
         O::CheckIn => matches!(role, R::Gateway | R::Counter | R::Practitioner),
         O::Arrive | O::NoShow => matches!(role, R::Counter | R::Practitioner),
         O::Fulfil => matches!(role, R::Practitioner),

@@ -117,6 +117,8 @@ outcomes! {
     WrongStatus = 603 lasting;
     /// The slot has not begun, so nobody can have missed it.
     TooEarly = 604 transient;
+    /// The appointment was moved as often as its session allows.
+    TooManyChanges = 605 lasting;
 
     /// A session with this id exists and differs.
     SessionExists = 700 lasting;

@@ -35,6 +35,9 @@ pub struct SessionTerms {
     pub hours: Option<ServiceHours>,
     /// What becomes of a place that is freed.
     pub returns: ReturnRule,
+    /// How often an appointment may be moved by or for its patient (改约次数); as often as they like
+    /// where it is not said.
+    pub changes_max: Option<u8>,
 }
 
 /// When a pool opens, and what becomes of its places.
@@ -145,6 +148,9 @@ impl SessionTerms {
         let (kind, delay) = self.returns.parts();
         print.add(u64::from(kind));
         print.add(u64::from(delay.min_millis) << 32 | u64::from(delay.max_millis));
+        if let Some(changes) = self.changes_max {
+            print.add(8 << 32 | u64::from(changes));
+        }
     }
 }
 

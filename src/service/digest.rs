@@ -56,6 +56,11 @@ impl Digest {
         self.add(b'L', |buffer| encode_into(&(patient, appointment, session), buffer));
     }
 
+    /// Adds how often an appointment was moved.
+    pub fn moved(&mut self, id: AppointmentId, changes: u8) {
+        self.add(b'M', |buffer| encode_into(&(id, changes), buffer));
+    }
+
     /// Adds a remembered refusal.
     pub fn declined(&mut self, id: AppointmentId, fingerprint: u64, outcome: Outcome) {
         self.add(b'D', |buffer| encode_into(&(id, fingerprint, outcome), buffer));
@@ -97,6 +102,9 @@ fn add_part(digest: &mut Digest, part: &Part<'_>) {
     match part {
         Part::Home(home) => {
             home.appointments().for_each(|appointment| digest.appointment(&appointment));
+            for (id, changes) in home.moved() {
+                digest.moved(id, changes);
+            }
             for (id, fingerprint, outcome) in home.refusals() {
                 digest.declined(id, fingerprint, outcome);
             }

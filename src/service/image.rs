@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! home      u32 n, n appointments | u32 n, n (time, request, fingerprint) | u32 n, n refusals
+//!           [ u32 n, n (appointment, u8 moves) ]
 //! ledger    u32 n, n (patient, appointment, session)
 //! session   u32 n, n (session, u16 taken of each cell)
 //! ```
 //!
 //! Where a session of a shard has terms the highest bit of their number is set, and terms follow each
 //! session. Where one has something beside its places the next bit is set, and behind the places of each
-//! follow a u32 n and n kinds of returning places.
+//! follow a u32 n and n kinds of returning places. Where an appointment of a home was moved, the highest
+//! bit of the number of refusals is set, and the moves follow.
 
 use crate::codec::{CodecError, WithTerms, decode, encode_into};
 use crate::engine::{Live, SessionState};
@@ -23,6 +25,8 @@ const WITH_TERMS: u32 = 1 << 31;
 
 /// Set in the number of sessions where what lies beside their places follows each.
 const WITH_ASIDE: u32 = 1 << 30;
+/// Set in the number of refusals where moves follow.
+const WITH_MOVES: u32 = 1 << 31;
 
 /// Appends the image of a shard.
 pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
@@ -30,7 +34,13 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
         Part::Home(home) => {
             list(buffer, home.appointments(), |item, buffer| encode_into(&item, buffer));
             list(buffer, home.requests(), |item, buffer| encode_into(&item, buffer));
+            let (start, moved) = (buffer.len(), home.moved());
             list(buffer, home.refusals().into_iter(), |item, buffer| encode_into(&item, buffer));
+            if !moved.is_empty() {
+                // The highest byte of the number, as below.
+                buffer[start + 3] |= WITH_MOVES.to_le_bytes()[3];
+                list(buffer, moved.into_iter(), |item, buffer| encode_into(&item, buffer));
+            }
         }
         Part::Ledger(ledger) => {
             let lines = ledger.entries().flat_map(|entry| {
@@ -75,9 +85,16 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
                 let (time, request, fingerprint) = source.next::<(Timestamp, RequestId, u64)>()?;
                 home.remember(time, request, fingerprint);
             }
-            for _ in 0..source.next::<u32>()? {
+            let number = source.next::<u32>()?;
+            for _ in 0..number & !WITH_MOVES {
                 let (id, fingerprint, outcome) = source.next::<(AppointmentId, u64, Outcome)>()?;
                 home.insert_declined(id, fingerprint, outcome);
+            }
+            if number & WITH_MOVES != 0 {
+                for _ in 0..source.next::<u32>()? {
+                    let (id, changes) = source.next::<(AppointmentId, u8)>()?;
+                    home.insert_changes(id, changes);
+                }
             }
         }
         Part::Ledger(ledger) => {

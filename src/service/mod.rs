@@ -194,6 +194,7 @@ impl Service {
             Command::Change(change) => self.inventory.change(&drawn(), change, append),
             Command::OpenSession(open) => self.inventory.open(&context, open, append),
             Command::SetQuotas(set) => self.inventory.set_quotas(&context, set, append),
+            Command::Reschedule(ask) => self.inventory.reschedule(&context, ask, append),
         }
     }
 

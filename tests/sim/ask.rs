@@ -81,6 +81,7 @@ impl Ask {
             Body::Command(Command::Change(change)) => Some((change.request, change.fingerprint())),
             Body::Command(Command::OpenSession(open)) => Some((open.request, open.fingerprint())),
             Body::Command(Command::SetQuotas(set)) => Some((set.request, set.fingerprint())),
+            Body::Command(Command::Reschedule(ask)) => Some((ask.request, ask.fingerprint())),
             // Its id follows from the time of the call.
             Body::Settle(..) | Body::Query(_) => None,
         }
@@ -91,6 +92,7 @@ impl Ask {
         match &self.body {
             Body::Command(Command::Hold(hold)) | Body::Import(hold) => Some(hold.appointment),
             Body::Command(Command::Change(change)) => Some(change.appointment),
+            Body::Command(Command::Reschedule(ask)) => Some(ask.appointment),
             Body::Settle(appointment, _) | Body::Query(Query::Get { appointment, .. }) => {
                 Some(*appointment)
             }
@@ -149,6 +151,9 @@ impl fmt::Display for Ask {
             }
             Body::Command(Command::SetQuotas(set)) => {
                 write!(out, " {:x} session {} {:?}", set.request.0, set.session.0, set.quotas)
+            }
+            Body::Command(Command::Reschedule(ask)) => {
+                write!(out, " {:x} of {:x} {:?}", ask.request.0, ask.appointment.0, ask.claims)
             }
             Body::Query(query) => write!(out, " {query:?}"),
             Body::Settle(appointment, came) => write!(out, " {:x} came {came}", appointment.0),

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use haoyuan::codec::decode_facts;
 use haoyuan::journal::Block;
 use haoyuan::model::{
-    Appointment, AppointmentId, AppointmentStatus, Cause, Fact, Facts, Held, Outcome, RequestId,
-    Sequence, Session, SessionId, Timestamp,
+    Appointment, AppointmentId, AppointmentStatus, Cause, Claims, Fact, Facts, Held, Outcome,
+    RequestId, Sequence, Session, SessionId, Timestamp,
 };
 
 /// A durable record.
@@ -28,6 +28,8 @@ pub(crate) struct Life {
     /// Where it stood, one after the other.
     pub(crate) statuses: Vec<AppointmentStatus>,
     pub(crate) is_forgotten: bool,
+    /// The places that it took, one set after the other.
+    pub(crate) places: Vec<Claims>,
 }
 
 /// Everything that is durable.
@@ -80,7 +82,8 @@ impl History {
             Fact::Held(held) => {
                 self.requests.insert(held.appointment.request());
                 let statuses = vec![AppointmentStatus::Pending];
-                let life = Life { held: held.clone(), statuses, is_forgotten: false };
+                let places = vec![held.claims.clone()];
+                let life = Life { held: held.clone(), statuses, is_forgotten: false, places };
                 self.lives.entry(held.appointment).or_insert(life);
                 return;
             }
@@ -113,6 +116,12 @@ impl History {
                     if let Some(life) = self.lives.get_mut(id) {
                         life.is_forgotten = true;
                     }
+                }
+                return;
+            }
+            Fact::Rescheduled(moved) => {
+                if let Some(life) = self.lives.get_mut(&moved.appointment) {
+                    life.places.push(moved.to.clone());
                 }
                 return;
             }
@@ -153,18 +162,21 @@ impl Life {
         *self.statuses.last().expect("a life begins with a hold")
     }
 
+    /// The places that it takes, or took at its end.
+    pub(crate) fn claims(&self) -> &Claims {
+        self.places.last().expect("a life begins with places")
+    }
+
     /// Whether it ever was what an answer says it is.
     pub(crate) fn was(&self, told: &Appointment) -> bool {
-        let as_held = (told.patient, told.channel, told.organization, told.fingerprint)
-            == (
-                self.held.patient,
-                self.held.channel,
-                self.held.organization,
-                self.held.fingerprint,
-            );
+        let as_held = (told.patient, told.channel, told.fingerprint)
+            == (self.held.patient, self.held.channel, self.held.fingerprint);
+        // A move may lead to another organization.
+        let as_held =
+            as_held && (1 < self.places.len() || told.organization == self.held.organization);
         let cause_fits =
             (told.status == AppointmentStatus::Cancelled) == (told.cause != Cause::None);
-        as_held && cause_fits && told.claims == self.held.claims && self.stood(told.status)
+        as_held && cause_fits && self.places.contains(&told.claims) && self.stood(told.status)
     }
 
     /// Whether it ever stood there.

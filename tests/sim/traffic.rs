@@ -6,9 +6,9 @@ use haoyuan::model::{
     Action, Actor, Appointment, AppointmentId, AppointmentStatus, Attributes, BookingChannel,
     Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command, Delay, DepartmentId, Hold,
     OpenSession, OrganizationId, Organizations, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    PoolIndex, PoolTerms, Query, Reading, Reclaim, Repeat, RequestId, ResourceId, ReturnRule, Role,
-    ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice,
-    SlotIndex, Timestamp, Ttl, permits,
+    PoolIndex, PoolTerms, Query, Reading, Reclaim, Repeat, RequestId, Reschedule, ResourceId,
+    ReturnRule, Role, ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId,
+    SlotChoice, SlotIndex, Timestamp, Ttl, permits,
 };
 
 use crate::ask::{Ask, Body, Reply, Said};
@@ -104,6 +104,7 @@ impl Traffic {
             Body::Command(Command::Change(change)) => change.request = id,
             Body::Command(Command::OpenSession(open)) => open.request = id,
             Body::Command(Command::SetQuotas(set)) => set.request = id,
+            Body::Command(Command::Reschedule(ask)) => ask.request = id,
             Body::Query(_) | Body::Settle(..) => {}
         }
         body
@@ -179,10 +180,11 @@ impl Traffic {
     }
 
     fn patient_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
-        match random.weighted(&[10, 9, 3, 1]) {
+        match random.weighted(&[10, 8, 3, 1, 2]) {
             0 => Body::Command(Command::Hold(self.hold(random, client, now))),
             1 => self.change(random, client, now),
             2 => Body::Query(self.query(random)),
+            4 => self.reschedule(random, client, now),
             _ => {
                 let hold = self.hold(random, client, now);
                 malformed(random, hold)
@@ -250,6 +252,20 @@ impl Traffic {
             book: random.chance(100).then_some(PaymentRef(1)),
             claims,
         }
+    }
+
+    /// Other places for an appointment that is known.
+    fn reschedule(&self, random: &mut Random, client: usize, now: Timestamp) -> Body {
+        let Hold { channel, claims, .. } = self.hold(random, client, now);
+        let unknown = AppointmentId(new_id(random, now).0);
+        let known = self.some_known(random).filter(|_| random.chance(980));
+        Body::Command(Command::Reschedule(Box::new(Reschedule {
+            request: new_id(random, now),
+            appointment: known.map_or(unknown, |known| known.id),
+            patient: known.filter(|_| random.chance(700)).map(|known| known.patient),
+            channel: known.filter(|_| random.chance(700)).map_or(channel, |known| known.channel),
+            claims,
+        })))
     }
 
     fn change(&self, random: &mut Random, client: usize, now: Timestamp) -> Body {

@@ -9,6 +9,7 @@ mod quotas;
 mod schedule;
 mod session;
 mod show;
+mod supply;
 
 use std::path::{Path, PathBuf};
 
@@ -25,9 +26,9 @@ use crate::client::{CallError, Client, Event};
 use crate::codec::decode_facts;
 use crate::model::limits::CLAIMS_MAX;
 use crate::model::{
-    Action, AppointmentId, Attributes, BookingChannel, Change, ClaimRequest, ClientKeys, Hold,
-    OpenSession, PatientClass, PatientId, PaymentRef, Receipt, RequestId, Role, Sequence, Session,
-    SessionId, SlotChoice, SlotIndex, Ttl,
+    Action, AppointmentId, Attributes, BookingChannel, Change, ClaimRequest, ClaimRequests,
+    ClientKeys, Hold, OpenSession, PatientClass, PatientId, PaymentRef, Receipt, RequestId, Role,
+    Sequence, Session, SessionId, SlotChoice, SlotIndex, Ttl,
 };
 use crate::ops::clock::Clock;
 use crate::ops::sessions;
@@ -122,6 +123,8 @@ enum Task {
     Fulfil(ChangeTask),
     /// Record that the patient did not come
     NoShow(ChangeTask),
+    #[command(flatten)]
+    Supply(supply::SupplyTask),
     /// Show one appointment
     Get {
         /// Which
@@ -163,8 +166,9 @@ enum ClockTask {
     Confirm,
 }
 
+/// Which places are wanted.
 #[derive(Debug, Args)]
-struct HoldTask {
+struct HoldClaims {
     /// The sessions, 1 to 8; places in all of them, or in none
     #[arg(value_parser = ids::session, required = true)]
     sessions: Vec<SessionId>,
@@ -174,6 +178,12 @@ struct HoldTask {
     /// Consecutive slots
     #[arg(long, default_value_t = 1)]
     count: u8,
+}
+
+#[derive(Debug, Args)]
+struct HoldTask {
+    #[command(flatten)]
+    claims: HoldClaims,
     /// Minutes to hold; the session may allow less
     #[arg(long, value_name = "MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=1_440))]
     minutes: u32,
@@ -274,6 +284,7 @@ pub(super) fn run(arguments: &CtlArguments) -> Result<(), Failure> {
                 show::appointments(&told(asked, json)?, json)
             })
         }
+        Task::Supply(task) => supply::run(arguments, task),
         Task::Clock { task } => connection.run(Role::Admin, async |client| {
             let confirm = matches!(task, Some(ClockTask::Confirm));
             show::clock(told(client.clock(confirm).await, json)?, json)
@@ -298,8 +309,8 @@ impl PatientName {
     }
 }
 
-impl HoldTask {
-    fn hold(&self) -> Result<Hold, Failure> {
+impl HoldClaims {
+    fn claims(&self) -> Result<ClaimRequests, Failure> {
         let many = || Failure::usage("too many sessions or slots", "a hold takes up to 8 of each");
         let slots = match self.slot.as_slice() {
             [] => SlotChoice::Any,
@@ -318,7 +329,12 @@ impl HoldTask {
             let (session, count) = (*session, self.count);
             ClaimRequest { session, count, slots: slots.clone() }
         };
-        let claims = self.sessions.iter().map(claim).collect();
+        Ok(self.sessions.iter().map(claim).collect())
+    }
+}
+
+impl HoldTask {
+    fn hold(&self) -> Result<Hold, Failure> {
         Ok(Hold {
             appointment: self.id.unwrap_or_else(|| AppointmentId(fresh_id().0)),
             patient: Some(self.patient.needed()?),
@@ -328,7 +344,7 @@ impl HoldTask {
             attributes: Attributes::default(),
             ttl: Ttl::from_millis(self.minutes * 60_000).unwrap_or(Ttl::DEFAULT),
             book: self.book,
-            claims,
+            claims: self.claims.claims()?,
         })
     }
 }

@@ -19,9 +19,9 @@ use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
     Action, Actor, Change, ChannelSet, ClaimRequest, ClassSet, Command, Delay, Hold, OpenSession,
     OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId, ReturnRule, Role,
-    ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SlotChoice, SlotIndex,
-    Timestamp, Ttl,
+    PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId, Reschedule, ReturnRule,
+    Role, ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SlotChoice,
+    SlotIndex, Timestamp, Ttl,
 };
 
 /// `PROPTEST_CASES` sets another number; with fewer, nothing is said about how often each pair
@@ -119,6 +119,9 @@ impl Case {
                 let set = step.set_quotas(&self.naive.sessions);
                 self.run(&actor, Command::SetQuotas(set.into()), "set_quotas", pairs)
             }
+            8..=10 | 17..=19 if 40 <= step.0[7] % 128 => {
+                self.run(&actor, Command::Reschedule(step.reschedule().into()), "reschedule", pairs)
+            }
             6 => self.run(&actor, Command::OpenSession(step.open().into()), "open_session", pairs),
             7..=15 => self.run(&actor, Command::Hold(step.hold()), "hold", pairs),
             2 | 31 => {
@@ -161,6 +164,7 @@ impl Case {
         let declined: Vec<_> =
             declined.iter().map(|(h, why)| (h.appointment, h.fingerprint(), *why)).collect();
         same(&state.declined, &declined, "remembered refusals")?;
+        same(&state.moved, &self.naive.moves(), "moves")?;
         same(&state.sessions.len(), &self.naive.sessions.len(), "sessions")?;
         for session in &state.sessions {
             let id = session.spec().id;
@@ -281,6 +285,29 @@ impl Step {
         }
         let request = request_id(request, 3_000 + u128::from(variant));
         SetQuotas { request, session: id, quotas }
+    }
+
+    /// Mostly one place for another.
+    fn reschedule(self) -> Reschedule {
+        let [_, id, _, patient, session, variant, slots, _] = self.0;
+        let Hold { channel, mut claims, .. } =
+            Self([0, id, self.0[2], 0, session, 128, slots, 0]).hold();
+        match variant {
+            0..40 => claims.push(ClaimRequest {
+                session: SessionId(u64::from(session.wrapping_add(1) % 4)),
+                ..claim(slots.rotate_left(1))
+            }),
+            40..44 => claims.push(claims[0].clone()),
+            _ => {}
+        }
+        let id = u128::from(id % 4);
+        Reschedule {
+            request: request_id(variant.rotate_left(3), 5_000 + u128::from(slots) * 4 + id),
+            appointment: build::appointment(id),
+            patient: (patient < 24).then_some(PatientId(u128::from(patient % 4))),
+            channel,
+            claims,
+        }
     }
 
     fn open(self) -> OpenSession {
@@ -410,6 +437,7 @@ fn terms(kind: usize) -> SessionTerms {
             ];
             SessionTerms { returns: rules[kind / 11 % 3], ..terms }
         }
+        10 => SessionTerms { changes_max: Some(u8::try_from(kind / 11 % 2).unwrap()), ..terms },
         _ => terms,
     }
 }

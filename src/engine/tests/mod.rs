@@ -12,6 +12,7 @@ mod script;
 mod shards;
 mod tables_change;
 mod tables_hold;
+mod tables_move;
 mod tables_openings;
 mod tables_returns;
 mod world;

@@ -3,11 +3,14 @@
 //! **Architecture invariant:** this shares the vocabulary with the engine, and no rule. Where
 //! several refusals apply, all are collected and the lowest is given.
 
+mod moves;
+
 use crate::model::{
-    Action, Actor, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Change,
-    Claim, ClaimRequest, Claims, Command, Delay, Hold, OpenSession, Outcome, PatientId, PaymentRef,
-    Pick, PoolIndex, Receipt, Refusal, Repeat, RequestId, ReturnRule, Role, RulesVersion, Session,
-    SessionId, SetQuotas, Sharing, SlotChoice, SlotIndex, Timestamp,
+    Action, Actor, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, BookingChannel,
+    Cause, Change, Claim, ClaimRequest, Claims, Command, Delay, Hold, OpenSession, Outcome,
+    PatientClass, PatientId, PaymentRef, Pick, PoolIndex, Receipt, Refusal, Repeat, RequestId,
+    Reschedule, ReturnRule, Role, RulesVersion, Session, SessionId, SetQuotas, Sharing, SlotChoice,
+    SlotIndex, Timestamp,
 };
 
 #[derive(Default)]
@@ -24,6 +27,9 @@ pub(super) struct Naive {
     opened: Vec<OpenSession>,
     changed: Vec<Change>,
     shared_out: Vec<SetQuotas>,
+    moved: Vec<Reschedule>,
+    /// How often each appointment was moved, at the same position.
+    changes: Vec<u8>,
     pub(super) declined: Vec<(Hold, Outcome)>,
 }
 
@@ -38,6 +44,7 @@ impl Naive {
             Command::Hold(hold) => self.hold(actor, hold),
             Command::Change(change) => self.change(actor, change),
             Command::SetQuotas(set) => self.set_quotas(actor, set),
+            Command::Reschedule(ask) => self.reschedule(actor, ask),
         }
     }
 
@@ -95,7 +102,19 @@ impl Naive {
 
     /// Taken places of a cell, counted by looking at every appointment.
     pub(super) fn taken(&self, session: SessionId, slot: u16, pool: u8) -> u16 {
+        self.taken_but(session, slot, pool, None)
+    }
+
+    /// The same without one of them.
+    fn taken_but(
+        &self,
+        session: SessionId,
+        slot: u16,
+        pool: u8,
+        but: Option<AppointmentId>,
+    ) -> u16 {
         let takers = self.appointments.iter().filter(|a| a.status != AppointmentStatus::Cancelled);
+        let takers = takers.filter(|appointment| Some(appointment.id) != but);
         let claims = takers.flat_map(|appointment| &appointment.claims);
         let here = claims.filter(|claim| {
             claim.session == session
@@ -131,6 +150,7 @@ impl Naive {
             || self.opened.iter().any(|open| open.request == id)
             || self.changed.iter().any(|change| change.request == id)
             || self.shared_out.iter().any(|set| set.request == id)
+            || self.moved.iter().any(|ask| ask.request == id)
     }
 
     fn open(&mut self, actor: &Actor, open: &OpenSession) -> Result<Receipt, Refusal> {
@@ -174,7 +194,7 @@ impl Naive {
         let patient = hold.patient.unwrap();
         let mut claims = Claims::new();
         for wish in &hold.claims {
-            match self.find(actor, hold, wish) {
+            match self.find(actor, (hold.channel, hold.class), wish, None) {
                 Ok(claim) => claims.push(claim),
                 Err(refusal) => refusals.push(refusal),
             }
@@ -218,11 +238,18 @@ impl Naive {
         let receipt = told(&appointment, false);
         self.appointments.push(appointment);
         self.holds.push(hold.clone());
+        self.changes.push(0);
         receipt
     }
 
-    /// The best place for a wish.
-    fn find(&self, actor: &Actor, hold: &Hold, wish: &ClaimRequest) -> Result<Claim, Refusal> {
+    /// The best place for a wish, where one appointment's places count as free.
+    fn find(
+        &self,
+        actor: &Actor,
+        (channel, class): (BookingChannel, PatientClass),
+        wish: &ClaimRequest,
+        but: Option<AppointmentId>,
+    ) -> Result<Claim, Refusal> {
         let session = self.session(wish.session).ok_or(Outcome::SessionNotFound)?;
         let slots = session.pools[0].quotas.len();
         let all: Vec<u16> = (0_u16..).take(slots).collect();
@@ -242,9 +269,7 @@ impl Naive {
         }
         let pools: Vec<u8> = (0_u8..)
             .zip(&session.pools)
-            .filter(|(_, pool)| {
-                pool.channels.contains(hold.channel) && pool.classes.contains(hold.class)
-            })
+            .filter(|(_, pool)| pool.channels.contains(channel) && pool.classes.contains(class))
             .map(|(index, _)| index)
             .collect();
         if pools.is_empty() {
@@ -254,7 +279,7 @@ impl Naive {
 
         let quota =
             |slot: u16, pool: u8| session.pools[usize::from(pool)].quotas[usize::from(slot)];
-        let free = |slot, pool| quota(slot, pool) - self.taken(session.id, slot, pool);
+        let free = |slot, pool| quota(slot, pool) - self.taken_but(session.id, slot, pool, but);
         let has_room = |slot: u16, pool: u8| {
             (slot..slot + u16::from(wish.count)).all(|slot| 0 < free(slot, pool))
         };
@@ -295,7 +320,7 @@ impl Naive {
             found.sort_by_key(|slot| std::cmp::Reverse(share(*slot)));
         }
         if let Some(hours) = &session.terms.hours
-            && let Some(wait) = hours.closed_for(self.now, hold.channel)
+            && let Some(wait) = hours.closed_for(self.now, channel)
         {
             let until = self.now.plus_millis(wait);
             return Err(Refusal::until(Outcome::OutsideServiceHours, self.now, until));
@@ -488,25 +513,30 @@ const fn event_of(action: Action) -> AppointmentEvent {
 }
 
 fn shape(hold: &Hold) -> Result<(), Refusal> {
+    let mut refusals = shape_of(&hold.claims);
+    if hold.patient.is_none() {
+        refusals.push(Outcome::PatientMissing);
+    }
+    lowest(&refusals)
+}
+
+fn shape_of(claims: &[ClaimRequest]) -> Vec<Outcome> {
     let mut refusals = Vec::new();
     let is_unsound = |wish: &ClaimRequest| {
         wish.count == 0
             || 96 < wish.count
             || wish.slots == SlotChoice::Ranked([].into_iter().collect())
     };
-    if hold.claims.is_empty() || hold.claims.iter().any(is_unsound) {
+    if claims.is_empty() || claims.iter().any(is_unsound) {
         refusals.push(Outcome::ClaimsInvalid);
     }
-    let mut sessions: Vec<_> = hold.claims.iter().map(|wish| wish.session).collect();
+    let mut sessions: Vec<_> = claims.iter().map(|wish| wish.session).collect();
     sessions.sort_unstable();
     sessions.dedup();
-    if sessions.len() != hold.claims.len() {
+    if sessions.len() != claims.len() {
         refusals.push(Outcome::ClaimsOverlap);
     }
-    if hold.patient.is_none() {
-        refusals.push(Outcome::PatientMissing);
-    }
-    lowest(&refusals)
+    refusals
 }
 
 fn lowest(refusals: &[Outcome]) -> Result<(), Refusal> {

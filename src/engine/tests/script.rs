@@ -5,6 +5,7 @@
 //! open S1 0:2,1 1/inpatient:1,1    read ttl=5m of=2 at=09:00; pools as channel/class:places
 //! hold A1 P1 S1@0 S2@any*2         claims: S1@0, S1@2>0 (ranked), S1@any, *2 (a run of two)
 //! book A1                          also release, cancel, arrive, check-in, fulfil, no-show, settle
+//! move A1 S2@1 S3@any              takes these places instead of those that it has
 //! import A1 P1 S1@0    expire    forget    tick 15m    free S1    live P1
 //! open S1 2,1~opens@08:15~floor@1~reclaim@08:30>1 0,1  ends=08:50 lead=10m hours=08:05-08:30
 //! quotas S1 1,1 1,1    due       // shares the places out anew; does what time demands of sessions
@@ -20,8 +21,8 @@ use crate::model::{
     Action, Actor, AppointmentId, AppointmentStatus, BookingChannel, Change, ChannelSet, Claim,
     ClaimRequest, ClassSet, Command, Hold, OpenSession, OrganizationId, Organizations,
     PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Receipt, Reclaim,
-    Refusal, Repeat, RequestId, Role, ServiceHours, Session, SessionId, SetQuotas, Sharing,
-    SlotChoice, SlotIndex, Timestamp, Ttl,
+    Refusal, Repeat, RequestId, Reschedule, Role, ServiceHours, Session, SessionId, SetQuotas,
+    Sharing, SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 
 /// Runs a script against an empty world.
@@ -77,6 +78,9 @@ impl<'a> Line<'a> {
             "due" => {
                 world.step_sessions();
                 String::new()
+            }
+            "move" => {
+                answer(world.run(&self.actor(), &Command::Reschedule(self.reschedule().into())))
             }
             "expire" => ids(&world.expire()),
             "forget" => ids(&world.forget()),
@@ -135,6 +139,9 @@ impl<'a> Line<'a> {
         if let Some(ttl) = self.option("ttl") {
             session.ttl_max = ttl_of(ttl);
         }
+        if let Some(changes) = self.option("changes") {
+            session.terms.changes_max = Some(small(changes));
+        }
         if let Some(organization) = self.option("of") {
             session.organization = OrganizationId(small(organization));
         }
@@ -163,6 +170,16 @@ impl<'a> Line<'a> {
             ttl: self.option("ttl").map_or(Ttl::DEFAULT, ttl_of),
             book: self.option("pay").map(|payment| PaymentRef(number(payment))),
             ..build::hold(number(self.words[0]), 0, claims)
+        }
+    }
+
+    fn reschedule(&self) -> Reschedule {
+        Reschedule {
+            request: self.request(),
+            appointment: build::appointment(number(self.words[0])),
+            patient: self.option("for").map(|patient| PatientId(number(patient))),
+            channel: self.channel(),
+            claims: self.words[1..].iter().map(|word| wish(word)).collect(),
         }
     }
 

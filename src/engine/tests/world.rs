@@ -3,7 +3,8 @@
 use super::build::{DAY, MORNING};
 use crate::engine::{
     Context, Decision, HomeShard, LedgerShard, SessionShard, SessionState, View, decide_change,
-    decide_expiry, decide_hold, decide_import, decide_open, decide_quotas, decide_session,
+    decide_expiry, decide_hold, decide_import, decide_open, decide_quotas, decide_reschedule,
+    decide_session,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,
@@ -28,6 +29,7 @@ pub(super) struct State {
     pub(super) appointments: Vec<Appointment>,
     requests: Vec<(Timestamp, RequestId, u64)>,
     pub(super) declined: Vec<(AppointmentId, u64, Outcome)>,
+    pub(super) moved: Vec<(AppointmentId, u8)>,
     pub(super) sessions: Vec<SessionState>,
     pub(super) ledger: Vec<(PatientId, AppointmentId, SessionId)>,
 }
@@ -117,6 +119,7 @@ impl World {
             appointments,
             requests: self.home.requests().collect(),
             declined: self.home.refusals(),
+            moved: self.home.moved(),
             sessions: self.sessions.sessions().into_iter().cloned().collect(),
             ledger,
         }
@@ -137,6 +140,7 @@ impl World {
             Command::Hold(hold) => decide_hold(view, &context, hold),
             Command::Change(change) => decide_change(view, &context, change),
             Command::SetQuotas(set) => decide_quotas(view, &context, set),
+            Command::Reschedule(ask) => decide_reschedule(view, &context, ask),
         })
     }
 
@@ -167,9 +171,10 @@ impl World {
         }
         self.home.evolve(self.now, fact);
         self.ledger.evolve(fact);
-        for (index, claim) in fact.claims().iter().enumerate() {
-            self.sessions.settle(fact, index, claim, Sequence(1));
+        for (index, claim) in fact.freed().iter().enumerate() {
+            self.sessions.free(claim, fact.back(index), Sequence(1));
         }
+        fact.taken().iter().for_each(|claim| self.sessions.take(claim, Sequence(1)));
         self.sessions.evolve(fact, Sequence(1));
     }
 }

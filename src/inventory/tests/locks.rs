@@ -30,7 +30,9 @@ impl Inventory {
                 Fact::SessionOpened(opened) => Some(opened.session.id),
                 _ => None,
             };
-            for session in opened.into_iter().chain(fact.claims().iter().map(|c| c.session)) {
+            for session in
+                opened.into_iter().chain(fact.freed().iter().chain(fact.taken()).map(|c| c.session))
+            {
                 let is_locked = self.sessions.is_locked(session_route(session));
                 assert!(is_locked, "a session is not locked: {fact:?}");
             }

@@ -195,9 +195,7 @@ fn read_pool(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
-        BookingChannel, ChannelSet, ClassSet, Delay, Pick, PoolIndex, Reclaim, ReturnRule, Sharing,
-    };
+    use crate::model::{BookingChannel, ChannelSet, ClassSet, Pick, Sharing};
 
     const GOOD: &str = r#"
         [[sessions]]

@@ -9,6 +9,7 @@
 //! **Architecture invariant:** the account here shares no code with the engine but the table of
 //! transitions: two ways to the same state, compared.
 
+mod moves;
 mod supply;
 
 use std::collections::BTreeMap;
@@ -239,6 +240,8 @@ struct Account {
     taken: BTreeMap<(SessionId, u16, u8), u32>,
     appointments: BTreeMap<AppointmentId, Appointment>,
     declined: BTreeMap<AppointmentId, (u64, Outcome)>,
+    /// How often appointments were moved by wish.
+    changes: BTreeMap<AppointmentId, u8>,
     /// Places of appointments that were forgotten after their visit: they stay taken.
     kept: BTreeMap<(SessionId, u16, u8), u32>,
     /// Places that nobody has and that are not free yet, with when they are.
@@ -290,6 +293,7 @@ impl Account {
             }
             Fact::QuotasSet(fact) => self.share_out(report, sequence, fact),
             Fact::Reclaimed(fact) => self.reclaim(report, sequence, fact),
+            Fact::Rescheduled(fact) => self.reschedule(report, sequence, fact),
             Fact::Forgotten(fact) => {
                 for id in &fact.appointments {
                     self.forget(report, sequence, *id);
@@ -302,6 +306,7 @@ impl Account {
         let Some(appointment) = self.appointments.remove(&id) else {
             return report.fault(sequence, "an unknown appointment is forgotten");
         };
+        self.changes.remove(&id);
         if appointment.status.is_live() {
             report.fault(sequence, "a live appointment is forgotten");
         }
@@ -332,10 +337,14 @@ impl Account {
         if self.appointments.insert(held.appointment, appointment).is_some() {
             report.fault(sequence, "an appointment is held twice");
         }
-        if held.claims.is_empty() {
+        self.take(report, sequence, &held.claims);
+    }
+
+    fn take(&mut self, report: &mut AuditReport, sequence: Sequence, claims: &[Claim]) {
+        if claims.is_empty() {
             report.fault(sequence, "an appointment takes no place");
         }
-        for claim in &held.claims {
+        for claim in claims {
             let Some(session) = self.sessions.get(&claim.session) else {
                 report.fault(sequence, "a claim is in no session");
                 continue;
@@ -406,6 +415,16 @@ impl Account {
                 report.fault(sequence, "other places come back than were taken");
             }
         }
+        self.give_back(report, sequence, claims, back);
+    }
+
+    fn give_back(
+        &mut self,
+        report: &mut AuditReport,
+        sequence: Sequence,
+        claims: &[Claim],
+        back: &[Timestamp],
+    ) {
         for (index, claim) in claims.iter().enumerate() {
             let until = back.get(index).copied().unwrap_or_default();
             for slot in slots(claim) {
@@ -453,6 +472,9 @@ impl Account {
                     *recount.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
                 }
             }
+        }
+        for (id, changes) in &self.changes {
+            digest.moved(*id, *changes);
         }
         for (id, (fingerprint, outcome)) in &self.declined {
             digest.declined(*id, *fingerprint, *outcome);

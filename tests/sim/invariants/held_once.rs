@@ -63,6 +63,10 @@ fn step(life: &mut Life, fact: &Fact) -> Result<(), String> {
             life.ended += 1;
             ensure(freed.ended.claims == life.claims, || "gives back what it had not".to_owned())?;
         }
+        Fact::Rescheduled(moved) => {
+            ensure(moved.from == life.claims, || "leaves what it had not".to_owned())?;
+            life.claims.clone_from(&moved.to);
+        }
         Fact::Settled(_) => life.ended += 1,
         Fact::Forgotten(_) => {
             life.forgotten += 1;

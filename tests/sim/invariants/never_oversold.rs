@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use haoyuan::model::{Fact, PoolIndex, SessionId, SlotIndex};
+use haoyuan::model::{PoolIndex, SessionId, SlotIndex};
 
 use super::{History, Invariant, Sight, ensure};
 
@@ -19,10 +19,11 @@ impl Invariant for NeverOversold {
     fn see(&mut self, sight: &Sight<'_>, history: &History) -> Result<(), String> {
         let Sight::Durable(record) = sight else { return Ok(()) };
         for fact in &record.facts {
-            for claim in fact.claims() {
+            let freed = fact.freed().iter().map(|claim| (claim, false));
+            for (claim, is_taken) in freed.chain(fact.taken().iter().map(|claim| (claim, true))) {
                 for slot in claim.slot.0..claim.slot.0 + u16::from(claim.count) {
                     let taken = self.taken.entry((claim.session, slot)).or_default();
-                    if matches!(fact, Fact::Held(_)) {
+                    if is_taken {
                         *taken += 1;
                     } else {
                         *taken = taken.checked_sub(1).ok_or("a place came back twice")?;

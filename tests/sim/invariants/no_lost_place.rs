@@ -43,7 +43,7 @@ fn taken(history: &History) -> Taken {
         if life.status() == AppointmentStatus::Cancelled {
             continue;
         }
-        for claim in &life.held.claims {
+        for claim in life.claims() {
             for slot in claim.slot.0..claim.slot.0 + u16::from(claim.count) {
                 *taken.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
             }

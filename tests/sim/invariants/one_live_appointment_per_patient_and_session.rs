@@ -34,6 +34,17 @@ impl Invariant for OneLive {
                         })?;
                     }
                 }
+                Fact::Rescheduled(moved) => {
+                    let id = moved.appointment;
+                    self.live.values_mut().for_each(|live| live.retain(|live| *live != id));
+                    for claim in &moved.to {
+                        let live = self.live.entry((moved.patient, claim.session)).or_default();
+                        live.push(id);
+                        let session = history.sessions.get(&claim.session);
+                        let once = session.is_some_and(|s| s.repeat == Repeat::OnePerPatient);
+                        ensure(!once || live.len() == 1, || format!("{live:x?} after a move"))?;
+                    }
+                }
                 Fact::Ended(_) | Fact::Freed(_) | Fact::Settled(_) => {
                     let id = fact.appointment();
                     self.live.values_mut().for_each(|live| live.retain(|live| Some(*live) != id));

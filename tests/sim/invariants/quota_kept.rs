@@ -30,11 +30,10 @@ impl Invariant for QuotaKept {
     fn see(&mut self, sight: &Sight<'_>, history: &History) -> Result<(), String> {
         let Sight::Durable(record) = sight else { return Ok(()) };
         for fact in &record.facts {
-            for claim in fact.claims() {
+            let freed = fact.freed().iter().map(|claim| (claim, false));
+            for (claim, is_taken) in freed.chain(fact.taken().iter().map(|claim| (claim, true))) {
                 let session = history.sessions.get(&claim.session).ok_or("no such session")?;
-                let kept = self.count(claim, matches!(fact, Fact::Held(_)), |slot| {
-                    session.quota(slot, claim.pool)
-                });
+                let kept = self.count(claim, is_taken, |slot| session.quota(slot, claim.pool));
                 ensure(kept, || format!("the quota of {claim:?}"))?;
                 let Fact::Held(held) = fact else { continue };
                 let pool = &session.pools[usize::from(claim.pool.0)];

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use haoyuan::model::{Fact, Session, SessionId, SlotIndex};
+use haoyuan::model::{Session, SessionId, SlotIndex};
 
 use super::{History, Invariant, Sight, ensure};
 
@@ -22,12 +22,12 @@ impl Invariant for QuotaSum {
     fn see(&mut self, sight: &Sight<'_>, history: &History) -> Result<(), String> {
         let Sight::Durable(record) = sight else { return Ok(()) };
         for fact in &record.facts {
-            for claim in fact.claims() {
+            let freed = fact.freed().iter().map(|claim| (claim, false));
+            for (claim, is_taken) in freed.chain(fact.taken().iter().map(|claim| (claim, true))) {
                 for slot in claim.slot.0..claim.slot.0 + u16::from(claim.count) {
                     let cell = (claim.session, slot, claim.pool.0);
                     let taken = self.taken.entry(cell).or_default();
-                    let is_hold = matches!(fact, Fact::Held(_));
-                    *taken = if is_hold { *taken + 1 } else { taken.wrapping_sub(1) };
+                    *taken = if is_taken { *taken + 1 } else { taken.wrapping_sub(1) };
                 }
             }
             let Some(session) = fact.session().and_then(|id| history.sessions.get(&id)) else {

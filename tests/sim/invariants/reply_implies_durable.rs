@@ -1,6 +1,6 @@
 //! Whatever a client is told rests on records that the disk has, successes and refusals alike.
 
-use haoyuan::model::{Command, Outcome, PatientId, Query, Reading, Refusal};
+use haoyuan::model::{ClaimRequest, Command, Outcome, PatientId, Query, Reading, Refusal};
 
 use super::{Ask, History, Invariant, Sight, ensure};
 use crate::ask::{Body, Said};
@@ -20,7 +20,7 @@ impl Invariant for ReplyImpliesDurable {
                 let life = ask.appointment().and_then(|id| history.lives.get(&id));
                 let stood = receipt.status.is_none_or(|status| {
                     life.is_some_and(|life| {
-                        life.stood(status) && life.held.claims == receipt.claims
+                        life.stood(status) && life.places.contains(&receipt.claims)
                     })
                 });
                 did && stood
@@ -51,24 +51,30 @@ impl Invariant for ReplyImpliesDurable {
     }
 }
 
+/// Whether the patient ever had a place in one of the sessions.
+fn is_in_one_of(wishes: &[ClaimRequest], patient: PatientId, history: &History) -> bool {
+    let theirs = history.lives.values().filter(|life| life.held.patient == patient);
+    let mut places = theirs.flat_map(|life| life.places.iter().flatten());
+    places.any(|claim| wishes.iter().any(|wish| wish.session == claim.session))
+}
+
 fn refusal_is_durable(ask: &Ask, refusal: Refusal, history: &History) -> bool {
     let life = ask.appointment().and_then(|id| history.lives.get(&id));
     match refusal.outcome {
-        Outcome::WrongStatus | Outcome::HoldExpired | Outcome::TooEarly => {
+        Outcome::WrongStatus
+        | Outcome::HoldExpired
+        | Outcome::TooEarly
+        | Outcome::TooManyChanges => {
             refusal.status.is_some_and(|status| life.is_some_and(|life| life.stood(status)))
         }
         Outcome::ChannelNotShared => life.is_some(),
         Outcome::IdReused => ask.identity().is_some_and(|(id, _)| history.requests.contains(&id)),
         Outcome::AlreadyHasAppointment => match &ask.body {
             Body::Command(Command::Hold(hold)) => {
-                let patient = hold.patient.unwrap_or(PatientId(0));
-                hold.claims.iter().any(|wish| {
-                    history.lives.values().any(|life| {
-                        let claims = &life.held.claims;
-                        life.held.patient == patient
-                            && claims.iter().any(|claim| claim.session == wish.session)
-                    })
-                })
+                is_in_one_of(&hold.claims, hold.patient.unwrap_or(PatientId(0)), history)
+            }
+            Body::Command(Command::Reschedule(ask)) => {
+                life.is_some_and(|life| is_in_one_of(&ask.claims, life.held.patient, history))
             }
             _ => false,
         },

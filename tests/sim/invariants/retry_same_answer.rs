@@ -20,7 +20,7 @@ impl Invariant for RetrySameAnswer {
         "retry_same_answer"
     }
 
-    fn see(&mut self, sight: &Sight<'_>, _: &History) -> Result<(), String> {
+    fn see(&mut self, sight: &Sight<'_>, history: &History) -> Result<(), String> {
         let Sight::Told { ask, reply } = sight else { return Ok(()) };
         let Some(identity) = ask.identity() else { return Ok(()) };
         if let Ok(Said::Declined(outcome)) = reply.result {
@@ -41,7 +41,12 @@ impl Invariant for RetrySameAnswer {
         ensure(first.retried || receipt.retried, || format!("{ask} was done twice"))?;
         // The retry may have been told first.
         first.retried &= receipt.retried;
-        ensure(is_same(first, receipt), || format!("{ask}: {first:?}, then {reply}"))
+        // What was moved since has other places than the first answer said.
+        let life = ask.appointment().and_then(|id| history.lives.get(&id));
+        let is_moved = life.is_some_and(|life| {
+            [&first.claims, &receipt.claims].iter().all(|claims| life.places.contains(claims))
+        });
+        ensure(is_moved || is_same(first, receipt), || format!("{ask}: {first:?}, then {reply}"))
     }
 }
 
