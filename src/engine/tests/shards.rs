@@ -26,6 +26,27 @@ fn a_shard_says_whether_there_is_anything_in_it() {
     assert_eq!((home.is_empty(), home.len(), home.pending()), (false, 1, 1));
 }
 
+/// A deadline that comes up may be that of a hold which was booked, or moved on.
+#[test]
+fn nothing_expires_but_a_hold_that_is_due() {
+    let mut world = World::new(MORNING);
+    let actor = Actor::unbounded(Role::Admin);
+    let open = Command::OpenSession(build::open(build::session(1, &[2])).into());
+    world.run(&actor, &open).unwrap();
+    for id in [1, 2] {
+        let hold = Command::Hold(build::hold(id, id, [build::any(1)]));
+        world.run(&Actor::unbounded(Role::Gateway), &hold).unwrap();
+    }
+    let book = Action::Book { payment: PaymentRef(1) };
+    let book = Command::Change(build::change(9, 2, book));
+    world.run(&Actor::unbounded(Role::Gateway), &book).unwrap();
+    assert_eq!(world.expiry_of(build::appointment(1)), None, "it is not due");
+    world.now = MORNING.plus_millis(DAY);
+    assert_eq!(world.expiry_of(build::appointment(2)), None, "it is booked");
+    assert_eq!(world.expiry_of(build::appointment(3)), None, "there is none");
+    assert!(world.expiry_of(build::appointment(1)).is_some());
+}
+
 #[test]
 fn refusals_come_out_by_id() {
     let mut home = HomeShard::new(1, DAY);
@@ -44,6 +65,7 @@ fn two_sessions_are_equal_when_terms_and_places_are() {
     assert_eq!(state, state.clone());
     assert_eq!(state.taken(), [1, 0]);
     assert_eq!(state.free(SlotIndex(0), PoolIndex(0)), 1);
+    assert_eq!(state.free(SlotIndex(0), PoolIndex(1)), 0, "there is no such pool");
     assert_ne!(state, of(&[2, 1], &[1, 1]).unwrap());
     assert_ne!(state, of(&[3, 1], &[1, 0]).unwrap());
     assert!(of(&[2, 1], &[3, 0]).is_none(), "more are taken than there are");

@@ -149,6 +149,13 @@ impl World {
         look(&View { homes: &homes, ledger: Some(&self.ledger), sessions: &sessions })
     }
 
+    /// What a deadline would do to an appointment now.
+    pub(super) fn expiry_of(&self, id: AppointmentId) -> Option<Facts> {
+        let actor = Actor::unbounded(Role::Admin);
+        let context = Context::new(self.now, &actor);
+        self.look(|view| decide_expiry(view, &context, id))
+    }
+
     fn expire_one(&mut self, id: AppointmentId) {
         let actor = Actor::unbounded(Role::Admin);
         let context = Context { chance: self.chance, ..Context::new(self.now, &actor) };
