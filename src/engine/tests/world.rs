@@ -152,15 +152,12 @@ impl World {
     /// What a deadline would do to an appointment now.
     pub(super) fn expiry_of(&self, id: AppointmentId) -> Option<Facts> {
         let actor = Actor::unbounded(Role::Admin);
-        let context = Context::new(self.now, &actor);
+        let context = Context { chance: self.chance, ..Context::new(self.now, &actor) };
         self.look(|view| decide_expiry(view, &context, id))
     }
 
     fn expire_one(&mut self, id: AppointmentId) {
-        let actor = Actor::unbounded(Role::Admin);
-        let context = Context { chance: self.chance, ..Context::new(self.now, &actor) };
-        let facts = self.look(|view| decide_expiry(view, &context, id));
-        self.happen(facts.expect("what is due expires"));
+        self.happen(self.expiry_of(id).expect("what is due expires"));
     }
 
     fn happen(&mut self, facts: Facts) {
