@@ -63,6 +63,7 @@
 //!     repeat: Repeat::OnePerPatient,
 //!     sharing: Sharing::Cancel,
 //!     ttl_max: Ttl::DEFAULT,
+//!     terms: SessionTerms::default(),
 //!     pools: vec![pool],
 //! };
 //! let request = ids::new_request_id(now);

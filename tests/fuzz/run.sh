@@ -83,6 +83,8 @@ seed_documents() {
   { printf '\x01' && cat seeds/sessions.toml; } >"$1/sessions.toml"
   { printf '\x02' && cat seeds/sessions.json; } >"$1/sessions.json"
   { printf '\x03' && cat seeds/table.csv; } >"$1/table.csv"
+  { printf '\x81' && cat ../../docs/examples/schedule.toml; } >"$1/schedule.toml"
+  { printf '\x80' && cat ../../docs/examples/calendar-china-2026.toml; } >"$1/calendar.toml"
 }
 
 crashes=0

@@ -17,6 +17,7 @@ mod panics;
 mod power;
 mod privacy;
 mod quic;
+mod schedule;
 mod supply;
 mod tidy;
 mod world;

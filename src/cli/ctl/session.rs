@@ -56,7 +56,7 @@ fn zone_of(session: &Session) -> Zone {
     let hours = session.terms.hours.as_ref();
     let offset = hours.and_then(|hours| {
         let known = hours.offsets.iter().rev().find(|(since, _)| *since <= session.start);
-        known.or(hours.offsets.first()).map(|(_, minutes)| *minutes)
+        known.or_else(|| hours.offsets.first()).map(|(_, minutes)| *minutes)
     });
     offset.and_then(Zone::fixed).unwrap_or_else(Zone::utc)
 }

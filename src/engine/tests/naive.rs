@@ -3,6 +3,7 @@
 //! **Architecture invariant:** this shares the vocabulary with the engine, and no rule. Where
 //! several refusals apply, all are collected and the lowest is given.
 
+#[path = "naive/moves.rs"]
 mod moves;
 
 use crate::model::{

@@ -99,7 +99,7 @@ pub(in crate::ops) fn read_subject(
             Some(field) => Some(narrow(field.number(0, WEEK_MINUTES)? * MINUTE_MILLIS)),
             None => None,
         },
-        returns: entry.may("returns").map_or(Ok(ReturnRule::default()), read_returns)?,
+        returns: entry.may("returns").map(read_returns).transpose()?.unwrap_or_default(),
     })
 }
 

@@ -201,6 +201,10 @@ impl Schedules {
 /// 63 bits of a hash, so that it fits the numbers of TOML too. Among a hundred million sessions two
 /// share an id with a chance of one in two thousand; then the second is reported as different and
 /// not opened.
+///
+/// # Panics
+///
+/// Never: a hash is longer than an id.
 pub fn session_id(
     organization: OrganizationId,
     schedule: &str,

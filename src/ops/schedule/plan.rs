@@ -105,7 +105,7 @@ impl Schedule {
             self.booking_ends.as_ref().map(|ends| ends.of(date, locale)).transpose()?;
         session.terms.hours =
             self.hours.as_ref().map(|hours| hours.until(end, Some(&self.zone))).transpose()?;
-        self.check(&session, date, period)?;
+        check(&session, date, period)?;
         let (schedule, period, zone) = (self.id.clone(), period.name.clone(), self.zone.clone());
         Ok(Planned { schedule, date, period, zone, session })
     }
@@ -164,23 +164,6 @@ impl Schedule {
         }
     }
 
-    /// What no session should be, although each part of it is sound.
-    fn check(&self, session: &Session, date: Date, period: &Period) -> Result<(), Fault> {
-        let end = end_of(session);
-        let wrong = |reason: &str| {
-            let reason = format!("{reason}, for the session of {date}");
-            Err(fault(&period.place, &reason))
-        };
-        if session.pools.iter().any(|pool| end <= pool.terms.opens) {
-            return wrong("a pool opens after the last slot has ended");
-        }
-        let first = session.pools.iter().map(|pool| pool.terms.opens).min().unwrap_or_default();
-        if session.terms.booking_ends.is_some_and(|ends| ends <= first) {
-            return wrong("booking ends before the first pool opens");
-        }
-        session.check().map_err(|reason| fault(&period.place, &reason.to_string()))
-    }
-
     /// One resource is in one place at a time.
     fn check_overlaps(&self, planned: &[Planned]) -> Result<(), Fault> {
         for pair in planned.windows(2) {
@@ -222,6 +205,23 @@ impl DayPattern {
         let weekday = calendar.weekday(date)?;
         Ok(kind || weekday.is_some_and(|weekday| self.weekdays.contains(&weekday)))
     }
+}
+
+/// What no session should be, although each part of it is sound.
+fn check(session: &Session, date: Date, period: &Period) -> Result<(), Fault> {
+    let end = end_of(session);
+    let wrong = |reason: &str| {
+        let reason = format!("{reason}, for the session of {date}");
+        Err(fault(&period.place, &reason))
+    };
+    if session.pools.iter().any(|pool| end <= pool.terms.opens) {
+        return wrong("a pool opens after the last slot has ended");
+    }
+    let ends = session.terms.booking_ends.unwrap_or(Timestamp::MAX);
+    if session.pools.iter().any(|pool| ends <= pool.terms.opens) {
+        return wrong("a pool opens when booking has ended");
+    }
+    session.check().map_err(|reason| fault(&period.place, &reason.to_string()))
 }
 
 /// When the last slot of a session ends.

@@ -48,12 +48,12 @@ pub(super) fn divide(places: &[u16], parts: &[Part]) -> Result<Vec<Vec<u16>>, Mi
         .iter()
         .map(|part| if let Part::Share(share) = part { u64::from(*share) } else { 0 })
         .collect();
-    let mut shared = spread(&left, &shares).into_iter();
+    let mut rows = spread(&left, &shares).into_iter();
     let of = |part: &Part| {
-        let shared = shared.next().unwrap_or_default();
+        let row = rows.next().unwrap_or_default();
         match part {
             Part::Places(number) => vec![*number; places.len()],
-            Part::Share(_) => shared,
+            Part::Share(_) => row,
         }
     };
     Ok(parts.iter().map(of).collect())

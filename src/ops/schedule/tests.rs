@@ -402,7 +402,7 @@ fn what_is_wrong_is_named_with_its_path() {
             "days =",
             "opens = { days_before = 1, at = \"15:00\" }\n\
              booking_ends = { days_before = 1, at = \"15:00\" }\ndays =",
-            "schedules[0].periods[0]: booking ends before the first pool opens",
+            "schedules[0].periods[0]: a pool opens when booking has ended, for the session of 2026-09-14",
         ),
         (
             "days =",

@@ -36,7 +36,11 @@ pub fn differences(
     compare("", Some(&render(&described, zone)), Some(&render(found, zone)), &mut differences);
     if differences.is_empty() {
         // Terms that no document can say, from a client of its own.
-        let text = |session: &Session| Some(Value::from(format!("{:?}", session.terms)));
+        let text = |session: &Session| {
+            let pools: Vec<_> =
+                session.pools.iter().map(|pool| (pool.classes, pool.terms)).collect();
+            Some(Value::from(format!("{:?} {pools:?}", session.terms)))
+        };
         let (document, node) = (text(&described), text(found));
         differences.push(Difference { key: "terms".to_owned(), document, node });
     }
@@ -101,5 +105,77 @@ fn compare(key: &str, document: Option<&Value>, node: Option<&Value>, list: &mut
             let (document, node) = (document.cloned(), node.cloned());
             list.push(Difference { key: key.to_owned(), document, node });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ServiceId;
+    use crate::ops::document::{DocumentDefaults, DocumentFormat};
+    use crate::ops::sessions::parse;
+
+    /// Two pools; the second one's places go to the first on 28 February 2027 at 12:00.
+    fn session() -> Session {
+        let text = include_str!("../../../docs/examples/sessions.toml");
+        parse("s", DocumentFormat::Toml, text, &DocumentDefaults::default()).unwrap().remove(0)
+    }
+
+    fn reclaim_time() -> Timestamp {
+        session().pools[1].terms.reclaim.unwrap().at
+    }
+
+    fn keys(found: &Session, now: Timestamp) -> Vec<String> {
+        let zone = Zone::named("Asia/Shanghai").unwrap();
+        let differences = differences(&session(), found, &zone, now);
+        differences.into_iter().map(|difference| difference.key).collect()
+    }
+
+    #[test]
+    fn a_difference_names_the_key_of_the_document() {
+        type Change = fn(&mut Session);
+        let changes: [(Change, &[&str]); 9] = [
+            (|_| {}, &[]),
+            (|session| session.terms.fee = 1, &["fee"]),
+            (|session| session.terms.service = ServiceId(0), &["service"]),
+            (|session| session.start = session.start.plus_millis(60_000), &["start"]),
+            (|session| session.slot_millis = 61, &["slot_minutes", "slot_ms"]),
+            (|session| session.pools[1].quotas[3] = 9, &["pools[1].places"]),
+            (|session| session.pools[0].terms.floor = 0, &["pools[0].floor"]),
+            (|session| session.pools[1].terms.reclaim = None, &["pools[1].reclaim"]),
+            (|session| session.pools.truncate(1), &["pools[1]"]),
+        ];
+        for (change, expected) in changes {
+            let mut found = session();
+            change(&mut found);
+            let before = reclaim_time().minus_millis(1);
+            assert_eq!(keys(&found, before), expected);
+        }
+    }
+
+    #[test]
+    fn places_that_were_reclaimed_in_time_are_no_difference() {
+        let due = reclaim_time();
+        let mut found = session();
+        found.pools[1].terms.reclaim = None;
+        found.pools[1].quotas[0] -= 1;
+        found.pools[0].quotas[0] += 1;
+        let reclaimed = found.clone();
+        assert!(keys(&found, due).is_empty());
+        let early = ["pools[0].places", "pools[1].places", "pools[1].reclaim"];
+        assert_eq!(keys(&found, due.minus_millis(1)), early, "before the time");
+        found.pools[0].quotas[0] += 1;
+        assert_eq!(keys(&found, due), ["pools[0].places", "pools[1].places"], "a place too many");
+        let mut elsewhere = reclaimed;
+        elsewhere.terms.fee = 1;
+        assert_eq!(keys(&elsewhere, due), ["fee"]);
+    }
+
+    #[test]
+    fn what_no_document_can_say_is_a_difference_too() {
+        let mut found = session();
+        // The names of documents have no such class.
+        found.pools[1].classes.0 |= 1 << 7;
+        assert_eq!(keys(&found, reclaim_time().minus_millis(1)), ["terms"]);
     }
 }

@@ -285,4 +285,52 @@ mod tests {
         let twice = read(&format!("{GOOD}{GOOD}")).unwrap_err().to_string();
         assert!(twice.contains("sessions[1].id: 1001 is the id of sessions[0] too"), "{twice}");
     }
+
+    #[test]
+    fn a_document_says_when_and_how_a_session_may_be_booked() {
+        let at = |text: &str| {
+            let millis = text.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+            Timestamp::from_millis(millis.try_into().unwrap())
+        };
+        let text = include_str!("../../../docs/examples/sessions.toml");
+        let sessions = read(text).unwrap();
+        let (terms, pools) = (&sessions[0].terms, &sessions[0].pools);
+        assert_eq!((terms.service.0, terms.fee, terms.lead_millis), (301, 5_000, Some(1_800_000)));
+        assert_eq!(terms.booking_ends, Some(at("2027-02-28T15:00:00+08:00")));
+        let delay = Delay { min_millis: 300_000, max_millis: 1_800_000 };
+        assert_eq!(terms.returns, ReturnRule::Delayed(delay));
+        let hours = terms.hours.as_ref().unwrap();
+        assert_eq!((hours.from, hours.to, hours.channels), (390, 1_440, ChannelSet(0b1000)));
+        assert_eq!(hours.offsets, [(Timestamp::default(), 480)]);
+        assert_eq!((pools[0].terms.opens, pools[0].terms.floor), (at("2027-02-21T23:00Z"), 10));
+        assert_eq!(pools[1].terms.opens, at("2027-02-14T23:00Z"));
+        let reclaim = Reclaim { at: at("2027-02-28T04:00Z"), to: PoolIndex(0) };
+        assert_eq!(pools[1].terms.reclaim, Some(reclaim));
+        assert_eq!(sessions[1].pools[0].terms, crate::model::PoolTerms::default());
+    }
+
+    #[test]
+    fn what_is_wrong_with_terms_is_named_too() {
+        for (from, to, expected) in [
+            ("zone = \"Asia/Shanghai\"", "", "sessions[0].opens: is a local time, which needs the"),
+            (
+                "days_before = 1, at = \"15:00\"",
+                "workdays_before = 1, at = \"15:00\"",
+                "sessions[0].booking_ends: counts workdays, which needs a calendar",
+            ),
+            ("to = \"everybody\"", "to = 2", "sessions[0].pools[1].reclaim.to: is 2; it takes"),
+            ("floor = 10", "floor = 73", "sessions[0]: a pool's floor is at most its places"),
+            ("min_minutes = 5, ", "", "sessions[0].returns: needs both of min_minutes and"),
+            ("to = \"24:00\"", "to = \"24:01\"", "sessions[0].hours.to: is \"24:01\"; it takes a"),
+            (
+                "minutes = 480 }",
+                "minutes = 1440 }",
+                "sessions[1]: service hours have 1 to 8 offsets",
+            ),
+        ] {
+            let text = include_str!("../../../docs/examples/sessions.toml").replacen(from, to, 1);
+            let error = read(&text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{to:?}: {error}");
+        }
+    }
 }

@@ -132,3 +132,55 @@ fn time(time: Timestamp, zone: &Zone) -> Value {
 fn clock(minute: u16) -> String {
     format!("{:02}:{:02}", minute / 60, minute % 60)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ServiceId;
+    use crate::ops::document::{DocumentDefaults, DocumentFormat};
+    use crate::ops::schedule::{PlanSpan, Schedules};
+    use crate::ops::sessions::parse;
+
+    fn sessions() -> Vec<Session> {
+        let (format, defaults) = (DocumentFormat::Toml, DocumentDefaults::default());
+        let opened = include_str!("../../../docs/examples/sessions.toml");
+        let mut sessions = parse("sessions", format, opened, &defaults).unwrap();
+        // The clocks change three times while it may be booked, and every pool has terms.
+        let text = include_str!("../../../docs/examples/schedule.toml")
+            .replace("workdays_before", "days_before")
+            .replace("\"workdays\"", "\"tuesday\"")
+            .replace("Asia/Shanghai", "America/New_York");
+        let schedules = Schedules::parse("schedule", format, &text, &defaults).unwrap();
+        let from = Some(jiff::civil::date(2026, 11, 10));
+        let span = PlanSpan { from, days: Some(3), now: Timestamp::default() };
+        let planned = schedules.plan(None, &span).unwrap();
+        sessions.extend(planned.into_iter().map(|planned| planned.session));
+        sessions
+    }
+
+    #[test]
+    fn what_is_printed_of_a_session_is_read_back_as_that_session() {
+        let sessions = sessions();
+        assert_eq!(sessions.len(), 5);
+        for zone in ["Asia/Shanghai", "Europe/Berlin", "UTC"] {
+            let zone = Zone::named(zone).unwrap();
+            let printed = sessions.iter().map(|session| render(session, &zone));
+            let printed = json!({ "sessions": printed.collect::<Vec<_>>() }).to_string();
+            let (format, defaults) = (DocumentFormat::Json, DocumentDefaults::default());
+            assert_eq!(parse("-", format, &printed, &defaults).unwrap(), sessions, "{printed}");
+        }
+    }
+
+    #[test]
+    fn what_no_document_can_say_is_printed_under_another_key() {
+        let mut session = sessions().remove(0);
+        session.slot_millis = 90_500;
+        session.terms.lead_millis = Some(1);
+        session.terms.service = ServiceId(0);
+        let printed = render(&session, &Zone::utc());
+        assert_eq!((&printed["slot_ms"], &printed["lead_ms"]), (&90_500.into(), &1.into()));
+        for absent in ["slot_minutes", "lead_minutes", "service"] {
+            assert_eq!(printed.get(absent), None, "{absent}");
+        }
+    }
+}

@@ -1,26 +1,34 @@
-//! What people write: the configuration, session documents, the table of appointments.
+//! What people write: the configuration, sessions, schedules, calendars, the table of appointments.
 //!
 //! The first byte says what the rest is.
 
 #![no_main]
 
 use haoyuan::fuzzing;
-use haoyuan::model::{OpenSession, Session};
+use haoyuan::model::{OpenSession, Session, Timestamp};
+use haoyuan::ops::calendar::Calendar;
+use haoyuan::ops::civil::Zone;
 use haoyuan::ops::config::Config;
-use haoyuan::ops::sessions::{DocumentDefaults, DocumentFormat, parse};
+use haoyuan::ops::schedule::{PlanSpan, Schedules};
+use haoyuan::ops::sessions::{DocumentDefaults, DocumentFormat, differences, parse, render};
 use haoyuan::protocol::{REQUEST_BYTES_MAX, Request, decode_request, write_request};
 use haoyuan_fuzz::{Bytes, channel, request};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((kind, data)) = data.split_first() else { return };
-    if kind % 4 == 3 {
+    // Seeds of the first four kinds are older than the others, and stay what they were.
+    let kind = if *kind < 128 { kind % 4 } else { 4 + kind % 3 };
+    if kind == 3 {
         return table(data);
     }
     let Ok(text) = std::str::from_utf8(data) else { return };
-    match kind % 4 {
+    match kind {
         0 => config(text),
         1 => sessions(DocumentFormat::Toml, text),
-        _ => sessions(DocumentFormat::Json, text),
+        2 => sessions(DocumentFormat::Json, text),
+        4 => schedules(DocumentFormat::Toml, text),
+        5 => schedules(DocumentFormat::Json, text),
+        _ => drop(Calendar::parse("calendar", DocumentFormat::Toml, text)),
     }
 });
 
@@ -36,13 +44,48 @@ fn config(text: &str) {
     assert!(config.channel_names().is_ok_and(|names| names.len() == config.channels.len()));
 }
 
-/// What is taken can be opened: it fits a request, and says the same behind the wire.
-fn sessions(format: DocumentFormat, text: &str) {
+fn defaults() -> DocumentDefaults {
     let mut defaults = DocumentDefaults::default();
     defaults.channels.insert("counter".to_owned(), channel(&mut Bytes(&[2])));
-    let Ok(sessions) = parse("sessions", format, text, &defaults) else { return };
+    defaults
+}
+
+/// What is planned can be opened, and planning it again changes nothing.
+fn schedules(format: DocumentFormat, text: &str) {
+    let Ok(schedules) = Schedules::parse("schedules", format, text, &defaults()) else { return };
+    let calendar = Calendar::parse("calendar", DocumentFormat::Toml, CALENDAR).expect("it is sound");
+    for calendar in [None, Some(&calendar)] {
+        let now = Timestamp::from_millis(1_772_000_000_000);
+        let plan = |days| schedules.plan(calendar, &PlanSpan { from: None, days: Some(days), now });
+        let Ok(planned) = plan(8) else { continue };
+        if let Ok(fewer) = plan(3) {
+            assert!(fewer.iter().all(|one| planned.contains(one)), "the same, whenever planned");
+        }
+        for one in planned {
+            assert_eq!(one.session.check(), Ok(()));
+            assert_eq!(differences(&one.session, &one.session.clone(), &one.zone, now), []);
+            open(one.session);
+        }
+    }
+}
+
+/// Covers the dates that are planned, with a holiday and a day that is worked instead.
+const CALENDAR: &str = r#"
+name = "some"
+from = "2026-01-01"
+until = "2026-12-31"
+holidays = [{ from = "2026-02-26", until = "2026-02-27" }]
+workdays = [{ date = "2026-02-28", as = "friday" }]
+"#;
+
+/// What is taken can be opened: it fits a request, and says the same behind the wire.
+fn sessions(format: DocumentFormat, text: &str) {
+    let Ok(sessions) = parse("sessions", format, text, &defaults()) else { return };
     for session in sessions {
         assert_eq!(session.check(), Ok(()));
+        let printed = format!("{{\"sessions\":[{}]}}", render(&session, &Zone::utc()));
+        let again = parse("printed", DocumentFormat::Json, &printed, &defaults());
+        assert_eq!(again.as_deref(), Ok(std::slice::from_ref(&session)), "{printed}");
         open(session);
     }
 }

@@ -109,8 +109,12 @@ impl Printer {
                 for difference in differences {
                     let Difference { key, document, node } = difference;
                     self.output.line(format_args!("      {key}"))?;
-                    self.output.line(format_args!("        document  {}", or_nothing(document)))?;
-                    self.output.line(format_args!("        node      {}", or_nothing(node)))?;
+                    self.output.line(format_args!(
+                        "        document  {}",
+                        or_nothing(document.as_ref())
+                    ))?;
+                    self.output
+                        .line(format_args!("        node      {}", or_nothing(node.as_ref())))?;
                 }
             }
         }
@@ -234,6 +238,6 @@ fn as_json(difference: &Difference) -> Value {
     json!({ "key": key, "document": document, "node": node })
 }
 
-fn or_nothing(value: &Option<Value>) -> String {
-    value.as_ref().map_or_else(|| "says nothing".to_owned(), Value::to_string)
+fn or_nothing(value: Option<&Value>) -> String {
+    value.map_or_else(|| "says nothing".to_owned(), Value::to_string)
 }

@@ -100,7 +100,7 @@ impl Naive {
     }
 
     /// How often appointments were moved, by id: those that were.
-    pub(in crate::engine::tests) fn moves(&self) -> Vec<(crate::model::AppointmentId, u8)> {
+    pub(crate) fn moves(&self) -> Vec<(crate::model::AppointmentId, u8)> {
         let all = self.appointments.iter().zip(&self.changes);
         let mut moves: Vec<_> = all.map(|(one, changes)| (one.id, *changes)).collect();
         moves.retain(|(_, changes)| 0 < *changes);
