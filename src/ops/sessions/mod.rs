@@ -195,7 +195,9 @@ fn read_pool(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{BookingChannel, ChannelSet, ClassSet, Pick, Sharing};
+    use crate::model::{
+        BookingChannel, ChannelSet, ClassSet, Delay, Pick, PoolIndex, Reclaim, ReturnRule, Sharing,
+    };
 
     const GOOD: &str = r#"
         [[sessions]]
