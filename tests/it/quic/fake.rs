@@ -127,7 +127,7 @@ impl Engine for Fake {
                 Answer::refused(Outcome::SessionNotFound)
             }
             Query::Displaced { .. } => {
-                Answer::at_once(Ok(Reading::Displaced(haoyuan::model::DisplacedPage::default())))
+                Answer::at_once(Ok(Reading::Displaced(DisplacedPage::default())))
             }
             Query::Clock | Query::ConfirmClock => Answer::refused(Outcome::NotReady),
         }
