@@ -36,7 +36,11 @@ pub fn admit(
     retention_millis: u64,
 ) -> Result<(), Outcome> {
     let channel = match command {
-        Command::OpenSession(_) | Command::SetQuotas(_) => None,
+        Command::OpenSession(_)
+        | Command::SetQuotas(_)
+        | Command::BlockSession(_)
+        | Command::Substitute(_) => None,
+        Command::AddPlace(add) => Some(add.channel),
         Command::Hold(hold) => Some(hold.channel),
         Command::Change(change) => Some(change.channel),
         Command::Reschedule(ask) => Some(ask.channel),
@@ -75,8 +79,12 @@ pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
     let channel = match *query {
         Query::Availability { channel, .. }
         | Query::Get { channel, .. }
-        | Query::List { channel, .. } => Some(channel),
-        Query::ReadSession { .. } | Query::Clock | Query::ConfirmClock => None,
+        | Query::List { channel, .. }
+        | Query::Alternatives { channel, .. } => Some(channel),
+        Query::ReadSession { .. }
+        | Query::Displaced { .. }
+        | Query::Clock
+        | Query::ConfirmClock => None,
     };
     // Who reads for nobody in particular reads through any channel.
     let channel = channel.filter(|_| permits(actor.role, Operation::Hold));

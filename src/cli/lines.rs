@@ -36,6 +36,18 @@ pub(super) struct Line {
     pub(super) organization: Option<u32>,
     pub(super) request: Option<String>,
     pub(super) to_pool: Option<u8>,
+    /// Why a session or an appointment was changed, a code of the hospital.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<u16>,
+    /// Who changed it, as a keyed hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) by: Option<String>,
+    /// Who or what took a session over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resource: Option<u64>,
+    /// The displaced appointment that places are offered to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) displaced: Option<String>,
 }
 
 /// Remembers appointments from line to line.
@@ -141,6 +153,60 @@ impl Enricher {
                 let to_pool = Some(fact.to.0);
                 let line = Line { session: Some(fact.session.0), to_pool, ..line };
                 add_quotas(lines, &line, fact.from.0, &fact.places);
+            }
+            Fact::Swept(session) => lines.push(Line { session: Some(session.0), ..line }),
+            Fact::SessionBlocked(fact) => {
+                let block = &fact.block;
+                lines.push(Line {
+                    session: Some(block.session.0),
+                    slot: Some(block.first.0),
+                    count: Some(block.count),
+                    request: Some(hex(block.request.0)),
+                    reason: Some(block.reason),
+                    by: block.by.map(|by| hex(by.0)),
+                    ..line
+                });
+            }
+            Fact::Substituted(fact) => {
+                let ask = &fact.substitute;
+                lines.push(Line {
+                    session: Some(ask.session.0),
+                    request: Some(hex(ask.request.0)),
+                    resource: Some(ask.resource.0),
+                    reason: Some(ask.reason),
+                    by: ask.by.map(|by| hex(by.0)),
+                    ..line
+                });
+            }
+            Fact::Displaced(fact) => {
+                let status = Some(AppointmentStatus::Booked.code());
+                let line = Line {
+                    status,
+                    cause: Some(crate::model::Cause::Displaced.name()),
+                    reason: Some(fact.reason),
+                    ..line
+                };
+                self.add_known(lines, line, fact.appointment);
+            }
+            Fact::PlaceAdded(fact) => {
+                let known = Known {
+                    patient: fact.patient,
+                    channel: fact.channel.number(),
+                    organization: fact.organization.0,
+                    claims: fact.claims.clone(),
+                };
+                self.known.insert(fact.appointment, known);
+                let line = of_request(line, fact.appointment.request(), AppointmentStatus::Booked);
+                let by = fact.by.map(|by| hex(by.0));
+                self.add_known(
+                    lines,
+                    Line { reason: Some(fact.reason), by, ..line },
+                    fact.appointment,
+                );
+            }
+            Fact::Offered(fact) => {
+                let line = Line { displaced: Some(hex(fact.displaced.0)), ..line };
+                self.add_held(lines, line, &fact.held);
             }
             Fact::Rescheduled(fact) => {
                 if let Some(known) = self.known.get_mut(&fact.appointment) {

@@ -316,6 +316,30 @@ impl Client {
         receipt(self.call(&command.into()).await?)
     }
 
+    /// Closes slots of a session, or opens them again; puts another resource into one; adds a place.
+    pub async fn alter(&self, command: crate::model::Command) -> Result<Receipt, CallError> {
+        receipt(self.call(&command.into()).await?)
+    }
+
+    /// Places that could be had instead. The query is an `Alternatives`.
+    pub async fn alternatives(
+        &self,
+        query: Query,
+    ) -> Result<Vec<crate::model::Alternative>, CallError> {
+        match self.read(query).await? {
+            Reading::Alternatives(found) => Ok(found),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Appointments that lost their places and have no others. The query is a `Displaced`.
+    pub async fn displaced(&self, query: Query) -> Result<crate::model::DisplacedPage, CallError> {
+        match self.read(query).await? {
+            Reading::Displaced(page) => Ok(page),
+            _ => Err(unexpected()),
+        }
+    }
+
     /// The node's clock; with `confirm` it believes the machine's again, after a jump.
     pub async fn clock(&self, confirm: bool) -> Result<ClockReading, CallError> {
         match self.read(if confirm { Query::ConfirmClock } else { Query::Clock }).await? {

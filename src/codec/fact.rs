@@ -11,8 +11,8 @@ use super::supply::{QuotaTable, Quotas};
 use super::terms::WithTerms;
 use crate::model::limits::{FORGOTTEN_MAX, RECORD_FACTS_MAX};
 use crate::model::{
-    AppointmentId, Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Progressed, QuotasSet,
-    Reclaimed, Session, SessionOpened, Settled,
+    AppointmentId, Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Offered, Progressed,
+    QuotasSet, Reclaimed, Session, SessionOpened, Settled,
 };
 
 /// The version of the layouts in this file. A data folder of a newer one is refused.
@@ -36,11 +36,18 @@ const RECLAIMED: u8 = 11;
 const RESCHEDULED: u8 = 12;
 const FREED: u8 = 14;
 const RETURNED: u8 = 15;
+const SWEPT: u8 = 13;
+const SESSION_BLOCKED: u8 = 20;
+const DISPLACED: u8 = 21;
+const SUBSTITUTED: u8 = 22;
+const PLACE_ADDED: u8 = 23;
+const OFFERED: u8 = 24;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
 layout_struct!(Progressed { request, fingerprint, appointment, status });
 layout_struct!(Settled { request, fingerprint, appointment, patient, status });
+layout_struct!(Offered { displaced, held });
 layout_struct!(Declined { appointment, patient, fingerprint, outcome });
 
 layout_list!(FactList<Fact>, Facts, u8, RECORD_FACTS_MAX, "more facts than a record has");
@@ -91,6 +98,30 @@ impl Encode for Fact {
             }
             Self::Returned(fact) => {
                 RETURNED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Swept(session) => {
+                SWEPT.encode(encoder)?;
+                session.encode(encoder)
+            }
+            Self::SessionBlocked(fact) => {
+                SESSION_BLOCKED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Displaced(fact) => {
+                DISPLACED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Substituted(fact) => {
+                SUBSTITUTED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::PlaceAdded(fact) => {
+                PLACE_ADDED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Offered(fact) => {
+                OFFERED.encode(encoder)?;
                 fact.encode(encoder)
             }
             Self::Rescheduled(fact) => {
@@ -154,6 +185,12 @@ impl<Context> Decode<Context> for Fact {
             FREED => Self::Freed(Box::new(Decode::decode(decoder)?)),
             RETURNED => Self::Returned(Box::new(Decode::decode(decoder)?)),
             RESCHEDULED => Self::Rescheduled(Box::new(Decode::decode(decoder)?)),
+            SWEPT => Self::Swept(Decode::decode(decoder)?),
+            SESSION_BLOCKED => Self::SessionBlocked(Box::new(Decode::decode(decoder)?)),
+            DISPLACED => Self::Displaced(Box::new(Decode::decode(decoder)?)),
+            SUBSTITUTED => Self::Substituted(Box::new(Decode::decode(decoder)?)),
+            PLACE_ADDED => Self::PlaceAdded(Box::new(Decode::decode(decoder)?)),
+            OFFERED => Self::Offered(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

@@ -12,6 +12,7 @@
 #[macro_use]
 mod layout;
 mod demand;
+mod disruption;
 mod fact;
 mod reading;
 mod reschedule;

@@ -12,8 +12,8 @@ use super::returns::ReturningList;
 use super::terms::WithTerms;
 use crate::model::limits::{SESSION_CELLS_MAX, SESSION_SLOTS_MAX};
 use crate::model::{
-    Appointment, Availability, ClockReading, LISTED_MAX, Operation, Query, Reading, Session,
-    SessionReading,
+    ALTERNATIVES_MAX, Alternative, Appointment, Availability, ClockReading, DisplacedPage,
+    LISTED_MAX, Operation, Query, Reading, Session, SessionReading,
 };
 
 const AVAILABILITY: u8 = 2;
@@ -21,9 +21,15 @@ const APPOINTMENT: u8 = 3;
 const APPOINTMENTS: u8 = 4;
 const CLOCK: u8 = 7;
 const SESSION: u8 = 8;
+const ALTERNATIVES: u8 = 9;
+const DISPLACED: u8 = 13;
 
 /// Free places of the slots of a session.
 type Free = ArrayVec<u16, SESSION_SLOTS_MAX>;
+
+layout_struct!(Alternative { claim, resource, start });
+type Found = Vec<Alternative>;
+layout_list!(FoundList<Alternative>, Found, u8, ALTERNATIVES_MAX, "more than is proposed at once");
 
 type Cells = Vec<u16>;
 layout_list!(Taken<u16>, Cells, u16, SESSION_CELLS_MAX, "more cells than a session has");
@@ -52,6 +58,20 @@ impl Encode for Query {
                 channel.encode(encoder)
             }
             Self::ReadSession { session } => session.encode(encoder),
+            Self::Alternatives { appointment, session, slot, count, patient, channel, class } => {
+                appointment.encode(encoder)?;
+                session.encode(encoder)?;
+                slot.encode(encoder)?;
+                count.encode(encoder)?;
+                patient.encode(encoder)?;
+                channel.encode(encoder)?;
+                class.encode(encoder)
+            }
+            Self::Displaced { session, department, after } => {
+                session.encode(encoder)?;
+                department.encode(encoder)?;
+                after.encode(encoder)
+            }
             Self::Clock | Self::ConfirmClock => Ok(()),
         }
     }
@@ -76,6 +96,20 @@ impl<Context> Decode<Context> for Query {
                 channel: Decode::decode(decoder)?,
             }),
             Operation::ReadSession => Ok(Self::ReadSession { session: Decode::decode(decoder)? }),
+            Operation::Alternatives => Ok(Self::Alternatives {
+                appointment: Decode::decode(decoder)?,
+                session: Decode::decode(decoder)?,
+                slot: Decode::decode(decoder)?,
+                count: Decode::decode(decoder)?,
+                patient: Decode::decode(decoder)?,
+                channel: Decode::decode(decoder)?,
+                class: Decode::decode(decoder)?,
+            }),
+            Operation::Displaced => Ok(Self::Displaced {
+                session: Decode::decode(decoder)?,
+                department: Decode::decode(decoder)?,
+                after: Decode::decode(decoder)?,
+            }),
             Operation::Clock => Ok(Self::Clock),
             Operation::ConfirmClock => Ok(Self::ConfirmClock),
             _ => Err(DecodeError::Other("no query has this code")),
@@ -110,6 +144,15 @@ impl Encode for Reading {
                 Taken(&reading.taken).encode(encoder)?;
                 ReturningList(&reading.returning).encode(encoder)
             }
+            Self::Alternatives(found) => {
+                ALTERNATIVES.encode(encoder)?;
+                FoundList(found).encode(encoder)
+            }
+            Self::Displaced(page) => {
+                DISPLACED.encode(encoder)?;
+                page.next.encode(encoder)?;
+                ListedList(&page.appointments).encode(encoder)
+            }
         }
     }
 }
@@ -127,6 +170,11 @@ impl<Context> Decode<Context> for Reading {
                 taken: Taken::decode(decoder)?.0,
                 returning: ReturningList::decode(decoder)?.0,
             })),
+            ALTERNATIVES => Self::Alternatives(FoundList::decode(decoder)?.0),
+            DISPLACED => Self::Displaced(DisplacedPage {
+                next: Decode::decode(decoder)?,
+                appointments: ListedList::decode(decoder)?.0,
+            }),
             _ => return Err(DecodeError::Other("no reading has this form")),
         })
     }

@@ -4,7 +4,8 @@ use super::returns::end;
 use super::view::{Context, Decision, View};
 use crate::model::{
     Action, Appointment, AppointmentId, AppointmentStatus, Booked, BookingChannel, Cause, Change,
-    Ended, Fact, Facts, Outcome, PatientId, Progressed, Receipt, Refusal, Role, Settled, Sharing,
+    Claims, Ended, Fact, Facts, Outcome, PatientId, Progressed, Receipt, Refusal, Role, Settled,
+    Sharing,
 };
 
 /// Decides a change of an appointment.
@@ -42,7 +43,7 @@ pub fn decide_change(
         claims: appointment.claims.clone(),
         retried: false,
     };
-    let fact = match fact_of(change, appointment, status, fingerprint) {
+    let fact = match fact_of(change, &appointment, status, fingerprint) {
         Fact::Ended(ended) => end(view, context, ended),
         other => other,
     };
@@ -108,17 +109,24 @@ fn next_status(
             return Err(Refusal::of_status(Outcome::TooEarly, status));
         }
     }
+    let is_offer = appointment.is_offer() && matches!(change.action, Action::Book { .. });
+    let is_displaced = appointment.is_displaced() && !matches!(change.action, Action::Cancel);
+    if is_offer || is_displaced {
+        return Err(Refusal::of_status(Outcome::AppointmentDisplaced, status));
+    }
     Ok(next)
 }
 
 fn fact_of(
     change: &Change,
-    appointment: Appointment,
+    appointment: &Appointment,
     status: AppointmentStatus,
     fingerprint: u64,
 ) -> Fact {
     let Change { request, appointment: id, .. } = *change;
-    let Appointment { patient, claims, .. } = appointment;
+    let patient = appointment.patient;
+    // A displaced appointment has nothing left to give back.
+    let claims = Claims::from_slice(appointment.places());
     let ended = |cause| {
         let request = Some((request, fingerprint));
         Fact::Ended(Ended { request, appointment: id, patient, cause, claims })

@@ -1,6 +1,6 @@
 //! A home shard: the appointments and requests whose ids are at home here, and their deadlines.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -13,7 +13,7 @@ use super::slab::Slab;
 use crate::model::limits::FORGOTTEN_MAX;
 use crate::model::{
     Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claims, Ended, Fact,
-    Forgotten, Held, Outcome, RequestId, Rescheduled, Timestamp,
+    Forgotten, Held, Outcome, RequestId, Rescheduled, SessionId, Timestamp,
 };
 
 /// The appointments and requests whose ids are at home here.
@@ -43,6 +43,8 @@ pub struct HomeShard {
     declined: HashMap<AppointmentId, (u64, Outcome), FixedState>,
     /// How often appointments were moved by wish: those that were.
     changes: HashMap<AppointmentId, u8, FixedState>,
+    /// Appointments that lost their places and have no others: derived.
+    displaced: BTreeSet<AppointmentId>,
     /// When an appointment ended, oldest first as far as time runs forward.
     ended: VecDeque<(Timestamp, Position)>,
 }
@@ -74,6 +76,7 @@ impl HomeShard {
             dropped: 0,
             declined: HashMap::with_hasher(hasher.clone()),
             changes: HashMap::with_hasher(hasher),
+            displaced: BTreeSet::new(),
             retention_millis,
         }
     }
@@ -106,11 +109,29 @@ impl HomeShard {
                 self.insert_declined(fact.appointment, fact.fingerprint, fact.outcome);
             }
             Fact::Forgotten(forgotten) => self.forget(forgotten),
-            Fact::Rescheduled(fact) => self.reschedule(fact),
+            Fact::Rescheduled(fact) => self.reschedule(time, fact),
+            Fact::Displaced(fact) => {
+                let position = self.position(fact.appointment);
+                assert!(
+                    self.slab.get(position).takes(&fact.claims),
+                    "an impossible fact: other places come back than {:032x} took",
+                    fact.appointment.0
+                );
+                self.step(position, Some(AppointmentEvent::Displace), Cause::Displaced, time);
+                self.displaced.insert(fact.appointment);
+            }
+            Fact::PlaceAdded(fact) => self.insert(&fact.appointment(time)),
+            Fact::Offered(fact) => {
+                let hold = appointment_of(&fact.held);
+                self.insert(&Appointment { cause: Cause::Displaced, ..hold });
+            }
             Fact::SessionOpened(_)
             | Fact::QuotasSet(_)
             | Fact::Reclaimed(_)
-            | Fact::Returned(_) => {}
+            | Fact::Returned(_)
+            | Fact::Swept(_)
+            | Fact::SessionBlocked(_)
+            | Fact::Substituted(_) => {}
         }
     }
 
@@ -170,6 +191,8 @@ impl HomeShard {
             self.pending = self.pending.saturating_add(1);
         } else if !appointment.status.is_live() {
             self.ended.push_back((appointment.until, position));
+        } else if appointment.is_displaced() {
+            self.displaced.insert(appointment.id);
         }
     }
 
@@ -214,6 +237,17 @@ impl HomeShard {
         let mut all: Vec<_> = self.changes.iter().map(|(id, changes)| (*id, *changes)).collect();
         all.sort_unstable();
         all
+    }
+
+    /// Appointments that lost their places and have no others yet, above an id, by id.
+    pub fn displaced(&self, after: AppointmentId) -> impl Iterator<Item = Appointment> + '_ {
+        let above = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
+        self.displaced.range(above).filter_map(|id| self.appointment(*id))
+    }
+
+    /// Live appointments that have, or had, a place in one of the sessions, which are in order.
+    pub fn live_in(&self, sessions: &[SessionId]) -> Vec<AppointmentId> {
+        self.slab.live_in(sessions).collect()
     }
 
     /// The earliest deadline, of a hold or of one that was.
@@ -295,6 +329,9 @@ impl HomeShard {
     ) {
         let entry = self.slab.entry_mut(position);
         let from = entry.status();
+        if entry.is_displaced() {
+            self.displaced.remove(&entry.id());
+        }
         let status = event.and_then(|event| from.after(event)).unwrap_or_else(|| {
             panic!("an impossible fact: {event:?} of an appointment that is {from:?}")
         });
@@ -308,7 +345,7 @@ impl HomeShard {
     }
 
     /// Gives an appointment other places.
-    fn reschedule(&mut self, fact: &Rescheduled) {
+    fn reschedule(&mut self, time: Timestamp, fact: &Rescheduled) {
         let position = self.position(fact.appointment);
         let entry = self.slab.entry_mut(position);
         assert!(
@@ -316,6 +353,10 @@ impl HomeShard {
             "an impossible fact: other places come back than {:032x} took",
             fact.appointment.0
         );
+        if entry.is_displaced() {
+            entry.set_status(AppointmentStatus::Booked, Cause::None, time);
+            self.displaced.remove(&fact.appointment);
+        }
         entry.set_claims(&fact.to);
         entry.set_sharing(fact.organization, fact.sharing);
         if 0 < fact.changes {

@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 
 use super::chunks::{Chunks, Position};
 use super::index::Index;
-use crate::model::{AppointmentId, Fact, PatientId, SessionId};
+use crate::model::{AppointmentId, Claim, Fact, PatientId, SessionId};
 
 /// What the patients of this shard have. A patient with nothing has no entry.
 #[derive(Debug)]
@@ -53,19 +53,20 @@ impl LedgerShard {
     /// Panics if the fact is impossible in this state.
     pub fn evolve(&mut self, fact: &Fact) {
         match fact {
-            Fact::Held(held) => {
-                for claim in &held.claims {
-                    self.insert(held.patient, Live::new(held.appointment, claim.session));
-                }
+            Fact::Held(held) => self.insert_all(held.patient, held.appointment, &held.claims),
+            Fact::Offered(fact) => {
+                let held = &fact.held;
+                self.insert_all(held.patient, held.appointment, &held.claims);
+            }
+            Fact::PlaceAdded(fact) => {
+                self.insert_all(fact.patient, fact.appointment, &fact.claims);
             }
             Fact::Ended(ended) => self.remove(ended.patient, ended.appointment),
             Fact::Freed(freed) => self.remove(freed.ended.patient, freed.ended.appointment),
             Fact::Settled(settled) => self.remove(settled.patient, settled.appointment),
             Fact::Rescheduled(fact) => {
                 self.remove(fact.patient, fact.appointment);
-                for claim in &fact.to {
-                    self.insert(fact.patient, Live::new(fact.appointment, claim.session));
-                }
+                self.insert_all(fact.patient, fact.appointment, &fact.to);
             }
             Fact::SessionOpened(_)
             | Fact::QuotasSet(_)
@@ -74,7 +75,11 @@ impl LedgerShard {
             | Fact::Booked(_)
             | Fact::Progressed(_)
             | Fact::Declined(_)
-            | Fact::Forgotten(_) => {}
+            | Fact::Forgotten(_)
+            | Fact::Swept(_)
+            | Fact::SessionBlocked(_)
+            | Fact::Displaced(_)
+            | Fact::Substituted(_) => {}
         }
     }
 
@@ -92,6 +97,11 @@ impl LedgerShard {
     ) -> bool {
         let counts = |live: &Live| live.session == session && !but.contains(&live.appointment());
         self.entry(patient).is_some_and(|entry| entry.live().any(counts))
+    }
+
+    /// Where the patient has live appointments.
+    pub fn lines(&self, patient: PatientId) -> Vec<Live> {
+        self.entry(patient).into_iter().flat_map(LedgerEntry::live).copied().collect()
     }
 
     /// The live appointments of a patient, by id, each once.
@@ -128,6 +138,12 @@ impl LedgerShard {
         let entry = LedgerEntry { patient: halves(patient.0), first: live, more: None };
         let position = self.entries.insert(entry);
         self.index.insert(self.hash(patient), position);
+    }
+
+    fn insert_all(&mut self, patient: PatientId, appointment: AppointmentId, claims: &[Claim]) {
+        for claim in claims {
+            self.insert(patient, Live::new(appointment, claim.session));
+        }
     }
 
     fn remove(&mut self, patient: PatientId, appointment: AppointmentId) {

@@ -18,10 +18,12 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 
 mod agenda;
+mod alterations;
 mod change;
 mod chunks;
 mod conditions;
 mod deadlines;
+mod disruption;
 mod hold;
 mod home;
 mod index;
@@ -38,14 +40,19 @@ mod slab;
 pub(crate) mod tests;
 mod view;
 
+pub use alterations::Alterations;
 pub use change::{decide_change, decide_expiry};
+pub use disruption::{
+    decide_add, decide_block, decide_displace, decide_offer, decide_substitute, offers,
+};
 pub use hold::{decide_hold, decide_import};
 pub use home::HomeShard;
 pub use ledger::{LedgerEntry, LedgerShard, Live};
 pub use open::decide_open;
+pub use pick::{Seeker, places_near};
 pub use places::Places;
 pub use quotas::decide_quotas;
-pub use reschedule::{decide_reschedule, leaves};
+pub use reschedule::{Leaving, decide_reschedule};
 pub use returns::decide_session;
 pub use session::{SessionShard, SessionState};
 pub use view::{Context, Decision, View};

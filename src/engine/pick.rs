@@ -9,8 +9,8 @@
 use super::places::Places;
 use super::session::SessionState;
 use crate::model::{
-    BookingChannel, Claim, ClaimRequest, Outcome, PatientClass, Pick, PoolIndex, Refusal,
-    SlotChoice, SlotIndex, Timestamp,
+    ALTERNATIVES_MAX, BookingChannel, Claim, ClaimRequest, Outcome, PatientClass, Pick, PoolIndex,
+    Refusal, SessionId, SlotChoice, SlotIndex, Timestamp,
 };
 
 /// Who wants a place.
@@ -70,12 +70,67 @@ pub(super) fn find(
         return Err(Outcome::PoolNotFound);
     }
 
+    // What is blocked is no slot to look at; where all is, that is the reason.
+    let is_blocked = |slot: SlotIndex| places.is_run_blocked(slot, wish.count);
+    if places.was_blocked() {
+        let all_blocked = match &wish.slots {
+            SlotChoice::Any => (0..=last).map(SlotIndex).all(is_blocked),
+            SlotChoice::Ranked(slots) => slots.iter().copied().all(is_blocked),
+        };
+        if all_blocked {
+            return Err(Outcome::SessionBlocked);
+        }
+    }
     let search = Search { places, wish, wisher, freed };
     match (&wish.slots, places.terms().pick) {
         (SlotChoice::Ranked(slots), _) => search.first(slots.iter().copied()),
         (SlotChoice::Any, Pick::Earliest) => search.first((0..=last).map(SlotIndex)),
         (SlotChoice::Any, Pick::Even) => search.evenest((0..=last).map(SlotIndex)),
     }
+}
+
+/// Who looks for a place instead of another one.
+#[derive(Clone, Copy, Debug)]
+pub struct Seeker {
+    /// The node's time.
+    pub now: Timestamp,
+    /// The time that openings go by.
+    pub openings: Timestamp,
+    /// Through which channel the place would be booked.
+    pub channel: BookingChannel,
+    /// For which class of patient.
+    pub class: PatientClass,
+    /// Whether the hours of service bind.
+    pub heeds_hours: bool,
+}
+
+/// Runs of a session that would be given now, the nearest to an instant first, with the distance and
+/// the beginning of each. Read without a lock.
+pub fn places_near(
+    places: &Places,
+    (session, count): (SessionId, u8),
+    around: Timestamp,
+    seeker: Seeker,
+) -> Vec<(u64, Timestamp, Claim)> {
+    let Seeker { now, openings, channel, class, heeds_hours } = seeker;
+    let hours = places.conditions().filter(|_| heeds_hours);
+    let Some(last) = places.slots().checked_sub(count.max(1).into()) else { return Vec::new() };
+    if hours.is_some_and(|conditions| conditions.refuse_hour(now, channel).is_some()) {
+        return Vec::new();
+    }
+    let wish = ClaimRequest { session, count: count.max(1), slots: SlotChoice::Any };
+    let wisher = Wisher { now, openings, channel, class };
+    let search = Search { places, wish: &wish, wisher, freed: &[] };
+    let found = (0..=last).map(SlotIndex).filter_map(|slot| {
+        let pool = search.pool_of(slot).ok()?;
+        let start = places.terms().slot_start(slot);
+        let distance = start.as_millis().abs_diff(around.as_millis());
+        Some((distance, start, search.claim(slot, pool)))
+    });
+    let mut found: Vec<_> = found.collect();
+    found.sort_unstable_by_key(|(distance, start, _)| (*distance, *start));
+    found.truncate(ALTERNATIVES_MAX);
+    found
 }
 
 struct Search<'a> {
@@ -136,6 +191,9 @@ impl Search<'_> {
         may_give: impl Fn(PoolIndex) -> bool,
     ) -> Option<PoolIndex> {
         let slots = slot.0..slot.0.saturating_add(u16::from(self.wish.count));
+        if !self.freed.is_empty() && self.places.is_run_blocked(slot, self.wish.count) {
+            return None;
+        }
         let has_room = |pool| slots.clone().all(|slot| 0 < self.free(SlotIndex(slot), pool));
         self.admitted().find(|pool| may_give(*pool) && has_room(*pool))
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cells   slot 0: pool 0, pool 1 | slot 1: pool 0, pool 1 | ...     open bit, quota, free places
-//! pools   pool 0, pool 1                                            free places of all slots
+//! pools   pool 0, pool 1                                            free places of all open slots
 //! last    the record that the newest value rests on
 //! ```
 //!
@@ -18,7 +18,7 @@ use crate::model::{
     PatientClass, Pick, Pool, PoolIndex, Refusal, Repeat, Sequence, Session, Sharing, SlotChoice,
     SlotIndex, Timestamp, Ttl,
 };
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// The free places of a session, and what it takes to tell whether a request may have one.
 ///
@@ -62,10 +62,14 @@ pub(super) struct Terms {
 struct PoolPlaces {
     channels: ChannelSet,
     classes: ClassSet,
+    /// Whether a slot of the session was ever blocked. Only that of the first pool counts: it lies on
+    /// the line that every request looks at.
+    was_blocked: AtomicBool,
     free: AtomicU32,
 }
 
-/// Set in a cell while its slot is open. A cell without it is never called sold out.
+/// Set in a cell while its slot is not blocked. A cell without it is never called sold out, and what
+/// is free in it is free for later.
 const OPEN: u32 = 1 << 31;
 /// Where a cell keeps its quota: 15 bits.
 const QUOTA_SHIFT: u32 = 16;
@@ -140,7 +144,13 @@ impl Places {
         class: PatientClass,
         (now, openings): (Timestamp, Timestamp),
     ) -> Option<Refusal> {
-        if self.is_sold_out(wish, channel, class) {
+        let is_sold_out = self.is_sold_out(wish, channel, class);
+        // The mark is set before the first place goes, and stays: who does not see it now has seen no
+        // place that went by a block.
+        if self.was_blocked() {
+            return self.refuse_blocked(wish, channel, class);
+        }
+        if is_sold_out {
             return Some(Outcome::SoldOut.into());
         }
         let conditions = self.conditions()?;
@@ -167,6 +177,48 @@ impl Places {
         self.is_steady(moves, is_shut).then(|| Refusal::until(Outcome::NotOpenYet, openings, opens))
     }
 
+    /// Whether all slots that a wish may have are blocked, as far as that can be told without the lock.
+    /// A record only closes or only opens slots, so what is seen within one was true before it or
+    /// after it.
+    fn refuse_blocked(
+        &self,
+        wish: &ClaimRequest,
+        channel: BookingChannel,
+        class: PatientClass,
+    ) -> Option<Refusal> {
+        self.admitted(channel, class).next()?;
+        let before = self.last.load(Ordering::Acquire);
+        let is_blocked = self.is_blocked(wish)?;
+        let stays = is_blocked && self.last.load(Ordering::Acquire) == before;
+        stays.then(|| Outcome::SessionBlocked.into())
+    }
+
+    /// Whether a slot of the session was ever blocked.
+    pub(super) fn was_blocked(&self) -> bool {
+        self.first.was_blocked.load(Ordering::Acquire)
+    }
+
+    /// Whether every run that a wish may have has a blocked slot; `None` where it wants slots that are
+    /// not there.
+    fn is_blocked(&self, wish: &ClaimRequest) -> Option<bool> {
+        let last = self.slots().checked_sub(u16::from(wish.count))?;
+        let is_blocked = |slot: u16| self.is_run_blocked(SlotIndex(slot), wish.count);
+        match &wish.slots {
+            SlotChoice::Any => Some((0..=last).all(is_blocked)),
+            SlotChoice::Ranked(slots) if slots.iter().any(|slot| last < slot.0) => None,
+            SlotChoice::Ranked(slots) => Some(slots.iter().all(|slot| is_blocked(slot.0))),
+        }
+    }
+
+    /// Whether a run has a blocked slot.
+    pub(super) fn is_run_blocked(&self, slot: SlotIndex, count: u8) -> bool {
+        let mut slots = slot.0..slot.0.saturating_add(count.into());
+        slots.any(|slot| {
+            let cell = self.load(SlotIndex(slot), PoolIndex(0));
+            cell.is_some_and(|cell| cell & OPEN == 0)
+        })
+    }
+
     /// What a hold needs to know besides the places.
     pub(super) const fn terms(&self) -> &Terms {
         &self.terms
@@ -175,6 +227,16 @@ impl Places {
     /// Whose session it is.
     pub const fn organization(&self) -> OrganizationId {
         self.terms.organization
+    }
+
+    /// Whether a patient may have one live appointment here.
+    pub fn allows_one_each(&self) -> bool {
+        self.terms.repeat == Repeat::OnePerPatient
+    }
+
+    /// The record that what was read before this rests on.
+    pub fn last(&self) -> Sequence {
+        Sequence(self.last.load(Ordering::Acquire))
     }
 
     /// Says which record the next values rest on. Call it before them.
@@ -290,8 +352,21 @@ impl Places {
     ///
     /// Never: what is free is at most a quota.
     pub fn free(&self, slot: SlotIndex, pool: PoolIndex) -> u16 {
-        let free = self.load(slot, pool).unwrap_or_default() & FREE;
-        u16::try_from(free).expect("16 bits")
+        match self.load(slot, pool).unwrap_or_default() {
+            cell if cell & OPEN == 0 => 0,
+            cell => u16::try_from(cell & FREE).expect("16 bits"),
+        }
+    }
+
+    /// Places of a pool in a slot that nobody has, blocked or not; 0 where there is no such slot or
+    /// pool.
+    ///
+    /// # Panics
+    ///
+    /// Never: what is free is at most a quota.
+    pub(super) fn unused(&self, slot: SlotIndex, pool: PoolIndex) -> u16 {
+        let unused = self.load(slot, pool).unwrap_or_default() & FREE;
+        u16::try_from(unused).expect("16 bits")
     }
 
     /// The places of a pool in a slot, taken or not; 0 where there is no such slot or pool.
@@ -330,21 +405,56 @@ impl Places {
     /// Gives a place back, unless that makes more than the quota. Under the lock.
     pub(super) fn give_back(&self, slot: SlotIndex, pool: PoolIndex) -> Option<()> {
         let quota = self.quota(slot, pool);
-        let free = self.free(slot, pool).checked_add(1).filter(|free| *free <= quota)?;
+        let free = self.unused(slot, pool).checked_add(1).filter(|free| *free <= quota)?;
         self.store(slot, pool, free, |total| total.checked_add(1))
     }
 
     /// Gives a pool another quota in a slot, unless more is taken. Under the lock.
     pub(super) fn resize(&self, slot: SlotIndex, pool: PoolIndex, quota: u16) -> Option<()> {
-        let (old, free) = (self.quota(slot, pool), self.free(slot, pool));
+        let (old, free) = (self.quota(slot, pool), self.unused(slot, pool));
         let free_after = quota.checked_sub(old.checked_sub(free)?)?;
         let total = &self.pool(pool)?.free;
         let cell = self.cells.get(self.cell(slot, pool)?)?;
-        let sum = total.load(Ordering::Relaxed);
-        let sum = sum.checked_sub(u32::from(free))?.checked_add(u32::from(free_after))?;
-        cell.store(cell_of(quota, free_after), Ordering::Release);
+        let open = cell.load(Ordering::Relaxed) & OPEN;
+        let sum = match open {
+            0 => total.load(Ordering::Relaxed),
+            _ => total
+                .load(Ordering::Relaxed)
+                .checked_sub(u32::from(free))?
+                .checked_add(u32::from(free_after))?,
+        };
+        cell.store(cell_of(quota, free_after) & !OPEN | open, Ordering::Release);
         total.store(sum, Ordering::Release);
         Some(())
+    }
+
+    /// Blocks a slot: what is free in it is not to be had. Under the lock.
+    pub(super) fn close(&self, slot: SlotIndex) {
+        self.first.was_blocked.store(true, Ordering::Release);
+        self.open_or_close(slot, 0);
+    }
+
+    /// Opens a blocked slot again. Under the lock.
+    pub(super) fn reopen(&self, slot: SlotIndex) {
+        self.open_or_close(slot, OPEN);
+    }
+
+    fn open_or_close(&self, slot: SlotIndex, open: u32) {
+        for (index, pool) in (0_u8..).zip(self.pools()) {
+            let cell = self.cell(slot, PoolIndex(index)).and_then(|cell| self.cells.get(cell));
+            let Some(cell) = cell else { return };
+            let old = cell.load(Ordering::Relaxed);
+            if old & OPEN == open {
+                continue;
+            }
+            cell.store(old & !OPEN | open, Ordering::Release);
+            let sum = pool.free.load(Ordering::Relaxed);
+            let sum = match open {
+                0 => sum.saturating_sub(old & FREE),
+                _ => sum.saturating_add(old & FREE),
+            };
+            pool.free.store(sum, Ordering::Release);
+        }
     }
 
     fn store(
@@ -356,9 +466,11 @@ impl Places {
     ) -> Option<()> {
         let total = &self.pool(pool)?.free;
         let cell = self.cells.get(self.cell(slot, pool)?)?;
-        let sum = count(total.load(Ordering::Relaxed))?;
-        cell.store(cell.load(Ordering::Relaxed) & !FREE | u32::from(free), Ordering::Release);
-        total.store(sum, Ordering::Release);
+        let old = cell.load(Ordering::Relaxed);
+        cell.store(old & !FREE | u32::from(free), Ordering::Release);
+        if old & OPEN != 0 {
+            total.store(count(total.load(Ordering::Relaxed))?, Ordering::Release);
+        }
         Some(())
     }
 
@@ -406,7 +518,8 @@ impl PoolPlaces {
     fn new(pool: &Pool) -> Self {
         let places = pool.quotas.iter().map(|quota| u32::from(*quota)).sum();
         let (channels, classes) = (pool.channels, pool.classes);
-        Self { channels, classes, free: AtomicU32::new(places) }
+        let was_blocked = AtomicBool::new(false);
+        Self { channels, classes, was_blocked, free: AtomicU32::new(places) }
     }
 }
 

@@ -10,8 +10,8 @@ use super::change::refuse_stranger;
 use super::hold::{Granted, Wanted, grant, refusal_of};
 use super::view::{Context, Decision, View};
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, Claim, Claims, Fact, Outcome, Receipt, Refusal,
-    Reschedule, Rescheduled, Role,
+    Appointment, AppointmentId, AppointmentStatus, Cause, Claims, Ended, Fact, Facts, Outcome,
+    Receipt, Refusal, Reschedule, Rescheduled, Role, Timestamp,
 };
 
 /// Decides a move of an appointment (改约).
@@ -41,17 +41,19 @@ pub fn decide_reschedule(
         return Err(Outcome::AppointmentNotFound.into());
     };
     refuse_stranger(context, &appointment, ask.patient, ask.channel, true)?;
-    let from = leaves(&appointment);
-    if ask.sessions(from).is_none() {
+    let leaving = Leaving::of(view, context.now, &appointment);
+    if ask.sessions(&leaving.freed).is_none() {
         return Err(Outcome::ClaimsInvalid.into());
     }
+    let offer = leaving.offer.as_ref().map(|offer| offer.id);
+    let but = [appointment.id, offer.unwrap_or(appointment.id)];
     let wanted = Wanted {
         claims: &ask.claims,
         patient: appointment.patient,
         channel: ask.channel,
         class: appointment.class,
-        freed: from,
-        but: &[appointment.id],
+        freed: &leaving.freed,
+        but: &but,
     };
     let granted = grant(view, context, &wanted);
     let granted = match (granted, refuse_leaving(view, context, &appointment)) {
@@ -62,19 +64,41 @@ pub fn decide_reschedule(
         }
     };
 
-    Ok(moved(view, ask, &appointment, granted, fingerprint))
+    Ok(moved(view, (context.now, ask), &appointment, leaving, granted))
 }
 
-/// The places that an appointment gives back when it moves. Who may not move gives back nothing.
-pub fn leaves(appointment: &Appointment) -> &[Claim] {
-    if may_move(appointment.status) { &appointment.claims } else { &[] }
+/// What an appointment gives back when it moves.
+#[derive(Clone, Debug, Default)]
+pub struct Leaving {
+    /// The places: its own, or those of the offer that it had instead. Who may not move gives back
+    /// nothing.
+    pub freed: Claims,
+    /// The hold that was offered to it.
+    offer: Option<Appointment>,
 }
 
-const fn may_move(status: AppointmentStatus) -> bool {
-    matches!(status, AppointmentStatus::Pending | AppointmentStatus::Booked)
+impl Leaving {
+    /// What an appointment gives back, as far as a view shows it: an offer lies in a home of its own.
+    pub fn of(view: &View<'_>, now: Timestamp, appointment: &Appointment) -> Self {
+        if !may_move(appointment) {
+            return Self::default();
+        }
+        let offer = appointment.offer_id().and_then(|id| view.appointment(id));
+        let offer = offer.filter(|offer| {
+            offer.is_offer() && offer.patient == appointment.patient && now < offer.until
+        });
+        let from = offer.as_ref().unwrap_or(appointment);
+        Self { freed: Claims::from_slice(from.places()), offer }
+    }
 }
 
-/// Why an appointment stays where it is, whatever is wanted.
+fn may_move(appointment: &Appointment) -> bool {
+    let is_ahead =
+        matches!(appointment.status, AppointmentStatus::Pending | AppointmentStatus::Booked);
+    is_ahead && !appointment.is_offer()
+}
+
+/// Why an appointment stays where it is, whatever is wanted. What was displaced may always move.
 fn refuse_leaving(
     view: &View<'_>,
     context: &Context<'_>,
@@ -85,11 +109,12 @@ fn refuse_leaving(
     if status == AppointmentStatus::Pending && appointment.until <= context.now {
         refusals[0] = Some(Outcome::HoldExpired);
     }
-    if !may_move(status) {
+    if !may_move(appointment) {
         refusals[1] = Some(Outcome::WrongStatus);
     }
     let left = || {
-        leaves(appointment).iter().filter_map(|claim| Some((claim, view.session(claim.session)?)))
+        let claims = appointment.places().iter().filter(|_| may_move(appointment));
+        claims.filter_map(|claim| Some((claim, view.session(claim.session)?)))
     };
     // Who missed a visit cannot make it one that lies ahead.
     if left().any(|(claim, session)| session.spec().slot_start(claim.slot) <= context.now) {
@@ -107,28 +132,36 @@ fn refuse_leaving(
 
 fn moved(
     view: &View<'_>,
-    ask: &Reschedule,
+    (now, ask): (Timestamp, &Reschedule),
     appointment: &Appointment,
+    leaving: Leaving,
     granted: Granted,
-    fingerprint: u64,
 ) -> Decision {
+    let is_displaced = appointment.is_displaced();
     let receipt = Receipt {
         status: Some(appointment.status),
-        until: appointment.until,
+        until: if is_displaced { now } else { appointment.until },
         claims: Claims::from_slice(&granted.claims),
         retried: false,
     };
-    let fact = Rescheduled {
+    let mut facts = Facts::new();
+    facts.extend(leaving.offer.map(|offer| {
+        let Appointment { id, patient, claims, .. } = offer;
+        let cause = Cause::Released;
+        Fact::Ended(Ended { request: None, appointment: id, patient, cause, claims })
+    }));
+    // It is not the patient's wish where the places were lost.
+    let changes = view.changes(appointment.id).saturating_add(u8::from(!is_displaced));
+    facts.push(Fact::Rescheduled(Box::new(Rescheduled {
         request: ask.request,
-        fingerprint,
+        fingerprint: ask.fingerprint(),
         appointment: appointment.id,
         patient: appointment.patient,
         organization: granted.organization,
         sharing: granted.sharing,
-        changes: view.changes(appointment.id).saturating_add(1),
-        from: Claims::from_slice(leaves(appointment)),
+        changes,
+        from: Claims::from_slice(appointment.places()),
         to: granted.claims,
-    };
-    let facts = std::iter::once(Fact::Rescheduled(Box::new(fact))).collect();
+    })));
     Decision { facts, receipt }
 }

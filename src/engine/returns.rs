@@ -12,20 +12,23 @@ use super::session::SessionState;
 use super::view::{Context, View};
 use crate::model::limits::RETURNED_MAX;
 use crate::model::{
-    Ended, Fact, Facts, Freed, PoolIndex, ReturnRule, Returned, Returning, SlotIndex, Timestamp,
+    Claim, Ended, Fact, Facts, Freed, PoolIndex, ReturnRule, Returned, Returning, SlotIndex,
+    Timestamp,
 };
 
 /// What an end comes to: its places come back by the rules of their sessions.
 pub(super) fn end(view: &View<'_>, context: &Context<'_>, ended: Ended) -> Fact {
-    let rule = |session| {
-        view.session(session).map_or(ReturnRule::AtOnce, |session| session.spec().terms.returns)
+    // An added place is gone with its appointment: it is on the way to nobody.
+    let rule = |claim: &Claim| match view.session(claim.session) {
+        Some(session) if claim.pool != PoolIndex::ADDED => session.spec().terms.returns,
+        _ => ReturnRule::AtOnce,
     };
-    if ended.claims.iter().all(|claim| rule(claim.session) == ReturnRule::AtOnce) {
+    if ended.claims.iter().all(|claim| rule(claim) == ReturnRule::AtOnce) {
         return Fact::Ended(ended);
     }
     let chances = (0..).map(|claim: u32| context.chance.rotate_left(claim.saturating_mul(8)));
     let back = ended.claims.iter().zip(chances);
-    let back = back.map(|(claim, chance)| rule(claim.session).back(context.now, chance)).collect();
+    let back = back.map(|(claim, chance)| rule(claim).back(context.now, chance)).collect();
     Fact::Freed(Box::new(Freed { ended, back }))
 }
 

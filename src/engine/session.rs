@@ -6,11 +6,12 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::agenda::Agenda;
+use super::alterations::Alterations;
 use super::places::Places;
 use super::returns::Returns;
 use crate::model::{
-    Claim, Fact, PoolIndex, Reclaimed, Returned, Returning, Sequence, Session, SessionId,
-    SlotIndex, Timestamp,
+    BlockSession, Claim, Fact, PoolIndex, Reclaimed, Returned, Returning, Sequence, Session,
+    SessionId, SlotIndex, Timestamp,
 };
 
 /// The sessions of this shard.
@@ -29,6 +30,8 @@ pub struct SessionState {
     /// Invariant: what is free in a cell is never above its quota. Shared with readers that hold no
     /// lock, who never write.
     places: Arc<Places>,
+    /// Blocked slots and added places, where there are some.
+    altered: Option<Box<Alterations>>,
     /// What few sessions have, and no hold looks at. `None` where it would be empty.
     aside: Option<Box<Aside>>,
 }
@@ -61,7 +64,17 @@ impl SessionShard {
             Fact::Returned(fact) => {
                 self.change(fact.session, last, |state| state.give_back_returned(fact));
             }
-            Fact::Held(_)
+            Fact::SessionBlocked(fact) => {
+                self.change(fact.block.session, last, |state| state.block(&fact.block));
+            }
+            Fact::Swept(session) => self.change(*session, last, SessionState::end_sweep),
+            Fact::Substituted(fact) => self.change(fact.substitute.session, last, |state| {
+                state.spec.resource = fact.substitute.resource;
+            }),
+            Fact::Displaced(_)
+            | Fact::PlaceAdded(_)
+            | Fact::Offered(_)
+            | Fact::Held(_)
             | Fact::Booked(_)
             | Fact::Ended(_)
             | Fact::Freed(_)
@@ -116,7 +129,7 @@ impl SessionShard {
         }
         let places = Arc::new(Places::new(&spec));
         places.note(last);
-        self.restore(SessionState { spec: Box::new(spec), places, aside: None });
+        self.restore(SessionState { spec: Box::new(spec), places, aside: None, altered: None });
     }
 
     /// Puts a session in as a snapshot brings it.
@@ -145,6 +158,9 @@ impl SessionShard {
             "an impossible fact: {claim:?} is not in its session"
         );
         state.places.note(last);
+        if claim.pool == PoolIndex::ADDED {
+            return self.alter(claim, Alterations::add);
+        }
         for slot in run(claim) {
             state.places.take(slot, claim.pool).unwrap_or_else(|| {
                 panic!("an impossible fact: {claim:?} oversells slot {}", slot.0)
@@ -160,6 +176,10 @@ impl SessionShard {
     pub fn give_back(&mut self, claim: &Claim, last: Sequence) {
         let state = self.state(claim);
         state.places.note(last);
+        // An added place is gone with its appointment.
+        if claim.pool == PoolIndex::ADDED {
+            return self.alter(claim, Alterations::take_away);
+        }
         for slot in run(claim) {
             state.places.give_back(slot, claim.pool).unwrap_or_else(|| {
                 panic!("an impossible fact: {claim:?} frees slot {} twice", slot.0)
@@ -178,6 +198,18 @@ impl SessionShard {
             return self.give_back(claim, last);
         }
         self.change(claim.session, last, |state| state.set_out(claim, back));
+    }
+
+    /// Adds a place to a session, or takes one away.
+    fn alter(&mut self, claim: &Claim, alter: impl Fn(&mut Alterations, SlotIndex) -> Option<()>) {
+        let state = self.sessions.get_mut(&claim.session);
+        let changed = state.and_then(|state| {
+            let altered = state.altered.get_or_insert_default();
+            run(claim).try_for_each(|slot| alter(altered, slot))?;
+            state.tidy();
+            Some(())
+        });
+        changed.unwrap_or_else(|| panic!("an impossible fact: {claim:?} is no added place"));
     }
 
     /// The session with that id.
@@ -215,7 +247,7 @@ impl SessionState {
                 }
             }
         }
-        Some(Self { spec: Box::new(spec), places: Arc::new(places), aside: None })
+        Some(Self { spec: Box::new(spec), places: Arc::new(places), aside: None, altered: None })
     }
 
     /// The same with places on their way back, if they are among those that are taken.
@@ -223,7 +255,7 @@ impl SessionState {
     pub fn with_returning(mut self, returning: &[Returning]) -> Option<Self> {
         returning.iter().for_each(|places| self.aside().returns.add(*places));
         let places = &self.places;
-        let taken = |slot, pool| places.quota(slot, pool).saturating_sub(places.free(slot, pool));
+        let taken = |slot, pool| places.quota(slot, pool).saturating_sub(places.unused(slot, pool));
         let fits = self.aside.as_ref().is_none_or(|aside| aside.returns.are_within(taken));
         fits.then_some(self)
     }
@@ -231,6 +263,70 @@ impl SessionState {
     /// Places that are on their way back, the earliest first. They count as taken.
     pub fn returning(&self) -> &[Returning] {
         self.aside.as_ref().map_or(&[], |aside| aside.returns.places())
+    }
+
+    /// The same with what was changed about it, if that fits.
+    #[must_use]
+    pub fn with_alterations(mut self, altered: Alterations) -> Option<Self> {
+        let slots = self.places.slots();
+        let mut known = altered.blocked.keys().chain(altered.added.keys());
+        if !known.all(|slot| slot.0 < slots) || altered.added.values().any(|added| *added == 0) {
+            return None;
+        }
+        for slot in altered.blocked.keys() {
+            self.places.close(*slot);
+        }
+        self.altered = Some(Box::new(altered));
+        self.tidy();
+        Some(self)
+    }
+
+    /// What was changed about it, if anything was.
+    pub fn alterations(&self) -> Option<&Alterations> {
+        self.altered.as_deref()
+    }
+
+    /// Whether nothing in a slot can be held.
+    pub fn is_blocked(&self, slot: SlotIndex) -> bool {
+        self.alterations().is_some_and(|altered| altered.blocked.contains_key(&slot))
+    }
+
+    /// Why a claim's slots are blocked, if one is.
+    pub fn reason_of_block(&self, claim: &Claim) -> Option<u16> {
+        let altered = self.alterations()?;
+        run(claim).find_map(|slot| altered.blocked.get(&slot).copied())
+    }
+
+    /// Whether a block may not have reached every appointment yet.
+    pub fn is_sweeping(&self) -> bool {
+        self.alterations().is_some_and(|altered| altered.is_sweeping)
+    }
+
+    /// Closes slots, or opens them again.
+    fn block(&mut self, block: &BlockSession) {
+        let altered = self.altered.get_or_insert_default();
+        altered.is_sweeping |= block.is_blocked;
+        for slot in block.slots() {
+            assert!(slot.0 < self.places.slots(), "an impossible fact: {block:?}");
+            if block.is_blocked {
+                altered.blocked.insert(slot, block.reason);
+                self.places.close(slot);
+            } else if altered.blocked.remove(&slot).is_some() {
+                self.places.reopen(slot);
+            }
+        }
+        self.tidy();
+    }
+
+    fn end_sweep(&mut self) {
+        if let Some(altered) = &mut self.altered {
+            altered.is_sweeping = false;
+        }
+        self.tidy();
+    }
+
+    fn tidy(&mut self) {
+        self.altered = self.altered.take().filter(|altered| !altered.is_empty());
     }
 
     /// The session as it was opened.
@@ -263,7 +359,7 @@ impl SessionState {
     fn set_out(&mut self, claim: &Claim, until: Timestamp) {
         for slot in run(claim) {
             let (places, pool) = (&self.places, claim.pool);
-            let taken = places.quota(slot, pool).saturating_sub(places.free(slot, pool));
+            let taken = places.quota(slot, pool).saturating_sub(places.unused(slot, pool));
             let returns = &mut self.aside.get_or_insert_default().returns;
             assert!(
                 returns.of_cell(slot, pool) < u32::from(taken),
@@ -350,7 +446,7 @@ impl SessionState {
             .flat_map(move |slot| (0..pools).map(move |pool| (SlotIndex(slot), PoolIndex(pool))));
         cells.map(|(slot, pool)| {
             let places = &self.places;
-            (slot, pool, places.quota(slot, pool).saturating_sub(places.free(slot, pool)))
+            (slot, pool, places.quota(slot, pool).saturating_sub(places.unused(slot, pool)))
         })
     }
 }
@@ -360,13 +456,20 @@ impl Clone for SessionState {
     fn clone(&self) -> Self {
         let copy = Self::from_parts(Session::clone(&self.spec), &self.taken())
             .expect("what is taken fits the quotas");
-        Self { aside: self.aside.clone(), ..copy }
+        let copy = Self { aside: self.aside.clone(), ..copy };
+        match self.alterations() {
+            Some(altered) => {
+                copy.with_alterations(altered.clone()).expect("what was changed fits the session")
+            }
+            None => copy,
+        }
     }
 }
 
 impl PartialEq for SessionState {
     fn eq(&self, other: &Self) -> bool {
-        self.spec == other.spec && self.taken() == other.taken() && self.aside == other.aside
+        (&self.spec, &self.altered, &self.aside) == (&other.spec, &other.altered, &other.aside)
+            && self.taken() == other.taken()
     }
 }
 

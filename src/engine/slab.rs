@@ -30,9 +30,9 @@ pub(super) struct Entry {
     count: u8,
     pool: u8,
     channel: BookingChannel,
-    /// Two bits each of sharing and cause, three of status, one for "occupied".
+    /// Two bits each of sharing and the lower part of the cause, three of status, one for "occupied".
     state: u8,
-    /// Three bits of class, one for "has an account", one for "has a payment".
+    /// Three bits of class, one for "has an account", one for "has a payment", one for "displaced".
     marks: u8,
 }
 
@@ -41,6 +41,8 @@ const _: () = assert!(size_of::<Entry>() == 112, "an appointment is 112 bytes");
 const OCCUPIED: u8 = 1 << 7;
 const HAS_ACCOUNT: u8 = 1 << 3;
 const HAS_PAYMENT: u8 = 1 << 4;
+/// The one cause that does not fit into two bits.
+const DISPLACED: u8 = 1 << 5;
 
 impl Slab {
     pub(super) fn insert(&mut self, appointment: &Appointment) -> Position {
@@ -60,6 +62,11 @@ impl Slab {
 
     pub(super) fn entry_mut(&mut self, position: Position) -> &mut Entry {
         self.0.get_mut(position)
+    }
+
+    /// The live ones in one of the sessions, which are in order.
+    pub(super) fn live_in(&self, sessions: &[SessionId]) -> impl Iterator<Item = AppointmentId> {
+        self.0.iter().filter(|entry| entry.is_live_in(sessions)).map(Entry::id)
     }
 
     /// Every appointment, in the order of positions.
@@ -118,7 +125,7 @@ impl Entry {
             class: CLASSES.get(usize::from(self.marks & 7)).copied().unwrap_or_default(),
             sharing: SHARINGS.get(usize::from(self.state >> 5 & 3)).copied().unwrap_or_default(),
             status: self.status(),
-            cause: CAUSES.get(usize::from(self.state >> 3 & 3)).copied().unwrap_or_default(),
+            cause: self.cause(),
             until: self.until(),
             fingerprint: self.fingerprint,
             payment: (self.marks & HAS_PAYMENT != 0).then_some(PaymentRef(self.payment)),
@@ -140,8 +147,34 @@ impl Entry {
         AppointmentId(self.id)
     }
 
+    fn cause(&self) -> Cause {
+        if self.marks & DISPLACED != 0 {
+            return Cause::Displaced;
+        }
+        CAUSES.get(usize::from(self.state >> 3 & 3)).copied().unwrap_or_default()
+    }
+
+    /// Whether it lost its places to a block and has no others.
+    pub(super) fn is_displaced(&self) -> bool {
+        self.marks & DISPLACED != 0
+            && self.is_occupied()
+            && self.status() == AppointmentStatus::Booked
+    }
+
+    /// Whether it is live and has, or had, a place in one of the sessions, which are in order.
+    pub(super) fn is_live_in(&self, sessions: &[SessionId]) -> bool {
+        let is_in = |session: SessionId| sessions.binary_search(&session).is_ok();
+        self.is_occupied()
+            && (is_in(SessionId(self.session))
+                || self.more.iter().any(|more| more.iter().any(|claim| is_in(claim.session))))
+            && self.status().is_live()
+    }
+
     /// Whether these are the places that it takes.
     pub(super) fn takes(&self, claims: &[Claim]) -> bool {
+        if self.is_displaced() {
+            return claims.is_empty();
+        }
         let Some((first, rest)) = claims.split_first() else { return false };
         *first == self.first() && rest == self.more.as_deref().map_or(&[][..], Claims::as_slice)
     }
@@ -167,7 +200,12 @@ impl Entry {
     }
 
     pub(super) fn set_status(&mut self, status: AppointmentStatus, cause: Cause, until: Timestamp) {
-        self.state = self.state & 0b1110_0000 | (cause as u8) << 3 | status as u8;
+        let (low, high) = match cause {
+            Cause::Displaced => (0, DISPLACED),
+            other => (other as u8, 0),
+        };
+        self.state = self.state & 0b1110_0000 | low << 3 | status as u8;
+        self.marks = self.marks & !DISPLACED | high;
         self.until = until.as_millis();
     }
 

@@ -12,11 +12,13 @@
 //! and one pass over it, front to back, gives the same state. The inventory does not know the
 //! journal: it is handed `append`, which must only queue.
 
+mod directory;
 mod group;
 mod recover;
 mod routing;
 mod shards;
 mod supply;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -26,11 +28,13 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use foldhash::fast::FixedState;
 
+use self::directory::Directory;
 use self::group::Group;
 pub use self::recover::{Batch, Part};
 use self::routing::session_route;
 pub use self::shards::SHARD_COUNT;
 use self::shards::Shards;
+use self::sweep::Sweeps;
 use crate::engine::{
     Context, Decision, HomeShard, LedgerShard, Places, SessionShard, decide_change, decide_hold,
     decide_import, decide_open, decide_quotas,
@@ -41,6 +45,7 @@ use crate::model::{
     Hold, OpenSession, Outcome, PatientClass, PatientId, Reading, Receipt, Refusal, RequestId,
     Sequence, SessionId, SessionReading, SetQuotas, Timestamp,
 };
+use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
 
 /// Every session, appointment and ledger of a node, behind locks.
@@ -51,6 +56,10 @@ pub struct Inventory {
     sessions: Shards<SessionShard>,
     /// The places of every session, to read without a lock.
     boards: DashMap<SessionId, Arc<Places>, FixedState>,
+    /// Sessions by resource and kind: derived, to look for alternatives.
+    directory: Directory,
+    /// Blocks that may not have reached every appointment: derived. No shard is locked under it.
+    sweeps: Mutex<Sweeps>,
     /// The next deadline of each home, in milliseconds: where the ticker looks without a lock.
     due: Box<[AtomicU64]>,
     /// The same for each shard of sessions.
@@ -76,7 +85,9 @@ impl Inventory {
             homes: Shards::new(|| HomeShard::new(seed, retention_millis)),
             ledgers: Shards::new(|| LedgerShard::new(seed)),
             sessions: Shards::new(|| SessionShard::new(seed)),
-            boards: DashMap::with_hasher_and_shard_amount(hasher, map_shards),
+            boards: DashMap::with_hasher_and_shard_amount(hasher.clone(), map_shards),
+            directory: Directory::new(hasher),
+            sweeps: Mutex::new(Sweeps::default()),
             due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
             sessions_due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
         }
@@ -256,7 +267,7 @@ impl Inventory {
     }
 
     /// Turns a decision into an answer. What was refused, or done before, rests on the records that
-    /// last touched the shards; the two refusals of a release minute need not wait for them (I-5).
+    /// last touched the shards; the three refusals of a release minute need not wait for them (I-5).
     fn conclude(
         &self,
         group: &mut Group<'_>,
@@ -265,7 +276,12 @@ impl Inventory {
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
         match decided {
-            Err(refusal) if matches!(refusal.outcome, Outcome::SoldOut | Outcome::NotOpenYet) => {
+            Err(refusal)
+                if matches!(
+                    refusal.outcome,
+                    Outcome::SoldOut | Outcome::NotOpenYet | Outcome::SessionBlocked
+                ) =>
+            {
                 Answer::refused(refusal)
             }
             Err(refusal) => Answer { after: group.last(), result: Err(refusal) },
@@ -290,12 +306,30 @@ impl Inventory {
         let sequence = append(facts);
         for fact in facts {
             group.evolve(sequence, now, fact);
-            if let Fact::SessionOpened(opened) = fact {
-                self.publish(group, opened.session.id);
-            }
+            self.derive(group, fact);
         }
         self.note_deadlines(group);
         sequence
+    }
+
+    /// Brings what is derived up to a fact about a session.
+    fn derive(&self, group: &mut Group<'_>, fact: &Fact) {
+        match fact {
+            Fact::SessionOpened(opened) => {
+                self.publish(group, opened.session.id);
+                self.directory.insert(&opened.session, None);
+            }
+            Fact::SessionBlocked(fact) if fact.block.is_blocked => {
+                self.begin_sweep(fact.block.session);
+            }
+            Fact::Substituted(fact) => {
+                let shard = group.session_mut(fact.substitute.session);
+                if let Some(session) = shard.state.session(fact.substitute.session) {
+                    self.directory.insert(session.spec(), Some(fact.from));
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Lets everybody see the places of a session that was just opened.

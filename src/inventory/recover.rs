@@ -125,6 +125,10 @@ impl Inventory {
             for state in shard.state.sessions() {
                 state.places().note(shard.last);
                 self.boards.insert(state.spec().id, Arc::clone(state.places()));
+                self.directory.insert(state.spec(), None);
+                if state.is_sweeping() {
+                    self.sweeps.lock().begin(state.spec().id);
+                }
             }
         }
     }

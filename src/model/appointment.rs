@@ -45,7 +45,8 @@ pub struct Appointment {
     pub sharing: Sharing,
     /// Where it stands.
     pub status: AppointmentStatus,
-    /// Why it ended, if it was cancelled.
+    /// Why it ended, if it was cancelled. `Displaced` where it is booked: it lost its places, and
+    /// `claims` are those that it lost. `Displaced` where it is pending: it is an offer to such a one.
     pub cause: Cause,
     /// Pending: the deadline of the hold. Otherwise: when the status was reached.
     pub until: Timestamp,
@@ -134,11 +135,11 @@ impl AppointmentStatus {
     /// The table of transitions: what an event makes of a status, or `None` where it is refused.
     ///
     /// ```text
-    ///             book   release    expire     cancel     arrive   check_in   fulfil     no_show  settle
-    /// pending     booked cancelled  cancelled
-    /// booked                                   cancelled  arrived  checked-in            noshow   fulfilled
-    /// arrived                                  cancelled           checked-in fulfilled  noshow   fulfilled
-    /// checked-in                                                              fulfilled  noshow   fulfilled
+    ///             book   release    expire     cancel     arrive   check_in   fulfil     no_show  settle     displace
+    /// pending     booked cancelled  cancelled                                                                cancelled
+    /// booked                                   cancelled  arrived  checked-in            noshow   fulfilled  booked
+    /// arrived                                  cancelled           checked-in fulfilled  noshow   fulfilled  booked
+    /// checked-in                                                              fulfilled  noshow   fulfilled  booked
     /// ```
     ///
     /// `fulfilled`, `cancelled` and `noshow` are final.
@@ -146,9 +147,9 @@ impl AppointmentStatus {
         use AppointmentEvent as E;
         match (self, event) {
             (Self::Pending, E::Book) => Some(Self::Booked),
-            (Self::Pending, E::Release | E::Expire) | (Self::Booked | Self::Arrived, E::Cancel) => {
-                Some(Self::Cancelled)
-            }
+            (Self::Pending, E::Release | E::Expire | E::Displace)
+            | (Self::Booked | Self::Arrived, E::Cancel) => Some(Self::Cancelled),
+            (Self::Booked | Self::Arrived | Self::CheckedIn, E::Displace) => Some(Self::Booked),
             (Self::Booked, E::Arrive) => Some(Self::Arrived),
             (Self::Booked | Self::Arrived, E::CheckIn) => Some(Self::CheckedIn),
             (Self::Arrived | Self::CheckedIn, E::Fulfil)
@@ -180,11 +181,13 @@ pub enum AppointmentEvent {
     NoShow,
     /// The day is closed with the patient counted as seen; no check-in is asked for.
     Settle,
+    /// Its session is blocked. What was held ends; what was booked stays booked, without places.
+    Displace,
 }
 
 impl AppointmentEvent {
     /// Every event.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Book,
         Self::Release,
         Self::Expire,
@@ -194,6 +197,7 @@ impl AppointmentEvent {
         Self::Fulfil,
         Self::NoShow,
         Self::Settle,
+        Self::Displace,
     ];
 }
 
@@ -210,6 +214,8 @@ pub enum Cause {
     Expired = 2,
     /// The patient, or somebody for the patient, cancelled.
     Cancelled = 3,
+    /// The session was blocked.
+    Displaced = 4,
 }
 
 impl Cause {
@@ -220,6 +226,7 @@ impl Cause {
             Self::Released => "released",
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
+            Self::Displaced => "displaced",
         }
     }
 }
@@ -232,13 +239,13 @@ mod tests {
     #[test]
     fn transitions_are_this_table_and_nothing_else() {
         let expected = "
-            Pending    | Booked | Cancelled | Cancelled | -         | -       | -         | -         | -      | -
-            Booked     | -      | -         | -         | Cancelled | Arrived | CheckedIn | -         | NoShow | Fulfilled
-            Arrived    | -      | -         | -         | Cancelled | -       | CheckedIn | Fulfilled | NoShow | Fulfilled
-            CheckedIn  | -      | -         | -         | -         | -       | -         | Fulfilled | NoShow | Fulfilled
-            Fulfilled  | -      | -         | -         | -         | -       | -         | -         | -      | -
-            Cancelled  | -      | -         | -         | -         | -       | -         | -         | -      | -
-            NoShow     | -      | -         | -         | -         | -       | -         | -         | -      | -
+            Pending    | Booked | Cancelled | Cancelled | -         | -       | -         | -         | -      | -         | Cancelled
+            Booked     | -      | -         | -         | Cancelled | Arrived | CheckedIn | -         | NoShow | Fulfilled | Booked
+            Arrived    | -      | -         | -         | Cancelled | -       | CheckedIn | Fulfilled | NoShow | Fulfilled | Booked
+            CheckedIn  | -      | -         | -         | -         | -       | -         | Fulfilled | NoShow | Fulfilled | Booked
+            Fulfilled  | -      | -         | -         | -         | -       | -         | -         | -      | -         | -
+            Cancelled  | -      | -         | -         | -         | -       | -         | -         | -      | -         | -
+            NoShow     | -      | -         | -         | -         | -       | -         | -         | -      | -         | -
         ";
         let rows: Vec<Vec<&str>> = expected
             .lines()

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::actor::BookingChannel;
 use super::appointment::{AppointmentEvent, Claims, PatientClass};
+use super::disruption::{AddPlace, BlockSession, Substitute};
 use super::fingerprint::Fingerprint;
 use super::id::{
     AccountId, AppointmentId, ClientKey, PatientId, PaymentRef, RequestId, SessionId, SlotIndex,
@@ -28,6 +29,12 @@ pub enum Command {
     SetQuotas(Box<SetQuotas>),
     /// Moves an appointment to other places (改约).
     Reschedule(Box<Reschedule>),
+    /// Closes slots of a session, or opens them again (停诊).
+    BlockSession(BlockSession),
+    /// Puts another resource into a session (替诊).
+    Substitute(Substitute),
+    /// Adds a place for one patient (加号).
+    AddPlace(AddPlace),
 }
 
 /// Opens a session.
@@ -326,6 +333,9 @@ impl Command {
             Self::Hold(hold) => hold.appointment.request(),
             Self::Change(change) => change.request,
             Self::Reschedule(ask) => ask.request,
+            Self::BlockSession(block) => block.request,
+            Self::Substitute(substitute) => substitute.request,
+            Self::AddPlace(add) => add.appointment.request(),
         }
     }
 
@@ -337,6 +347,9 @@ impl Command {
             Self::SetQuotas(_) => Operation::SetQuotas,
             Self::Hold(_) => Operation::Hold,
             Self::Reschedule(_) => Operation::Reschedule,
+            Self::BlockSession(_) => Operation::BlockSession,
+            Self::Substitute(_) => Operation::Substitute,
+            Self::AddPlace(_) => Operation::AddPlace,
             Self::Change(change) => change.action.operation(),
         }
     }

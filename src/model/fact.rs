@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 use super::actor::BookingChannel;
 use super::appointment::{AppointmentEvent, AppointmentStatus, Cause, Claim, Claims, PatientClass};
+use super::disruption::{Displaced, PlaceAdded, SessionBlocked, Substituted};
 use super::id::{
     AccountId, AppointmentId, OrganizationId, PatientId, PaymentRef, PoolIndex, RequestId,
     RulesVersion, SessionId,
@@ -57,6 +58,18 @@ pub enum Fact {
     Returned(Box<Returned>),
     /// An appointment was moved: it takes other places, and the old ones came back.
     Rescheduled(Box<Rescheduled>),
+    /// Every appointment that a block reaches was reached.
+    Swept(SessionId),
+    /// Slots of a session were closed, or opened again.
+    SessionBlocked(Box<SessionBlocked>),
+    /// An appointment lost its places and stays booked.
+    Displaced(Box<Displaced>),
+    /// Another resource was put into a session.
+    Substituted(Box<Substituted>),
+    /// A place was added to a session for one patient, and booked.
+    PlaceAdded(Box<PlaceAdded>),
+    /// Places were held for an appointment that was displaced.
+    Offered(Box<Offered>),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -199,12 +212,21 @@ pub struct Reclaimed {
     pub places: Vec<u16>,
 }
 
+/// See [`Fact::Offered`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// For which appointment.
+    pub displaced: AppointmentId,
+    /// The hold.
+    pub held: Held,
+}
+
 impl Ended {
     const fn name(&self) -> &'static str {
         match self.cause {
             Cause::Released => "Released",
             Cause::Expired => "Expired",
-            Cause::None | Cause::Cancelled => "Cancelled",
+            Cause::None | Cause::Cancelled | Cause::Displaced => "Cancelled",
         }
     }
 
@@ -214,6 +236,7 @@ impl Ended {
             Cause::Released => Some(AppointmentEvent::Release),
             Cause::Expired => Some(AppointmentEvent::Expire),
             Cause::Cancelled => Some(AppointmentEvent::Cancel),
+            Cause::Displaced => Some(AppointmentEvent::Displace),
             Cause::None => None,
         }
     }
@@ -266,6 +289,13 @@ impl Fact {
             Self::QuotasSet(_) => "QuotasSet",
             Self::Reclaimed(_) => "Reclaimed",
             Self::Rescheduled(_) => "Rescheduled",
+            Self::Swept(_) => "Swept",
+            Self::SessionBlocked(fact) if fact.block.is_blocked => "SessionBlocked",
+            Self::SessionBlocked(_) => "SessionUnblocked",
+            Self::Displaced(_) => "Displaced",
+            Self::Substituted(_) => "Substituted",
+            Self::PlaceAdded(_) => "PlaceAdded",
+            Self::Offered(_) => "Offered",
         }
     }
 
@@ -282,11 +312,17 @@ impl Fact {
             Self::Freed(fact) => fact.ended.request,
             Self::QuotasSet(fact) => Some((fact.request, fact.fingerprint)),
             Self::Rescheduled(fact) => Some((fact.request, fact.fingerprint)),
+            Self::SessionBlocked(fact) => Some((fact.block.request, fact.fingerprint)),
+            Self::Substituted(fact) => Some((fact.substitute.request, fact.fingerprint)),
             Self::Held(_)
             | Self::Declined(_)
             | Self::Forgotten(_)
             | Self::Reclaimed(_)
-            | Self::Returned(_) => None,
+            | Self::Returned(_)
+            | Self::Swept(_)
+            | Self::Displaced(_)
+            | Self::PlaceAdded(_)
+            | Self::Offered(_) => None,
         }
     }
 
@@ -296,9 +332,15 @@ impl Fact {
             Self::SessionOpened(_)
             | Self::QuotasSet(_)
             | Self::Reclaimed(_)
-            | Self::Returned(_) => None,
+            | Self::Returned(_)
+            | Self::Swept(_)
+            | Self::SessionBlocked(_)
+            | Self::Substituted(_) => None,
             Self::Freed(fact) => Some(fact.ended.appointment),
             Self::Held(fact) => Some(fact.appointment),
+            Self::Displaced(fact) => Some(fact.appointment),
+            Self::PlaceAdded(fact) => Some(fact.appointment),
+            Self::Offered(fact) => Some(fact.held.appointment),
             Self::Booked(fact) => Some(fact.appointment),
             Self::Ended(fact) => Some(fact.appointment),
             Self::Progressed(fact) => Some(fact.appointment),
@@ -317,7 +359,13 @@ impl Fact {
             Self::Freed(fact) => Some(fact.ended.patient),
             Self::Settled(fact) => Some(fact.patient),
             Self::Rescheduled(fact) => Some(fact.patient),
-            Self::SessionOpened(_)
+            Self::PlaceAdded(fact) => Some(fact.patient),
+            Self::Offered(fact) => Some(fact.held.patient),
+            Self::Swept(_)
+            | Self::SessionBlocked(_)
+            | Self::Displaced(_)
+            | Self::Substituted(_)
+            | Self::SessionOpened(_)
             | Self::Booked(_)
             | Self::Progressed(_)
             | Self::Declined(_)
@@ -335,6 +383,10 @@ impl Fact {
             Self::QuotasSet(fact) => Some(fact.session),
             Self::Reclaimed(fact) => Some(fact.session),
             Self::Returned(fact) => Some(fact.session),
+            Self::Swept(session) => Some(*session),
+            Self::SessionBlocked(fact) => Some(fact.block.session),
+            Self::Substituted(fact) => Some(fact.substitute.session),
+            Self::Displaced(_) | Self::PlaceAdded(_) | Self::Offered(_) => None,
             Self::Held(_)
             | Self::Freed(_)
             | Self::Booked(_)
@@ -353,7 +405,13 @@ impl Fact {
             Self::Ended(fact) => &fact.claims,
             Self::Freed(fact) => &fact.ended.claims,
             Self::Rescheduled(fact) => &fact.from,
-            Self::Held(_)
+            Self::Displaced(fact) => &fact.claims,
+            Self::Swept(_)
+            | Self::SessionBlocked(_)
+            | Self::Substituted(_)
+            | Self::PlaceAdded(_)
+            | Self::Offered(_)
+            | Self::Held(_)
             | Self::SessionOpened(_)
             | Self::Booked(_)
             | Self::Progressed(_)
@@ -379,7 +437,13 @@ impl Fact {
         match self {
             Self::Held(fact) => &fact.claims,
             Self::Rescheduled(fact) => &fact.to,
-            Self::Ended(_)
+            Self::PlaceAdded(fact) => &fact.claims,
+            Self::Offered(fact) => &fact.held.claims,
+            Self::Swept(_)
+            | Self::SessionBlocked(_)
+            | Self::Substituted(_)
+            | Self::Displaced(_)
+            | Self::Ended(_)
             | Self::Freed(_)
             | Self::SessionOpened(_)
             | Self::Booked(_)

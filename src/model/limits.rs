@@ -42,6 +42,10 @@ pub const RECORD_BYTES_MAX: usize = 4_000;
 /// Shards that one command touches (invariant I-4).
 pub const COMMAND_SHARDS_MAX: usize = 16;
 
+/// Places that may be added to one session at a time: half of a practitioner's half-day of sixty
+/// patients. More is no day's work, but a mistake.
+pub const ADDED_PLACES_MAX: u16 = 32;
+
 /// Sessions that one move of an appointment touches, left and entered: the rest is for the homes of
 /// three ids and a patient.
 pub const MOVE_SESSIONS_MAX: usize = COMMAND_SHARDS_MAX - 4;

@@ -14,6 +14,7 @@ mod actor;
 mod answer;
 mod appointment;
 mod command;
+mod disruption;
 mod fact;
 mod fingerprint;
 mod id;
@@ -36,9 +37,12 @@ pub use command::{
     Action, Attributes, Change, ClaimRequest, ClaimRequests, ClientKeys, Command, Hold, HoldFault,
     OpenSession, Receipt, SetQuotas, SlotChoice,
 };
+pub use disruption::{
+    AddPlace, BlockSession, Displaced, PlaceAdded, SessionBlocked, Substitute, Substituted,
+};
 pub use fact::{
-    Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Progressed, QuotasSet, Reclaimed,
-    SessionOpened, Settled,
+    Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Offered, Progressed, QuotasSet,
+    Reclaimed, SessionOpened, Settled,
 };
 pub use id::{
     AccountId, AppointmentId, ClientKey, DepartmentId, IdFault, OrganizationId, PatientId,
@@ -47,7 +51,10 @@ pub use id::{
 };
 pub use operation::{Operation, OperationKind, permits};
 pub use outcome::{Outcome, Refusal};
-pub use query::{Availability, ClockReading, LISTED_MAX, Query, Reading, SessionReading};
+pub use query::{
+    ALTERNATIVES_MAX, Alternative, Availability, ClockReading, DisplacedPage, LISTED_MAX, Query,
+    Reading, SessionReading,
+};
 pub use reschedule::{MoveSessions, Reschedule, Rescheduled};
 pub use returns::{Freed, Returned, Returning};
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};

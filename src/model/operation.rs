@@ -73,6 +73,12 @@ operations! {
     SetQuotas = 11 "set_quotas" Command;
     /// Moves an appointment to other places (改约).
     Reschedule = 12 "reschedule" Command;
+    /// Closes slots of a session, or opens them again (停诊).
+    BlockSession = 13 "block_session" Command;
+    /// Puts another resource into a session (替诊).
+    Substitute = 14 "substitute" Command;
+    /// Adds a place for one patient (加号).
+    AddPlace = 15 "add_place" Command;
     /// Reads the free places of a session (余号).
     Availability = 32 "availability" Query;
     /// Reads one appointment.
@@ -81,6 +87,10 @@ operations! {
     List = 34 "list" Query;
     /// Reads a session with its terms and what is taken.
     ReadSession = 35 "read_session" Query;
+    /// Lists the nearest places that an appointment could take instead.
+    Alternatives = 36 "alternatives" Query;
+    /// Lists displaced appointments that have no other places yet.
+    Displaced = 40 "displaced" Query;
     /// Subscribes to facts.
     Watch = 48 "watch" Push;
     /// Fetches a snapshot, to start watching from.
@@ -118,6 +128,9 @@ const POSITIONS: [u8; 256] = {
 /// open_with_terms                              x
 /// set_quotas                                   x
 /// reschedule      x       x       x            x
+/// block_session                   x            x
+/// substitute                                   x
+/// add_place                       x
 /// hold            x       x       x
 /// book            x       x       x
 /// release         x       x       x
@@ -130,6 +143,8 @@ const POSITIONS: [u8; 256] = {
 /// get             x       x       x            x     x
 /// list            x       x       x            x     x
 /// read_session    x       x       x            x     x
+/// alternatives    x       x       x            x     x
+/// displaced               x       x            x     x
 /// watch                                        x     x                x
 /// snapshot                                     x     x                x
 /// clock                                        x     x       x
@@ -139,7 +154,7 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
     use Operation as O;
     use Role as R;
     match operation {
-        O::OpenSession | O::OpenWithTerms | O::SetQuotas | O::ConfirmClock => {
+        O::OpenSession | O::OpenWithTerms | O::SetQuotas | O::Substitute | O::ConfirmClock => {
             matches!(role, R::Admin)
         }
         O::Hold | O::Book | O::Release => matches!(role, R::Gateway | R::Counter | R::Practitioner),
@@ -148,9 +163,15 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
         }
         O::CheckIn => matches!(role, R::Gateway | R::Counter | R::Practitioner),
         O::Arrive | O::NoShow => matches!(role, R::Counter | R::Practitioner),
-        O::Fulfil => matches!(role, R::Practitioner),
+        O::Fulfil | O::AddPlace => matches!(role, R::Practitioner),
+        O::BlockSession => matches!(role, R::Practitioner | R::Admin),
+        O::Displaced => {
+            matches!(role, R::Counter | R::Practitioner | R::Admin | R::Auditor)
+        }
         O::Availability => true,
-        O::Get | O::List | O::ReadSession => !matches!(role, R::Observer | R::Replica),
+        O::Get | O::List | O::ReadSession | O::Alternatives => {
+            !matches!(role, R::Observer | R::Replica)
+        }
         O::Watch | O::Snapshot => matches!(role, R::Admin | R::Auditor | R::Replica),
         O::Clock => matches!(role, R::Admin | R::Auditor | R::Observer),
     }

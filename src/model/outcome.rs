@@ -103,6 +103,8 @@ outcomes! {
     NotOpenYet = 408 transient;
     /// The channel may not book at this hour. The answer says when it may.
     OutsideServiceHours = 409 transient;
+    /// The slots that the request may have are blocked. It is said instead of `SoldOut`.
+    SessionBlocked = 410 transient;
 
     /// The patient has a live appointment in the session already.
     AlreadyHasAppointment = 500 lasting;
@@ -127,6 +129,11 @@ outcomes! {
     /// The quotas do not fit the session: other pools or slots, another sum in a slot, less than is
     /// taken, or less than a pool's floor.
     QuotasInvalid = 702 lasting;
+    /// The appointment lost its places: it can be moved or cancelled. Or it is an offer for such a one,
+    /// which is accepted by moving that one there.
+    AppointmentDisplaced = 703 lasting;
+    /// As many places were added to the session as may be at a time.
+    TooManyAdded = 704 transient;
 }
 
 impl Outcome {

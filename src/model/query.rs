@@ -3,8 +3,11 @@
 use arrayvec::ArrayVec;
 
 use super::actor::BookingChannel;
+use super::appointment::Claim;
 use super::appointment::{Appointment, PatientClass};
-use super::id::{AppointmentId, PatientId, SessionId};
+use super::id::{
+    AppointmentId, DepartmentId, OrganizationId, PatientId, ResourceId, SessionId, SlotIndex,
+};
 use super::limits::SESSION_SLOTS_MAX;
 use super::operation::Operation;
 use super::returns::Returning;
@@ -44,6 +47,34 @@ pub enum Query {
         /// The session.
         session: SessionId,
     },
+    /// The nearest places that an appointment, or a claim, could have instead: of the same resource
+    /// first, then of the same department and type, by distance in time; at most
+    /// [`ALTERNATIVES_MAX`].
+    Alternatives {
+        /// The appointment. Its first claim counts.
+        appointment: Option<AppointmentId>,
+        /// Without one: the session of a claim.
+        session: SessionId,
+        /// Its slot.
+        slot: SlotIndex,
+        /// How many slots.
+        count: u8,
+        /// Whose appointment it is or would be.
+        patient: Option<PatientId>,
+        /// Through which channel it would be booked.
+        channel: BookingChannel,
+        /// For which class of patient; an appointment has its own.
+        class: PatientClass,
+    },
+    /// Appointments that lost their places and have no others yet, by id, at most [`LISTED_MAX`].
+    Displaced {
+        /// Those that were in this session.
+        session: Option<SessionId>,
+        /// Those that were in this department of the organization.
+        department: Option<(OrganizationId, DepartmentId)>,
+        /// Those with an id above this one; 0 for the first page.
+        after: AppointmentId,
+    },
     /// The node's clock.
     Clock,
     /// The node's clock, after an operator said that the machine's is right. It changes nothing that
@@ -53,6 +84,9 @@ pub enum Query {
 
 /// Appointments that one answer lists.
 pub const LISTED_MAX: usize = 64;
+
+/// Places that one answer proposes.
+pub const ALTERNATIVES_MAX: usize = 16;
 
 /// The answer to a [`Query`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +105,30 @@ pub enum Reading {
     Clock(ClockReading),
     /// See [`Query::ReadSession`].
     Session(Box<SessionReading>),
+    /// See [`Query::Alternatives`].
+    Alternatives(Vec<Alternative>),
+    /// See [`Query::Displaced`].
+    Displaced(DisplacedPage),
+}
+
+/// A place that would be given if it were asked for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alternative {
+    /// The place.
+    pub claim: Claim,
+    /// Who or what is booked there.
+    pub resource: ResourceId,
+    /// When it begins.
+    pub start: Timestamp,
+}
+
+/// A page of displaced appointments.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DisplacedPage {
+    /// The appointments, by id. Their claims are what they lost.
+    pub appointments: Vec<Appointment>,
+    /// Where the next page begins, if there may be one: its `after`.
+    pub next: Option<AppointmentId>,
 }
 
 /// A session as it stands.
@@ -115,6 +173,8 @@ impl Query {
             Self::Get { .. } => Operation::Get,
             Self::List { .. } => Operation::List,
             Self::ReadSession { .. } => Operation::ReadSession,
+            Self::Alternatives { .. } => Operation::Alternatives,
+            Self::Displaced { .. } => Operation::Displaced,
             Self::Clock => Operation::Clock,
             Self::ConfirmClock => Operation::ConfirmClock,
         }

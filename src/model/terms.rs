@@ -16,7 +16,7 @@ use super::actor::{BookingChannel, ChannelSet};
 use super::fingerprint::Fingerprint;
 use super::id::{PoolIndex, ServiceId};
 use super::limits::{OFFSETS_MAX, RETURN_DELAY_MILLIS_MAX};
-use super::time::Timestamp;
+use super::time::{Timestamp, Ttl};
 
 /// What a session says about its booking besides its places. The default says nothing: it is
 /// bookable from its opening until each slot ends.
@@ -38,6 +38,9 @@ pub struct SessionTerms {
     /// How often an appointment may be moved by or for its patient (改约次数); as often as they like
     /// where it is not said.
     pub changes_max: Option<u8>,
+    /// How long a place stands that is offered to an appointment which a block displaced. Without it
+    /// none is offered by itself.
+    pub displaced_offer: Option<Ttl>,
 }
 
 /// When a pool opens, and what becomes of its places.
@@ -150,6 +153,9 @@ impl SessionTerms {
         print.add(u64::from(delay.min_millis) << 32 | u64::from(delay.max_millis));
         if let Some(changes) = self.changes_max {
             print.add(8 << 32 | u64::from(changes));
+        }
+        if let Some(ttl) = self.displaced_offer {
+            print.add(10 << 32 | u64::from(ttl.as_millis()));
         }
     }
 }

@@ -104,6 +104,18 @@ pub fn write_request(correlation: u32, request: &Request, buffer: &mut Vec<u8>) 
             buffer.push(Operation::Reschedule as u8);
             codec::encode_into(ask.as_ref(), buffer);
         }
+        Request::Command(Command::BlockSession(block)) => {
+            buffer.push(Operation::BlockSession as u8);
+            codec::encode_into(block, buffer);
+        }
+        Request::Command(Command::Substitute(substitute)) => {
+            buffer.push(Operation::Substitute as u8);
+            codec::encode_into(substitute, buffer);
+        }
+        Request::Command(Command::AddPlace(add)) => {
+            buffer.push(Operation::AddPlace as u8);
+            codec::encode_into(add, buffer);
+        }
         Request::Query(query) => codec::encode_into(query, buffer),
         Request::Watch { from } => {
             buffer.push(Operation::Watch as u8);
@@ -176,6 +188,11 @@ impl RequestParts<'_> {
             Operation::Reschedule => {
                 Some(Command::Reschedule(Box::new(codec::decode_exact(fields).ok()?)))
             }
+            Operation::BlockSession => {
+                Some(Command::BlockSession(codec::decode_exact(fields).ok()?))
+            }
+            Operation::Substitute => Some(Command::Substitute(codec::decode_exact(fields).ok()?)),
+            Operation::AddPlace => Some(Command::AddPlace(codec::decode_exact(fields).ok()?)),
             _ => None,
         }
     }

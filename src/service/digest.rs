@@ -12,8 +12,8 @@ use crate::codec::{WithTerms, encode_into};
 use crate::engine::SessionState;
 use crate::inventory::{Inventory, Part, SHARD_COUNT};
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, Outcome, PatientId, Returning, SessionId,
-    Timestamp,
+    Appointment, AppointmentId, AppointmentStatus, Outcome, PatientId, PoolIndex, Returning,
+    SessionId, Timestamp,
 };
 
 /// A digest in the making.
@@ -41,6 +41,19 @@ impl Digest {
         });
         let id = state.spec().id;
         state.returning().iter().for_each(|places| self.returning(id, places));
+        if let Some(altered) = state.alterations() {
+            for (slot, reason) in &altered.blocked {
+                self.add(b'B', |buffer| encode_into(&(id, *slot, *reason), buffer));
+            }
+            for (slot, added) in &altered.added {
+                self.add(b'P', |buffer| {
+                    encode_into(&(id, *slot, PoolIndex::ADDED, *added), buffer)
+                });
+            }
+            if altered.is_sweeping {
+                self.add(b'W', |buffer| encode_into(&id, buffer));
+            }
+        }
         for (slot, pool, taken) in state.cells() {
             self.add(b'P', |buffer| encode_into(&(id, slot, pool, taken), buffer));
         }

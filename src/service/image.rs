@@ -5,19 +5,25 @@
 //!           [ u32 n, n (appointment, u8 moves) ]
 //! ledger    u32 n, n (patient, appointment, session)
 //! session   u32 n, n (session, u16 taken of each cell)
+//!           [ u32 n, n (session id, alterations) ]
 //! ```
 //!
 //! Where a session of a shard has terms the highest bit of their number is set, and terms follow each
 //! session. Where one has something beside its places the next bit is set, and behind the places of each
 //! follow a u32 n and n kinds of returning places. Where an appointment of a home was moved, the highest
 //! bit of the number of refusals is set, and the moves follow.
+//! Where a session was altered, bit 29 of the number of
+//! sessions is set, and the alterations follow: u8 sweeping, u16 n, n (slot, u16 reason), u16 n,
+//! n (slot, u16 added).
+
+use std::collections::BTreeMap;
 
 use crate::codec::{CodecError, WithTerms, decode, encode_into};
-use crate::engine::{Live, SessionState};
+use crate::engine::{Alterations, Live, SessionState};
 use crate::inventory::Part;
 use crate::model::{
     Appointment, AppointmentId, Outcome, PatientId, RequestId, Returning, Session, SessionId,
-    Timestamp,
+    SlotIndex, Timestamp,
 };
 
 /// Set in the number of sessions where terms follow each.
@@ -27,6 +33,9 @@ const WITH_TERMS: u32 = 1 << 31;
 const WITH_ASIDE: u32 = 1 << 30;
 /// Set in the number of refusals where moves follow.
 const WITH_MOVES: u32 = 1 << 31;
+
+/// Set in the number of sessions where alterations follow.
+const WITH_ALTERATIONS: u32 = 1 << 29;
 
 /// Appends the image of a shard.
 pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
@@ -53,6 +62,10 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
             let start = buffer.len();
             let with_terms = sessions.iter().any(|state| state.spec().has_terms());
             let with_aside = sessions.iter().any(|state| !state.returning().is_empty());
+            let altered: Vec<_> = sessions
+                .iter()
+                .filter_map(|state| Some((state.spec().id, state.alterations()?.clone())))
+                .collect();
             list(buffer, sessions.into_iter(), |state, buffer| {
                 if with_terms {
                     encode_into(&WithTerms(state.spec()), buffer);
@@ -67,6 +80,13 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
             // Bits of the highest byte of the number: there are never so many.
             for (flag, is_set) in [(WITH_TERMS, with_terms), (WITH_ASIDE, with_aside)] {
                 buffer[start + 3] |= if is_set { flag.to_le_bytes()[3] } else { 0 };
+            }
+            if !altered.is_empty() {
+                buffer[start + 3] |= WITH_ALTERATIONS.to_le_bytes()[3];
+                list(buffer, altered.into_iter(), |(id, altered), buffer| {
+                    encode_into(&id, buffer);
+                    write_alterations(&altered, buffer);
+                });
             }
         }
     }
@@ -106,9 +126,22 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
         }
         Part::Session(shard) => {
             let number = source.next::<u32>()?;
-            for _ in 0..number & !(WITH_TERMS | WITH_ASIDE) {
-                shard.restore(session(&mut source, number)?);
+            let mut sessions = BTreeMap::new();
+            for _ in 0..number & !(WITH_TERMS | WITH_ASIDE | WITH_ALTERATIONS) {
+                let state = session(&mut source, number)?;
+                sessions.insert(state.spec().id, state);
             }
+            if number & WITH_ALTERATIONS != 0 {
+                for _ in 0..source.next::<u32>()? {
+                    let id = source.next::<SessionId>()?;
+                    let altered = alterations(&mut source)?;
+                    let state = sessions.remove(&id);
+                    let state = state.and_then(|state| state.with_alterations(altered));
+                    let state = state.ok_or(CodecError::Invalid("alterations fit no session"))?;
+                    sessions.insert(id, state);
+                }
+            }
+            sessions.into_values().for_each(|state| shard.restore(state));
         }
     }
     match source.0.len() {
@@ -135,6 +168,24 @@ fn session(source: &mut Source<'_>, flags: u32) -> Result<SessionState, CodecErr
     state
         .with_returning(&returning)
         .ok_or(CodecError::Invalid("more places come back than are taken"))
+}
+
+pub(super) fn write_alterations(altered: &Alterations, buffer: &mut Vec<u8>) {
+    encode_into(&altered.is_sweeping, buffer);
+    for slots in [&altered.blocked, &altered.added] {
+        let count = u16::try_from(slots.len()).expect("a session has at most 288 slots");
+        encode_into(&count, buffer);
+        slots.iter().for_each(|(slot, number)| encode_into(&(*slot, *number), buffer));
+    }
+}
+
+fn alterations(source: &mut Source<'_>) -> Result<Alterations, CodecError> {
+    let is_sweeping = source.next()?;
+    let mut slots = || {
+        let count = source.next::<u16>()?;
+        (0..count).map(|_| source.next::<(SlotIndex, u16)>()).collect::<Result<_, _>>()
+    };
+    Ok(Alterations { is_sweeping, blocked: slots()?, added: slots()? })
 }
 
 /// Writes items with their number in front, which is known only afterwards.

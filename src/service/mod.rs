@@ -16,6 +16,7 @@ pub mod audit;
 mod chance;
 mod counters;
 pub mod digest;
+mod disruption;
 #[cfg(any(feature = "node", fuzzing))]
 mod image;
 #[cfg(feature = "node")]
@@ -195,6 +196,11 @@ impl Service {
             Command::OpenSession(open) => self.inventory.open(&context, open, append),
             Command::SetQuotas(set) => self.inventory.set_quotas(&context, set, append),
             Command::Reschedule(ask) => self.inventory.reschedule(&context, ask, append),
+            Command::BlockSession(block) => self.inventory.block(&context, block, append),
+            Command::Substitute(substitute) => {
+                self.inventory.substitute(&context, substitute, append)
+            }
+            Command::AddPlace(add) => self.inventory.add_place(&context, add, append),
         }
     }
 
@@ -262,6 +268,10 @@ impl Service {
                 Answer { after, result: Ok(Reading::Appointments(listed)) }
             }
             Query::ReadSession { session } => self.inventory.read_session(actor, session),
+            Query::Alternatives { .. } => self.alternatives(now, actor, query),
+            Query::Displaced { session, department, after } => {
+                self.inventory.displaced(actor, session, department, after)
+            }
             Query::Clock | Query::ConfirmClock => {
                 let Some(timekeeper) = self.timekeeper.get() else {
                     return Answer::refused(Refusal::for_now(Outcome::NotReady, CLOCK_MILLIS));
@@ -330,6 +340,7 @@ impl Service {
         self.believed.store(now.as_millis(), Ordering::Relaxed);
         self.measure(now);
         self.step_sessions(now);
+        self.sweep(now);
         let mut expired = 0;
         for home in self.inventory.due_homes(now) {
             while let Some(permit) = self.journal.reserve(Lane::Upkeep) {

@@ -82,6 +82,11 @@ impl Ask {
             Body::Command(Command::OpenSession(open)) => Some((open.request, open.fingerprint())),
             Body::Command(Command::SetQuotas(set)) => Some((set.request, set.fingerprint())),
             Body::Command(Command::Reschedule(ask)) => Some((ask.request, ask.fingerprint())),
+            Body::Command(Command::BlockSession(ask)) => Some((ask.request, ask.fingerprint())),
+            Body::Command(Command::Substitute(ask)) => Some((ask.request, ask.fingerprint())),
+            Body::Command(Command::AddPlace(add)) => {
+                Some((add.appointment.request(), add.fingerprint()))
+            }
             // Its id follows from the time of the call.
             Body::Settle(..) | Body::Query(_) => None,
         }
@@ -155,6 +160,10 @@ impl fmt::Display for Ask {
             Body::Command(Command::Reschedule(ask)) => {
                 write!(out, " {:x} of {:x} {:?}", ask.request.0, ask.appointment.0, ask.claims)
             }
+            Body::Command(
+                command
+                @ (Command::BlockSession(_) | Command::Substitute(_) | Command::AddPlace(_)),
+            ) => write!(out, " {command:?}"),
             Body::Query(query) => write!(out, " {query:?}"),
             Body::Settle(appointment, came) => write!(out, " {:x} came {came}", appointment.0),
         }
@@ -178,6 +187,10 @@ impl fmt::Display for Reply {
             Ok(Said::Reading(Reading::Appointments(found))) => write!(out, " {}", found.len()),
             Ok(Said::Reading(Reading::Clock(clock))) => write!(out, " {clock:?}"),
             Ok(Said::Reading(Reading::Session(found))) => write!(out, " {:?}", found.taken),
+            Ok(Said::Reading(Reading::Alternatives(found))) => write!(out, " {}", found.len()),
+            Ok(Said::Reading(Reading::Displaced(page))) => {
+                write!(out, " {}", page.appointments.len())
+            }
             Ok(Said::Declined(outcome)) => write!(out, " declined {}", outcome.name()),
             Err(refusal) => write!(out, " {:?}", refusal.status),
         }

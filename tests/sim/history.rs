@@ -119,6 +119,13 @@ impl History {
                 }
                 return;
             }
+            // The traffic asks for none of these yet.
+            Fact::Swept(_)
+            | Fact::SessionBlocked(_)
+            | Fact::Displaced(_)
+            | Fact::Substituted(_)
+            | Fact::PlaceAdded(_)
+            | Fact::Offered(_) => return,
             Fact::Rescheduled(moved) => {
                 if let Some(life) = self.lives.get_mut(&moved.appointment) {
                     life.places.push(moved.to.clone());

@@ -105,6 +105,9 @@ impl Traffic {
             Body::Command(Command::OpenSession(open)) => open.request = id,
             Body::Command(Command::SetQuotas(set)) => set.request = id,
             Body::Command(Command::Reschedule(ask)) => ask.request = id,
+            Body::Command(Command::BlockSession(block)) => block.request = id,
+            Body::Command(Command::Substitute(ask)) => ask.request = id,
+            Body::Command(Command::AddPlace(add)) => add.appointment = AppointmentId(id.0),
             Body::Query(_) | Body::Settle(..) => {}
         }
         body

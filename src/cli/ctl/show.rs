@@ -6,8 +6,8 @@ use crate::cli::failure::Failure;
 use crate::cli::ids::uuid;
 use crate::cli::output::Output;
 use crate::model::{
-    Appointment, AppointmentId, Availability, Claim, ClockReading, Receipt, Refusal, SlotIndex,
-    Timestamp,
+    Alternative, Appointment, AppointmentId, Availability, Claim, ClockReading, Receipt, Refusal,
+    SessionId, SlotIndex, Timestamp,
 };
 
 /// Prints a receipt of an appointment.
@@ -39,8 +39,9 @@ pub(super) fn appointments(list: &[Appointment], json: bool) -> Result<(), Failu
         } else {
             let Appointment { id, status, until, .. } = appointment;
             let word = if status.code() == "pending" { "until" } else { "since" };
+            let lost = if appointment.is_displaced() { ", displaced" } else { "" };
             output.line(format_args!(
-                "{} {} {word} {}",
+                "{} {}{lost} {word} {}",
                 uuid(id.0),
                 status.code(),
                 time(*until)
@@ -65,6 +66,44 @@ pub(super) fn availability(found: &Availability, json: bool) -> Result<(), Failu
             let offset = u64::from(found.slot_millis).saturating_mul(slot as u64);
             let start = time(found.start.plus_millis(offset));
             output.line(format_args!("slot {slot:>3}  {start}  {free} free"))?;
+        }
+    }
+    output.flush()
+}
+
+/// Prints that something was done with a session.
+pub(super) fn done(session: SessionId, receipt: &Receipt, json: bool) -> Result<(), Failure> {
+    let mut output = Output::new();
+    if json {
+        output.json(&json!({ "session": session.0, "retried": receipt.retried }))?;
+    } else {
+        let word = if receipt.retried { "was done before" } else { "done" };
+        output.line(format_args!("session {} {word}", session.0))?;
+    }
+    output.flush()
+}
+
+/// Prints places, the best first.
+pub(super) fn alternatives(list: &[Alternative], json: bool) -> Result<(), Failure> {
+    let mut output = Output::new();
+    for Alternative { claim, resource, start } in list {
+        if json {
+            output.json(&json!({
+                "session": claim.session.0,
+                "slot": claim.slot.0,
+                "count": claim.count,
+                "pool": claim.pool.0,
+                "resource": resource.0,
+                "start_ms": start.as_millis(),
+            }))?;
+        } else {
+            output.line(format_args!(
+                "session {} slot {} {} resource {}",
+                claim.session.0,
+                claim.slot.0,
+                time(*start),
+                resource.0
+            ))?;
         }
     }
     output.flush()

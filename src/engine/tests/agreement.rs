@@ -17,11 +17,11 @@ use super::pairs::Pairs;
 use super::world::{State, World};
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
-    Action, Actor, Change, ChannelSet, ClaimRequest, ClassSet, Command, Delay, Hold, OpenSession,
-    OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId, Reschedule, ReturnRule,
-    Role, ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SlotChoice,
-    SlotIndex, Timestamp, Ttl,
+    Action, Actor, AddPlace, AppointmentId, BlockSession, Change, ChannelSet, ClaimRequest,
+    ClassSet, Command, Delay, Hold, OpenSession, OrganizationId, Organizations, Outcome,
+    PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Receipt, Reclaim,
+    Refusal, Repeat, RequestId, Reschedule, ResourceId, ReturnRule, Role, ServiceHours, Session,
+    SessionId, SessionTerms, SetQuotas, Sharing, SlotChoice, SlotIndex, Substitute, Timestamp, Ttl,
 };
 
 /// `PROPTEST_CASES` sets another number; with fewer, nothing is said about how often each pair
@@ -36,12 +36,50 @@ fn the_engine_answers_as_the_naive_model_does() {
     let cases = cases_asked_for().unwrap_or(CASES);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let scripts = (uniform4(ANY), vec(uniform8(ANY), 1..2 * STEPS));
-    TestRunner::new(config)
+    TestRunner::new(config.clone())
         .run(&scripts, |(opened, steps)| Case::new(opened).play(&steps, &mut pairs.borrow_mut()))
+        .unwrap();
+    // In half of the worlds practitioners fall ill all the time.
+    TestRunner::new(Config { cases, ..config })
+        .run(&scripts, |(opened, steps)| {
+            let steps: Vec<_> = steps.into_iter().map(disrupted).collect();
+            Case::new(opened).play(&steps, &mut pairs.borrow_mut())
+        })
         .unwrap();
     if CASES <= cases {
         pairs.into_inner().check(50);
     }
+}
+
+/// The same step with more blocks, and more that they reach.
+const fn disrupted(mut step: [u8; 8]) -> [u8; 8] {
+    let [verb, _, _, patient, choice, ..] = step;
+    // The hour stays what it was, and the names are right.
+    step[0] = match verb % 16 {
+        0..=4 => 7,
+        5 | 6 => 29,
+        7 | 8 => 27,
+        9 => 8,
+        10 => 30,
+        11 => 4,
+        12 => [16, 20, 20, 23][choice as usize % 4],
+        13 => [30, 30, 29, 20][choice as usize % 4],
+        14 => [24, 26, 29, 31][choice as usize % 4],
+        15 if choice < 128 => 0,
+        _ => verb,
+    };
+    step[5] = match verb % 16 {
+        0..=4 | 11 => 128,
+        5..=8 => 64 + patient % 32,
+        10 => 0,
+        12..=14 => 200,
+        _ => step[5],
+    };
+    if verb % 16 < 5 {
+        // Booked at once, and of any slot.
+        (step[6], step[7]) = (patient % 200, step[7] & !3);
+    }
+    step
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test may be told how long to look")]
@@ -115,6 +153,18 @@ impl Case {
                 pairs.count("import", imported(&engine));
                 same(&engine, &naive, "import")
             }
+            29 if step.0[5] < 128 => self.run(&actor, step.block(), "block", pairs),
+            28 if step.0[5] < 64 => self.run(&actor, step.substitute(), "substitute", pairs),
+            30 if step.0[5] < 160 => self.run(&actor, step.add(), "add_place", pairs),
+            27 | 26 if step.0[5] < 100 => {
+                let session = SessionId(u64::from(id % 4));
+                let (engine, naive) = (self.engine.displace(session), self.naive.displace(session));
+                for (_, is_offer) in &engine {
+                    pairs.count(if *is_offer { "offer" } else { "displace" }, Outcome::Done);
+                }
+                same(&engine, &naive, "displace")?;
+                self.try_displaced(&engine, pairs)
+            }
             6 if step.0[5] < 128 => {
                 let set = step.set_quotas(&self.naive.sessions);
                 self.run(&actor, Command::SetQuotas(set.into()), "set_quotas", pairs)
@@ -133,8 +183,47 @@ impl Case {
             }
             verb => {
                 let (name, action) = step.action(verb);
-                self.run(&actor, Command::Change(step.change(verb, action)), name, pairs)
+                let change = self.of_offer(step.change(verb, action));
+                self.run(&actor, Command::Change(change), name, pairs)
             }
+        }
+    }
+
+    /// Somebody treats those who were displaced as if nothing had happened.
+    fn try_displaced(
+        &mut self,
+        reached: &[(AppointmentId, bool)],
+        pairs: &mut Pairs,
+    ) -> Result<(), TestCaseError> {
+        let actor = Actor::unbounded(Role::Practitioner);
+        let payment = PaymentRef(1);
+        let tries = [
+            ("check_in", Action::CheckIn),
+            ("no_show", Action::NoShow),
+            ("settle", Action::Settle),
+            ("arrive", Action::Arrive),
+        ];
+        for (appointment, is_offer) in reached {
+            let named = if *is_offer { &[("book", Action::Book { payment })][..] } else { &tries };
+            for (name, action) in named {
+                let request = build::request(9_000 + u128::from(action.operation() as u8));
+                let change =
+                    Change { request, appointment: *appointment, ..build::change(0, 0, *action) };
+                let change = self.of_offer(change);
+                self.run(&actor, Command::Change(change), name, pairs)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A booking of an appointment that was made an offer is often one of the offer.
+    fn of_offer(&self, change: Change) -> Change {
+        let known = self.naive.appointments.iter().find(|one| one.id == change.appointment);
+        let offer = known.and_then(crate::model::Appointment::offer_id);
+        let holds = matches!(change.action, Action::Book { .. } | Action::Release);
+        match offer.filter(|_| holds) {
+            Some(appointment) => Change { appointment, ..change },
+            None => change,
         }
     }
 
@@ -180,6 +269,13 @@ impl Case {
                 self.naive.returning.iter().filter(|it| it.0 == id).copied().collect();
             naive.sort_unstable();
             same(&returning, &naive, "returning places")?;
+            let altered = session.alterations().cloned().unwrap_or_default();
+            let blocked: Vec<_> = altered.blocked.keys().copied().collect();
+            same(&blocked, &self.naive.blocked_slots(id), "blocked slots")?;
+            for slot in session.slots() {
+                let added = altered.added.get(&slot).copied().unwrap_or_default();
+                same(&added, &self.naive.taken(id, slot.0, 255), "added places")?;
+            }
             for (slot, pool, taken) in session.cells() {
                 let cell = format!("places of {id:?} {slot:?} {pool:?}");
                 same(&taken, &self.naive.taken(id, slot.0, pool.0), &cell)?;
@@ -310,6 +406,49 @@ impl Step {
         }
     }
 
+    /// Mostly one slot of a session, and as often opened again.
+    fn block(self) -> Command {
+        let [_, id, first, count, open, variant, request, _] = self.0;
+        let count = [1, 1, 2, 3, 0][usize::from(count % 5)];
+        let is_blocked = open % 4 != 0;
+        let own = 6_000 + u128::from(variant % 8) + 8 * u128::from(id % 4);
+        Command::BlockSession(BlockSession {
+            request: request_id(request, own + 64 * u128::from(first % 3)),
+            session: SessionId(if id == 255 { 9 } else { u64::from(id % 4) }),
+            first: SlotIndex(u16::from(first % 3)),
+            count,
+            is_blocked,
+            reason: u16::from(variant % 2),
+            by: None,
+        })
+    }
+
+    fn substitute(self) -> Command {
+        let [_, id, who, _, _, variant, request, _] = self.0;
+        Command::Substitute(Substitute {
+            request: request_id(request, 7_000 + u128::from(variant)),
+            session: SessionId(if id >= 250 { 9 } else { u64::from(id % 4) }),
+            resource: ResourceId(u64::from(who % 4)),
+            reason: 1,
+            by: None,
+        })
+    }
+
+    fn add(self) -> Command {
+        let [_, id, channel, patient, session, _, slot, _] = self.0;
+        Command::AddPlace(AddPlace {
+            appointment: build::appointment(u128::from(id % 4)),
+            patient: PatientId(u128::from(patient % 4)),
+            session: SessionId(if session >= 250 { 9 } else { u64::from(session % 4) }),
+            slot: SlotIndex(u16::from(slot % 4)),
+            channel: build::channel(u8::from(channel < 64)),
+            class: PatientClass::Outpatient,
+            payment: None,
+            reason: 1,
+            by: None,
+        })
+    }
+
     fn open(self) -> OpenSession {
         let [_, id, kind, _, _, variant, request, _] = self.0;
         let id = u64::from(id % 4);
@@ -438,6 +577,7 @@ fn terms(kind: usize) -> SessionTerms {
             SessionTerms { returns: rules[kind / 11 % 3], ..terms }
         }
         10 => SessionTerms { changes_max: Some(u8::try_from(kind / 11 % 2).unwrap()), ..terms },
+        0 | 4 | 7 => SessionTerms { displaced_offer: Some(Ttl::DEFAULT), ..terms },
         _ => terms,
     }
 }

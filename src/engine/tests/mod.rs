@@ -11,6 +11,7 @@ mod pairs;
 mod script;
 mod shards;
 mod tables_change;
+mod tables_disruption;
 mod tables_hold;
 mod tables_move;
 mod tables_openings;

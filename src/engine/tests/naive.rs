@@ -3,15 +3,17 @@
 //! **Architecture invariant:** this shares the vocabulary with the engine, and no rule. Where
 //! several refusals apply, all are collected and the lowest is given.
 
+#[path = "naive/disruption.rs"]
+mod disruption;
 #[path = "naive/moves.rs"]
 mod moves;
 
 use crate::model::{
-    Action, Actor, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, BookingChannel,
-    Cause, Change, Claim, ClaimRequest, Claims, Command, Delay, Hold, OpenSession, Outcome,
-    PatientClass, PatientId, PaymentRef, Pick, PoolIndex, Receipt, Refusal, Repeat, RequestId,
-    Reschedule, ReturnRule, Role, RulesVersion, Session, SessionId, SetQuotas, Sharing, SlotChoice,
-    SlotIndex, Timestamp,
+    Action, Actor, AddPlace, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus,
+    BlockSession, BookingChannel, Cause, Change, Claim, ClaimRequest, Claims, Command, Delay, Hold,
+    OpenSession, Outcome, PatientClass, PatientId, PaymentRef, Pick, PoolIndex, Receipt, Refusal,
+    Repeat, RequestId, Reschedule, ReturnRule, Role, RulesVersion, Session, SessionId, SetQuotas,
+    Sharing, SlotChoice, SlotIndex, Substitute, Timestamp,
 };
 
 #[derive(Default)]
@@ -23,12 +25,17 @@ pub(super) struct Naive {
     pub(super) sessions: Vec<Session>,
     pub(super) appointments: Vec<Appointment>,
     /// The request that made each appointment, at the same position.
-    holds: Vec<Hold>,
+    holds: Vec<Option<Hold>>,
     /// Requests that were carried out and were no holds.
     opened: Vec<OpenSession>,
     changed: Vec<Change>,
     shared_out: Vec<SetQuotas>,
     moved: Vec<Reschedule>,
+    blocks: Vec<BlockSession>,
+    substitutes: Vec<Substitute>,
+    adds: Vec<AddPlace>,
+    /// Slots that are blocked now.
+    blocked: Vec<(SessionId, u16)>,
     /// How often each appointment was moved, at the same position.
     changes: Vec<u8>,
     pub(super) declined: Vec<(Hold, Outcome)>,
@@ -46,6 +53,9 @@ impl Naive {
             Command::Change(change) => self.change(actor, change),
             Command::SetQuotas(set) => self.set_quotas(actor, set),
             Command::Reschedule(ask) => self.reschedule(actor, ask),
+            Command::BlockSession(block) => self.block(actor, block),
+            Command::Substitute(ask) => self.substitute(actor, ask),
+            Command::AddPlace(add) => self.add_place(actor, add),
         }
     }
 
@@ -84,6 +94,9 @@ impl Naive {
     /// What becomes of the places of an appointment that ended, as its sessions say.
     fn free(&mut self, index: usize) {
         for (number, claim) in self.appointments[index].claims.clone().iter().enumerate() {
+            if claim.pool.0 == 255 {
+                continue;
+            }
             let chance = u128::from(self.chance.rotate_left(8 * u32::try_from(number).unwrap()));
             let later = |delay: Delay| {
                 let span = u128::from(delay.max_millis - delay.min_millis + 1);
@@ -116,6 +129,7 @@ impl Naive {
     ) -> u16 {
         let takers = self.appointments.iter().filter(|a| a.status != AppointmentStatus::Cancelled);
         let takers = takers.filter(|appointment| Some(appointment.id) != but);
+        let takers = takers.filter(|appointment| !disruption::is_displaced(appointment));
         let claims = takers.flat_map(|appointment| &appointment.claims);
         let here = claims.filter(|claim| {
             claim.session == session
@@ -152,6 +166,8 @@ impl Naive {
             || self.changed.iter().any(|change| change.request == id)
             || self.shared_out.iter().any(|set| set.request == id)
             || self.moved.iter().any(|ask| ask.request == id)
+            || self.blocks.iter().any(|block| block.request == id)
+            || self.substitutes.iter().any(|ask| ask.request == id)
     }
 
     fn open(&mut self, actor: &Actor, open: &OpenSession) -> Result<Receipt, Refusal> {
@@ -183,7 +199,7 @@ impl Naive {
     fn hold(&mut self, actor: &Actor, hold: &Hold) -> Result<Receipt, Refusal> {
         shape(hold)?;
         if let Some(index) = self.appointment(hold.appointment)
-            && self.holds[index] == *hold
+            && self.holds[index].as_ref() == Some(hold)
         {
             return Ok(told(&self.appointments[index], true));
         }
@@ -237,10 +253,14 @@ impl Naive {
             book(&mut appointment, payment, self.now);
         }
         let receipt = told(&appointment, false);
-        self.appointments.push(appointment);
-        self.holds.push(hold.clone());
-        self.changes.push(0);
+        self.put(appointment, Some(hold.clone()));
         receipt
+    }
+
+    fn put(&mut self, appointment: Appointment, hold: Option<Hold>) {
+        self.appointments.push(appointment);
+        self.holds.push(hold);
+        self.changes.push(0);
     }
 
     /// The best place for a wish, where one appointment's places count as free.
@@ -278,13 +298,21 @@ impl Naive {
         }
         lowest(&refusals)?;
 
+        let is_open = |slot: u16| {
+            !(slot..slot + u16::from(wish.count)).any(|slot| self.is_blocked(session.id, slot))
+        };
+        let wished: Vec<u16> =
+            wished.into_iter().filter(|slot| fits(*slot)).filter(|slot| is_open(*slot)).collect();
+        if wished.is_empty() {
+            return Err(Outcome::SessionBlocked.into());
+        }
         let quota =
             |slot: u16, pool: u8| session.pools[usize::from(pool)].quotas[usize::from(slot)];
         let free = |slot, pool| quota(slot, pool) - self.taken_but(session.id, slot, pool, but);
         let has_room = |slot: u16, pool: u8| {
             (slot..slot + u16::from(wish.count)).all(|slot| 0 < free(slot, pool))
         };
-        let mut found: Vec<u16> = wished.into_iter().filter(|slot| fits(*slot)).collect();
+        let mut found: Vec<u16> = wished;
         found.retain(|slot| pools.iter().any(|pool| has_room(*slot, *pool)));
         if found.is_empty() {
             return Err(Outcome::SoldOut.into());
@@ -305,7 +333,8 @@ impl Naive {
         if found.is_empty() {
             let all_slots = 0..session.slot_count();
             let is_left = |pool: u8| {
-                all_slots.clone().any(|slot| 0 < free(u16::try_from(slot).unwrap(), pool))
+                let mut slots = all_slots.clone().map(|slot| u16::try_from(slot).unwrap());
+                slots.any(|slot| !self.is_blocked(session.id, slot) && 0 < free(slot, pool))
             };
             let later = pools.iter().filter(|pool| self.now < opens(**pool) && is_left(**pool));
             let next = later.map(|pool| opens(*pool)).min().unwrap();
@@ -395,8 +424,10 @@ impl Naive {
                 for slot in 0..session.slot_count() {
                     let (id, cell) = (self.sessions[index].id, u16::try_from(slot).unwrap());
                     let taken = self.taken(id, cell, u8::try_from(from).unwrap());
+                    let is_blocked = self.is_blocked(id, cell);
                     let pools = &mut self.sessions[index].pools;
-                    let unused = (pools[from].quotas[slot] - taken).min(most);
+                    let unused = pools[from].quotas[slot] - taken;
+                    let unused = if is_blocked { 0 } else { unused.min(most) };
                     most -= unused;
                     pools[from].quotas[slot] -= unused;
                     pools[usize::from(reclaim.to.0)].quotas[slot] += unused;
@@ -438,6 +469,14 @@ impl Naive {
         if event == AppointmentEvent::NoShow && !appointment.claims.iter().any(has_begun) {
             refusals.push(Outcome::TooEarly);
         }
+        let is_offer = appointment.status == AppointmentStatus::Pending
+            && appointment.cause == Cause::Displaced;
+        let is_lost = disruption::is_displaced(appointment);
+        if (is_offer && event == AppointmentEvent::Book)
+            || (is_lost && event != AppointmentEvent::Cancel)
+        {
+            refusals.push(Outcome::AppointmentDisplaced);
+        }
         if let Some(outcome) = refusals.iter().min() {
             return Err(Refusal::of_status(*outcome, appointment.status));
         }
@@ -463,7 +502,7 @@ impl Naive {
         self.changed.push(*change);
         let ended = appointment.status == AppointmentStatus::Cancelled;
         let receipt = told(appointment, false);
-        if ended {
+        if ended && !is_lost {
             self.free(index);
         }
         Ok(receipt)

@@ -36,6 +36,7 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::BookingClosed,
             O::NotOpenYet,
             O::OutsideServiceHours,
+            O::SessionBlocked,
             O::AlreadyHasAppointment,
         ],
     ),
@@ -56,10 +57,11 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::BookingClosed,
             O::NotOpenYet,
             O::OutsideServiceHours,
+            O::SessionBlocked,
             O::AlreadyHasAppointment,
         ],
     ),
-    ("book", HOLDER),
+    ("book", BOOKER),
     ("release", HOLDER),
     (
         "cancel",
@@ -75,7 +77,7 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
     ),
     ("arrive", STAFF),
     ("check_in", STAFF),
-    ("fulfil", STAFF),
+    ("fulfil", FULFILLER),
     ("settle", STAFF),
     (
         "no_show",
@@ -87,6 +89,7 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::AppointmentNotFound,
             O::WrongStatus,
             O::TooEarly,
+            O::AppointmentDisplaced,
         ],
     ),
     (
@@ -117,6 +120,7 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::BookingClosed,
             O::NotOpenYet,
             O::OutsideServiceHours,
+            O::SessionBlocked,
             O::AlreadyHasAppointment,
             O::AppointmentNotFound,
             O::ChannelNotShared,
@@ -125,9 +129,59 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::TooManyChanges,
         ],
     ),
+    (
+        "block",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::IdReused,
+            O::SessionNotFound,
+            O::OrganizationNotPermitted,
+            O::SlotNotFound,
+        ],
+    ),
+    (
+        "substitute",
+        &[O::Done, O::AlreadyDone, O::IdReused, O::SessionNotFound, O::OrganizationNotPermitted],
+    ),
+    (
+        "add_place",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::IdReused,
+            O::SessionNotFound,
+            O::OrganizationNotPermitted,
+            O::SlotNotFound,
+            O::SlotInPast,
+            O::SessionBlocked,
+            O::AlreadyHasAppointment,
+        ],
+    ),
+    ("displace", &[O::Done]),
+    ("offer", &[O::Done]),
     ("expire", &[O::Done]),
 ];
 
+const BOOKER: &[Outcome] = &[
+    O::Done,
+    O::AlreadyDone,
+    O::IdReused,
+    O::OrganizationNotPermitted,
+    O::AppointmentNotFound,
+    O::ChannelNotShared,
+    O::HoldExpired,
+    O::WrongStatus,
+    O::AppointmentDisplaced,
+];
+const FULFILLER: &[Outcome] = &[
+    O::Done,
+    O::AlreadyDone,
+    O::IdReused,
+    O::OrganizationNotPermitted,
+    O::AppointmentNotFound,
+    O::WrongStatus,
+];
 const HOLDER: &[Outcome] = &[
     O::Done,
     O::AlreadyDone,
@@ -146,6 +200,7 @@ const STAFF: &[Outcome] = &[
     O::OrganizationNotPermitted,
     O::AppointmentNotFound,
     O::WrongStatus,
+    O::AppointmentDisplaced,
 ];
 
 /// How often each answer was given.

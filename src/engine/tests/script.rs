@@ -6,6 +6,7 @@
 //! hold A1 P1 S1@0 S2@any*2         claims: S1@0, S1@2>0 (ranked), S1@any, *2 (a run of two)
 //! book A1                          also release, cancel, arrive, check-in, fulfil, no-show, settle
 //! move A1 S2@1 S3@any              takes these places instead of those that it has
+//! block S1 0*2    unblock S1 0*2    substitute S1 77    add A1 P1 S1@0    displace S2 (offers there)
 //! import A1 P1 S1@0    expire    forget    tick 15m    free S1    live P1
 //! open S1 2,1~opens@08:15~floor@1~reclaim@08:30>1 0,1  ends=08:50 lead=10m hours=08:05-08:30
 //! quotas S1 1,1 1,1    due       // shares the places out anew; does what time demands of sessions
@@ -18,11 +19,11 @@
 use super::build;
 use super::world::World;
 use crate::model::{
-    Action, Actor, AppointmentId, AppointmentStatus, BookingChannel, Change, ChannelSet, Claim,
-    ClaimRequest, ClassSet, Command, Hold, OpenSession, OrganizationId, Organizations,
-    PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Receipt, Reclaim,
-    Refusal, Repeat, RequestId, Reschedule, Role, ServiceHours, Session, SessionId, SetQuotas,
-    Sharing, SlotChoice, SlotIndex, Timestamp, Ttl,
+    Action, Actor, AddPlace, AppointmentId, AppointmentStatus, BlockSession, BookingChannel,
+    Change, ChannelSet, Claim, ClaimRequest, ClassSet, Command, Hold, OpenSession, OrganizationId,
+    Organizations, PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Receipt,
+    Reclaim, Refusal, Repeat, RequestId, Reschedule, ResourceId, Role, ServiceHours, Session,
+    SessionId, SetQuotas, Sharing, SlotChoice, SlotIndex, Substitute, Timestamp, Ttl,
 };
 
 /// Runs a script against an empty world.
@@ -81,6 +82,39 @@ impl<'a> Line<'a> {
             }
             "move" => {
                 answer(world.run(&self.actor(), &Command::Reschedule(self.reschedule().into())))
+            }
+            "block" | "unblock" => {
+                answer(world.run(&self.actor(), &Command::BlockSession(self.block())))
+            }
+            "substitute" => {
+                let ask = Substitute {
+                    request: self.request(),
+                    session: SessionId(small(self.words[0])),
+                    resource: ResourceId(small(self.words[1])),
+                    reason: 1,
+                    by: None,
+                };
+                answer(world.run(&self.actor(), &Command::Substitute(ask)))
+            }
+            "add" => answer(world.run(&self.actor(), &Command::AddPlace(self.add()))),
+            "displace" => {
+                let reached = world.displace(SessionId(small(self.words[0])));
+                let word = |(id, is_offer): &(AppointmentId, bool)| {
+                    format!("{}A{}", if *is_offer { "offered-" } else { "" }, id.0 & 0xffff)
+                };
+                let words: Vec<_> = reached.iter().map(word).collect();
+                if words.is_empty() { "none".to_owned() } else { words.join(" ") }
+            }
+            "displaced" => ids(&world.displaced()),
+            "accept" => {
+                let id = build::appointment(number(self.words[0]));
+                let offer = world.appointment(id).offer_id().unwrap();
+                let mut change = self.change();
+                change.appointment = offer;
+                answer(world.run(&self.actor(), &Command::Change(change)))
+            }
+            "resource" => {
+                world.session(SessionId(small(self.words[0]))).spec().resource.0.to_string()
             }
             "expire" => ids(&world.expire()),
             "forget" => ids(&world.forget()),
@@ -142,6 +176,9 @@ impl<'a> Line<'a> {
         if let Some(changes) = self.option("changes") {
             session.terms.changes_max = Some(small(changes));
         }
+        if let Some(ttl) = self.option("offer") {
+            session.terms.displaced_offer = Some(ttl_of(ttl));
+        }
         if let Some(organization) = self.option("of") {
             session.organization = OrganizationId(small(organization));
         }
@@ -183,10 +220,38 @@ impl<'a> Line<'a> {
         }
     }
 
+    fn block(&self) -> BlockSession {
+        let (first, count) = self.words[1].split_once('*').unwrap_or((self.words[1], "1"));
+        BlockSession {
+            request: self.request(),
+            session: SessionId(small(self.words[0])),
+            first: SlotIndex(small(first)),
+            count: small(count),
+            is_blocked: self.verb == "block",
+            reason: 7,
+            by: None,
+        }
+    }
+
+    fn add(&self) -> AddPlace {
+        let (session, slot) = self.words[2].split_once('@').unwrap();
+        AddPlace {
+            appointment: build::appointment(number(self.words[0])),
+            patient: PatientId(number(self.words[1])),
+            session: SessionId(small(session)),
+            slot: SlotIndex(small(slot)),
+            channel: self.channel(),
+            class: PatientClass::Outpatient,
+            payment: None,
+            reason: 2,
+            by: None,
+        }
+    }
+
     fn change(&self) -> Change {
         let payment = PaymentRef(self.option("pay").map_or(0, number));
         let action = match self.verb {
-            "book" => Action::Book { payment },
+            "book" | "accept" => Action::Book { payment },
             "release" => Action::Release,
             "cancel" => Action::Cancel,
             "arrive" => Action::Arrive,

@@ -1,10 +1,10 @@
 //! One shard of each kind, and the journal of what happened to them.
 
-use super::build::{DAY, MORNING};
+use super::build::{self, DAY, MORNING};
 use crate::engine::{
-    Context, Decision, HomeShard, LedgerShard, SessionShard, SessionState, View, decide_change,
-    decide_expiry, decide_hold, decide_import, decide_open, decide_quotas, decide_reschedule,
-    decide_session,
+    Context, Decision, HomeShard, LedgerShard, SessionShard, SessionState, View, decide_add,
+    decide_block, decide_change, decide_displace, decide_expiry, decide_hold, decide_import,
+    decide_offer, decide_open, decide_quotas, decide_reschedule, decide_session, decide_substitute,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,
@@ -88,6 +88,40 @@ impl World {
         }
     }
 
+    /// Does to everybody what blocks do, and offers each who is displaced any place of a session. Says
+    /// who was reached and who was made an offer.
+    pub(super) fn displace(&mut self, offered: SessionId) -> Vec<(AppointmentId, bool)> {
+        let mut ids = self.home.live_in(&self.session_ids());
+        ids.sort_unstable();
+        let mut reached = Vec::new();
+        for id in ids {
+            let facts = self.look(|view| decide_displace(view, id));
+            reached.extend(facts.is_some().then_some((id, false)));
+            self.happen(facts.unwrap_or_default());
+            let actor = Actor::unbounded(Role::Admin);
+            let context = Context::new(self.now, &actor);
+            let wish = build::any(offered.0);
+            let facts = self.look(|view| decide_offer(view, &context, id, &wish));
+            reached.extend(facts.is_some().then_some((id, true)));
+            self.happen(facts.unwrap_or_default());
+        }
+        for session in self.session_ids() {
+            if self.session(session).is_sweeping() {
+                self.happen(std::iter::once(Fact::Swept(session)).collect());
+            }
+        }
+        reached
+    }
+
+    /// Who has no place though booked.
+    pub(super) fn displaced(&self) -> Vec<AppointmentId> {
+        self.home.displaced(AppointmentId(0)).map(|appointment| appointment.id).collect()
+    }
+
+    fn session_ids(&self) -> Vec<SessionId> {
+        self.sessions.sessions().into_iter().map(|session| session.spec().id).collect()
+    }
+
     /// Forgets what ended long ago, and says what that was.
     pub(super) fn forget(&mut self) -> Vec<AppointmentId> {
         let Some(forgotten) = self.home.next_forgettable(self.now) else { return Vec::new() };
@@ -129,6 +163,10 @@ impl World {
         self.sessions.session(id).expect("a script opens its sessions")
     }
 
+    pub(super) fn appointment(&self, id: AppointmentId) -> Appointment {
+        self.home.appointment(id).expect("a script names what there is")
+    }
+
     pub(super) fn live(&self, patient: PatientId) -> Vec<AppointmentId> {
         self.ledger.live(patient)
     }
@@ -141,6 +179,9 @@ impl World {
             Command::Change(change) => decide_change(view, &context, change),
             Command::SetQuotas(set) => decide_quotas(view, &context, set),
             Command::Reschedule(ask) => decide_reschedule(view, &context, ask),
+            Command::BlockSession(block) => decide_block(view, &context, block),
+            Command::Substitute(substitute) => decide_substitute(view, &context, substitute),
+            Command::AddPlace(add) => decide_add(view, &context, add),
         })
     }
 

@@ -9,6 +9,7 @@
 //! **Architecture invariant:** the account here shares no code with the engine but the table of
 //! transitions: two ways to the same state, compared.
 
+mod disruption;
 mod moves;
 mod supply;
 
@@ -25,7 +26,7 @@ use super::digest::of_inventory;
 use super::open::{OpenError, OpenOptions, recover};
 #[cfg(feature = "node")]
 use crate::codec::decode_facts;
-use crate::engine::SessionState;
+use crate::engine::{Alterations, SessionState};
 #[cfg(feature = "node")]
 use crate::journal::{DataFolder, Log};
 use crate::model::{
@@ -240,6 +241,8 @@ struct Account {
     taken: BTreeMap<(SessionId, u16, u8), u32>,
     appointments: BTreeMap<AppointmentId, Appointment>,
     declined: BTreeMap<AppointmentId, (u64, Outcome)>,
+    /// Blocked slots and added places.
+    altered: BTreeMap<SessionId, Alterations>,
     /// How often appointments were moved by wish.
     changes: BTreeMap<AppointmentId, u8>,
     /// Places of appointments that were forgotten after their visit: they stay taken.
@@ -293,7 +296,13 @@ impl Account {
             }
             Fact::QuotasSet(fact) => self.share_out(report, sequence, fact),
             Fact::Reclaimed(fact) => self.reclaim(report, sequence, fact),
-            Fact::Rescheduled(fact) => self.reschedule(report, sequence, fact),
+            Fact::Rescheduled(fact) => self.reschedule(report, sequence, time, fact),
+            Fact::SessionBlocked(fact) => self.block(report, sequence, &fact.block),
+            Fact::Swept(session) => self.swept(report, sequence, *session),
+            Fact::Displaced(fact) => self.displace(report, sequence, time, fact),
+            Fact::Substituted(fact) => self.substitute(report, sequence, fact),
+            Fact::PlaceAdded(fact) => self.add_place(report, sequence, time, fact),
+            Fact::Offered(fact) => self.offer(report, sequence, fact),
             Fact::Forgotten(fact) => {
                 for id in &fact.appointments {
                     self.forget(report, sequence, *id);
@@ -310,8 +319,8 @@ impl Account {
         if appointment.status.is_live() {
             report.fault(sequence, "a live appointment is forgotten");
         }
-        if appointment.status.takes_places() {
-            for (claim, slot) in cells(&appointment.claims) {
+        {
+            for (claim, slot) in cells(appointment.places()) {
                 *self.kept.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
             }
         }
@@ -353,8 +362,16 @@ impl Account {
             if claim.count == 0 || session.slot_count() < end {
                 report.fault(sequence, "a claim is beyond its session");
             }
+            let altered = self.altered.get(&claim.session);
             for slot in slots(claim) {
-                let quota = u32::from(session.quota(SlotIndex(slot), claim.pool));
+                let slot_index = SlotIndex(slot);
+                if altered.is_some_and(|altered| altered.blocked.contains_key(&slot_index)) {
+                    report.fault(sequence, "a place is taken in a blocked slot");
+                }
+                if claim.pool == PoolIndex::ADDED {
+                    report.fault(sequence, "an added place goes to somebody else");
+                }
+                let quota = u32::from(session.quota(slot_index, claim.pool));
                 let taken = self.taken.entry((claim.session, slot, claim.pool.0)).or_default();
                 *taken += 1;
                 if quota < *taken {
@@ -406,14 +423,15 @@ impl Account {
             Cause::Released => AppointmentEvent::Release,
             Cause::Expired => AppointmentEvent::Expire,
             Cause::Cancelled => AppointmentEvent::Cancel,
+            Cause::Displaced => AppointmentEvent::Displace,
             Cause::None => return report.fault(sequence, "an appointment ends for no cause"),
         };
+        if self.places_of(id) != *claims {
+            report.fault(sequence, "other places come back than were taken");
+        }
         self.step(report, sequence, time, id, event, Some(patient));
         if let Some(appointment) = self.appointments.get_mut(&id) {
             appointment.cause = cause;
-            if appointment.claims != *claims {
-                report.fault(sequence, "other places come back than were taken");
-            }
         }
         self.give_back(report, sequence, claims, back);
     }
@@ -442,9 +460,9 @@ impl Account {
     }
 
     /// Counts at the end, and recounts every place from the appointments that take one.
-    fn close(self, report: &mut AuditReport) {
+    fn close(mut self, report: &mut AuditReport) {
         let mut digest = Digest::default();
-        let mut recount = self.kept;
+        let mut recount = std::mem::take(&mut self.kept);
         for ((session, slot, pool, until), count) in &self.returning {
             let places = Returning {
                 until: *until,
@@ -467,8 +485,8 @@ impl Account {
                     digest.live(appointment.patient, appointment.id, claim.session);
                 }
             }
-            if appointment.status.takes_places() {
-                for (claim, slot) in cells(&appointment.claims) {
+            {
+                for (claim, slot) in cells(appointment.places()) {
                     *recount.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
                 }
             }
@@ -480,7 +498,8 @@ impl Account {
             digest.declined(*id, *fingerprint, *outcome);
             report.declined += 1;
         }
-        for (id, session) in self.sessions {
+        let mut sessions = std::mem::take(&mut self.sessions);
+        while let Some((id, session)) = sessions.pop_first() {
             let count = |slot, pool| self.taken.get(&(id, slot, pool)).copied().unwrap_or(0);
             let mut taken = Vec::new();
             for slot in (0_u16..).take(session.slot_count()) {
@@ -492,7 +511,11 @@ impl Account {
             report.taken += taken.iter().map(|taken| u64::from(*taken)).sum::<u64>();
             let quotas = session.pools.iter().flat_map(|pool| &pool.quotas);
             report.places += quotas.map(|quota| u64::from(*quota)).sum::<u64>();
-            match SessionState::from_parts(session, &taken) {
+            let altered = self.altered_of(id);
+            report.taken += u64::from(altered.added_sum());
+            report.places += u64::from(altered.added_sum());
+            let state = SessionState::from_parts(session, &taken);
+            match state.and_then(|state| state.with_alterations(altered)) {
                 Some(state) => digest.session(&state),
                 None => report.fault(report.last, "a session has more taken than it has places"),
             }

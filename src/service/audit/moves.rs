@@ -3,7 +3,7 @@
 //! **Architecture invariant:** the account shares nothing with the engine but the vocabulary.
 
 use super::{Account, AuditReport};
-use crate::model::{AppointmentStatus, Rescheduled, Sequence};
+use crate::model::{AppointmentStatus, Cause, Rescheduled, Sequence, Timestamp};
 
 impl Account {
     /// All new places are taken and all old ones free, in one record.
@@ -11,6 +11,7 @@ impl Account {
         &mut self,
         report: &mut AuditReport,
         sequence: Sequence,
+        time: Timestamp,
         fact: &Rescheduled,
     ) {
         let Some(appointment) = self.appointments.get_mut(&fact.appointment) else {
@@ -22,8 +23,11 @@ impl Account {
         if !matches!(appointment.status, AppointmentStatus::Pending | AppointmentStatus::Booked) {
             report.fault(sequence, "an appointment is moved that lies no longer ahead");
         }
-        if appointment.claims != fact.from {
+        if appointment.places() != fact.from.as_slice() {
             report.fault(sequence, "other places come back than were taken");
+        }
+        if appointment.is_displaced() {
+            (appointment.cause, appointment.until) = (Cause::None, time);
         }
         appointment.claims.clone_from(&fact.to);
         (appointment.organization, appointment.sharing) = (fact.organization, fact.sharing);

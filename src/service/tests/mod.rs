@@ -6,6 +6,7 @@
 mod answers;
 mod crash;
 mod digests;
+mod disruption;
 #[cfg(feature = "node")]
 mod folder;
 #[cfg(feature = "node")]

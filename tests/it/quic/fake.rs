@@ -123,7 +123,12 @@ impl Engine for Fake {
             }
             Query::Get { .. } => Answer::at_once(Err(Outcome::AppointmentNotFound.into())),
             Query::List { .. } => Answer::at_once(Ok(Reading::Appointments(Vec::new()))),
-            Query::ReadSession { .. } => Answer::refused(Outcome::SessionNotFound),
+            Query::ReadSession { .. } | Query::Alternatives { .. } => {
+                Answer::refused(Outcome::SessionNotFound)
+            }
+            Query::Displaced { .. } => {
+                Answer::at_once(Ok(Reading::Displaced(DisplacedPage::default())))
+            }
             Query::Clock | Query::ConfirmClock => Answer::refused(Outcome::NotReady),
         }
     }

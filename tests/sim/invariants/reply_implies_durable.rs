@@ -43,6 +43,12 @@ impl Invariant for ReplyImpliesDurable {
             Ok(Said::Reading(Reading::Session(found))) => {
                 history.sessions.contains_key(&found.session.id)
             }
+            Ok(Said::Reading(Reading::Alternatives(found))) => {
+                found.iter().all(|found| history.sessions.contains_key(&found.claim.session))
+            }
+            Ok(Said::Reading(Reading::Displaced(page))) => {
+                page.appointments.iter().all(|found| history.lives.contains_key(&found.id))
+            }
             // The clock rests on nothing in the journal.
             Ok(Said::Reading(Reading::Clock(_))) => true,
             Err(refusal) => refusal_is_durable(ask, *refusal, history),

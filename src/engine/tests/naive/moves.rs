@@ -1,9 +1,10 @@
 //! Moving appointments, as simply as it can be said.
 
+use super::disruption::is_displaced;
 use super::{Naive, is_live, lowest, shape_of, told};
 use crate::model::{
-    Actor, Appointment, AppointmentStatus, Claims, Outcome, Receipt, Refusal, Repeat, Reschedule,
-    Role, Sharing,
+    Actor, Appointment, AppointmentStatus, Cause, Claims, Outcome, Receipt, Refusal, Repeat,
+    Reschedule, Role, Sharing,
 };
 
 impl Naive {
@@ -48,7 +49,8 @@ impl Naive {
         if !may_move(appointment) {
             refusals.push(Refusal::of_status(Outcome::WrongStatus, status));
         }
-        for claim in appointment.claims.iter().filter(|_| may_move(appointment)) {
+        let is_lost = is_displaced(appointment);
+        for claim in appointment.claims.iter().filter(|_| may_move(appointment) && !is_lost) {
             let session = self.session(claim.session).unwrap();
             if session.slot_start(claim.slot) <= self.now {
                 refusals.push(Outcome::BookingClosed.into());
@@ -62,6 +64,7 @@ impl Naive {
             return Err(*lowest);
         }
 
+        let offer = self.offer_of(index);
         let sessions: Vec<_> =
             claims.iter().map(|claim| self.session(claim.session).unwrap()).collect();
         let organization = sessions[0].organization;
@@ -69,25 +72,48 @@ impl Naive {
         let appointment = &mut self.appointments[index];
         (appointment.organization, appointment.sharing) = (organization, sharing);
         appointment.claims = claims;
-        self.changes[index] += 1;
+        if is_lost {
+            (appointment.cause, appointment.until) = (Cause::None, self.now);
+        } else {
+            self.changes[index] += 1;
+        }
+        if let Some(offer) = offer {
+            let offer = &mut self.appointments[offer];
+            offer.status = AppointmentStatus::Cancelled;
+            (offer.cause, offer.until) = (Cause::Released, self.now);
+        }
         self.moved.push(ask.clone());
         Ok(told(&self.appointments[index], false))
+    }
+
+    /// The hold that a displaced appointment was offered, while it stands.
+    fn offer_of(&self, index: usize) -> Option<usize> {
+        let offer = self.appointment(self.appointments[index].offer_id()?)?;
+        let hold = &self.appointments[offer];
+        let stands = hold.status == AppointmentStatus::Pending && self.now < hold.until;
+        let is_offer = hold.cause == Cause::Displaced;
+        (stands && is_offer && hold.patient == self.appointments[index].patient).then_some(offer)
     }
 
     /// The places for every wish of a move, and why not.
     fn find_all(&self, actor: &Actor, ask: &Reschedule, index: usize) -> (Claims, Vec<Refusal>) {
         let leaving = &self.appointments[index];
+        let offer = self.offer_of(index).map(|offer| self.appointments[offer].id);
         let who = (ask.channel, leaving.class);
         let (mut claims, mut refusals) = (Claims::new(), Vec::new());
         for wish in &ask.claims {
-            match self.find(actor, who, wish, may_move(leaving).then_some(leaving.id)) {
+            let left = offer.unwrap_or(leaving.id);
+            match self.find(actor, who, wish, may_move(leaving).then_some(left)) {
                 Ok(claim) => claims.push(claim),
                 Err(refusal) => refusals.push(refusal),
             }
             let once = self
                 .session(wish.session)
                 .is_some_and(|session| session.repeat == Repeat::OnePerPatient);
-            let others = self.appointments.iter().filter(|other| other.id != leaving.id);
+            let others = self
+                .appointments
+                .iter()
+                .filter(|other| other.id != leaving.id && Some(other.id) != offer);
             let mut others = others.filter(|other| other.patient == leaving.patient);
             let is_there = others.any(|other| {
                 is_live(other) && other.claims.iter().any(|claim| claim.session == wish.session)
@@ -110,5 +136,8 @@ impl Naive {
 }
 
 fn may_move(appointment: &Appointment) -> bool {
-    matches!(appointment.status, AppointmentStatus::Pending | AppointmentStatus::Booked)
+    match appointment.status {
+        AppointmentStatus::Pending => appointment.cause != Cause::Displaced,
+        status => status == AppointmentStatus::Booked,
+    }
 }
