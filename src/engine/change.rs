@@ -43,10 +43,10 @@ pub fn decide_change(
         claims: appointment.claims.clone(),
         retried: false,
     };
-    let fact = match fact_of(change, &appointment, status, fingerprint) {
-        Fact::Ended(ended) => end(view, context, ended),
-        other => other,
-    };
+    let mut fact = fact_of(change, &appointment, status, fingerprint);
+    if let Fact::Ended(ended) = fact {
+        fact = end(view, context, ended);
+    }
     Ok(Decision { facts: std::iter::once(fact).collect(), receipt })
 }
 

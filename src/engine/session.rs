@@ -202,14 +202,13 @@ impl SessionShard {
 
     /// Adds a place to a session, or takes one away.
     fn alter(&mut self, claim: &Claim, alter: impl Fn(&mut Alterations, SlotIndex) -> Option<()>) {
-        let state = self.sessions.get_mut(&claim.session);
-        let changed = state.and_then(|state| {
+        let is_altered = self.sessions.get_mut(&claim.session).is_some_and(|state| {
             let altered = state.altered.get_or_insert_default();
-            run(claim).try_for_each(|slot| alter(altered, slot))?;
+            let is_added = run(claim).all(|slot| alter(altered, slot).is_some());
             state.tidy();
-            Some(())
+            is_added
         });
-        changed.unwrap_or_else(|| panic!("an impossible fact: {claim:?} is no added place"));
+        assert!(is_altered, "an impossible fact: {claim:?} is no added place");
     }
 
     /// The session with that id.
@@ -253,7 +252,9 @@ impl SessionState {
     /// The same with places on their way back, if they are among those that are taken.
     #[must_use]
     pub fn with_returning(mut self, returning: &[Returning]) -> Option<Self> {
-        returning.iter().for_each(|places| self.aside().returns.add(*places));
+        for places in returning {
+            self.aside().returns.add(*places);
+        }
         let places = &self.places;
         let taken = |slot, pool| places.quota(slot, pool).saturating_sub(places.unused(slot, pool));
         let fits = self.aside.as_ref().is_none_or(|aside| aside.returns.are_within(taken));
@@ -372,11 +373,10 @@ impl SessionState {
     /// Gives back what was on its way.
     fn give_back_returned(&mut self, fact: &Returned) {
         for places in &fact.places {
-            let known = self.aside().returns.remove(places);
-            let given = known.and_then(|()| {
-                (0..places.count).try_for_each(|_| self.places.give_back(places.slot, places.pool))
-            });
-            given.unwrap_or_else(|| panic!("an impossible fact: {places:?} come back twice"));
+            let was_known = self.aside().returns.remove(places).is_some();
+            let is_given = (0..places.count)
+                .all(|_| self.places.give_back(places.slot, places.pool).is_some());
+            assert!(was_known && is_given, "an impossible fact: {places:?} come back twice");
         }
         if self.aside.as_deref() == Some(&Aside::default()) {
             self.aside = None;

@@ -200,10 +200,8 @@ impl Entry {
     }
 
     pub(super) fn set_status(&mut self, status: AppointmentStatus, cause: Cause, until: Timestamp) {
-        let (low, high) = match cause {
-            Cause::Displaced => (0, DISPLACED),
-            other => (other as u8, 0),
-        };
+        let is_displaced = cause == Cause::Displaced;
+        let (low, high) = if is_displaced { (0, DISPLACED) } else { (cause as u8, 0) };
         self.state = self.state & 0b1110_0000 | low << 3 | status as u8;
         self.marks = self.marks & !DISPLACED | high;
         self.until = until.as_millis();

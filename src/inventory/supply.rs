@@ -205,13 +205,13 @@ impl Inventory {
                 && actor.may_touch(appointment.organization);
             page.appointments.extend(is_asked.then_some(appointment));
         }
-        page.next = page.next.or(is_cut.then_some(last));
+        page.next = page.next.or_else(|| is_cut.then_some(last));
         Answer { after: rests_on, result: Ok(Reading::Displaced(page)) }
     }
 
     fn is_of(&self, session: SessionId, department: (OrganizationId, DepartmentId)) -> bool {
         let shard = self.sessions.lock(session_route(session));
-        let spec = shard.state.session(session).map(|session| session.spec());
+        let spec = shard.state.session(session).map(crate::engine::SessionState::spec);
         spec.is_some_and(|spec| (spec.organization, spec.department) == department)
     }
 }

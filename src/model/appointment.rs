@@ -146,10 +146,10 @@ impl AppointmentStatus {
     pub const fn after(self, event: AppointmentEvent) -> Option<Self> {
         use AppointmentEvent as E;
         match (self, event) {
-            (Self::Pending, E::Book) => Some(Self::Booked),
+            (Self::Pending, E::Book)
+            | (Self::Booked | Self::Arrived | Self::CheckedIn, E::Displace) => Some(Self::Booked),
             (Self::Pending, E::Release | E::Expire | E::Displace)
             | (Self::Booked | Self::Arrived, E::Cancel) => Some(Self::Cancelled),
-            (Self::Booked | Self::Arrived | Self::CheckedIn, E::Displace) => Some(Self::Booked),
             (Self::Booked, E::Arrive) => Some(Self::Arrived),
             (Self::Booked | Self::Arrived, E::CheckIn) => Some(Self::CheckedIn),
             (Self::Arrived | Self::CheckedIn, E::Fulfil)

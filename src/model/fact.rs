@@ -386,8 +386,10 @@ impl Fact {
             Self::Swept(session) => Some(*session),
             Self::SessionBlocked(fact) => Some(fact.block.session),
             Self::Substituted(fact) => Some(fact.substitute.session),
-            Self::Displaced(_) | Self::PlaceAdded(_) | Self::Offered(_) => None,
-            Self::Held(_)
+            Self::Displaced(_)
+            | Self::PlaceAdded(_)
+            | Self::Offered(_)
+            | Self::Held(_)
             | Self::Freed(_)
             | Self::Booked(_)
             | Self::Ended(_)

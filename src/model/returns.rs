@@ -61,10 +61,6 @@ impl ReturnRule {
 impl Delay {
     /// A number of milliseconds from the shortest to the longest, each as likely as any other to
     /// within 2^-37.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the product's high half is below the span"
-    )]
     fn draw(self, chance: u64) -> u64 {
         let span = u64::from(self.max_millis.saturating_sub(self.min_millis)).saturating_add(1);
         let above = (u128::from(chance).saturating_mul(u128::from(span)) >> 64) as u64;

@@ -47,7 +47,7 @@ impl Digest {
             }
             for (slot, added) in &altered.added {
                 self.add(b'P', |buffer| {
-                    encode_into(&(id, *slot, PoolIndex::ADDED, *added), buffer)
+                    encode_into(&(id, *slot, PoolIndex::ADDED, *added), buffer);
                 });
             }
             if altered.is_sweeping {

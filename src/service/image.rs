@@ -141,7 +141,9 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
                     sessions.insert(id, state);
                 }
             }
-            sessions.into_values().for_each(|state| shard.restore(state));
+            for state in sessions.into_values() {
+                shard.restore(state);
+            }
         }
     }
     match source.0.len() {
@@ -175,7 +177,9 @@ pub(super) fn write_alterations(altered: &Alterations, buffer: &mut Vec<u8>) {
     for slots in [&altered.blocked, &altered.added] {
         let count = u16::try_from(slots.len()).expect("a session has at most 288 slots");
         encode_into(&count, buffer);
-        slots.iter().for_each(|(slot, number)| encode_into(&(*slot, *number), buffer));
+        for (slot, number) in slots {
+            encode_into(&(*slot, *number), buffer);
+        }
     }
 }
 

@@ -39,9 +39,9 @@ pub(super) fn appointments(list: &[Appointment], json: bool) -> Result<(), Failu
         } else {
             let Appointment { id, status, until, .. } = appointment;
             let word = if status.code() == "pending" { "until" } else { "since" };
-            let lost = if appointment.is_displaced() { ", displaced" } else { "" };
+            let place = if appointment.is_displaced() { ", displaced" } else { "" };
             output.line(format_args!(
-                "{} {}{lost} {word} {}",
+                "{} {}{place} {word} {}",
                 uuid(id.0),
                 status.code(),
                 time(*until)

@@ -234,13 +234,12 @@ fn block(arguments: &CtlArguments, task: &BlockTask, is_blocked: bool) -> Result
     let CtlArguments { connection, json, .. } = arguments;
     let json = *json;
     connection.run(Role::Admin, async |client| {
-        let count = match task.count {
-            Some(count) => count,
-            None => {
-                let reading = told(client.session(task.session).await, json)?;
-                let slots = u16::try_from(reading.session.slot_count()).unwrap_or(u16::MAX);
-                slots.saturating_sub(task.first)
-            }
+        let count = if let Some(count) = task.count {
+            count
+        } else {
+            let reading = told(client.session(task.session).await, json)?;
+            let slots = u16::try_from(reading.session.slot_count()).unwrap_or(u16::MAX);
+            slots.saturating_sub(task.first)
         };
         let command = Command::BlockSession(BlockSession {
             request: task.why.request(),

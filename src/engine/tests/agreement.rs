@@ -126,7 +126,7 @@ impl Case {
 
     fn step(&mut self, step: Step, pairs: &mut Pairs) -> Result<(), TestCaseError> {
         let (actor, id) = (step.actor(), step.0[1]);
-        self.engine.chance = u64::from_be_bytes(step.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.engine.chance = u64::from_le_bytes(step.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.naive.chance = self.engine.chance;
         match step.0[0] % 32 {
             0 | 1 => {

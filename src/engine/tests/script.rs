@@ -99,10 +99,10 @@ impl<'a> Line<'a> {
             "add" => answer(world.run(&self.actor(), &Command::AddPlace(self.add()))),
             "displace" => {
                 let reached = world.displace(SessionId(small(self.words[0])));
-                let word = |(id, is_offer): &(AppointmentId, bool)| {
+                let name = |(id, is_offer): &(AppointmentId, bool)| {
                     format!("{}A{}", if *is_offer { "offered-" } else { "" }, id.0 & 0xffff)
                 };
-                let words: Vec<_> = reached.iter().map(word).collect();
+                let words: Vec<_> = reached.iter().map(name).collect();
                 if words.is_empty() { "none".to_owned() } else { words.join(" ") }
             }
             "displaced" => ids(&world.displaced()),

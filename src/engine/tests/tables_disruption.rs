@@ -196,10 +196,11 @@ fn an_added_place_never_goes_to_somebody_else() {
 #[test]
 fn a_session_takes_thirty_two_added_places_at_a_time() {
     let adds = |from: u32, to: u32| {
-        (from..to).map(|n| format!("add A{n} P{n} S1@0 -> Done\n")).collect::<String>()
+        let lines: Vec<_> = (from..to).map(|n| format!("add A{n} P{n} S1@0 -> Done")).collect();
+        lines.join("\n")
     };
     check(&format!(
-        "open S1 1\n{}add A99 P99 S1@0 -> TooManyAdded\ncancel A40 -> Done\n{}",
+        "open S1 1\n{}\nadd A99 P99 S1@0 -> TooManyAdded\ncancel A40 -> Done\n{}",
         adds(20, 52),
         adds(60, 61),
     ));

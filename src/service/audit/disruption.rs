@@ -47,7 +47,7 @@ impl Account {
         };
         altered.is_sweeping = false;
         let live = self.appointments.values().filter(|one| one.status.is_live());
-        let is_left = live.flat_map(|one| one.places()).any(|claim| {
+        let is_left = live.flat_map(crate::model::Appointment::places).any(|claim| {
             claim.session == session
                 && super::slots(claim).any(|slot| altered.blocked.contains_key(&SlotIndex(slot)))
         });

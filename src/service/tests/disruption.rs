@@ -103,7 +103,7 @@ fn alternatives_are_the_nearest_places_of_the_same_resource_and_then_of_the_same
         reason: 1,
         by: None,
     };
-    admin(&node, Command::Substitute(substitute));
+    admin(&node, &Command::Substitute(substitute));
     assert_eq!(sessions(&node), [5, 3, 4], "the substitute is the same resource");
     node.hold(&build::hold(3, 1, [build::any(4)])).result.unwrap();
     assert_eq!(sessions(&node), [5, 3], "where the patient is already is none");
@@ -149,8 +149,8 @@ fn block(node: &Node, session: u64, is_blocked: bool) {
     admin(node, Command::BlockSession(block));
 }
 
-fn admin(node: &Node, command: Command) {
-    let answer = node.service.call(node.now, &Actor::unbounded(Role::Admin), &command);
+fn admin(node: &Node, command: &Command) {
+    let answer = node.service.call(node.now, &Actor::unbounded(Role::Admin), command);
     answer.result.unwrap();
 }
 

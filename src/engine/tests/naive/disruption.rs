@@ -101,10 +101,7 @@ impl Naive {
     }
 
     /// What blocks do to everybody, each with an offer of any place in a session.
-    pub(in super::super) fn displace(
-        &mut self,
-        offered: SessionId,
-    ) -> Vec<(AppointmentId, bool)> {
+    pub(in super::super) fn displace(&mut self, offered: SessionId) -> Vec<(AppointmentId, bool)> {
         let live = self.appointments.iter().filter(|appointment| is_live(appointment));
         let mut ids: Vec<_> = live.map(|appointment| appointment.id).collect();
         ids.sort_unstable();
@@ -119,10 +116,9 @@ impl Naive {
             if is_hit && !is_displaced(appointment) {
                 let now = self.now;
                 let appointment = &mut self.appointments[index];
-                appointment.status = match appointment.status {
-                    AppointmentStatus::Pending => AppointmentStatus::Cancelled,
-                    _ => AppointmentStatus::Booked,
-                };
+                let was_held = appointment.status == AppointmentStatus::Pending;
+                appointment.status =
+                    if was_held { AppointmentStatus::Cancelled } else { AppointmentStatus::Booked };
                 (appointment.cause, appointment.until) = (Cause::Displaced, now);
                 reached.push((id, false));
             }

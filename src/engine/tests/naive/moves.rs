@@ -136,8 +136,6 @@ impl Naive {
 }
 
 fn may_move(appointment: &Appointment) -> bool {
-    match appointment.status {
-        AppointmentStatus::Pending => appointment.cause != Cause::Displaced,
-        status => status == AppointmentStatus::Booked,
-    }
+    appointment.status == AppointmentStatus::Booked
+        || appointment.status == AppointmentStatus::Pending && appointment.cause != Cause::Displaced
 }
