@@ -101,10 +101,7 @@ impl Naive {
     }
 
     /// What blocks do to everybody, each with an offer of any place in a session.
-    pub(in super::super) fn displace(
-        &mut self,
-        offered: SessionId,
-    ) -> Vec<(AppointmentId, bool)> {
+    pub(in super::super) fn displace(&mut self, offered: SessionId) -> Vec<(AppointmentId, bool)> {
         let live = self.appointments.iter().filter(|appointment| is_live(appointment));
         let mut ids: Vec<_> = live.map(|appointment| appointment.id).collect();
         ids.sort_unstable();
