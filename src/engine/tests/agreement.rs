@@ -4,6 +4,8 @@
 //! numbers. After each case the states are compared item by item, and the facts, written to bytes
 //! and read back, make the same state again.
 
+mod disruption;
+
 use std::cell::RefCell;
 
 use proptest::array::{uniform4, uniform8};
@@ -17,11 +19,11 @@ use super::pairs::Pairs;
 use super::world::{State, World};
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
-    Action, Actor, AddPlace, AppointmentId, BlockSession, Change, ChannelSet, ClaimRequest,
-    ClassSet, Command, Delay, Hold, OpenSession, OrganizationId, Organizations, Outcome,
-    PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Receipt, Reclaim,
-    Refusal, Repeat, RequestId, Reschedule, ResourceId, ReturnRule, Role, ServiceHours, Session,
-    SessionId, SessionTerms, SetQuotas, Sharing, SlotChoice, SlotIndex, Substitute, Timestamp, Ttl,
+    Action, Actor, AppointmentId, Change, ChannelSet, ClaimRequest, ClassSet, Command, Delay, Hold,
+    OpenSession, OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef, Pick,
+    Pool, PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId, Reschedule,
+    ReturnRule, Role, ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing,
+    SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 
 /// `PROPTEST_CASES` sets another number; with fewer, nothing is said about how often each pair
@@ -404,49 +406,6 @@ impl Step {
             channel,
             claims,
         }
-    }
-
-    /// Mostly one slot of a session, and as often opened again.
-    fn block(self) -> Command {
-        let [_, id, first, count, open, variant, request, _] = self.0;
-        let count = [1, 1, 2, 3, 0][usize::from(count % 5)];
-        let is_blocked = open % 4 != 0;
-        let own = 6_000 + u128::from(variant % 8) + 8 * u128::from(id % 4);
-        Command::BlockSession(BlockSession {
-            request: request_id(request, own + 64 * u128::from(first % 3)),
-            session: SessionId(if id == 255 { 9 } else { u64::from(id % 4) }),
-            first: SlotIndex(u16::from(first % 3)),
-            count,
-            is_blocked,
-            reason: u16::from(variant % 2),
-            by: None,
-        })
-    }
-
-    fn substitute(self) -> Command {
-        let [_, id, who, _, _, variant, request, _] = self.0;
-        Command::Substitute(Substitute {
-            request: request_id(request, 7_000 + u128::from(variant)),
-            session: SessionId(if id >= 250 { 9 } else { u64::from(id % 4) }),
-            resource: ResourceId(u64::from(who % 4)),
-            reason: 1,
-            by: None,
-        })
-    }
-
-    fn add(self) -> Command {
-        let [_, id, channel, patient, session, _, slot, _] = self.0;
-        Command::AddPlace(AddPlace {
-            appointment: build::appointment(u128::from(id % 4)),
-            patient: PatientId(u128::from(patient % 4)),
-            session: SessionId(if session >= 250 { 9 } else { u64::from(session % 4) }),
-            slot: SlotIndex(u16::from(slot % 4)),
-            channel: build::channel(u8::from(channel < 64)),
-            class: PatientClass::Outpatient,
-            payment: None,
-            reason: 1,
-            by: None,
-        })
     }
 
     fn open(self) -> OpenSession {

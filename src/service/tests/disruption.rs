@@ -146,7 +146,7 @@ fn block(node: &Node, session: u64, is_blocked: bool) {
         reason: 1,
         by: None,
     };
-    admin(node, Command::BlockSession(block));
+    admin(node, &Command::BlockSession(block));
 }
 
 fn admin(node: &Node, command: &Command) {

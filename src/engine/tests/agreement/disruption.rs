@@ -1,0 +1,52 @@
+//! Steps that block, substitute and add places.
+
+use super::{Step, build, request_id};
+use crate::model::{
+    AddPlace, BlockSession, Command, PatientClass, PatientId, ResourceId, SessionId, SlotIndex,
+    Substitute,
+};
+
+impl Step {
+    /// Mostly one slot of a session, and as often opened again.
+    pub(super) fn block(self) -> Command {
+        let [_, id, first, count, open, variant, request, _] = self.0;
+        let count = [1, 1, 2, 3, 0][usize::from(count % 5)];
+        let is_blocked = open % 4 != 0;
+        let own = 6_000 + u128::from(variant % 8) + 8 * u128::from(id % 4);
+        Command::BlockSession(BlockSession {
+            request: request_id(request, own + 64 * u128::from(first % 3)),
+            session: SessionId(if id == 255 { 9 } else { u64::from(id % 4) }),
+            first: SlotIndex(u16::from(first % 3)),
+            count,
+            is_blocked,
+            reason: u16::from(variant % 2),
+            by: None,
+        })
+    }
+
+    pub(super) fn substitute(self) -> Command {
+        let [_, id, who, _, _, variant, request, _] = self.0;
+        Command::Substitute(Substitute {
+            request: request_id(request, 7_000 + u128::from(variant)),
+            session: SessionId(if id >= 250 { 9 } else { u64::from(id % 4) }),
+            resource: ResourceId(u64::from(who % 4)),
+            reason: 1,
+            by: None,
+        })
+    }
+
+    pub(super) fn add(self) -> Command {
+        let [_, id, channel, patient, session, _, slot, _] = self.0;
+        Command::AddPlace(AddPlace {
+            appointment: build::appointment(u128::from(id % 4)),
+            patient: PatientId(u128::from(patient % 4)),
+            session: SessionId(if session >= 250 { 9 } else { u64::from(session % 4) }),
+            slot: SlotIndex(u16::from(slot % 4)),
+            channel: build::channel(u8::from(channel < 64)),
+            class: PatientClass::Outpatient,
+            payment: None,
+            reason: 1,
+            by: None,
+        })
+    }
+}
