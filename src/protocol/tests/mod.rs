@@ -417,7 +417,7 @@ fn golden() -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn the_bytes_of_every_kind_are_those_of_the_golden_file() {
-    let text = include_str!("../../tests/it/golden/wire.hex");
+    let text = include_str!("../../../tests/it/golden/wire.hex");
     let mut now = String::new();
     for (name, bytes) in golden() {
         now.push_str(&name);
