@@ -36,7 +36,7 @@ pub fn admit(
     retention_millis: u64,
 ) -> Result<(), Outcome> {
     let channel = match command {
-        Command::OpenSession(_) | Command::SetQuotas(_) => None,
+        Command::OpenSession(_) | Command::SetQuotas(_) | Command::RevealDraw(_) => None,
         Command::Hold(hold) => Some(hold.channel),
         Command::Change(change) => Some(change.channel),
     };
@@ -67,8 +67,11 @@ pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
     let channel = match *query {
         Query::Availability { channel, .. }
         | Query::Get { channel, .. }
-        | Query::List { channel, .. } => Some(channel),
-        Query::ReadSession { .. } | Query::Clock | Query::ConfirmClock => None,
+        | Query::List { channel, .. }
+        | Query::Draw { appointment: Some(_), channel, .. } => Some(channel),
+        Query::ReadSession { .. }
+        | Query::Draw { appointment: None, .. }
+        | Query::Clock | Query::ConfirmClock => None,
     };
     // Who reads for nobody in particular reads through any channel.
     let channel = channel.filter(|_| permits(actor.role, Operation::Hold));

@@ -33,6 +33,11 @@ const FORGOTTEN: u8 = 8;
 const SESSION_OPENED_WITH_TERMS: u8 = 9;
 const QUOTAS_SET: u8 = 10;
 const RECLAIMED: u8 = 11;
+const ENTERED: u8 = 25;
+const DRAW_REVEALED: u8 = 26;
+const DRAW_WON: u8 = 27;
+const ENTRY_ENDED: u8 = 28;
+const BEACON_GIVEN: u8 = 29;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
@@ -80,6 +85,26 @@ impl Encode for Fact {
             }
             Self::Reclaimed(fact) => {
                 RECLAIMED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Entered(fact) => {
+                ENTERED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::BeaconGiven(fact) => {
+                BEACON_GIVEN.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::DrawRevealed(fact) => {
+                DRAW_REVEALED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::DrawWon(fact) => {
+                DRAW_WON.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::EntryEnded(fact) => {
+                ENTRY_ENDED.encode(encoder)?;
                 fact.encode(encoder)
             }
             Self::Held(fact) => {
@@ -136,6 +161,11 @@ impl<Context> Decode<Context> for Fact {
             })),
             QUOTAS_SET => Self::QuotasSet(Box::new(Decode::decode(decoder)?)),
             RECLAIMED => Self::Reclaimed(Box::new(Decode::decode(decoder)?)),
+            ENTERED => Self::Entered(Box::new(Decode::decode(decoder)?)),
+            BEACON_GIVEN => Self::BeaconGiven(Box::new(Decode::decode(decoder)?)),
+            DRAW_REVEALED => Self::DrawRevealed(Box::new(Decode::decode(decoder)?)),
+            DRAW_WON => Self::DrawWon(Decode::decode(decoder)?),
+            ENTRY_ENDED => Self::EntryEnded(Decode::decode(decoder)?),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

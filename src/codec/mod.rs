@@ -12,6 +12,7 @@
 #[macro_use]
 mod layout;
 mod demand;
+mod draw;
 mod fact;
 mod reading;
 mod supply;
@@ -26,6 +27,7 @@ use bincode::error::{DecodeError, EncodeError};
 
 use crate::model::Hold;
 pub use demand::blank_hold;
+pub use draw::DrawHead;
 pub use fact::{FACT_FORMAT, decode_facts, encode_facts};
 #[cfg(test)]
 pub(crate) use terms::tests::rich_session;

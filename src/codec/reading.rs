@@ -20,6 +20,7 @@ const APPOINTMENT: u8 = 3;
 const APPOINTMENTS: u8 = 4;
 const CLOCK: u8 = 7;
 const SESSION: u8 = 8;
+const DRAW: u8 = 12;
 
 /// Free places of the slots of a session.
 type Free = ArrayVec<u16, SESSION_SLOTS_MAX>;
@@ -51,6 +52,12 @@ impl Encode for Query {
                 channel.encode(encoder)
             }
             Self::ReadSession { session } => session.encode(encoder),
+            Self::Draw { draw, appointment, patient, channel } => {
+                draw.encode(encoder)?;
+                appointment.encode(encoder)?;
+                patient.encode(encoder)?;
+                channel.encode(encoder)
+            }
             Self::Clock | Self::ConfirmClock => Ok(()),
         }
     }
@@ -75,6 +82,12 @@ impl<Context> Decode<Context> for Query {
                 channel: Decode::decode(decoder)?,
             }),
             Operation::ReadSession => Ok(Self::ReadSession { session: Decode::decode(decoder)? }),
+            Operation::Draw => Ok(Self::Draw {
+                draw: Decode::decode(decoder)?,
+                appointment: Decode::decode(decoder)?,
+                patient: Decode::decode(decoder)?,
+                channel: Decode::decode(decoder)?,
+            }),
             Operation::Clock => Ok(Self::Clock),
             Operation::ConfirmClock => Ok(Self::ConfirmClock),
             _ => Err(DecodeError::Other("no query has this code")),
@@ -108,6 +121,10 @@ impl Encode for Reading {
                 WithTerms(&reading.session).encode(encoder)?;
                 Taken(&reading.taken).encode(encoder)
             }
+            Self::Draw(reading) => {
+                DRAW.encode(encoder)?;
+                reading.encode(encoder)
+            }
         }
     }
 }
@@ -124,6 +141,7 @@ impl<Context> Decode<Context> for Reading {
                 session: WithTerms::<Session>::decode(decoder)?.0,
                 taken: Taken::decode(decoder)?.0,
             })),
+            DRAW => Self::Draw(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other("no reading has this form")),
         })
     }

@@ -5,6 +5,8 @@
 //! term    1 service u64        2 fee u32              3 booking ends u64      4 lead u32
 //!         5 hours u16 u16 u64, u8 n, n (u64 i16)      6 returns u8 u32 u32
 //!         33 opens u8 pool, u64     34 floor u8 pool, u32      35 reclaim u8 pool, u64, u8 pool
+//!         36 draw u8 pool, u64 closes, u8 preferences, u32 ttl, beacon (32 bytes, u64) or none,
+//!            commitment (32 bytes) or none
 //! ```
 //!
 //! What a session does not say is not in the list, so that later versions can say more.
@@ -17,7 +19,7 @@ use bincode::{Decode, Encode};
 use super::fact::NEWER;
 use crate::model::limits::OFFSETS_MAX;
 use crate::model::{
-    ChannelSet, Delay, OpenSession, Pool, PoolIndex, PoolTerms, Reclaim, ReturnRule, ServiceHours,
+    ChannelSet, Delay, Draw, OpenSession, Pool, PoolIndex, PoolTerms, Reclaim, ReturnRule, ServiceHours,
     ServiceId, Session, SessionTerms, Timestamp,
 };
 
@@ -38,6 +40,7 @@ const RETURNS: u8 = 6;
 const OPENS: u8 = 33;
 const FLOOR: u8 = 34;
 const RECLAIM: u8 = 35;
+const DRAW: u8 = 36;
 
 /// Terms of pools have tags from here on, and a pool behind the tag.
 const POOLS: u8 = 32;
@@ -54,6 +57,7 @@ enum Term {
     Opens(u8, Timestamp),
     Floor(u8, u32),
     Reclaim(u8, Reclaim),
+    Draw(u8, Draw),
 }
 
 type Offsets = Vec<(Timestamp, i16)>;
@@ -111,11 +115,12 @@ fn terms_of(session: &Session) -> Vec<Term> {
     terms.extend(lead_millis.map(Term::Lead));
     terms.extend(hours.clone().map(Term::Hours));
     terms.extend((*returns != ReturnRule::AtOnce).then_some(Term::Returns(*returns)));
-    for (pool, Pool { terms: PoolTerms { opens, floor, reclaim }, .. }) in (0..).zip(&session.pools)
+    for (pool, Pool { terms: PoolTerms { opens, floor, reclaim, draw }, .. }) in (0..).zip(&session.pools)
     {
         terms.extend((*opens != Timestamp::default()).then_some(Term::Opens(pool, *opens)));
         terms.extend((*floor != 0).then_some(Term::Floor(pool, *floor)));
         terms.extend(reclaim.map(|reclaim| Term::Reclaim(pool, reclaim)));
+        terms.extend(draw.map(|draw| Term::Draw(pool, draw)));
     }
     terms.sort_by_key(Term::key);
     terms
@@ -126,6 +131,7 @@ fn put(term: Term, session: &mut Session) -> Result<(), DecodeError> {
         Term::Opens(index, opens) => pool(session, index)?.opens = opens,
         Term::Floor(index, floor) => pool(session, index)?.floor = floor,
         Term::Reclaim(index, reclaim) => pool(session, index)?.reclaim = Some(reclaim),
+        Term::Draw(index, draw) => pool(session, index)?.draw = Some(draw),
         Term::Service(service) => session.terms.service = service,
         Term::Fee(fee) => session.terms.fee = fee,
         Term::BookingEnds(time) => session.terms.booking_ends = Some(time),
@@ -153,6 +159,7 @@ impl Term {
             Self::Opens(pool, _) => (OPENS, Some(*pool)),
             Self::Floor(pool, _) => (FLOOR, Some(*pool)),
             Self::Reclaim(pool, _) => (RECLAIM, Some(*pool)),
+            Self::Draw(pool, _) => (DRAW, Some(*pool)),
         }
     }
 
@@ -179,6 +186,7 @@ impl Encode for Term {
             Self::Hours(hours) => hours.encode(encoder),
             Self::Returns(returns) => returns.encode(encoder),
             Self::Reclaim(_, reclaim) => reclaim.encode(encoder),
+            Self::Draw(_, draw) => draw.encode(encoder),
         }
     }
 }
@@ -197,6 +205,7 @@ impl<Context> Decode<Context> for Term {
             OPENS => Self::Opens(pool, Decode::decode(decoder)?),
             FLOOR => Self::Floor(pool, Decode::decode(decoder)?),
             RECLAIM => Self::Reclaim(pool, Decode::decode(decoder)?),
+            DRAW => Self::Draw(pool, Decode::decode(decoder)?),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }
@@ -250,7 +259,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::codec::{decode, encode_into};
     use crate::model::{
-        ClassSet, DepartmentId, OrganizationId, Pick, Repeat, ResourceId, SessionId, Sharing,
+        Beacon, ClassSet, DepartmentId, DrawHash, OrganizationId, Pick, Repeat, ResourceId, SessionId, Sharing,
         SiteId, Ttl,
     };
 
@@ -298,7 +307,15 @@ pub(crate) mod tests {
         };
         for pool in &mut session.pools {
             let reclaim = Some(Reclaim { at: Timestamp::from_millis(16), to: PoolIndex(1) });
-            pool.terms = PoolTerms { opens: Timestamp::from_millis(14), floor: 15, reclaim };
+            let name = DrawHash([17; 32]);
+            let draw = Some(Draw {
+                closes: Timestamp::from_millis(18),
+                preferences_max: 3,
+                ttl: Ttl::DEFAULT,
+                beacon: Some(Beacon { name, until: Timestamp::from_millis(19) }),
+                commitment: Some(DrawHash([20; 32])),
+            });
+            pool.terms = PoolTerms { opens: Timestamp::from_millis(14), floor: 15, reclaim, draw };
         }
         session
     }

@@ -1,9 +1,10 @@
 //! Decides what happens to an appointment that exists.
 
+use super::drawing::refuse_withdrawal;
 use super::view::{Context, Decision, View};
 use crate::model::{
-    Action, Appointment, AppointmentId, AppointmentStatus, Booked, Cause, Change, Ended, Fact,
-    Facts, Outcome, Progressed, Receipt, Refusal, Role, Settled, Sharing,
+    Action, Appointment, AppointmentId, AppointmentStatus, Booked, Cause, Change, Ended,
+    EntryEnded, Fact, Facts, Outcome, Progressed, Receipt, Refusal, Role, Settled, Sharing,
 };
 
 /// Decides a change of an appointment.
@@ -93,6 +94,9 @@ fn next_status(
     let Some(next) = status.after(change.action.event()) else {
         return Err(Refusal::of_status(Outcome::WrongStatus, status));
     };
+    if let Some(draw) = appointment.draw() {
+        refuse_withdrawal(view, context, draw)?;
+    }
     if matches!(change.action, Action::NoShow) {
         let begun = appointment.claims.iter().any(|claim| {
             let session = view.session(claim.session);
@@ -112,7 +116,12 @@ fn fact_of(
     fingerprint: u64,
 ) -> Fact {
     let Change { request, appointment: id, .. } = *change;
+    let draw = appointment.draw();
     let Appointment { patient, claims, .. } = appointment;
+    if let Some(draw) = draw {
+        let (request, cause) = (Some((request, fingerprint)), Cause::Released);
+        return Fact::EntryEnded(EntryEnded { request, draw, appointment: id, patient, cause });
+    }
     let ended = |cause| {
         let request = Some((request, fingerprint));
         Fact::Ended(Ended { request, appointment: id, patient, cause, claims })

@@ -1,11 +1,13 @@
 //! Decides a hold: all claims or none.
 
-use super::pick::{Wisher, pick};
+use super::drawing::{decide_entry, pending};
+use super::pick::{Picked, Wisher, pick};
 use super::places::Terms;
+use super::session::SessionState;
 use super::view::{Context, Decision, View};
 use crate::model::{
     AppointmentStatus, Booked, Claim, Claims, Declined, Fact, Facts, Held, Hold, HoldFault,
-    OrganizationId, Outcome, PatientId, PaymentRef, Receipt, Refusal, Repeat, Sharing, Timestamp,
+    OrganizationId, Outcome, PatientId, PaymentRef, PoolIndex, Receipt, Refusal, Repeat, Sharing, Timestamp,
     Ttl,
 };
 
@@ -24,7 +26,12 @@ pub fn decide_hold(
     if let Some(retry) = retry(view, hold, fingerprint)? {
         return Ok(retry);
     }
-    let granted = grant(view, context, hold, patient)?;
+    let granted = match grant(view, context, hold, patient)? {
+        Grant::Places(granted) => granted,
+        Grant::Entry(session, pool) => {
+            return decide_entry(session, context, hold, (patient, pool));
+        }
+    };
 
     Ok(granted.decision(context, hold, patient, fingerprint))
 }
@@ -72,6 +79,14 @@ fn retry(view: &View<'_>, hold: &Hold, fingerprint: u64) -> Result<Option<Decisi
     }
 }
 
+/// What a hold gets.
+enum Grant<'a> {
+    /// Places.
+    Places(Granted),
+    /// A place in a draw.
+    Entry(&'a SessionState, PoolIndex),
+}
+
 /// The places that a hold gets, and what its sessions say about it.
 struct Granted {
     claims: Claims,
@@ -81,16 +96,17 @@ struct Granted {
 }
 
 /// Finds places for every claim. Of several reasons against it, the one with the lowest code counts.
-fn grant(
-    view: &View<'_>,
+fn grant<'a>(
+    view: &View<'a>,
     context: &Context<'_>,
     hold: &Hold,
     patient: PatientId,
-) -> Result<Granted, Refusal> {
+) -> Result<Grant<'a>, Refusal> {
     let Context { now, openings, .. } = *context;
     let wisher = Wisher { now, openings, channel: hold.channel, class: hold.class };
     let mut refusal: Option<Refusal> = None;
     let mut granted: Option<Granted> = None;
+    let mut entry: Option<(&SessionState, PoolIndex)> = None;
     for wish in &hold.claims {
         let found = view
             .session(wish.session)
@@ -100,27 +116,46 @@ fn grant(
                 if !context.actor.may_touch(terms.organization) {
                     return Err(Outcome::OrganizationNotPermitted.into());
                 }
-                let claim = pick(session, wish, wisher)?;
+                let picked = pick(session, wish, wisher)?;
                 let once = terms.repeat == Repeat::OnePerPatient;
                 if once && view.has_live(patient, wish.session) {
                     return Err(Outcome::AlreadyHasAppointment.into());
                 }
-                Ok((terms, claim))
+                Ok((session, terms, picked))
             });
+        let found = found.and_then(|(session, terms, picked)| match picked {
+            Picked::Place(claim) => Ok(Some((terms, claim))),
+            Picked::Entry(_) if hold.claims.len() != 1 => Err(Outcome::EntryInvalid.into()),
+            Picked::Entry(pool) => {
+                entry = Some((session, pool));
+                Ok(None)
+            }
+            Picked::Pending => Err(first_pending(session, context)),
+        });
         match found {
-            Ok((terms, claim)) => {
+            Ok(Some((terms, claim))) => {
                 granted.get_or_insert_with(|| Granted::of(terms, hold.ttl)).add(terms, claim);
             }
+            Ok(None) => {}
             Err(next) => {
                 let earlier = refusal.filter(|other| other.outcome <= next.outcome);
                 refusal = earlier.or(Some(next));
             }
         }
     }
-    match (refusal, granted) {
-        (None, Some(granted)) => Ok(granted),
-        (refusal, _) => Err(refusal.unwrap_or_else(|| Outcome::ClaimsInvalid.into())),
+    match (refusal, granted, entry) {
+        (None, Some(granted), _) => Ok(Grant::Places(granted)),
+        (None, None, Some((session, pool))) => Ok(Grant::Entry(session, pool)),
+        (refusal, ..) => Err(refusal.unwrap_or_else(|| Outcome::ClaimsInvalid.into())),
     }
+}
+
+/// Until when the draw of a session is pending that comes first.
+fn first_pending(session: &SessionState, context: &Context<'_>) -> Refusal {
+    let states = session.draws().iter().filter(|state| !state.is_over());
+    let next = states.filter(|state| !state.is_collecting(context.openings));
+    let first = next.min_by_key(|state| state.next_due());
+    first.map_or(Outcome::DrawPending.into(), |state| pending(state, context))
 }
 
 impl Granted {

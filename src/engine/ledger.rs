@@ -59,10 +59,18 @@ impl LedgerShard {
                 }
             }
             Fact::Ended(ended) => self.remove(ended.patient, ended.appointment),
+            Fact::Entered(entered) => {
+                let live = Live::new(entered.appointment, entered.draw.session);
+                self.insert(entered.patient, live);
+            }
+            Fact::EntryEnded(ended) => self.remove(ended.patient, ended.appointment),
             Fact::Settled(settled) => self.remove(settled.patient, settled.appointment),
             Fact::SessionOpened(_)
             | Fact::QuotasSet(_)
             | Fact::Reclaimed(_)
+            | Fact::BeaconGiven(_)
+            | Fact::DrawRevealed(_)
+            | Fact::DrawWon(_)
             | Fact::Booked(_)
             | Fact::Progressed(_)
             | Fact::Declined(_)

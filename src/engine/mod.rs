@@ -22,6 +22,8 @@ mod change;
 mod chunks;
 mod conditions;
 mod deadlines;
+mod drawing;
+mod draws;
 mod hold;
 mod home;
 mod index;
@@ -37,6 +39,11 @@ pub(crate) mod tests;
 mod view;
 
 pub use change::{decide_change, decide_expiry};
+pub use drawing::{
+    DrawInput, DrawPlan, DrawStep, OtherKey, decide_beacon, decide_draw_step, decide_reveal,
+    read_draw,
+};
+pub use draws::{DrawState, Waiting};
 pub use hold::{decide_hold, decide_import};
 pub use home::HomeShard;
 pub use ledger::{LedgerEntry, LedgerShard, Live};

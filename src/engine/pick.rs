@@ -22,18 +22,55 @@ pub(super) struct Wisher {
     pub(super) class: PatientClass,
 }
 
+/// What a wish comes to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Picked {
+    /// A place.
+    Place(Claim),
+    /// A place in the draw of a pool.
+    Entry(PoolIndex),
+    /// Nothing before a draw is made.
+    Pending,
+}
+
 /// Finds places for a wish, or says why there are none, in the precedence of [`Outcome`].
 pub(super) fn pick(
     session: &SessionState,
     wish: &ClaimRequest,
     wisher: Wisher,
-) -> Result<Claim, Refusal> {
+) -> Result<Picked, Refusal> {
     let places = session.places();
-    let claim = find(places, wish, wisher).map_err(|outcome| explain(places, outcome, wisher))?;
+    let found = match find(session, wish, wisher) {
+        Err(outcome) if outcome != Outcome::DrawPending => {
+            return Err(explain(places, outcome, wisher));
+        }
+        found => found,
+    };
     let conditions = places.conditions();
-    match conditions.and_then(|it| it.refuse_hour(wisher.now, wisher.channel)) {
-        Some(refusal) => Err(refusal),
-        None => Ok(claim),
+    if let Some(refusal) = conditions.and_then(|it| it.refuse_hour(wisher.now, wisher.channel)) {
+        return Err(refusal);
+    }
+    match found {
+        Ok(claim) => Ok(Picked::Place(claim)),
+        Err(_) => Ok(match collecting(session, wish, wisher) {
+            Some(pool) => Picked::Entry(pool),
+            None => Picked::Pending,
+        }),
+    }
+}
+
+/// The draw that takes the wish as an entry: the first that has such a place.
+fn collecting(session: &SessionState, wish: &ClaimRequest, wisher: Wisher) -> Option<PoolIndex> {
+    let places: &Places = session.places();
+    let search = Search { session, places, wish, wisher };
+    let is_collecting = |pool| {
+        places.has_opened(pool, wisher.openings)
+            && session.draw(pool).is_some_and(|state| state.is_collecting(wisher.openings))
+    };
+    let collects = |slot| search.pool_with_room(slot, is_collecting);
+    match &wish.slots {
+        SlotChoice::Any => session.slots().find_map(collects),
+        SlotChoice::Ranked(slots) => slots.iter().copied().find_map(collects),
     }
 }
 
@@ -47,7 +84,8 @@ fn explain(places: &Places, outcome: Outcome, wisher: Wisher) -> Refusal {
     Refusal::until(outcome, openings, opens)
 }
 
-fn find(places: &Places, wish: &ClaimRequest, wisher: Wisher) -> Result<Claim, Outcome> {
+fn find(session: &SessionState, wish: &ClaimRequest, wisher: Wisher) -> Result<Claim, Outcome> {
+    let places: &Places = session.places();
     let Some(last) = places.slots().checked_sub(u16::from(wish.count)) else {
         return Err(Outcome::SlotNotFound);
     };
@@ -60,7 +98,7 @@ fn find(places: &Places, wish: &ClaimRequest, wisher: Wisher) -> Result<Claim, O
         return Err(Outcome::PoolNotFound);
     }
 
-    let search = Search { places, wish, wisher };
+    let search = Search { session, places, wish, wisher };
     match (&wish.slots, places.terms().pick) {
         (SlotChoice::Ranked(slots), _) => search.first(slots.iter().copied()),
         (SlotChoice::Any, Pick::Earliest) => search.first((0..=last).map(SlotIndex)),
@@ -69,6 +107,7 @@ fn find(places: &Places, wish: &ClaimRequest, wisher: Wisher) -> Result<Claim, O
 }
 
 struct Search<'a> {
+    session: &'a SessionState,
     places: &'a Places,
     wish: &'a ClaimRequest,
     wisher: Wisher,
@@ -116,7 +155,13 @@ impl Search<'_> {
             return Err(Outcome::BookingClosed);
         }
         let has_opened = |pool| self.places.has_opened(pool, self.wisher.openings);
-        self.pool_with_room(slot, has_opened).ok_or(Outcome::NotOpenYet)
+        if self.session.draws().is_empty() {
+            return self.pool_with_room(slot, has_opened).ok_or(Outcome::NotOpenYet);
+        }
+        let gives = |pool| has_opened(pool) && !self.session.is_undrawn(pool);
+        let given = self.pool_with_room(slot, gives);
+        let drawn = || self.pool_with_room(slot, has_opened);
+        given.ok_or_else(|| drawn().map_or(Outcome::NotOpenYet, |_| Outcome::DrawPending))
     }
 
     fn pool_with_room(

@@ -6,9 +6,10 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::agenda::Agenda;
+use super::draws::DrawState;
 use super::places::Places;
 use crate::model::{
-    Claim, Fact, PoolIndex, Reclaimed, Sequence, Session, SessionId, SlotIndex, Timestamp,
+    Claim, DrawId, Fact, PoolIndex, Reclaimed, Sequence, Session, SessionId, SlotIndex, Timestamp,
 };
 
 /// The sessions of this shard.
@@ -17,6 +18,8 @@ pub struct SessionShard {
     sessions: HashMap<SessionId, SessionState, FixedState>,
     /// Which of them time will change, and when: derived.
     due: Agenda,
+    /// The same for their draws, which take other locks.
+    draws_due: Agenda,
 }
 
 /// A session and its places.
@@ -27,13 +30,15 @@ pub struct SessionState {
     /// Invariant: what is free in a cell is never above its quota. Shared with readers that hold no
     /// lock, who never write.
     places: Arc<Places>,
+    /// Its draws, by pool: most sessions have none.
+    draws: Box<[DrawState]>,
 }
 
 impl SessionShard {
     /// An empty shard. `seed` makes its table hard to attack; it changes no answer.
     pub fn new(seed: u64) -> Self {
         let sessions = HashMap::with_hasher(FixedState::with_seed(seed));
-        Self { sessions, due: Agenda::default() }
+        Self { sessions, due: Agenda::default(), draws_due: Agenda::default() }
     }
 
     /// Writes what a fact did to a session by itself, by record `last`.
@@ -48,6 +53,20 @@ impl SessionShard {
                 self.change(set.session, last, |state| state.share_out(&set.quotas));
             }
             Fact::Reclaimed(fact) => self.change(fact.session, last, |state| state.reclaim(fact)),
+            Fact::Entered(fact) => {
+                self.change_draw(fact.draw, last, |state| state.enter(fact));
+            }
+            Fact::BeaconGiven(fact) => {
+                self.change_draw(fact.draw, last, |state| state.give_beacon(&fact.beacon));
+            }
+            Fact::DrawRevealed(fact) => {
+                self.change_draw(fact.draw, last, |state| state.reveal(fact));
+            }
+            Fact::DrawWon(fact) => self
+                .change_draw(fact.draw(), last, |state| state.win(fact.appointment, &fact.claim)),
+            Fact::EntryEnded(fact) => {
+                self.change_draw(fact.draw, last, |state| state.end(fact));
+            }
             Fact::Held(_)
             | Fact::Booked(_)
             | Fact::Ended(_)
@@ -64,11 +83,34 @@ impl SessionShard {
             .sessions
             .get_mut(&id)
             .unwrap_or_else(|| panic!("an impossible fact: there is no session {}", id.0));
-        let before = state.next_due();
+        let before = (state.next_due(), state.next_draw_due());
         state.places.note(last);
         change(state);
-        let after = state.next_due();
-        self.due.move_to(id, before, after);
+        let after = (state.next_due(), state.next_draw_due());
+        self.due.move_to(id, before.0, after.0);
+        self.draws_due.move_to(id, before.1, after.1);
+    }
+
+    /// Changes a draw of a session.
+    fn change_draw(&mut self, draw: DrawId, last: Sequence, change: impl FnOnce(&mut DrawState)) {
+        self.change(draw.session, last, |state| {
+            let found = state.draws.iter_mut().find(|state| state.id() == draw);
+            change(found.unwrap_or_else(|| panic!("an impossible fact: there is no draw {draw}")));
+        });
+    }
+
+    /// When a draw is due next.
+    pub fn next_draw_deadline(&self) -> Option<Timestamp> {
+        self.draws_due.first().map(|(due, _)| due)
+    }
+
+    /// The draws that are due.
+    pub fn due_draws(&self, now: Timestamp) -> impl Iterator<Item = (&SessionState, &DrawState)> {
+        let due = self.draws_due.until(now).filter_map(|id| self.session(id));
+        let is_due = move |state: &&DrawState| state.next_due().is_some_and(|due| due <= now);
+        due.flat_map(move |session| {
+            session.draws().iter().filter(is_due).map(move |state| (session, state))
+        })
     }
 
     /// When a session is due next.
@@ -93,7 +135,8 @@ impl SessionShard {
         }
         let places = Arc::new(Places::new(&spec));
         places.note(last);
-        self.restore(SessionState { spec: Box::new(spec), places });
+        let draws = draws_of(&spec);
+        self.restore(SessionState { spec: Box::new(spec), places, draws });
     }
 
     /// Puts a session in as a snapshot brings it.
@@ -104,6 +147,7 @@ impl SessionShard {
     pub fn restore(&mut self, state: SessionState) {
         let id = state.spec.id;
         self.due.move_to(id, None, state.next_due());
+        self.draws_due.move_to(id, None, state.next_draw_due());
         let earlier = self.sessions.insert(id, state);
         assert!(earlier.is_none(), "an impossible fact: session {} is opened twice", id.0);
     }
@@ -179,7 +223,8 @@ impl SessionState {
                 }
             }
         }
-        Some(Self { spec: Box::new(spec), places: Arc::new(places) })
+        let draws = draws_of(&spec);
+        Some(Self { spec: Box::new(spec), places: Arc::new(places), draws })
     }
 
     /// The session as it was opened.
@@ -199,8 +244,34 @@ impl SessionState {
 
     /// When time changes it next: unused places go back then.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let reclaims = self.spec.pools.iter().filter_map(|pool| pool.terms.reclaim);
-        reclaims.map(|reclaim| reclaim.at).min()
+        let pools = (0..).map(PoolIndex).zip(&self.spec.pools);
+        let drawn = pools.filter(|(index, _)| !self.is_undrawn(*index));
+        drawn.filter_map(|(_, pool)| pool.terms.reclaim).map(|reclaim| reclaim.at).min()
+    }
+
+    /// When a draw of it is due next.
+    pub fn next_draw_due(&self) -> Option<Timestamp> {
+        self.draws.iter().filter_map(DrawState::next_due).min()
+    }
+
+    /// Its draws, by pool.
+    pub fn draws(&self) -> &[DrawState] {
+        &self.draws
+    }
+
+    /// Its draws, to fill from a snapshot.
+    pub fn draws_mut(&mut self) -> &mut [DrawState] {
+        &mut self.draws
+    }
+
+    /// The draw of a pool.
+    pub fn draw(&self, pool: PoolIndex) -> Option<&DrawState> {
+        self.draws.iter().find(|state| state.id().pool == pool)
+    }
+
+    /// Whether a pool's places wait for a draw: nobody can book them.
+    pub fn is_undrawn(&self, pool: PoolIndex) -> bool {
+        self.draw(pool).is_some_and(|state| !state.is_over())
     }
 
     /// The positions of its slots.
@@ -274,18 +345,26 @@ impl SessionState {
 impl Clone for SessionState {
     /// A copy with places of its own.
     fn clone(&self) -> Self {
-        Self::from_parts(Session::clone(&self.spec), &self.taken())
-            .expect("what is taken fits the quotas")
+        let copy = Self::from_parts(Session::clone(&self.spec), &self.taken())
+            .expect("what is taken fits the quotas");
+        Self { draws: self.draws.clone(), ..copy }
     }
 }
 
 impl PartialEq for SessionState {
     fn eq(&self, other: &Self) -> bool {
-        self.spec == other.spec && self.taken() == other.taken()
+        self.spec == other.spec && self.taken() == other.taken() && self.draws == other.draws
     }
 }
 
 impl Eq for SessionState {}
+
+fn draws_of(spec: &Session) -> Box<[DrawState]> {
+    let state = |(pool, draw)| DrawState::new(DrawId { session: spec.id, pool }, draw);
+    let terms = spec.pools.iter().map(|pool| pool.terms.draw);
+    let drawn = (0..).map(PoolIndex).zip(terms).filter_map(|(pool, draw)| Some((pool, draw?)));
+    drawn.map(state).collect()
+}
 
 /// The slots of a claim.
 pub(super) fn run(claim: &Claim) -> impl Iterator<Item = SlotIndex> + use<> {

@@ -32,7 +32,7 @@ pub(super) struct Entry {
     channel: BookingChannel,
     /// Two bits each of sharing and cause, three of status, one for "occupied".
     state: u8,
-    /// Three bits of class, one for "has an account", one for "has a payment".
+    /// Three bits of class, one for "has an account", one for "has a payment", one more of cause.
     marks: u8,
 }
 
@@ -41,6 +41,8 @@ const _: () = assert!(size_of::<Entry>() == 112, "an appointment is 112 bytes");
 const OCCUPIED: u8 = 1 << 7;
 const HAS_ACCOUNT: u8 = 1 << 3;
 const HAS_PAYMENT: u8 = 1 << 4;
+/// Where the third bit of a cause is.
+const CAUSE_SHIFT: u32 = 5;
 
 impl Slab {
     pub(super) fn insert(&mut self, appointment: &Appointment) -> Position {
@@ -118,7 +120,7 @@ impl Entry {
             class: CLASSES.get(usize::from(self.marks & 7)).copied().unwrap_or_default(),
             sharing: SHARINGS.get(usize::from(self.state >> 5 & 3)).copied().unwrap_or_default(),
             status: self.status(),
-            cause: CAUSES.get(usize::from(self.state >> 3 & 3)).copied().unwrap_or_default(),
+            cause: self.cause(),
             until: self.until(),
             fingerprint: self.fingerprint,
             payment: (self.marks & HAS_PAYMENT != 0).then_some(PaymentRef(self.payment)),
@@ -151,7 +153,8 @@ impl Entry {
     }
 
     pub(super) fn status(&self) -> AppointmentStatus {
-        let index = usize::from(self.state & 7).saturating_sub(1);
+        // The eighth status is 0 in three bits.
+        let index = usize::from((self.state & 7).wrapping_sub(1) & 7);
         *AppointmentStatus::ALL.get(index).expect("only packed statuses are stored")
     }
 
@@ -167,8 +170,19 @@ impl Entry {
     }
 
     pub(super) fn set_status(&mut self, status: AppointmentStatus, cause: Cause, until: Timestamp) {
-        self.state = self.state & 0b1110_0000 | (cause as u8) << 3 | status as u8;
+        self.state = self.state & 0b1110_0000 | (cause as u8 & 3) << 3 | status as u8 & 7;
+        self.marks = self.marks & !(1 << CAUSE_SHIFT) | (cause as u8 >> 2) << CAUSE_SHIFT;
         self.until = until.as_millis();
+    }
+
+    fn cause(&self) -> Cause {
+        let cause = self.state >> 3 & 3 | (self.marks >> CAUSE_SHIFT & 1) << 2;
+        CAUSES.get(usize::from(cause)).copied().unwrap_or_default()
+    }
+
+    /// Gives it another first claim.
+    pub(super) fn set_first(&mut self, Claim { session, slot, count, pool }: Claim) {
+        (self.session, self.slot, self.count, self.pool) = (session.0, slot.0, count, pool.0);
     }
 
     pub(super) fn set_payment(&mut self, payment: PaymentRef) {
@@ -185,4 +199,5 @@ const CLASSES: [PatientClass; 5] = [
     PatientClass::Referral,
 ];
 const SHARINGS: [Sharing; 3] = [Sharing::Own, Sharing::Read, Sharing::Cancel];
-const CAUSES: [Cause; 4] = [Cause::None, Cause::Released, Cause::Expired, Cause::Cancelled];
+const CAUSES: [Cause; 5] =
+    [Cause::None, Cause::Released, Cause::Expired, Cause::Cancelled, Cause::NotDrawn];

@@ -12,6 +12,7 @@
 //! and one pass over it, front to back, gives the same state. The inventory does not know the
 //! journal: it is handed `append`, which must only queue.
 
+mod draws;
 mod group;
 mod recover;
 mod routing;
@@ -53,6 +54,8 @@ pub struct Inventory {
     due: Box<[AtomicU64]>,
     /// The same for each shard of sessions.
     sessions_due: Box<[AtomicU64]>,
+    /// And for the draws of each shard of sessions.
+    draws_due: Box<[AtomicU64]>,
 }
 
 /// What a row of history came to.
@@ -77,6 +80,7 @@ impl Inventory {
             boards: DashMap::with_hasher_and_shard_amount(hasher, map_shards),
             due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
             sessions_due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            draws_due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
         }
     }
 

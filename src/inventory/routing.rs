@@ -70,7 +70,7 @@ pub(super) fn evolve_sessions(
         let shard = news(sessions.reach(session_route(claim.session)), sequence);
         match (shard, fact) {
             (None, _) => {}
-            (Some(shard), Fact::Held(_)) => shard.take(claim, sequence),
+            (Some(shard), fact) if fact.takes() => shard.take(claim, sequence),
             (Some(shard), _) => shard.give_back(claim, sequence),
         }
     }

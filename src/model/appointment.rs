@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::actor::BookingChannel;
+use super::draw::DrawId;
 use super::id::{
     AccountId, AppointmentId, OrganizationId, PatientId, PaymentRef, PoolIndex, RulesVersion,
     SessionId, SlotIndex,
@@ -59,6 +60,15 @@ pub struct Appointment {
     pub claims: Claims,
 }
 
+impl Appointment {
+    /// The draw that it waits for, if it is an entry.
+    pub fn draw(&self) -> Option<DrawId> {
+        let waits = self.status == AppointmentStatus::Waitlist;
+        let first = self.claims.first().filter(|_| waits)?;
+        Some(DrawId { session: first.session, pool: first.pool })
+    }
+}
+
 /// As what a patient comes (患者类别).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -94,11 +104,13 @@ pub enum AppointmentStatus {
     Cancelled = 6,
     /// The patient did not come (爽约). `noshow`.
     NoShow = 7,
+    /// Entered in a draw and waiting for it; it takes no place (摇号候选). `waitlist`.
+    Waitlist = 8,
 }
 
 impl AppointmentStatus {
     /// Every status.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Pending,
         Self::Booked,
         Self::Arrived,
@@ -106,6 +118,7 @@ impl AppointmentStatus {
         Self::Fulfilled,
         Self::Cancelled,
         Self::NoShow,
+        Self::Waitlist,
     ];
 
     /// The FHIR code.
@@ -118,23 +131,28 @@ impl AppointmentStatus {
             Self::Fulfilled => "fulfilled",
             Self::Cancelled => "cancelled",
             Self::NoShow => "noshow",
+            Self::Waitlist => "waitlist",
         }
     }
 
     /// Whether the appointment still lies ahead: it counts against its patient's limits.
     pub const fn is_live(self) -> bool {
-        matches!(self, Self::Pending | Self::Booked | Self::Arrived | Self::CheckedIn)
+        matches!(
+            self,
+            Self::Waitlist | Self::Pending | Self::Booked | Self::Arrived | Self::CheckedIn
+        )
     }
 
     /// Whether the appointment takes its places. What took place, or could have, keeps them.
     pub const fn takes_places(self) -> bool {
-        !matches!(self, Self::Cancelled)
+        !matches!(self, Self::Waitlist | Self::Cancelled)
     }
 
     /// The table of transitions: what an event makes of a status, or `None` where it is refused.
     ///
     /// ```text
-    ///             book   release    expire     cancel     arrive   check_in   fulfil     no_show  settle
+    ///             book   release    expire     cancel     arrive   check_in   fulfil     no_show  settle     win      lose
+    /// waitlist           cancelled                                                                           pending  cancelled
     /// pending     booked cancelled  cancelled
     /// booked                                   cancelled  arrived  checked-in            noshow   fulfilled
     /// arrived                                  cancelled           checked-in fulfilled  noshow   fulfilled
@@ -146,9 +164,10 @@ impl AppointmentStatus {
         use AppointmentEvent as E;
         match (self, event) {
             (Self::Pending, E::Book) => Some(Self::Booked),
-            (Self::Pending, E::Release | E::Expire) | (Self::Booked | Self::Arrived, E::Cancel) => {
-                Some(Self::Cancelled)
-            }
+            (Self::Waitlist, E::Win) => Some(Self::Pending),
+            (Self::Pending, E::Release | E::Expire)
+            | (Self::Waitlist, E::Release | E::Lose)
+            | (Self::Booked | Self::Arrived, E::Cancel) => Some(Self::Cancelled),
             (Self::Booked, E::Arrive) => Some(Self::Arrived),
             (Self::Booked | Self::Arrived, E::CheckIn) => Some(Self::CheckedIn),
             (Self::Arrived | Self::CheckedIn, E::Fulfil)
@@ -180,11 +199,15 @@ pub enum AppointmentEvent {
     NoShow,
     /// The day is closed with the patient counted as seen; no check-in is asked for.
     Settle,
+    /// The draw gave the entry a place.
+    Win,
+    /// The draw gave the entry nothing.
+    Lose,
 }
 
 impl AppointmentEvent {
     /// Every event.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Book,
         Self::Release,
         Self::Expire,
@@ -194,6 +217,8 @@ impl AppointmentEvent {
         Self::Fulfil,
         Self::NoShow,
         Self::Settle,
+        Self::Win,
+        Self::Lose,
     ];
 }
 
@@ -210,6 +235,8 @@ pub enum Cause {
     Expired = 2,
     /// The patient, or somebody for the patient, cancelled.
     Cancelled = 3,
+    /// The draw gave the entry nothing.
+    NotDrawn = 4,
 }
 
 impl Cause {
@@ -220,6 +247,7 @@ impl Cause {
             Self::Released => "released",
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
+            Self::NotDrawn => "not drawn",
         }
     }
 }
@@ -232,13 +260,14 @@ mod tests {
     #[test]
     fn transitions_are_this_table_and_nothing_else() {
         let expected = "
-            Pending    | Booked | Cancelled | Cancelled | -         | -       | -         | -         | -      | -
-            Booked     | -      | -         | -         | Cancelled | Arrived | CheckedIn | -         | NoShow | Fulfilled
-            Arrived    | -      | -         | -         | Cancelled | -       | CheckedIn | Fulfilled | NoShow | Fulfilled
-            CheckedIn  | -      | -         | -         | -         | -       | -         | Fulfilled | NoShow | Fulfilled
-            Fulfilled  | -      | -         | -         | -         | -       | -         | -         | -      | -
-            Cancelled  | -      | -         | -         | -         | -       | -         | -         | -      | -
-            NoShow     | -      | -         | -         | -         | -       | -         | -         | -      | -
+            Pending    | Booked | Cancelled | Cancelled | -         | -       | -         | -         | -      | - | - | -
+            Booked     | -      | -         | -         | Cancelled | Arrived | CheckedIn | -         | NoShow | Fulfilled | - | -
+            Arrived    | -      | -         | -         | Cancelled | -       | CheckedIn | Fulfilled | NoShow | Fulfilled | - | -
+            CheckedIn  | -      | -         | -         | -         | -       | -         | Fulfilled | NoShow | Fulfilled | - | -
+            Fulfilled  | -      | -         | -         | -         | -       | -         | -         | -      | - | - | -
+            Cancelled  | -      | -         | -         | -         | -       | -         | -         | -      | - | - | -
+            NoShow     | -      | -         | -         | -         | -       | -         | -         | -      | - | - | -
+            Waitlist   | -      | Cancelled | -         | -         | -       | -         | -         | -      | -         | Pending | Cancelled
         ";
         let rows: Vec<Vec<&str>> = expected
             .lines()

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::actor::BookingChannel;
 use super::appointment::{AppointmentEvent, Claims, PatientClass};
+use super::draw::RevealDraw;
 use super::fingerprint::Fingerprint;
 use super::id::{
     AccountId, AppointmentId, ClientKey, PatientId, PaymentRef, RequestId, SessionId, SlotIndex,
@@ -25,6 +26,8 @@ pub enum Command {
     Change(Change),
     /// Shares the places of a session out anew among its pools (调整配额).
     SetQuotas(Box<SetQuotas>),
+    /// Gives the value of a draw's public beacon.
+    RevealDraw(Box<RevealDraw>),
 }
 
 /// Opens a session.
@@ -319,6 +322,7 @@ impl Command {
     pub const fn request(&self) -> RequestId {
         match self {
             Self::SetQuotas(set) => set.request,
+            Self::RevealDraw(reveal) => reveal.request,
             Self::OpenSession(open) => open.request,
             Self::Hold(hold) => hold.appointment.request(),
             Self::Change(change) => change.request,
@@ -331,6 +335,7 @@ impl Command {
             Self::OpenSession(open) if open.session.has_terms() => Operation::OpenWithTerms,
             Self::OpenSession(_) => Operation::OpenSession,
             Self::SetQuotas(_) => Operation::SetQuotas,
+            Self::RevealDraw(_) => Operation::RevealDraw,
             Self::Hold(_) => Operation::Hold,
             Self::Change(change) => change.action.operation(),
         }

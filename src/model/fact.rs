@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 use super::actor::BookingChannel;
 use super::appointment::{AppointmentEvent, AppointmentStatus, Cause, Claim, Claims, PatientClass};
+use super::draw::{BeaconGiven, DrawRevealed, DrawWon, Entered, EntryEnded};
 use super::id::{
     AccountId, AppointmentId, OrganizationId, PatientId, PaymentRef, PoolIndex, RequestId,
     RulesVersion, SessionId,
@@ -49,6 +50,16 @@ pub enum Fact {
     QuotasSet(Box<QuotasSet>),
     /// Unused places of a pool went to another one, at the time that its session says.
     Reclaimed(Box<Reclaimed>),
+    /// A patient entered a draw. No place was taken.
+    Entered(Box<Entered>),
+    /// The value of a draw's public beacon was given.
+    BeaconGiven(Box<BeaconGiven>),
+    /// The seed of a draw was revealed. What follows from it is done entry by entry.
+    DrawRevealed(Box<DrawRevealed>),
+    /// An entry won places, which are held until a deadline.
+    DrawWon(DrawWon),
+    /// An entry ended without a place: withdrawn, or not drawn.
+    EntryEnded(EntryEnded),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -198,7 +209,7 @@ impl Ended {
             Cause::Released => Some(AppointmentEvent::Release),
             Cause::Expired => Some(AppointmentEvent::Expire),
             Cause::Cancelled => Some(AppointmentEvent::Cancel),
-            Cause::None => None,
+            Cause::None | Cause::NotDrawn => None,
         }
     }
 }
@@ -237,7 +248,7 @@ impl Fact {
             Self::Ended(ended) => match ended.cause {
                 Cause::Released => "Released",
                 Cause::Expired => "Expired",
-                Cause::None | Cause::Cancelled => "Cancelled",
+                Cause::None | Cause::Cancelled | Cause::NotDrawn => "Cancelled",
             },
             Self::Progressed(progressed) => match progressed.status {
                 AppointmentStatus::Arrived => "Arrived",
@@ -251,6 +262,14 @@ impl Fact {
             Self::Forgotten(_) => "Forgotten",
             Self::QuotasSet(_) => "QuotasSet",
             Self::Reclaimed(_) => "Reclaimed",
+            Self::Entered(_) => "Entered",
+            Self::BeaconGiven(_) => "BeaconGiven",
+            Self::DrawRevealed(_) => "DrawRevealed",
+            Self::DrawWon(_) => "DrawWon",
+            Self::EntryEnded(ended) => match ended.cause {
+                Cause::NotDrawn => "NotDrawn",
+                _ => "Withdrawn",
+            },
         }
     }
 
@@ -264,15 +283,30 @@ impl Fact {
             | Self::Progressed(Progressed { request, fingerprint, .. })
             | Self::Settled(Settled { request, fingerprint, .. }) => Some((*request, *fingerprint)),
             Self::Ended(fact) => fact.request,
+            Self::EntryEnded(fact) => fact.request,
+            Self::BeaconGiven(fact) => Some((fact.request, fact.fingerprint)),
             Self::QuotasSet(fact) => Some((fact.request, fact.fingerprint)),
-            Self::Held(_) | Self::Declined(_) | Self::Forgotten(_) | Self::Reclaimed(_) => None,
+            Self::Held(_)
+            | Self::Declined(_)
+            | Self::Forgotten(_)
+            | Self::Reclaimed(_)
+            | Self::Entered(_)
+            | Self::DrawRevealed(_)
+            | Self::DrawWon(_) => None,
         }
     }
 
     /// An appointment in whose home the fact is written. All of a `Forgotten` have the same home.
     pub fn appointment(&self) -> Option<AppointmentId> {
         match self {
-            Self::SessionOpened(_) | Self::QuotasSet(_) | Self::Reclaimed(_) => None,
+            Self::SessionOpened(_)
+            | Self::QuotasSet(_)
+            | Self::Reclaimed(_)
+            | Self::BeaconGiven(_)
+            | Self::DrawRevealed(_) => None,
+            Self::Entered(fact) => Some(fact.appointment),
+            Self::DrawWon(fact) => Some(fact.appointment),
+            Self::EntryEnded(fact) => Some(fact.appointment),
             Self::Held(fact) => Some(fact.appointment),
             Self::Booked(fact) => Some(fact.appointment),
             Self::Ended(fact) => Some(fact.appointment),
@@ -289,7 +323,12 @@ impl Fact {
             Self::Held(fact) => Some(fact.patient),
             Self::Ended(fact) => Some(fact.patient),
             Self::Settled(fact) => Some(fact.patient),
-            Self::SessionOpened(_)
+            Self::Entered(fact) => Some(fact.patient),
+            Self::EntryEnded(fact) => Some(fact.patient),
+            Self::BeaconGiven(_)
+            | Self::DrawRevealed(_)
+            | Self::DrawWon(_)
+            | Self::SessionOpened(_)
             | Self::Booked(_)
             | Self::Progressed(_)
             | Self::Declined(_)
@@ -305,6 +344,11 @@ impl Fact {
             Self::SessionOpened(fact) => Some(fact.session.id),
             Self::QuotasSet(fact) => Some(fact.session),
             Self::Reclaimed(fact) => Some(fact.session),
+            Self::Entered(fact) => Some(fact.draw.session),
+            Self::BeaconGiven(fact) => Some(fact.draw.session),
+            Self::DrawRevealed(fact) => Some(fact.draw.session),
+            Self::DrawWon(fact) => Some(fact.claim.session),
+            Self::EntryEnded(fact) => Some(fact.draw.session),
             Self::Held(_)
             | Self::Booked(_)
             | Self::Ended(_)
@@ -315,12 +359,22 @@ impl Fact {
         }
     }
 
+    /// Whether its claims are taken; otherwise they are given back.
+    pub const fn takes(&self) -> bool {
+        matches!(self, Self::Held(_) | Self::DrawWon(_))
+    }
+
     /// The places that the fact takes or gives back.
     pub fn claims(&self) -> &[Claim] {
         match self {
             Self::Held(fact) => &fact.claims,
             Self::Ended(fact) => &fact.claims,
-            Self::SessionOpened(_)
+            Self::DrawWon(fact) => std::slice::from_ref(&fact.claim),
+            Self::Entered(_)
+            | Self::BeaconGiven(_)
+            | Self::DrawRevealed(_)
+            | Self::EntryEnded(_)
+            | Self::SessionOpened(_)
             | Self::Booked(_)
             | Self::Progressed(_)
             | Self::Settled(_)

@@ -14,6 +14,7 @@ mod actor;
 mod answer;
 mod appointment;
 mod command;
+mod draw;
 mod fact;
 mod fingerprint;
 mod id;
@@ -33,6 +34,10 @@ pub use appointment::{
 pub use command::{
     Action, Attributes, Change, ClaimRequest, ClaimRequests, ClientKeys, Command, Hold, HoldFault,
     OpenSession, Receipt, SetQuotas, SlotChoice,
+};
+pub use draw::{
+    Beacon, BeaconGiven, Draw, DrawChoice, DrawEntry, DrawHash, DrawId, DrawReading, DrawRevealed,
+    DrawWon, Entered, EntryEnded, Pseudonym, RevealDraw, Seed,
 };
 pub use fact::{
     Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Progressed, QuotasSet, Reclaimed,

@@ -71,6 +71,8 @@ operations! {
     OpenWithTerms = 10 "open_with_terms" Command;
     /// Shares the places of a session out anew (调整配额).
     SetQuotas = 11 "set_quotas" Command;
+    /// Gives the value of a draw's public beacon (摇号).
+    RevealDraw = 18 "reveal_draw" Command;
     /// Reads the free places of a session (余号).
     Availability = 32 "availability" Query;
     /// Reads one appointment.
@@ -79,6 +81,8 @@ operations! {
     List = 34 "list" Query;
     /// Reads a session with its terms and what is taken.
     ReadSession = 35 "read_session" Query;
+    /// Reads where a draw stands: its commitment, its entries, what was revealed.
+    Draw = 39 "draw" Query;
     /// Subscribes to facts.
     Watch = 48 "watch" Push;
     /// Fetches a snapshot, to start watching from.
@@ -115,6 +119,7 @@ const POSITIONS: [u8; 256] = {
 /// open_session                                 x
 /// open_with_terms                              x
 /// set_quotas                                   x
+/// reveal_draw                                  x
 /// hold            x       x       x
 /// book            x       x       x
 /// release         x       x       x
@@ -127,6 +132,7 @@ const POSITIONS: [u8; 256] = {
 /// get             x       x       x            x     x
 /// list            x       x       x            x     x
 /// read_session    x       x       x            x     x
+/// draw            x       x       x            x     x       x
 /// watch                                        x     x                x
 /// snapshot                                     x     x                x
 /// clock                                        x     x       x
@@ -136,7 +142,7 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
     use Operation as O;
     use Role as R;
     match operation {
-        O::OpenSession | O::OpenWithTerms | O::SetQuotas | O::ConfirmClock => {
+        O::OpenSession | O::OpenWithTerms | O::SetQuotas | O::RevealDraw | O::ConfirmClock => {
             matches!(role, R::Admin)
         }
         O::Hold | O::Book | O::Release => matches!(role, R::Gateway | R::Counter | R::Practitioner),
@@ -146,6 +152,7 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
         O::Fulfil => matches!(role, R::Practitioner),
         O::Availability => true,
         O::Get | O::List | O::ReadSession => !matches!(role, R::Observer | R::Replica),
+        O::Draw => !matches!(role, R::Replica),
         O::Watch | O::Snapshot => matches!(role, R::Admin | R::Auditor | R::Replica),
         O::Clock => matches!(role, R::Admin | R::Auditor | R::Observer),
     }

@@ -4,6 +4,7 @@ use arrayvec::ArrayVec;
 
 use super::actor::BookingChannel;
 use super::appointment::{Appointment, PatientClass};
+use super::draw::{DrawId, DrawReading};
 use super::id::{AppointmentId, PatientId, SessionId};
 use super::limits::SESSION_SLOTS_MAX;
 use super::operation::Operation;
@@ -43,6 +44,17 @@ pub enum Query {
         /// The session.
         session: SessionId,
     },
+    /// Where a draw stands.
+    Draw {
+        /// Which draw.
+        draw: DrawId,
+        /// An entrant whose receipt is wanted too.
+        appointment: Option<AppointmentId>,
+        /// Whose entry it is. A gateway says so, and somebody else's is not found.
+        patient: Option<PatientId>,
+        /// Through which channel it is read.
+        channel: BookingChannel,
+    },
     /// The node's clock.
     Clock,
     /// The node's clock, after an operator said that the machine's is right. It changes nothing that
@@ -70,6 +82,8 @@ pub enum Reading {
     Clock(ClockReading),
     /// See [`Query::ReadSession`].
     Session(Box<SessionReading>),
+    /// See [`Query::Draw`].
+    Draw(Box<DrawReading>),
 }
 
 /// A session as it stands.
@@ -112,6 +126,7 @@ impl Query {
             Self::Get { .. } => Operation::Get,
             Self::List { .. } => Operation::List,
             Self::ReadSession { .. } => Operation::ReadSession,
+            Self::Draw { .. } => Operation::Draw,
             Self::Clock => Operation::Clock,
             Self::ConfirmClock => Operation::ConfirmClock,
         }

@@ -3,14 +3,15 @@
 //! ```text
 //! home      u32 n, n appointments | u32 n, n (time, request, fingerprint) | u32 n, n refusals
 //! ledger    u32 n, n (patient, appointment, session)
-//! session   u32 n, n (session, u16 taken of each cell)
+//! session   u32 n, n (session, u16 taken of each cell, its draws)
+//! draw      beacon or none, revealed or none, u32 n, n (appointment, entry)
 //! ```
 //!
 //! Where a session of a shard has terms the highest bit of its number is set, and terms follow each
 //! session.
 
-use crate::codec::{CodecError, WithTerms, decode, encode_into};
-use crate::engine::{Live, SessionState};
+use crate::codec::{CodecError, DrawHead, WithTerms, decode, encode_into};
+use crate::engine::{DrawState, Live, SessionState, Waiting};
 use crate::inventory::Part;
 use crate::model::{
     Appointment, AppointmentId, Outcome, PatientId, RequestId, Session, SessionId, Timestamp,
@@ -44,6 +45,7 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
                     encode_into(state.spec(), buffer);
                 }
                 state.taken().iter().for_each(|taken| encode_into(taken, buffer));
+                state.draws().iter().for_each(|draw| write_draw(draw, buffer));
             });
             if with_terms {
                 // The highest byte of the number: there are never so many.
@@ -99,8 +101,27 @@ fn session(source: &mut Source<'_>, with_terms: bool) -> Result<SessionState, Co
     };
     let cells = spec.slot_count() * spec.pools.len();
     let taken: Vec<u16> = (0..cells).map(|_| source.next()).collect::<Result<_, _>>()?;
-    SessionState::from_parts(spec, &taken)
-        .ok_or(CodecError::Invalid("more places are taken than there are"))
+    let mut state = SessionState::from_parts(spec, &taken)
+        .ok_or(CodecError::Invalid("more places are taken than there are"))?;
+    for draw in state.draws_mut() {
+        let DrawHead { beacon, revealed } = source.next()?;
+        for _ in 0..source.next::<u32>()? {
+            let (appointment, entry) = source.next()?;
+            draw.insert(Waiting { appointment, entry });
+        }
+        draw.restore(beacon, revealed);
+    }
+    Ok(state)
+}
+
+fn write_draw(draw: &DrawState, buffer: &mut Vec<u8>) {
+    let left = draw.left().map(|left| left.free().to_vec());
+    let revealed = draw.revealed().cloned().zip(left);
+    encode_into(&DrawHead { beacon: draw.beacon().cloned(), revealed }, buffer);
+    list(buffer, draw.waiting().iter(), |waiting, buffer| {
+        encode_into(&waiting.appointment, buffer);
+        encode_into(&waiting.entry, buffer);
+    });
 }
 
 /// Writes items with their number in front, which is known only afterwards.

@@ -14,6 +14,7 @@
 #[cfg(any(feature = "node", fuzzing))]
 pub mod audit;
 mod counters;
+mod draws;
 pub mod digest;
 #[cfg(any(feature = "node", fuzzing))]
 mod image;
@@ -29,13 +30,17 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
+use parking_lot::Mutex;
+
 use self::counters::Counters;
+use self::draws::Drawing;
 pub use self::counters::{LATENESS_BUCKETS, ServiceStats};
 #[cfg(feature = "node")]
 pub use self::open::{OpenError, OpenOptions, RecoveryReport, restore_shard};
 use crate::admission::{Gate, Observation, Shed, admit, admit_query};
 pub use crate::admission::{Regime, ShedReason};
 use crate::codec::encode_facts;
+use crate::draw::NodeKey;
 use crate::engine::Context;
 pub use crate::inventory::Imported;
 use crate::inventory::Inventory;
@@ -62,6 +67,9 @@ pub struct Service {
     /// When the clock was last believed, in milliseconds: while it is not, openings stand still.
     believed: AtomicU64,
     timekeeper: OnceLock<Box<dyn Timekeeper>>,
+    /// What the seeds of draws are made from.
+    draw_key: OnceLock<NodeKey>,
+    drawing: Mutex<Drawing>,
     /// Cleared while the node stops.
     is_serving: AtomicBool,
     #[cfg(feature = "node")]
@@ -113,6 +121,8 @@ impl Service {
             is_paused: AtomicBool::new(false),
             believed: AtomicU64::new(0),
             timekeeper: OnceLock::new(),
+            draw_key: OnceLock::new(),
+            drawing: Mutex::default(),
             is_serving: AtomicBool::new(true),
             #[cfg(feature = "node")]
             folder: None,
@@ -157,7 +167,11 @@ impl Service {
         if let Err(outcome) = admit(now, actor, command, self.limits.retention_millis) {
             return Answer::refused(outcome);
         }
-        let context = Context { openings: self.openings(now), ..Context::new(now, actor) };
+        let context = Context {
+            openings: self.openings(now),
+            key: self.draw_key.get(),
+            ..Context::new(now, actor)
+        };
         if let Command::Hold(hold) = command
             && let Some(refusal) = self.inventory.refuse_at_once(&context, hold)
         {
@@ -183,6 +197,7 @@ impl Service {
             Command::Change(change) => self.inventory.change(&context, change, append),
             Command::OpenSession(open) => self.inventory.open(&context, open, append),
             Command::SetQuotas(set) => self.inventory.set_quotas(&context, set, append),
+            Command::RevealDraw(reveal) => self.inventory.give_beacon(&context, reveal, append),
         }
     }
 
@@ -250,6 +265,16 @@ impl Service {
                 Answer { after, result: Ok(Reading::Appointments(listed)) }
             }
             Query::ReadSession { session } => self.inventory.read_session(actor, session),
+            Query::Draw { draw, appointment: None, .. } => {
+                self.inventory.read_draw(actor, draw, None)
+            }
+            Query::Draw { draw, appointment: Some(entrant), patient, channel } => {
+                let (found, after) = self.inventory.appointment(entrant);
+                match may_read(actor, channel, patient, found) {
+                    Ok(_) => self.inventory.read_draw(actor, draw, Some(entrant)),
+                    Err(outcome) => Answer { after, result: Err(outcome.into()) },
+                }
+            }
             Query::Clock | Query::ConfirmClock => {
                 let Some(timekeeper) = self.timekeeper.get() else {
                     return Answer::refused(Refusal::for_now(Outcome::NotReady, CLOCK_MILLIS));
@@ -318,6 +343,7 @@ impl Service {
         self.believed.store(now.as_millis(), Ordering::Relaxed);
         self.measure(now);
         self.step_sessions(now);
+        self.step_draws(now);
         let mut expired = 0;
         for home in self.inventory.due_homes(now) {
             while let Some(permit) = self.journal.reserve(Lane::Upkeep) {

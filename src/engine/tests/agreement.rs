@@ -17,9 +17,10 @@ use super::pairs::Pairs;
 use super::world::{State, World};
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
-    Action, Actor, Change, ChannelSet, ClaimRequest, ClassSet, Command, Hold, OpenSession,
+    Action, Actor, Beacon, Change, ChannelSet, ClaimRequest, ClassSet, Command, Draw, DrawHash,
+    DrawId, Hold, OpenSession,
     OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId, Role, ServiceHours,
+    PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId, RevealDraw, Role, ServiceHours,
     Session, SessionId, SessionTerms, SetQuotas, Sharing, SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 
@@ -95,6 +96,8 @@ impl Case {
                 Ok(())
             }
             3 => {
+                self.engine.step_draws();
+                self.naive.step_draws();
                 self.engine.step_sessions();
                 self.naive.step_sessions();
                 let mut engine = self.engine.expire();
@@ -117,7 +120,8 @@ impl Case {
                 self.run(&actor, Command::SetQuotas(set.into()), "set_quotas", pairs)
             }
             6 => self.run(&actor, Command::OpenSession(step.open().into()), "open_session", pairs),
-            7..=15 => self.run(&actor, Command::Hold(step.hold()), "hold", pairs),
+            15 => self.run(&actor, Command::RevealDraw(step.reveal().into()), "reveal_draw", pairs),
+            7..=14 => self.run(&actor, Command::Hold(step.hold()), "hold", pairs),
             2 | 31 => {
                 match self.done.iter().rev().nth(usize::from(id.saturating_sub(192) / 16)).cloned()
                 {
@@ -247,6 +251,15 @@ impl Step {
         }
     }
 
+    /// Mostly of a session that is there, with one of three values.
+    fn reveal(self) -> RevealDraw {
+        let [_, id, pool, _, session, value, request, _] = self.0;
+        let session = SessionId(if session < 16 { 9 } else { u64::from(session % 4) });
+        let draw = DrawId { session, pool: PoolIndex(u8::from(pool < 32)) };
+        let beacon = ["a", "a", "a", "b", "two words", ""][usize::from(value % 6)].to_owned();
+        RevealDraw { request: request_id(request, 4_000 + u128::from(id % 16)), draw, beacon }
+    }
+
     /// Mostly a place moved from one pool to another.
     fn set_quotas(self, sessions: &[Session]) -> SetQuotas {
         let [_, id, kind, from, to, variant, request, slot] = self.0;
@@ -364,7 +377,7 @@ fn session(id: u64, kind: u8) -> Session {
             pool(ChannelSet(2), ClassSet(2), &[1, 1]),
         ],
     ];
-    Session {
+    let session = Session {
         start: start(kind / 4 % 4),
         pick: [Pick::Earliest, Pick::Even][kind / 16 % 2],
         repeat: [Repeat::OnePerPatient, Repeat::Unlimited][usize::from(kind / 32 % 4 == 3)],
@@ -374,7 +387,22 @@ fn session(id: u64, kind: u8) -> Session {
         terms: terms(kind),
         pools: waves(kind, pools[kind % 4].clone()),
         ..build::session(id, &[])
-    }
+    };
+    if session.check().is_ok() { session } else { undrawn(session) }
+}
+
+/// What cannot be drawn is for whoever comes first.
+fn undrawn(mut session: Session) -> Session {
+    session.pools.iter_mut().for_each(|pool| pool.terms = PoolTerms::default());
+    session
+}
+
+/// A draw whose entries begin in a minute.
+fn drawn(closes: Timestamp, beacon: Option<Beacon>) -> PoolTerms {
+    let draw =
+        Draw { closes, preferences_max: 1, ttl: Ttl::DEFAULT, beacon, commitment: None };
+    let opens = MORNING.plus_millis(MINUTE);
+    PoolTerms { opens, draw: Some(draw), ..PoolTerms::default() }
 }
 
 /// Half of the sessions say nothing more.
@@ -411,6 +439,12 @@ fn waves(kind: usize, mut pools: Vec<Pool>) -> Vec<Pool> {
             pools[0].terms.reclaim = Some(Reclaim { at: later(3), to: PoolIndex(1) });
             pools[1].terms.reclaim = Some(Reclaim { at: later(3), to: PoolIndex(0) });
         }
+        9 => pools[0].terms = drawn(later(12), None),
+        10 => {
+            let beacon = Beacon { name: DrawHash([1; 32]), until: later(18) };
+            pools[0].terms = drawn(later(6), Some(beacon));
+        }
+        0 => pools.iter_mut().for_each(|pool| pool.terms = drawn(later(20), None)),
         _ => {}
     }
     pools

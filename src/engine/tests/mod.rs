@@ -5,8 +5,10 @@
 
 mod agreement;
 pub(crate) mod build;
+mod draws;
 mod forgetting;
 mod naive;
+mod naive_draws;
 mod pairs;
 mod script;
 mod shards;

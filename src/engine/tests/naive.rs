@@ -3,9 +3,10 @@
 //! **Architecture invariant:** this shares the vocabulary with the engine, and no rule. Where
 //! several refusals apply, all are collected and the lowest is given.
 
+use super::naive_draws::{Found, NaiveDraws, bound};
 use crate::model::{
     Action, Actor, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Change,
-    Claim, ClaimRequest, Claims, Command, Hold, OpenSession, Outcome, PatientId, PaymentRef, Pick,
+    Claim, ClaimRequest, Claims, Command, DrawId, Hold, OpenSession, Outcome, PatientId, PaymentRef, Pick,
     PoolIndex, Receipt, Refusal, Repeat, RequestId, Role, RulesVersion, Session, SessionId,
     SetQuotas, Sharing, SlotChoice, SlotIndex, Timestamp,
 };
@@ -16,12 +17,13 @@ pub(super) struct Naive {
     pub(super) sessions: Vec<Session>,
     pub(super) appointments: Vec<Appointment>,
     /// The request that made each appointment, at the same position.
-    holds: Vec<Hold>,
+    pub(super) holds: Vec<Hold>,
     /// Requests that were carried out and were no holds.
     opened: Vec<OpenSession>,
     changed: Vec<Change>,
     shared_out: Vec<SetQuotas>,
     pub(super) declined: Vec<(Hold, Outcome)>,
+    pub(super) draws: NaiveDraws,
 }
 
 impl Naive {
@@ -35,6 +37,7 @@ impl Naive {
             Command::Hold(hold) => self.hold(actor, hold),
             Command::Change(change) => self.change(actor, change),
             Command::SetQuotas(set) => self.set_quotas(actor, set),
+            Command::RevealDraw(reveal) => self.reveal_draw(actor, reveal),
         }
     }
 
@@ -70,7 +73,9 @@ impl Naive {
 
     /// Taken places of a cell, counted by looking at every appointment.
     pub(super) fn taken(&self, session: SessionId, slot: u16, pool: u8) -> u16 {
-        let takers = self.appointments.iter().filter(|a| a.status != AppointmentStatus::Cancelled);
+        let takers = self.appointments.iter().filter(|a| {
+            !matches!(a.status, AppointmentStatus::Cancelled | AppointmentStatus::Waitlist)
+        });
         let claims = takers.flat_map(|appointment| &appointment.claims);
         let here = claims.filter(|claim| {
             claim.session == session
@@ -90,7 +95,7 @@ impl Naive {
         lines
     }
 
-    fn session(&self, id: SessionId) -> Option<&Session> {
+    pub(super) fn session(&self, id: SessionId) -> Option<&Session> {
         self.sessions.iter().find(|session| session.id == id)
     }
 
@@ -99,11 +104,12 @@ impl Naive {
     }
 
     /// Whether the id was used for something.
-    fn is_used(&self, id: RequestId) -> bool {
+    pub(super) fn is_used(&self, id: RequestId) -> bool {
         self.appointments.iter().any(|appointment| appointment.id.request() == id)
             || self.opened.iter().any(|open| open.request == id)
             || self.changed.iter().any(|change| change.request == id)
             || self.shared_out.iter().any(|set| set.request == id)
+            || self.draws.given.iter().any(|reveal| reveal.request == id)
     }
 
     fn open(&mut self, actor: &Actor, open: &OpenSession) -> Result<Receipt, Refusal> {
@@ -122,12 +128,12 @@ impl Naive {
         if self.session(open.session.id).is_some() {
             refusals.push(Outcome::SessionExists);
         }
-        if open.session.check().is_err() {
+        if open.session.check().is_err() || !self.can_draw(&open.session) {
             refusals.push(Outcome::SessionInvalid);
         }
         lowest(&refusals)?;
         let receipt = receipt(false);
-        self.sessions.push(open.session.clone());
+        self.sessions.push(bound(open.session.clone()));
         self.opened.push(open.clone());
         Ok(receipt)
     }
@@ -146,9 +152,16 @@ impl Naive {
         }
         let patient = hold.patient.unwrap();
         let mut claims = Claims::new();
+        let mut entry = None;
         for wish in &hold.claims {
             match self.find(actor, hold, wish) {
-                Ok(claim) => claims.push(claim),
+                Ok(Found::Claim(claim)) => claims.push(claim),
+                Ok(Found::Entry(draw)) => {
+                    entry = Some(draw);
+                    if let Err(outcome) = self.entry_fits(hold, draw) {
+                        refusals.push(outcome.into());
+                    }
+                }
                 Err(refusal) => refusals.push(refusal),
             }
             let live = |line: &(PatientId, AppointmentId, SessionId)| {
@@ -162,7 +175,10 @@ impl Naive {
         if let Some(lowest) = refusals.iter().min_by_key(|refusal| refusal.outcome) {
             return Err(*lowest);
         }
-        Ok(self.take(hold, patient, claims))
+        match entry {
+            Some(draw) => Ok(self.enter(hold, patient, draw)),
+            None => Ok(self.take(hold, patient, claims)),
+        }
     }
 
     fn take(&mut self, hold: &Hold, patient: PatientId, claims: Claims) -> Receipt {
@@ -195,7 +211,7 @@ impl Naive {
     }
 
     /// The best place for a wish.
-    fn find(&self, actor: &Actor, hold: &Hold, wish: &ClaimRequest) -> Result<Claim, Refusal> {
+    fn find(&self, actor: &Actor, hold: &Hold, wish: &ClaimRequest) -> Result<Found, Refusal> {
         let session = self.session(wish.session).ok_or(Outcome::SessionNotFound)?;
         let slots = session.pools[0].quotas.len();
         let all: Vec<u16> = (0_u16..).take(slots).collect();
@@ -248,7 +264,25 @@ impl Naive {
         }
         let opens = |pool: u8| session.pools[usize::from(pool)].terms.opens;
         let open: Vec<u8> = pools.iter().copied().filter(|pool| opens(*pool) <= self.now).collect();
+        let drawn = |pool: u8| !self.is_drawn(session, pool);
+        let fits_draw = |pool: u8| {
+            open.contains(&pool) && drawn(pool) && found.iter().any(|slot| has_room(*slot, pool))
+        };
+        let is_pending = pools.iter().any(|pool| fits_draw(*pool));
+        // In the order of the wishes, not of the pools.
+        let enters = found.iter().find_map(|slot| {
+            let collects = |pool: &&u8| has_room(*slot, **pool) && self.collects(session, **pool);
+            let pool = open.iter().find(collects)?;
+            Some(DrawId { session: session.id, pool: PoolIndex(*pool) })
+        });
+        let open: Vec<u8> = open.into_iter().filter(|pool| !drawn(*pool)).collect();
         found.retain(|slot| open.iter().any(|pool| has_room(*slot, *pool)));
+        if found.is_empty() && is_pending {
+            if let Some(refusal) = self.closed_hours(session, hold) {
+                return Err(refusal);
+            }
+            return enters.map(Found::Entry).ok_or_else(|| self.pending(session, None));
+        }
         if found.is_empty() {
             let all_slots = 0..session.slot_count();
             let is_left = |pool: u8| {
@@ -267,16 +301,19 @@ impl Naive {
         if wish.slots == SlotChoice::Any && session.pick == Pick::Even {
             found.sort_by_key(|slot| std::cmp::Reverse(share(*slot)));
         }
-        if let Some(hours) = &session.terms.hours
-            && let Some(wait) = hours.closed_for(self.now, hold.channel)
-        {
-            let until = self.now.plus_millis(wait);
-            return Err(Refusal::until(Outcome::OutsideServiceHours, self.now, until));
+        if let Some(refusal) = self.closed_hours(session, hold) {
+            return Err(refusal);
         }
         let slot = found[0];
         let pool = *open.iter().find(|pool| has_room(slot, **pool)).unwrap();
         let (slot, pool) = (SlotIndex(slot), PoolIndex(pool));
-        Ok(Claim { session: session.id, slot, count: wish.count, pool })
+        Ok(Found::Claim(Claim { session: session.id, slot, count: wish.count, pool }))
+    }
+
+    fn closed_hours(&self, session: &Session, hold: &Hold) -> Option<Refusal> {
+        let wait = session.terms.hours.as_ref()?.closed_for(self.now, hold.channel)?;
+        let until = self.now.plus_millis(wait);
+        Some(Refusal::until(Outcome::OutsideServiceHours, self.now, until))
     }
 
     fn is_bookable(&self, session: &Session, slot: u16) -> bool {
@@ -336,6 +373,9 @@ impl Naive {
                 let session = &self.sessions[index];
                 let due = session.pools[from].terms.reclaim.filter(|it| it.at <= self.now);
                 let Some(reclaim) = due else { continue };
+                if !self.is_drawn(session, u8::try_from(from).unwrap()) {
+                    continue;
+                }
                 let pool = &session.pools[from];
                 let all: u32 = pool.quotas.iter().map(|quota| u32::from(*quota)).sum();
                 let mut most = u16::try_from(all - pool.terms.floor).unwrap();
@@ -387,6 +427,9 @@ impl Naive {
         if let Some(outcome) = refusals.iter().min() {
             return Err(Refusal::of_status(*outcome, appointment.status));
         }
+        if appointment.status == AppointmentStatus::Waitlist {
+            self.withdraw(index)?;
+        }
 
         let now = self.now;
         let appointment = &mut self.appointments[index];
@@ -419,7 +462,10 @@ fn book(appointment: &mut Appointment, payment: PaymentRef, now: Timestamp) {
 
 fn is_live(appointment: &Appointment) -> bool {
     use AppointmentStatus as S;
-    matches!(appointment.status, S::Pending | S::Booked | S::Arrived | S::CheckedIn)
+    matches!(
+        appointment.status,
+        S::Pending | S::Booked | S::Arrived | S::CheckedIn | S::Waitlist
+    )
 }
 
 /// Why the actor may not touch the appointment.
@@ -476,11 +522,11 @@ fn shape(hold: &Hold) -> Result<(), Refusal> {
     lowest(&refusals)
 }
 
-fn lowest(refusals: &[Outcome]) -> Result<(), Refusal> {
+pub(super) fn lowest(refusals: &[Outcome]) -> Result<(), Refusal> {
     refusals.iter().min().map_or(Ok(()), |outcome| Err((*outcome).into()))
 }
 
-fn told(appointment: &Appointment, retried: bool) -> Receipt {
+pub(super) fn told(appointment: &Appointment, retried: bool) -> Receipt {
     Receipt {
         status: Some(appointment.status),
         until: appointment.until,

@@ -9,6 +9,7 @@
 //! **Architecture invariant:** the account here shares no code with the engine but the table of
 //! transitions: two ways to the same state, compared.
 
+mod draws;
 mod supply;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ use crate::engine::SessionState;
 #[cfg(feature = "node")]
 use crate::journal::{DataFolder, Log};
 use crate::model::{
-    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claim, Fact, Facts,
+    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claim, DrawId, Fact, Facts,
     Held, Outcome, PatientId, Sequence, Session, SessionId, Timestamp,
 };
 
@@ -238,6 +239,7 @@ struct Account {
     declined: BTreeMap<AppointmentId, (u64, Outcome)>,
     /// Places of appointments that were forgotten after their visit: they stay taken.
     kept: BTreeMap<(SessionId, u16, u8), u32>,
+    draws: BTreeMap<DrawId, draws::AuditedDraw>,
 }
 
 impl Account {
@@ -245,6 +247,7 @@ impl Account {
         match fact {
             Fact::SessionOpened(opened) => {
                 let session = opened.session.clone();
+                self.announce(report, sequence, &session);
                 if session.check().is_err() || self.sessions.insert(session.id, session).is_some() {
                     report.fault(sequence, "a session is malformed or opened twice");
                 }
@@ -261,7 +264,7 @@ impl Account {
                     Cause::Released => AppointmentEvent::Release,
                     Cause::Expired => AppointmentEvent::Expire,
                     Cause::Cancelled => AppointmentEvent::Cancel,
-                    Cause::None => {
+                    Cause::None | Cause::NotDrawn => {
                         return report.fault(sequence, "an appointment ends for no cause");
                     }
                 };
@@ -294,6 +297,11 @@ impl Account {
             }
             Fact::QuotasSet(fact) => self.share_out(report, sequence, fact),
             Fact::Reclaimed(fact) => self.reclaim(report, sequence, fact),
+            Fact::Entered(fact) => self.enter(report, sequence, fact),
+            Fact::BeaconGiven(fact) => self.give_beacon(report, sequence, fact),
+            Fact::DrawRevealed(fact) => self.reveal(report, sequence, time, fact),
+            Fact::DrawWon(fact) => self.win(report, sequence, fact),
+            Fact::EntryEnded(fact) => self.end_entry(report, sequence, time, fact),
             Fact::Forgotten(fact) => {
                 for id in &fact.appointments {
                     self.forget(report, sequence, *id);
@@ -339,11 +347,20 @@ impl Account {
         if held.claims.is_empty() {
             report.fault(sequence, "an appointment takes no place");
         }
-        for claim in &held.claims {
+        self.take(report, sequence, &held.claims);
+    }
+
+    /// Takes places, of which there must be enough.
+    fn take(&mut self, report: &mut AuditReport, sequence: Sequence, claims: &[Claim]) {
+        for claim in claims {
             let Some(session) = self.sessions.get(&claim.session) else {
                 report.fault(sequence, "a claim is in no session");
                 continue;
             };
+            let drawn = self.draws.get(&DrawId { session: claim.session, pool: claim.pool });
+            if drawn.is_some_and(|draw| !draw.may_take()) {
+                report.fault(sequence, "a place is taken that is to be drawn");
+            }
             let end = usize::from(claim.slot.0).saturating_add(claim.count.into());
             if claim.count == 0 || session.slot_count() < end {
                 report.fault(sequence, "a claim is beyond its session");
@@ -434,6 +451,7 @@ impl Account {
                 }
             }
         }
+        draws::close(self.draws, &mut digest);
         for (id, (fingerprint, outcome)) in &self.declined {
             digest.declined(*id, *fingerprint, *outcome);
             report.declined += 1;
