@@ -71,7 +71,8 @@ pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
         | Query::Draw { appointment: Some(_), channel, .. } => Some(channel),
         Query::ReadSession { .. }
         | Query::Draw { appointment: None, .. }
-        | Query::Clock | Query::ConfirmClock => None,
+        | Query::Clock
+        | Query::ConfirmClock => None,
     };
     // Who reads for nobody in particular reads through any channel.
     let channel = channel.filter(|_| permits(actor.role, Operation::Hold));

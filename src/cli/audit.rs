@@ -68,7 +68,8 @@ pub(super) fn as_json(report: &AuditReport) -> Value {
     let causes: Map<String, Value> =
         [Cause::Released, Cause::Expired, Cause::Cancelled, Cause::NotDrawn]
             .into_iter()
-            .map(cause).collect();
+            .map(cause)
+            .collect();
     json!({
         "clean": report.is_clean(),
         "oversold": report.oversold,

@@ -19,8 +19,8 @@ use bincode::{Decode, Encode};
 use super::fact::NEWER;
 use crate::model::limits::OFFSETS_MAX;
 use crate::model::{
-    ChannelSet, Delay, Draw, OpenSession, Pool, PoolIndex, PoolTerms, Reclaim, ReturnRule, ServiceHours,
-    ServiceId, Session, SessionTerms, Timestamp,
+    ChannelSet, Delay, Draw, OpenSession, Pool, PoolIndex, PoolTerms, Reclaim, ReturnRule,
+    ServiceHours, ServiceId, Session, SessionTerms, Timestamp,
 };
 
 /// A session with its terms. Without this wrapper a session is written as before there were any.
@@ -115,7 +115,8 @@ fn terms_of(session: &Session) -> Vec<Term> {
     terms.extend(lead_millis.map(Term::Lead));
     terms.extend(hours.clone().map(Term::Hours));
     terms.extend((*returns != ReturnRule::AtOnce).then_some(Term::Returns(*returns)));
-    for (pool, Pool { terms: PoolTerms { opens, floor, reclaim, draw }, .. }) in (0..).zip(&session.pools)
+    for (pool, Pool { terms: PoolTerms { opens, floor, reclaim, draw }, .. }) in
+        (0..).zip(&session.pools)
     {
         terms.extend((*opens != Timestamp::default()).then_some(Term::Opens(pool, *opens)));
         terms.extend((*floor != 0).then_some(Term::Floor(pool, *floor)));
@@ -259,8 +260,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::codec::{decode, encode_into};
     use crate::model::{
-        Beacon, ClassSet, DepartmentId, DrawHash, OrganizationId, Pick, Repeat, ResourceId, SessionId, Sharing,
-        SiteId, Ttl,
+        Beacon, ClassSet, DepartmentId, DrawHash, OrganizationId, Pick, Repeat, ResourceId,
+        SessionId, Sharing, SiteId, Ttl,
     };
 
     fn plain_session() -> Session {

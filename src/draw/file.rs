@@ -102,10 +102,7 @@ impl DrawFile {
         line("beacon", &self.beacon.as_deref().unwrap_or("-"));
         line("seed", &Hex(&self.seed.0));
         line("places", &Joined(self.places.iter().copied(), ','));
-        line(
-            "entries",
-            &format_args!("{} {}", self.entries.len(), Hex(&self.entries_digest.0)),
-        );
+        line("entries", &format_args!("{} {}", self.entries.len(), Hex(&self.entries_digest.0)));
         line("result", &Hex(&self.result_digest.0));
         for FileEntry { entry: DrawEntry { pseudonym, choice }, rank, won } in &self.entries {
             let class = CLASSES.iter().find(|(_, class)| *class == choice.class);
@@ -219,7 +216,11 @@ fn entry(text: &str) -> Option<FileEntry> {
     let rank = number(words.next()?)?;
     let won = optional(words.next()?, |slot| Some(SlotIndex(number(slot)?)))?;
     let choice = DrawChoice { class: *class, count, slots };
-    words.next().is_none().then_some(FileEntry { entry: DrawEntry { pseudonym, choice }, rank, won })
+    words.next().is_none().then_some(FileEntry {
+        entry: DrawEntry { pseudonym, choice },
+        rank,
+        won,
+    })
 }
 
 fn time(text: &str) -> Option<Timestamp> {

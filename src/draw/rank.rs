@@ -80,7 +80,9 @@ impl Places {
     /// Whether a run of slots has a place in each.
     pub fn has_room(&self, slot: SlotIndex, count: u8) -> bool {
         let run = self.free.iter().skip(slot.0.into()).take(count.into());
-        count != 0 && run.clone().count() == usize::from(count) && run.clone().all(|free| *free != 0)
+        count != 0
+            && run.clone().count() == usize::from(count)
+            && run.clone().all(|free| *free != 0)
     }
 }
 
@@ -90,10 +92,7 @@ pub fn receipt(draw: DrawId, entry: &DrawEntry) -> DrawHash {
 }
 
 /// A digest of all entries, which come in canonical order: by pseudonym.
-pub fn entries_digest<'a>(
-    draw: DrawId,
-    entries: impl Iterator<Item = &'a DrawEntry>,
-) -> DrawHash {
+pub fn entries_digest<'a>(draw: DrawId, entries: impl Iterator<Item = &'a DrawEntry>) -> DrawHash {
     hash("haoyuan draw entries 1", draw, |hasher| {
         entries.for_each(|entry| add_entry(hasher, entry));
     })

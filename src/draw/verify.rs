@@ -58,7 +58,8 @@ pub fn verify(
     checked.push("the entries are those that the node fixed when it revealed the seed".to_owned());
     let winners = check_result(&file)?;
     checked.push("every rank follows from the seed, the beacon and the pseudonym".to_owned());
-    checked.push(format!("{winners} entries won, each its best preference that was free at its rank"));
+    checked
+        .push(format!("{winners} entries won, each its best preference that was free at its rank"));
     if let Some(kept) = kept {
         checked.push(find(&file, kept).ok_or(VerifyFault::Receipt)?);
     }
@@ -124,7 +125,9 @@ fn find(file: &DrawFile, kept: DrawHash) -> Option<String> {
     let is_kept = |line: &&FileEntry| receipt(file.draw, &line.entry) == kept;
     let FileEntry { rank, won, .. } = file.entries.iter().find(is_kept)?;
     Some(match won {
-        Some(slot) => format!("your entry is in the list, has rank {rank}, and won slot {}", slot.0),
+        Some(slot) => {
+            format!("your entry is in the list, has rank {rank}, and won slot {}", slot.0)
+        }
         None => format!("your entry is in the list, has rank {rank}, and won nothing"),
     })
 }

@@ -14,9 +14,7 @@ use std::sync::Arc;
 use super::draws::{DrawState, Waiting};
 use super::session::SessionState;
 use super::view::{Context, Decision, View};
-use crate::draw::{
-    NodeKey, Places, entries_digest, final_seed, rank, receipt, result_digest,
-};
+use crate::draw::{NodeKey, Places, entries_digest, final_seed, rank, receipt, result_digest};
 use crate::model::limits::DRAW_ENTRIES_MAX;
 use crate::model::{
     AppointmentId, AppointmentStatus, BeaconGiven, Cause, Claim, ClaimRequest, Claims, DrawChoice,
@@ -104,9 +102,8 @@ impl DrawPlan {
         let pseudonyms = waiting.iter().map(|waiting| waiting.entry.pseudonym);
         let order = rank(&final_seed(draw, &seed, beacon.as_deref()), pseudonyms);
         let ranked = order.iter().filter_map(|ranked| waiting.get(ranked.position as usize));
-        let results: Vec<_> = ranked
-            .map(|waiting| (waiting, places.give(&waiting.entry.choice)))
-            .collect();
+        let results: Vec<_> =
+            ranked.map(|waiting| (waiting, places.give(&waiting.entry.choice))).collect();
         let mut canonical: Vec<&DrawEntry> = waiting.iter().map(|waiting| &waiting.entry).collect();
         canonical.sort_unstable_by_key(|entry| entry.pseudonym);
         let winners = results.iter().filter(|(_, won)| won.is_some()).count();
@@ -259,8 +256,11 @@ pub fn decide_reveal(session: &SessionState, now: Timestamp, plan: &DrawPlan) ->
     let state = session.draw(plan.draw().pool)?;
     let is_due = state.next_due().is_some_and(|due| due <= now) && state.revealed().is_none();
     let pool = state.id().pool;
-    let same_places =
-        session.slots().map(|slot| session.free(slot, pool)).eq(plan.revealed.places.iter().copied());
+    let same_places = session.slots().map(|slot| session.free(slot, pool)).eq(plan
+        .revealed
+        .places
+        .iter()
+        .copied());
     let is_same = Arc::ptr_eq(state.waiting(), &plan.waiting)
         && state.beacon() == plan.revealed.beacon.as_ref()
         && same_places;

@@ -119,8 +119,8 @@ impl DrawState {
     /// Puts the values of a snapshot in.
     pub fn restore(&mut self, beacon: Option<String>, revealed: Option<(DrawRevealed, Vec<u16>)>) {
         self.beacon = beacon;
-        self.revealed = revealed
-            .map(|(fact, left)| Box::new(Revealed { fact, left: Places::new(&left) }));
+        self.revealed =
+            revealed.map(|(fact, left)| Box::new(Revealed { fact, left: Places::new(&left) }));
     }
 
     /// Puts an entry in, as a fact or a snapshot brings it.

@@ -7,8 +7,8 @@ use super::session::SessionState;
 use super::view::{Context, Decision, View};
 use crate::model::{
     AppointmentStatus, Booked, Claim, Claims, Declined, Fact, Facts, Held, Hold, HoldFault,
-    OrganizationId, Outcome, PatientId, PaymentRef, PoolIndex, Receipt, Refusal, Repeat, Sharing, Timestamp,
-    Ttl,
+    OrganizationId, Outcome, PatientId, PaymentRef, PoolIndex, Receipt, Refusal, Repeat, Sharing,
+    Timestamp, Ttl,
 };
 
 /// Decides a hold, or a hold that is booked at once.

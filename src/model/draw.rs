@@ -12,11 +12,11 @@ use std::fmt;
 
 use arrayvec::ArrayVec;
 
-use super::appointment::{Cause, Claim, PatientClass};
-use super::id::{AppointmentId, OrganizationId, PatientId, PoolIndex, RequestId, SessionId};
-use super::id::{AccountId, RulesVersion, SlotIndex};
 use super::actor::BookingChannel;
+use super::appointment::{Cause, Claim, PatientClass};
 use super::fingerprint::Fingerprint;
+use super::id::{AccountId, RulesVersion, SlotIndex};
+use super::id::{AppointmentId, OrganizationId, PatientId, PoolIndex, RequestId, SessionId};
 use super::limits::{BEACON_BYTES_MAX, RANKED_SLOTS_MAX};
 use super::operation::Operation;
 use super::session::Sharing;

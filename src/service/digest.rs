@@ -12,7 +12,8 @@ use crate::codec::{DrawHead, WithTerms, encode_into};
 use crate::engine::SessionState;
 use crate::inventory::{Inventory, Part, SHARD_COUNT};
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, DrawEntry, DrawId, Outcome, PatientId, SessionId, Timestamp,
+    Appointment, AppointmentId, AppointmentStatus, DrawEntry, DrawId, Outcome, PatientId,
+    SessionId, Timestamp,
 };
 
 /// A digest in the making.

@@ -14,8 +14,8 @@
 #[cfg(any(feature = "node", fuzzing))]
 pub mod audit;
 mod counters;
-mod draws;
 pub mod digest;
+mod draws;
 #[cfg(any(feature = "node", fuzzing))]
 mod image;
 #[cfg(feature = "node")]
@@ -33,8 +33,8 @@ use std::task::Waker;
 use parking_lot::Mutex;
 
 use self::counters::Counters;
-use self::draws::Drawing;
 pub use self::counters::{LATENESS_BUCKETS, ServiceStats};
+use self::draws::Drawing;
 #[cfg(feature = "node")]
 pub use self::open::{OpenError, OpenOptions, RecoveryReport, restore_shard};
 use crate::admission::{Gate, Observation, Shed, admit, admit_query};

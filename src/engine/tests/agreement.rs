@@ -17,11 +17,11 @@ use super::pairs::Pairs;
 use super::world::{State, World};
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
-    Action, Actor, Beacon, Change, ChannelSet, ClaimRequest, ClassSet, Command, Draw, DrawHash,
-    DrawId, Hold, OpenSession,
-    OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId, RevealDraw, Role, ServiceHours,
-    Session, SessionId, SessionTerms, SetQuotas, Sharing, SlotChoice, SlotIndex, Timestamp, Ttl,
+    Action, Actor, Appointment, AppointmentStatus, Beacon, Change, ChannelSet, ClaimRequest,
+    ClassSet, Command, Draw, DrawHash, DrawId, Hold, OpenSession, OrganizationId, Organizations,
+    Outcome, PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Receipt,
+    Reclaim, Refusal, Repeat, RequestId, RevealDraw, Role, ServiceHours, Session, SessionId,
+    SessionTerms, SetQuotas, Sharing, SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 
 /// `PROPTEST_CASES` sets another number; with fewer, nothing is said about how often each pair
@@ -120,14 +120,30 @@ impl Case {
                 self.run(&actor, Command::SetQuotas(set.into()), "set_quotas", pairs)
             }
             6 => self.run(&actor, Command::OpenSession(step.open().into()), "open_session", pairs),
-            15 => self.run(&actor, Command::RevealDraw(step.reveal().into()), "reveal_draw", pairs),
-            7..=14 => self.run(&actor, Command::Hold(step.hold()), "hold", pairs),
+            14 | 15 => {
+                self.run(&actor, Command::RevealDraw(step.reveal().into()), "reveal_draw", pairs)
+            }
+            7..=13 => self.run(&actor, Command::Hold(step.hold()), "hold", pairs),
             2 | 31 => {
                 match self.done.iter().rev().nth(usize::from(id.saturating_sub(192) / 16)).cloned()
                 {
                     Some((name, command)) => self.run(&actor, command, name, pairs),
                     None => Ok(()),
                 }
+            }
+            19..=22 => {
+                // An entry that waits, where there is one.
+                let waits =
+                    |it: &&Appointment| it.status == AppointmentStatus::Waitlist && id < 250;
+                let found = self.naive.appointments.iter().find(waits);
+                let mut change = step.change(step.0[0] % 32, Action::Release);
+                if let Some(found) = found {
+                    let minutes = self.naive.now.as_millis() / MINUTE % 64;
+                    change.appointment = found.id;
+                    change.channel = found.channel;
+                    change.request = build::request(6_000 + u128::from(minutes));
+                }
+                self.run(&actor, Command::Change(change), "release", pairs)
             }
             verb => {
                 let (name, action) = step.action(verb);
@@ -229,8 +245,7 @@ impl Step {
     const fn action(self, verb: u8) -> (&'static str, Action) {
         let payment = PaymentRef(if self.0[5] < 32 { 2 } else { 1 });
         match verb {
-            16..=20 => ("book", Action::Book { payment }),
-            21 | 22 => ("release", Action::Release),
+            16..=18 => ("book", Action::Book { payment }),
             23 => ("cancel", Action::Cancel),
             24 | 25 => ("arrive", Action::Arrive),
             26 => ("check_in", Action::CheckIn),
@@ -256,8 +271,8 @@ impl Step {
         let [_, id, pool, _, session, value, request, _] = self.0;
         let session = SessionId(if session < 16 { 9 } else { u64::from(session % 4) });
         let draw = DrawId { session, pool: PoolIndex(u8::from(pool < 32)) };
-        let beacon = ["a", "a", "a", "b", "two words", ""][usize::from(value % 6)].to_owned();
-        RevealDraw { request: request_id(request, 4_000 + u128::from(id % 16)), draw, beacon }
+        let beacon = ["a", "a", "b", "two words", ""][usize::from(value % 5)].to_owned();
+        RevealDraw { request: request_id(request, 4_000 + u128::from(id % 4)), draw, beacon }
     }
 
     /// Mostly a place moved from one pool to another.
@@ -399,8 +414,7 @@ fn undrawn(mut session: Session) -> Session {
 
 /// A draw whose entries begin in a minute.
 fn drawn(closes: Timestamp, beacon: Option<Beacon>) -> PoolTerms {
-    let draw =
-        Draw { closes, preferences_max: 1, ttl: Ttl::DEFAULT, beacon, commitment: None };
+    let draw = Draw { closes, preferences_max: 1, ttl: Ttl::DEFAULT, beacon, commitment: None };
     let opens = MORNING.plus_millis(MINUTE);
     PoolTerms { opens, draw: Some(draw), ..PoolTerms::default() }
 }
@@ -439,12 +453,18 @@ fn waves(kind: usize, mut pools: Vec<Pool>) -> Vec<Pool> {
             pools[0].terms.reclaim = Some(Reclaim { at: later(3), to: PoolIndex(1) });
             pools[1].terms.reclaim = Some(Reclaim { at: later(3), to: PoolIndex(0) });
         }
-        9 => pools[0].terms = drawn(later(12), None),
-        10 => {
-            let beacon = Beacon { name: DrawHash([1; 32]), until: later(18) };
-            pools[0].terms = drawn(later(6), Some(beacon));
+        9 => {
+            let beacon = Beacon { name: DrawHash([1; 32]), until: later(20) };
+            pools[0].terms = drawn(later(9), (kind % 2 == 0).then_some(beacon));
         }
-        0 => pools.iter_mut().for_each(|pool| pool.terms = drawn(later(20), None)),
+        10 => {
+            let beacon = Beacon { name: DrawHash([1; 32]), until: later(20) };
+            pools[0].terms = drawn(later(7), Some(beacon));
+        }
+        0 => {
+            let beacon = Beacon { name: DrawHash([1; 32]), until: later(20) };
+            pools.iter_mut().for_each(|pool| pool.terms = drawn(later(10), Some(beacon)));
+        }
         _ => {}
     }
     pools

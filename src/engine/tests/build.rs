@@ -3,9 +3,9 @@
 use crate::draw::NodeKey;
 use crate::model::{
     Action, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet,
-    ClientKeys, DepartmentId, Draw, Hold, OpenSession, OrganizationId, PatientClass, PatientId, Pick,
-    Pool, PoolTerms, Repeat, RequestId, ResourceId, Session, SessionId, SessionTerms, Sharing,
-    SiteId, SlotChoice, SlotIndex, Timestamp, Ttl,
+    ClientKeys, DepartmentId, Draw, Hold, OpenSession, OrganizationId, PatientClass, PatientId,
+    Pick, Pool, PoolTerms, Repeat, RequestId, ResourceId, Session, SessionId, SessionTerms,
+    Sharing, SiteId, SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 
 /// 08:00 of a day: when tests begin.

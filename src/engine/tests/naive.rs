@@ -6,9 +6,9 @@
 use super::naive_draws::{Found, NaiveDraws, bound};
 use crate::model::{
     Action, Actor, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Change,
-    Claim, ClaimRequest, Claims, Command, DrawId, Hold, OpenSession, Outcome, PatientId, PaymentRef, Pick,
-    PoolIndex, Receipt, Refusal, Repeat, RequestId, Role, RulesVersion, Session, SessionId,
-    SetQuotas, Sharing, SlotChoice, SlotIndex, Timestamp,
+    Claim, ClaimRequest, Claims, Command, DrawId, Hold, OpenSession, Outcome, PatientId,
+    PaymentRef, Pick, PoolIndex, Receipt, Refusal, Repeat, RequestId, Role, RulesVersion, Session,
+    SessionId, SetQuotas, Sharing, SlotChoice, SlotIndex, Timestamp,
 };
 
 #[derive(Default)]
@@ -462,10 +462,7 @@ fn book(appointment: &mut Appointment, payment: PaymentRef, now: Timestamp) {
 
 fn is_live(appointment: &Appointment) -> bool {
     use AppointmentStatus as S;
-    matches!(
-        appointment.status,
-        S::Pending | S::Booked | S::Arrived | S::CheckedIn | S::Waitlist
-    )
+    matches!(appointment.status, S::Pending | S::Booked | S::Arrived | S::CheckedIn | S::Waitlist)
 }
 
 /// Why the actor may not touch the appointment.

@@ -3,7 +3,8 @@
 use super::build::{DAY, KEY, MORNING};
 use crate::engine::{
     Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard, SessionShard, SessionState,
-    View, decide_beacon, decide_change, decide_draw_step, decide_expiry, decide_reveal, decide_hold, decide_import, decide_open, decide_quotas, decide_reclaim,
+    View, decide_beacon, decide_change, decide_draw_step, decide_expiry, decide_hold,
+    decide_import, decide_open, decide_quotas, decide_reclaim, decide_reveal,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,

@@ -12,8 +12,7 @@ use crate::draw::{Places, commitment, entries_digest, final_seed, rank};
 use crate::model::{
     Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, BeaconGiven, Cause, Draw,
     DrawEntry, DrawId, DrawRevealed, DrawWon, Entered, EntryEnded, PoolIndex, Pseudonym, Sequence,
-    Session,
-    SlotIndex, Timestamp,
+    Session, SlotIndex, Timestamp,
 };
 
 /// A draw, and what became of its entries.

@@ -29,8 +29,8 @@ use crate::engine::SessionState;
 #[cfg(feature = "node")]
 use crate::journal::{DataFolder, Log};
 use crate::model::{
-    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claim, DrawId, Fact, Facts,
-    Held, Outcome, PatientId, Sequence, Session, SessionId, Timestamp,
+    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claim, DrawId, Fact,
+    Facts, Held, Outcome, PatientId, Sequence, Session, SessionId, Timestamp,
 };
 
 /// What an audit found.
