@@ -114,9 +114,9 @@ pub use lane::{Lane, LaneReceiver, LaneSender};
 pub use watch::{Event, SnapshotReader, Watch};
 
 use crate::model::{
-    Action, Appointment, AppointmentId, Availability, BookingChannel, Change, ClockReading, Hold,
-    OpenSession, PatientClass, PatientId, Query, Reading, Receipt, RequestId, Sequence, SessionId,
-    SessionReading, SetQuotas,
+    Action, Appointment, AppointmentId, Availability, BookingChannel, Change, ClockReading, DrawId,
+    DrawReading, Hold, OpenSession, PatientClass, PatientId, Query, Reading, Receipt, RequestId,
+    RevealDraw, Sequence, SessionId, SessionReading, SetQuotas,
 };
 use crate::protocol::{Reply, Request};
 use link::{BACKOFF_MIN, Link, pause};
@@ -306,6 +306,26 @@ impl Client {
     /// Shares the places of a session out anew.
     pub async fn set_quotas(&self, set: SetQuotas) -> Result<Receipt, CallError> {
         let command = crate::model::Command::SetQuotas(Box::new(set));
+        receipt(self.call(&command.into()).await?)
+    }
+
+    /// Where a draw stands, with the receipt of an entrant.
+    pub async fn draw(
+        &self,
+        draw: DrawId,
+        appointment: Option<AppointmentId>,
+        patient: Option<PatientId>,
+        channel: BookingChannel,
+    ) -> Result<DrawReading, CallError> {
+        match self.read(Query::Draw { draw, appointment, patient, channel }).await? {
+            Reading::Draw(reading) => Ok(*reading),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Gives the value of a draw's beacon.
+    pub async fn reveal_draw(&self, reveal: RevealDraw) -> Result<Receipt, CallError> {
+        let command = crate::model::Command::RevealDraw(Box::new(reveal));
         receipt(self.call(&command.into()).await?)
     }
 

@@ -14,6 +14,7 @@
 //! functions, and everything that they use is in the published file but the key, which only makes
 //! seed and pseudonyms.
 
+mod collect;
 mod file;
 mod key;
 mod rank;
@@ -23,6 +24,7 @@ mod statistics;
 mod tests;
 mod verify;
 
+pub use collect::{Collector, Unpublished};
 pub use file::{DrawFile, FileEntry, FileFault};
 pub use key::{NodeKey, beacon_name, commitment, final_seed};
 pub use rank::{Places, Ranked, entries_digest, rank, receipt, result_digest};

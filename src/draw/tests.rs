@@ -108,10 +108,7 @@ fn a_file_in_which_one_thing_was_altered_is_rejected() {
         (|file| file.entries[5].entry.pseudonym.0[15] ^= 1, VerifyFault::Entries),
         (|file| file.entries[5].entry.choice = choice(&[2]), VerifyFault::Entries),
         (|file| file.entries[5].entry.choice.count = 2, VerifyFault::Entries),
-        (
-            |file| file.entries[5].entry.choice.class = PatientClass::Inpatient,
-            VerifyFault::Entries,
-        ),
+        (|file| file.entries[5].entry.choice.class = PatientClass::Inpatient, VerifyFault::Entries),
         (|file| drop(file.entries.remove(5)), VerifyFault::Entries),
         (|file| file.entries_digest.0[0] ^= 1, VerifyFault::Entries),
         (|file| file.entries[5].rank += 1, VerifyFault::Rank(6)),

@@ -282,7 +282,7 @@ impl SessionState {
     /// Gives every pool new quotas.
     fn share_out(&mut self, quotas: &[Vec<u16>]) {
         assert!(quotas.len() == self.spec.pools.len(), "an impossible fact: other pools");
-        let Self { spec, places } = self;
+        let Self { spec, places, draws: _ } = self;
         places.move_places(|| {
             for (index, (pool, quotas)) in (0..).zip(spec.pools.iter_mut().zip(quotas)) {
                 assert!(quotas.len() == pool.quotas.len(), "an impossible fact: other slots");

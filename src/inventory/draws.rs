@@ -9,6 +9,7 @@
 use super::Inventory;
 use super::group::Group;
 use super::shards::{SHARD_COUNT, route};
+use crate::draw::NodeKey;
 use crate::engine::{
     Context, DrawInput, DrawPlan, decide_beacon, decide_draw_step, decide_reveal, read_draw,
 };
@@ -32,6 +33,21 @@ impl Inventory {
             inputs.extend(due.map(|(session, state)| DrawInput::of(session, state)));
         }
         inputs
+    }
+
+    /// The draws that are not made yet and are bound to another key.
+    pub fn unbound_draws(&self, key: Option<&NodeKey>) -> Vec<DrawId> {
+        let mut unbound = Vec::new();
+        for index in 0..SHARD_COUNT {
+            let mut group = Group::of_session(&self.sessions, index);
+            for (_, state) in group.session_shard(index).due_draws(Timestamp::MAX) {
+                let bound = key.map(|key| key.commitment(state.id()));
+                if state.revealed().is_none() && bound != state.terms().commitment {
+                    unbound.push(state.id());
+                }
+            }
+        }
+        unbound
     }
 
     /// Reveals the seed of a draw. `None` where another plan has to be made.

@@ -14,6 +14,8 @@ pub mod cert;
 pub mod clock;
 pub mod config;
 #[cfg(feature = "node")]
+pub mod draw_key;
+#[cfg(feature = "node")]
 pub mod http;
 #[cfg(feature = "node")]
 pub mod metrics;

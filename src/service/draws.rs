@@ -31,6 +31,11 @@ impl Service {
         let _set = self.draw_key.set(key);
     }
 
+    /// The draws that wait and are bound to another key than the node's.
+    pub fn unbound_draws(&self) -> Vec<DrawId> {
+        self.inventory.unbound_draws(self.draw_key.get())
+    }
+
     /// Does what is due in draws, for about a tick's time, and says how many entries it decided.
     pub(super) fn step_draws(&self, now: Timestamp) -> u64 {
         if self.inventory.next_draw_deadline().is_none_or(|due| now < due) {

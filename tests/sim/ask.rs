@@ -81,6 +81,9 @@ impl Ask {
             Body::Command(Command::Change(change)) => Some((change.request, change.fingerprint())),
             Body::Command(Command::OpenSession(open)) => Some((open.request, open.fingerprint())),
             Body::Command(Command::SetQuotas(set)) => Some((set.request, set.fingerprint())),
+            Body::Command(Command::RevealDraw(reveal)) => {
+                Some((reveal.request, reveal.fingerprint()))
+            }
             // Its id follows from the time of the call.
             Body::Settle(..) | Body::Query(_) => None,
         }
@@ -150,6 +153,7 @@ impl fmt::Display for Ask {
             Body::Command(Command::SetQuotas(set)) => {
                 write!(out, " {:x} session {} {:?}", set.request.0, set.session.0, set.quotas)
             }
+            Body::Command(Command::RevealDraw(reveal)) => write!(out, " {}", reveal.draw),
             Body::Query(query) => write!(out, " {query:?}"),
             Body::Settle(appointment, came) => write!(out, " {:x} came {came}", appointment.0),
         }
@@ -173,6 +177,7 @@ impl fmt::Display for Reply {
             Ok(Said::Reading(Reading::Appointments(found))) => write!(out, " {}", found.len()),
             Ok(Said::Reading(Reading::Clock(clock))) => write!(out, " {clock:?}"),
             Ok(Said::Reading(Reading::Session(found))) => write!(out, " {:?}", found.taken),
+            Ok(Said::Reading(Reading::Draw(found))) => write!(out, " {}", found.waiting),
             Ok(Said::Declined(outcome)) => write!(out, " declined {}", outcome.name()),
             Err(refusal) => write!(out, " {:?}", refusal.status),
         }

@@ -101,6 +101,10 @@ impl History {
                 }
                 return;
             }
+            // No session of the simulation has a draw.
+            Fact::Entered(_) | Fact::BeaconGiven(_) | Fact::DrawRevealed(_) => return,
+            Fact::DrawWon(_) => AppointmentStatus::Pending,
+            Fact::EntryEnded(_) => AppointmentStatus::Cancelled,
             Fact::Declined(declined) => {
                 self.requests.insert(declined.appointment.request());
                 self.declined.insert(declined.appointment, declined.outcome);

@@ -104,6 +104,7 @@ impl Traffic {
             Body::Command(Command::Change(change)) => change.request = id,
             Body::Command(Command::OpenSession(open)) => open.request = id,
             Body::Command(Command::SetQuotas(set)) => set.request = id,
+            Body::Command(Command::RevealDraw(reveal)) => reveal.request = id,
             Body::Query(_) | Body::Settle(..) => {}
         }
         body
@@ -389,6 +390,7 @@ fn pool_terms(random: &mut Random, index: u64, count: u64, now: Timestamp) -> Po
         opens: if random.chance(600) { opens } else { Timestamp::default() },
         floor: u32::from(random.chance(100)),
         reclaim: (1 < count && random.chance(400)).then_some(Reclaim { at, to }),
+        draw: None,
     }
 }
 

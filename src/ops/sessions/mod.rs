@@ -14,6 +14,8 @@
 //! pools = [
 //!   { places = 2 },                                        # for every channel and class
 //!   { channels = ["counter", 7], classes = ["referral"], places = 1 },
+//!   { places = 5, draw = { opens = "2027-02-20T08:00:00+08:00",     # entries, drawn at the close
+//!       closes = "2027-02-20T09:00:00+08:00", preferences = 3, hold_minutes = 120 } },
 //! ]
 //! ```
 //!
@@ -27,9 +29,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use self::entry::{Entry, Fault, Field, fault};
+use crate::draw::beacon_name;
 use crate::model::{
-    BookingChannel, ChannelSet, ClassSet, DepartmentId, OrganizationId, PatientClass, Pick, Pool,
-    PoolTerms, Repeat, ResourceId, Session, SessionId, SessionTerms, Sharing, SiteId, Ttl,
+    Beacon, BookingChannel, ChannelSet, ClassSet, DepartmentId, Draw, OrganizationId, PatientClass,
+    Pick, Pool, PoolTerms, Repeat, ResourceId, Session, SessionId, SessionTerms, Sharing, SiteId,
+    Ttl,
 };
 
 /// In which language a document is written.
@@ -190,10 +194,41 @@ fn read_pool(field: Field, slots: usize, defaults: &DocumentDefaults) -> Result<
         channels: channels.unwrap_or(Ok(ChannelSet::ALL))?,
         classes: classes.unwrap_or(Ok(ClassSet::ALL))?,
         quotas: read_places(entry.need("places")?, slots)?,
-        terms: PoolTerms::default(),
+        terms: match entry.may("draw") {
+            Some(draw) => read_draw(draw, defaults)?,
+            None => PoolTerms::default(),
+        },
     };
     entry.finish()?;
     Ok(pool)
+}
+
+/// `{ opens, closes, preferences, hold_minutes, beacon, beacon_until }`; the last four may be left out.
+fn read_draw(field: Field, defaults: &DocumentDefaults) -> Result<PoolTerms, Fault> {
+    let mut entry = Entry::new(field.place, field.value)?;
+    let opens = entry.need("opens")?.time()?;
+    let beacon = match (entry.may("beacon"), entry.may("beacon_until")) {
+        (None, None) => None,
+        (Some(name), Some(until)) => {
+            let text = name.value.as_str().filter(|text| !text.is_empty());
+            let text = text.ok_or_else(|| fault(&name.place, "names its source in a text"))?;
+            Some(Beacon { name: beacon_name(text), until: until.time()? })
+        }
+        _ => return Err(entry.fault("has one of beacon and beacon_until; give both or none")),
+    };
+    let draw = Draw {
+        closes: entry.need("closes")?.time()?,
+        preferences_max: narrow(entry.may("preferences").map_or(Ok(3), |it| it.number(1, 8))?),
+        ttl: match entry.may("hold_minutes") {
+            Some(field) => Ttl::from_millis(narrow::<u32>(field.number(1, 1_440)? * 60_000))
+                .expect("a day at most"),
+            None => defaults.ttl,
+        },
+        beacon,
+        commitment: None,
+    };
+    entry.finish()?;
+    Ok(PoolTerms { opens, draw: Some(draw), ..PoolTerms::default() })
 }
 
 fn read_places(field: Field, slots: usize) -> Result<Vec<u16>, Fault> {

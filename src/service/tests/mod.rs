@@ -6,6 +6,7 @@
 mod answers;
 mod crash;
 mod digests;
+mod draws;
 #[cfg(feature = "node")]
 mod folder;
 #[cfg(feature = "node")]

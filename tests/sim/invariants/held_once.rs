@@ -38,7 +38,9 @@ impl Invariant for HeldOnce {
                 Fact::Declined(_)
                 | Fact::SessionOpened(_)
                 | Fact::QuotasSet(_)
-                | Fact::Reclaimed(_) => continue,
+                | Fact::Reclaimed(_)
+                | Fact::BeaconGiven(_)
+                | Fact::DrawRevealed(_) => continue,
                 _ => fact.appointment().into_iter().collect(),
             };
             for id in ids {

@@ -43,6 +43,9 @@ impl Invariant for ReplyImpliesDurable {
             Ok(Said::Reading(Reading::Session(found))) => {
                 history.sessions.contains_key(&found.session.id)
             }
+            Ok(Said::Reading(Reading::Draw(found))) => {
+                history.sessions.contains_key(&found.draw.session)
+            }
             // The clock rests on nothing in the journal.
             Ok(Said::Reading(Reading::Clock(_))) => true,
             Err(refusal) => refusal_is_durable(ask, *refusal, history),
