@@ -156,7 +156,23 @@ fn requests() -> Vec<(&'static str, Request)> {
         ),
         ("set_quotas", Request::Command(Command::SetQuotas(Box::new(set_quotas())))),
         ("read_session", Query::ReadSession { session: SessionId(7) }.into()),
+        ("reveal_draw", Request::Command(Command::RevealDraw(Box::new(reveal_draw())))),
+        (
+            "draw",
+            Query::Draw {
+                draw: reveal_draw().draw,
+                appointment: None,
+                patient: None,
+                channel: channel(2),
+            }
+            .into(),
+        ),
     ]
+}
+
+fn reveal_draw() -> RevealDraw {
+    let draw = DrawId { session: SessionId(7), pool: PoolIndex(0) };
+    RevealDraw { request: RequestId::from_parts(NOW, 5), draw, beacon: "abc".to_owned() }
 }
 
 fn set_quotas() -> SetQuotas {
