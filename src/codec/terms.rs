@@ -308,15 +308,8 @@ pub(crate) mod tests {
         };
         for pool in &mut session.pools {
             let reclaim = Some(Reclaim { at: Timestamp::from_millis(16), to: PoolIndex(1) });
-            let name = DrawHash([17; 32]);
-            let draw = Some(Draw {
-                closes: Timestamp::from_millis(18),
-                preferences_max: 3,
-                ttl: Ttl::DEFAULT,
-                beacon: Some(Beacon { name, until: Timestamp::from_millis(19) }),
-                commitment: Some(DrawHash([20; 32])),
-            });
-            pool.terms = PoolTerms { opens: Timestamp::from_millis(14), floor: 15, reclaim, draw };
+            pool.terms =
+                PoolTerms { opens: Timestamp::from_millis(14), floor: 15, reclaim, draw: None };
         }
         session
     }
@@ -329,7 +322,17 @@ pub(crate) mod tests {
 
     #[test]
     fn a_session_comes_back_with_its_terms() {
-        for session in [plain_session(), rich_session()] {
+        let mut drawn = rich_session();
+        let draw = Draw {
+            closes: Timestamp::from_millis(18),
+            preferences_max: 3,
+            ttl: Ttl::DEFAULT,
+            beacon: Some(Beacon { name: DrawHash([17; 32]), until: Timestamp::from_millis(19) }),
+            commitment: Some(DrawHash([20; 32])),
+        };
+        drawn.pools[0].terms.draw = Some(draw);
+        drawn.pools[1].terms.draw = Some(Draw { beacon: None, commitment: None, ..draw });
+        for session in [plain_session(), rich_session(), drawn] {
             let bytes = bytes_of(&session);
             let (read, length) = decode::<WithTerms<Session>>(&bytes).unwrap();
             assert_eq!((read.0, length), (session, bytes.len()));

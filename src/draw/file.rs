@@ -231,6 +231,8 @@ fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
 
+/// Nothing where the text is no value; `-` is none.
+#[expect(clippy::option_option, reason = "a value, none, and a fault are three things")]
 fn optional<T>(text: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
     if text == "-" { Some(None) } else { read(text).map(Some) }
 }

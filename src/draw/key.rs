@@ -60,7 +60,9 @@ pub fn beacon_name(text: &str) -> DrawHash {
 /// HMAC-SHA256 of parts, one after the other.
 fn keyed(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = mac_of(key);
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     mac.finalize().into_bytes().into()
 }
 

@@ -9,6 +9,8 @@
 //! After a crash the plan is made again from those who still wait and the places that are left: the
 //! entries that were decided are the first of the order, and what is left of it is the same.
 
+#![expect(clippy::rc_buffer, reason = "it grows in place while nobody shares it")]
+
 use std::sync::Arc;
 
 use super::draws::{DrawState, Waiting};

@@ -10,6 +10,8 @@
 //! that is not here. The order of the draw is in no state at all: it follows from the seed and from
 //! who waits.
 
+#![expect(clippy::rc_buffer, reason = "it grows in place while nobody shares it")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -155,7 +155,7 @@ fn first_pending(session: &SessionState, context: &Context<'_>) -> Refusal {
     let states = session.draws().iter().filter(|state| !state.is_over());
     let next = states.filter(|state| !state.is_collecting(context.openings));
     let first = next.min_by_key(|state| state.next_due());
-    first.map_or(Outcome::DrawPending.into(), |state| pending(state, context))
+    first.map_or_else(|| Outcome::DrawPending.into(), |state| pending(state, context))
 }
 
 impl Granted {

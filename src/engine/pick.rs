@@ -158,8 +158,8 @@ impl Search<'_> {
         if self.session.draws().is_empty() {
             return self.pool_with_room(slot, has_opened).ok_or(Outcome::NotOpenYet);
         }
-        let gives = |pool| has_opened(pool) && !self.session.is_undrawn(pool);
-        let given = self.pool_with_room(slot, gives);
+        let may_give = |pool| has_opened(pool) && !self.session.is_undrawn(pool);
+        let given = self.pool_with_room(slot, may_give);
         let drawn = || self.pool_with_room(slot, has_opened);
         given.ok_or_else(|| drawn().map_or(Outcome::NotOpenYet, |_| Outcome::DrawPending))
     }

@@ -62,20 +62,17 @@ impl Service {
             if drawing.plans.contains_key(&draw) || drawing.unbound.contains(&draw) {
                 continue;
             }
-            match self.plan_of(input) {
-                Some(plan) => {
-                    drawing.plans.insert(draw, plan);
-                }
-                None => {
-                    drawing.unbound.push(draw);
-                    #[cfg(feature = "node")]
-                    tracing::error!(
-                        %draw,
-                        "the draw cannot be made: the node's draw key is not the one that its \
-                         commitment was published for; put that key back and start the node again"
-                    );
-                }
+            if let Some(plan) = self.plan_of(input) {
+                drawing.plans.insert(draw, plan);
+                continue;
             }
+            drawing.unbound.push(draw);
+            #[cfg(feature = "node")]
+            tracing::error!(
+                %draw,
+                "the draw cannot be made: the node's draw key is not the one that its commitment \
+                 was published for; put that key back and start the node again"
+            );
         }
     }
 

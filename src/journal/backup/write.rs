@@ -262,7 +262,7 @@ fn copy_keys(keys: &Path, staging: &Path, manifest: &mut Manifest) -> Result<(),
     if keys.is_dir() {
         for name in names(keys)? {
             // What is being written bears another name until it is whole.
-            if name.ends_with(".key") {
+            if Path::new(&name).extension().is_some_and(|it| it == "key") {
                 copy(&keys.join(name), staging, KEYS, manifest)?;
             }
         }

@@ -6,6 +6,7 @@
 mod answers;
 mod crash;
 mod digests;
+#[cfg(feature = "node")]
 mod draws;
 #[cfg(feature = "node")]
 mod folder;
