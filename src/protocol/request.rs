@@ -7,7 +7,6 @@ use crate::model::{
 
 /// What a client may send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a hold is the usual request, and must not allocate")]
 pub enum Request {
     /// Something that changes state.
     Command(Command),
