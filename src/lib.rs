@@ -9,6 +9,7 @@
 //!
 //! * [`model`]: the vocabulary. Sessions, appointments, commands, facts, outcomes.
 //! * [`codec`]: values to bytes and back. The one place that knows the layout.
+//! * [`draw`]: the mathematics of a fair draw, for the engine and for who verifies one.
 //! * [`protocol`]: frames, requests and replies of the wire.
 //! * [`journal`]: records to disk, in groups, and how far they are durable.
 //! * `ops`, `cli`: what a person who runs a node sees (feature `node`).
@@ -27,6 +28,7 @@ pub mod cli;
 #[cfg(feature = "node")]
 pub mod client;
 pub mod codec;
+pub mod draw;
 pub mod engine;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -11,6 +11,7 @@
 mod certs;
 mod clock;
 mod crash;
+mod draw;
 mod expiry;
 mod inside;
 mod latency;
@@ -47,6 +48,8 @@ enum Command {
     Throughput(throughput::Options),
     /// One request at a time, beside bare durable writes
     Latency(latency::Options),
+    /// A draw: until it is decided, until its holds exist, and what it costs the others
+    Draw(draw::Options),
     /// How late holds end that nobody confirmed
     Expiry(expiry::Options),
     /// How fast a store comes back, and what an appointment weighs
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Throughput(options) => throughput::run(&options),
         Command::Latency(options) => latency::run(&options),
+        Command::Draw(options) => draw::run(&options),
         Command::Expiry(options) => expiry::run(&options),
         Command::Recovery(options) => recovery::run(&options),
         Command::Crash(options) => crash::run(&options),

@@ -38,6 +38,7 @@ pub fn admit(
     let channel = match command {
         Command::OpenSession(_)
         | Command::SetQuotas(_)
+        | Command::RevealDraw(_)
         | Command::BlockSession(_)
         | Command::Substitute(_) => None,
         Command::AddPlace(add) => Some(add.channel),
@@ -80,8 +81,10 @@ pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
         Query::Availability { channel, .. }
         | Query::Get { channel, .. }
         | Query::List { channel, .. }
-        | Query::Alternatives { channel, .. } => Some(channel),
+        | Query::Alternatives { channel, .. }
+        | Query::Draw { appointment: Some(_), channel, .. } => Some(channel),
         Query::ReadSession { .. }
+        | Query::Draw { appointment: None, .. }
         | Query::Displaced { .. }
         | Query::Clock
         | Query::ConfirmClock => None,

@@ -9,8 +9,8 @@ use hashbrown::HashMap;
 use serde::Serialize;
 
 use crate::model::{
-    AppointmentId, AppointmentStatus, Claim, Claims, Ended, Fact, Facts, Held, PatientId,
-    RequestId, Sequence, Session, SessionOpened, Timestamp,
+    AppointmentId, AppointmentStatus, Claim, Claims, DrawId, Ended, Entered, Fact, Facts, Held,
+    PatientId, RequestId, Sequence, Session, SessionOpened, Timestamp,
 };
 
 /// One line. `null` where a key does not apply. The documentation has the same table.
@@ -216,6 +216,35 @@ impl Enricher {
                 let request = Some(hex(fact.request.0));
                 self.add_known(lines, Line { request, ..line }, fact.appointment);
             }
+            Fact::Entered(fact) => self.add_entered(lines, line, fact),
+            Fact::EntryEnded(fact) => {
+                let line = Line {
+                    status: Some(AppointmentStatus::Cancelled.code()),
+                    cause: Some(fact.cause.name()),
+                    request: fact.request.map(|(request, _)| hex(request.0)),
+                    ..line
+                };
+                self.add_known(lines, line, fact.appointment);
+            }
+            Fact::DrawWon(fact) => {
+                let line = Line {
+                    status: Some(AppointmentStatus::Pending.code()),
+                    until_ms: Some(fact.until.as_millis()),
+                    ..line
+                };
+                if let Some(known) = self.known.get_mut(&fact.appointment) {
+                    known.claims = std::iter::once(fact.claim).collect();
+                }
+                self.add_known(lines, line, fact.appointment);
+            }
+            Fact::BeaconGiven(fact) => {
+                let request = Some(hex(fact.request.0));
+                lines.push(Line { request, ..of_draw(line, fact.draw) });
+            }
+            Fact::DrawRevealed(fact) => {
+                let line = of_draw(line, fact.draw);
+                add_quotas(lines, &line, fact.draw.pool.0, &fact.places);
+            }
             Fact::Forgotten(fact) => {
                 for appointment in &fact.appointments {
                     self.known.remove(appointment);
@@ -257,6 +286,23 @@ impl Enricher {
         self.add_known(lines, line, fact.appointment);
     }
 
+    fn add_entered(&mut self, lines: &mut Vec<Line>, line: Line, fact: &Entered) {
+        let line = Line {
+            status: Some(AppointmentStatus::Waitlist.code()),
+            until_ms: Some(fact.until.as_millis()),
+            request: Some(hex(fact.appointment.0)),
+            ..line
+        };
+        let known = Known {
+            patient: fact.patient,
+            channel: fact.channel.number(),
+            organization: fact.organization.0,
+            claims: std::iter::once(fact.entry.choice.claim(fact.draw)).collect(),
+        };
+        self.known.insert(fact.appointment, known);
+        self.add_known(lines, line, fact.appointment);
+    }
+
     /// Adds what an earlier line said of the appointment. Without one, where the retention has
     /// dropped it, the line stands alone.
     fn add_known(&self, lines: &mut Vec<Line>, line: Line, appointment: AppointmentId) {
@@ -270,6 +316,10 @@ impl Enricher {
         };
         add_claims(lines, &line, &known.claims);
     }
+}
+
+fn of_draw(line: Line, draw: DrawId) -> Line {
+    Line { session: Some(draw.session.0), pool: Some(draw.pool.0), ..line }
 }
 
 fn add_claims(lines: &mut Vec<Line>, line: &Line, claims: &[Claim]) {

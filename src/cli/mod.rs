@@ -3,7 +3,8 @@
 //! ```text
 //! node:       serve, cert                 tools of a stopped node:  audit, journal
 //! client:     ctl                         the whole way at once:    demo, replay
-//! of either:  backup                      from a backup:            restore
+//! of either:  backup, draw export         from a backup:            restore
+//! of nobody:  draw verify
 //! ```
 //!
 //! Exit codes: 0 done; 1 the thing itself failed, or an audit disagrees; 2 bad use or bad input.
@@ -18,6 +19,7 @@ mod cert_revoke;
 mod certs;
 mod ctl;
 mod demo;
+mod draw;
 mod failure;
 mod ids;
 mod journal;
@@ -64,6 +66,7 @@ enum Task {
     Journal(journal::JournalArguments),
     Backup(backup::BackupArguments),
     Restore(restore::RestoreArguments),
+    Draw(draw::DrawArguments),
 }
 
 /// Runs the command that the arguments of the process name.
@@ -93,5 +96,6 @@ fn run(task: Task) -> Result<(), Failure> {
         Task::Journal(arguments) => journal::run(&arguments),
         Task::Backup(arguments) => backup::run(&arguments),
         Task::Restore(arguments) => restore::run(&arguments),
+        Task::Draw(arguments) => draw::run(&arguments),
     }
 }

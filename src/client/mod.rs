@@ -115,9 +115,9 @@ pub use lane::{Lane, LaneReceiver, LaneSender};
 pub use watch::{Event, SnapshotReader, Watch};
 
 use crate::model::{
-    Action, Appointment, AppointmentId, Availability, BookingChannel, Change, ClockReading, Hold,
-    OpenSession, PatientClass, PatientId, Query, Reading, Receipt, RequestId, Sequence, SessionId,
-    SessionReading, SetQuotas,
+    Action, Appointment, AppointmentId, Availability, BookingChannel, Change, ClockReading, DrawId,
+    DrawReading, Hold, OpenSession, PatientClass, PatientId, Query, Reading, Receipt, RequestId,
+    RevealDraw, Sequence, SessionId, SessionReading, SetQuotas,
 };
 use crate::protocol::{Reply, Request};
 use link::{BACKOFF_MIN, Link, pause};
@@ -338,6 +338,26 @@ impl Client {
             Reading::Displaced(page) => Ok(page),
             _ => Err(unexpected()),
         }
+    }
+
+    /// Where a draw stands, with the receipt of an entrant.
+    pub async fn draw(
+        &self,
+        draw: DrawId,
+        appointment: Option<AppointmentId>,
+        patient: Option<PatientId>,
+        channel: BookingChannel,
+    ) -> Result<DrawReading, CallError> {
+        match self.read(Query::Draw { draw, appointment, patient, channel }).await? {
+            Reading::Draw(reading) => Ok(*reading),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Gives the value of a draw's beacon.
+    pub async fn reveal_draw(&self, reveal: RevealDraw) -> Result<Receipt, CallError> {
+        let command = crate::model::Command::RevealDraw(Box::new(reveal));
+        receipt(self.call(&command.into()).await?)
     }
 
     /// The node's clock; with `confirm` it believes the machine's again, after a jump.

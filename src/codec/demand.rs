@@ -23,9 +23,10 @@ layout_code!(AppointmentStatus {
     CheckedIn,
     Fulfilled,
     Cancelled,
-    NoShow
+    NoShow,
+    Waitlist
 });
-layout_code!(Cause { None, Released, Expired, Cancelled, Displaced });
+layout_code!(Cause { None, Released, Expired, Cancelled, Displaced, NotDrawn });
 layout_checked!(Outcome as u16, |outcome| outcome.code(), Outcome::from_code, "Outcome");
 layout_checked!(Operation as u8, |operation| *operation as u8, Operation::from_code, "Operation");
 layout_number!(Attributes);

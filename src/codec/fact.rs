@@ -42,6 +42,11 @@ const DISPLACED: u8 = 21;
 const SUBSTITUTED: u8 = 22;
 const PLACE_ADDED: u8 = 23;
 const OFFERED: u8 = 24;
+const ENTERED: u8 = 25;
+const DRAW_REVEALED: u8 = 26;
+const DRAW_WON: u8 = 27;
+const ENTRY_ENDED: u8 = 28;
+const BEACON_GIVEN: u8 = 29;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
@@ -128,6 +133,26 @@ impl Encode for Fact {
                 RESCHEDULED.encode(encoder)?;
                 fact.encode(encoder)
             }
+            Self::Entered(fact) => {
+                ENTERED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::BeaconGiven(fact) => {
+                BEACON_GIVEN.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::DrawRevealed(fact) => {
+                DRAW_REVEALED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::DrawWon(fact) => {
+                DRAW_WON.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::EntryEnded(fact) => {
+                ENTRY_ENDED.encode(encoder)?;
+                fact.encode(encoder)
+            }
             Self::Held(fact) => {
                 HELD.encode(encoder)?;
                 fact.encode(encoder)
@@ -191,6 +216,11 @@ impl<Context> Decode<Context> for Fact {
             SUBSTITUTED => Self::Substituted(Box::new(Decode::decode(decoder)?)),
             PLACE_ADDED => Self::PlaceAdded(Box::new(Decode::decode(decoder)?)),
             OFFERED => Self::Offered(Box::new(Decode::decode(decoder)?)),
+            ENTERED => Self::Entered(Box::new(Decode::decode(decoder)?)),
+            BEACON_GIVEN => Self::BeaconGiven(Box::new(Decode::decode(decoder)?)),
+            DRAW_REVEALED => Self::DrawRevealed(Box::new(Decode::decode(decoder)?)),
+            DRAW_WON => Self::DrawWon(Decode::decode(decoder)?),
+            ENTRY_ENDED => Self::EntryEnded(Decode::decode(decoder)?),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

@@ -13,6 +13,7 @@
 mod layout;
 mod demand;
 mod disruption;
+mod draw;
 mod fact;
 mod reading;
 mod reschedule;
@@ -29,6 +30,7 @@ use bincode::error::{DecodeError, EncodeError};
 
 use crate::model::Hold;
 pub use demand::blank_hold;
+pub use draw::DrawHead;
 pub use fact::{FACT_FORMAT, decode_facts, encode_facts};
 #[cfg(test)]
 pub(crate) use terms::tests::rich_session;

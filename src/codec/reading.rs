@@ -23,6 +23,7 @@ const CLOCK: u8 = 7;
 const SESSION: u8 = 8;
 const ALTERNATIVES: u8 = 9;
 const DISPLACED: u8 = 13;
+const DRAW: u8 = 12;
 
 /// Free places of the slots of a session.
 type Free = ArrayVec<u16, SESSION_SLOTS_MAX>;
@@ -72,6 +73,12 @@ impl Encode for Query {
                 department.encode(encoder)?;
                 after.encode(encoder)
             }
+            Self::Draw { draw, appointment, patient, channel } => {
+                draw.encode(encoder)?;
+                appointment.encode(encoder)?;
+                patient.encode(encoder)?;
+                channel.encode(encoder)
+            }
             Self::Clock | Self::ConfirmClock => Ok(()),
         }
     }
@@ -109,6 +116,12 @@ impl<Context> Decode<Context> for Query {
                 session: Decode::decode(decoder)?,
                 department: Decode::decode(decoder)?,
                 after: Decode::decode(decoder)?,
+            }),
+            Operation::Draw => Ok(Self::Draw {
+                draw: Decode::decode(decoder)?,
+                appointment: Decode::decode(decoder)?,
+                patient: Decode::decode(decoder)?,
+                channel: Decode::decode(decoder)?,
             }),
             Operation::Clock => Ok(Self::Clock),
             Operation::ConfirmClock => Ok(Self::ConfirmClock),
@@ -153,6 +166,10 @@ impl Encode for Reading {
                 page.next.encode(encoder)?;
                 ListedList(&page.appointments).encode(encoder)
             }
+            Self::Draw(reading) => {
+                DRAW.encode(encoder)?;
+                reading.encode(encoder)
+            }
         }
     }
 }
@@ -175,6 +192,7 @@ impl<Context> Decode<Context> for Reading {
                 next: Decode::decode(decoder)?,
                 appointments: ListedList::decode(decoder)?.0,
             }),
+            DRAW => Self::Draw(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other("no reading has this form")),
         })
     }

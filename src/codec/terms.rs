@@ -6,6 +6,8 @@
 //!         5 hours u16 u16 u64, u8 n, n (u64 i16)      6 returns u8 u32 u32    8 changes u8
 //!         10 offer u32
 //!         33 opens u8 pool, u64     34 floor u8 pool, u32      35 reclaim u8 pool, u64, u8 pool
+//!         36 draw u8 pool, u64 closes, u8 preferences, u32 ttl, beacon (32 bytes, u64) or none,
+//!            commitment (32 bytes) or none
 //! ```
 //!
 //! What a session does not say is not in the list, so that later versions can say more.
@@ -18,8 +20,8 @@ use bincode::{Decode, Encode};
 use super::fact::NEWER;
 use crate::model::limits::OFFSETS_MAX;
 use crate::model::{
-    ChannelSet, Delay, OpenSession, Pool, PoolIndex, PoolTerms, Reclaim, ReturnRule, ServiceHours,
-    ServiceId, Session, SessionTerms, Timestamp, Ttl,
+    ChannelSet, Delay, Draw, OpenSession, Pool, PoolIndex, PoolTerms, Reclaim, ReturnRule,
+    ServiceHours, ServiceId, Session, SessionTerms, Timestamp, Ttl,
 };
 
 /// A session with its terms. Without this wrapper a session is written as before there were any.
@@ -41,6 +43,7 @@ const DISPLACED_OFFER: u8 = 10;
 const OPENS: u8 = 33;
 const FLOOR: u8 = 34;
 const RECLAIM: u8 = 35;
+const DRAW: u8 = 36;
 
 /// Terms of pools have tags from here on, and a pool behind the tag.
 const POOLS: u8 = 32;
@@ -59,6 +62,7 @@ enum Term {
     Opens(u8, Timestamp),
     Floor(u8, u32),
     Reclaim(u8, Reclaim),
+    Draw(u8, Draw),
 }
 
 type Offsets = Vec<(Timestamp, i16)>;
@@ -120,11 +124,13 @@ fn terms_of(session: &Session) -> Vec<Term> {
     terms.extend((*returns != ReturnRule::AtOnce).then_some(Term::Returns(*returns)));
     terms.extend(changes_max.map(Term::Changes));
     terms.extend(displaced_offer.map(Term::DisplacedOffer));
-    for (pool, Pool { terms: PoolTerms { opens, floor, reclaim }, .. }) in (0..).zip(&session.pools)
+    for (pool, Pool { terms: PoolTerms { opens, floor, reclaim, draw }, .. }) in
+        (0..).zip(&session.pools)
     {
         terms.extend((*opens != Timestamp::default()).then_some(Term::Opens(pool, *opens)));
         terms.extend((*floor != 0).then_some(Term::Floor(pool, *floor)));
         terms.extend(reclaim.map(|reclaim| Term::Reclaim(pool, reclaim)));
+        terms.extend(draw.map(|draw| Term::Draw(pool, draw)));
     }
     terms.sort_by_key(Term::key);
     terms
@@ -135,6 +141,7 @@ fn put(term: Term, session: &mut Session) -> Result<(), DecodeError> {
         Term::Opens(index, opens) => pool(session, index)?.opens = opens,
         Term::Floor(index, floor) => pool(session, index)?.floor = floor,
         Term::Reclaim(index, reclaim) => pool(session, index)?.reclaim = Some(reclaim),
+        Term::Draw(index, draw) => pool(session, index)?.draw = Some(draw),
         Term::Service(service) => session.terms.service = service,
         Term::Fee(fee) => session.terms.fee = fee,
         Term::BookingEnds(time) => session.terms.booking_ends = Some(time),
@@ -166,6 +173,7 @@ impl Term {
             Self::Opens(pool, _) => (OPENS, Some(*pool)),
             Self::Floor(pool, _) => (FLOOR, Some(*pool)),
             Self::Reclaim(pool, _) => (RECLAIM, Some(*pool)),
+            Self::Draw(pool, _) => (DRAW, Some(*pool)),
         }
     }
 
@@ -194,6 +202,7 @@ impl Encode for Term {
             Self::DisplacedOffer(ttl) => ttl.encode(encoder),
             Self::Changes(changes) => changes.encode(encoder),
             Self::Reclaim(_, reclaim) => reclaim.encode(encoder),
+            Self::Draw(_, draw) => draw.encode(encoder),
         }
     }
 }
@@ -214,6 +223,7 @@ impl<Context> Decode<Context> for Term {
             OPENS => Self::Opens(pool, Decode::decode(decoder)?),
             FLOOR => Self::Floor(pool, Decode::decode(decoder)?),
             RECLAIM => Self::Reclaim(pool, Decode::decode(decoder)?),
+            DRAW => Self::Draw(pool, Decode::decode(decoder)?),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }
@@ -267,8 +277,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::codec::{decode, encode_into};
     use crate::model::{
-        ClassSet, DepartmentId, OrganizationId, Pick, Repeat, ResourceId, SessionId, Sharing,
-        SiteId,
+        Beacon, ClassSet, DepartmentId, DrawHash, OrganizationId, Pick, Repeat, ResourceId,
+        SessionId, Sharing, SiteId,
     };
 
     fn plain_session() -> Session {
@@ -317,7 +327,8 @@ pub(crate) mod tests {
         };
         for pool in &mut session.pools {
             let reclaim = Some(Reclaim { at: Timestamp::from_millis(16), to: PoolIndex(1) });
-            pool.terms = PoolTerms { opens: Timestamp::from_millis(14), floor: 15, reclaim };
+            pool.terms =
+                PoolTerms { opens: Timestamp::from_millis(14), floor: 15, reclaim, draw: None };
         }
         session
     }
@@ -332,7 +343,17 @@ pub(crate) mod tests {
     fn a_session_comes_back_with_its_terms() {
         let mut offers = rich_session();
         offers.terms.displaced_offer = Some(Ttl::DEFAULT);
-        for session in [plain_session(), rich_session(), offers] {
+        let mut drawn = rich_session();
+        let draw = Draw {
+            closes: Timestamp::from_millis(18),
+            preferences_max: 3,
+            ttl: Ttl::DEFAULT,
+            beacon: Some(Beacon { name: DrawHash([17; 32]), until: Timestamp::from_millis(19) }),
+            commitment: Some(DrawHash([20; 32])),
+        };
+        drawn.pools[0].terms.draw = Some(draw);
+        drawn.pools[1].terms.draw = Some(Draw { beacon: None, commitment: None, ..draw });
+        for session in [plain_session(), rich_session(), offers, drawn] {
             let bytes = bytes_of(&session);
             let (read, length) = decode::<WithTerms<Session>>(&bytes).unwrap();
             assert_eq!((read.0, length), (session, bytes.len()));

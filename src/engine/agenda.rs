@@ -29,6 +29,11 @@ impl Agenda {
         }
     }
 
+    /// The sessions that are due by an instant, the earliest first.
+    pub(super) fn until(&self, now: Timestamp) -> impl Iterator<Item = SessionId> + '_ {
+        self.entries.iter().take_while(move |(due, _)| *due <= now).map(|(_, id)| *id)
+    }
+
     /// The session that is due first.
     pub(super) fn first(&self) -> Option<(Timestamp, SessionId)> {
         self.entries.first().copied()

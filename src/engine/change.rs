@@ -1,11 +1,12 @@
 //! Decides what happens to an appointment that exists.
 
+use super::drawing::refuse_withdrawal;
 use super::returns::end;
 use super::view::{Context, Decision, View};
 use crate::model::{
     Action, Appointment, AppointmentId, AppointmentStatus, Booked, BookingChannel, Cause, Change,
-    Claims, Ended, Fact, Facts, Outcome, PatientId, Progressed, Receipt, Refusal, Role, Settled,
-    Sharing,
+    Claims, Ended, EntryEnded, Fact, Facts, Outcome, PatientId, Progressed, Receipt, Refusal, Role,
+    Settled, Sharing,
 };
 
 /// Decides a change of an appointment.
@@ -100,6 +101,9 @@ fn next_status(
     let Some(next) = status.after(change.action.event()) else {
         return Err(Refusal::of_status(Outcome::WrongStatus, status));
     };
+    if let Some(draw) = appointment.draw() {
+        refuse_withdrawal(view, context, draw)?;
+    }
     if matches!(change.action, Action::NoShow) {
         let begun = appointment.claims.iter().any(|claim| {
             let session = view.session(claim.session);
@@ -125,6 +129,10 @@ fn fact_of(
 ) -> Fact {
     let Change { request, appointment: id, .. } = *change;
     let patient = appointment.patient;
+    if let Some(draw) = appointment.draw() {
+        let (request, cause) = (Some((request, fingerprint)), Cause::Released);
+        return Fact::EntryEnded(EntryEnded { request, draw, appointment: id, patient, cause });
+    }
     // A displaced appointment has nothing left to give back.
     let claims = Claims::from_slice(appointment.places());
     let ended = |cause| {

@@ -1,12 +1,14 @@
 //! Decides a hold: all claims or none.
 
-use super::pick::{Freed, Wisher, pick};
+use super::drawing::{decide_entry, pending};
+use super::pick::{Freed, Picked, Wisher, pick};
 use super::places::Terms;
+use super::session::SessionState;
 use super::view::{Context, Decision, View};
 use crate::model::{
     AppointmentId, AppointmentStatus, Booked, BookingChannel, Claim, ClaimRequest, Claims,
     Declined, Fact, Facts, Held, Hold, HoldFault, OrganizationId, Outcome, PatientClass, PatientId,
-    PaymentRef, Receipt, Refusal, Repeat, Sharing, Timestamp, Ttl,
+    PaymentRef, PoolIndex, Receipt, Refusal, Repeat, Sharing, Timestamp, Ttl,
 };
 
 /// Decides a hold, or a hold that is booked at once.
@@ -31,8 +33,14 @@ pub fn decide_hold(
         class: hold.class,
         freed: &[],
         but: &[],
+        may_enter: true,
     };
-    let granted = grant(view, context, &wanted)?;
+    let granted = match grant(view, context, &wanted)? {
+        Grant::Places(granted) => granted,
+        Grant::Entry(session, pool) => {
+            return decide_entry(session, context, hold, (patient, pool));
+        }
+    };
 
     Ok(granted.decision(context, hold, patient, fingerprint))
 }
@@ -90,6 +98,26 @@ pub(super) struct Wanted<'a> {
     pub(super) freed: Freed<'a>,
     /// Appointments that do not count against one for each patient: they leave.
     pub(super) but: &'a [AppointmentId],
+    /// Whether a place in a draw is one too: otherwise the draw is waited for.
+    pub(super) may_enter: bool,
+}
+
+/// What a hold gets.
+pub(super) enum Grant<'a> {
+    /// Places.
+    Places(Granted),
+    /// A place in a draw.
+    Entry(&'a SessionState, PoolIndex),
+}
+
+impl Grant<'_> {
+    /// The places, where a place in a draw is none.
+    pub(super) fn places(self) -> Result<Granted, Refusal> {
+        match self {
+            Self::Places(granted) => Ok(granted),
+            Self::Entry(..) => Err(Outcome::DrawPending.into()),
+        }
+    }
 }
 
 /// The places that a hold gets, and what its sessions say about it.
@@ -101,16 +129,17 @@ pub(super) struct Granted {
 }
 
 /// Finds places for every claim. Of several reasons against it, the one with the lowest code counts.
-pub(super) fn grant(
-    view: &View<'_>,
+pub(super) fn grant<'a>(
+    view: &View<'a>,
     context: &Context<'_>,
     wanted: &Wanted<'_>,
-) -> Result<Granted, Refusal> {
+) -> Result<Grant<'a>, Refusal> {
     let Context { now, openings, .. } = *context;
     let Wanted { patient, channel, class, freed, but, .. } = *wanted;
     let wisher = Wisher { now, openings, channel, class };
     let mut refusal: Option<Refusal> = None;
     let mut granted: Option<Granted> = None;
+    let mut entry: Option<(&SessionState, PoolIndex)> = None;
     for wish in wanted.claims {
         let found = view
             .session(wish.session)
@@ -120,27 +149,49 @@ pub(super) fn grant(
                 if !context.actor.may_touch(terms.organization) {
                     return Err(Outcome::OrganizationNotPermitted.into());
                 }
-                let claim = pick(session, wish, wisher, freed)?;
+                let picked = pick(session, wish, wisher, freed)?;
                 let once = terms.repeat == Repeat::OnePerPatient;
                 if once && view.has_live_but(patient, wish.session, but) {
                     return Err(Outcome::AlreadyHasAppointment.into());
                 }
-                Ok((terms, claim))
+                Ok((session, terms, picked))
             });
+        let found = found.and_then(|(session, terms, picked)| match picked {
+            Picked::Place(claim) => Ok(Some((terms, claim))),
+            Picked::Entry(pool) if !wanted.may_enter => Err(session
+                .draw(pool)
+                .map_or_else(|| Outcome::DrawPending.into(), |state| pending(state, context))),
+            Picked::Entry(_) if wanted.claims.len() != 1 => Err(Outcome::EntryInvalid.into()),
+            Picked::Entry(pool) => {
+                entry = Some((session, pool));
+                Ok(None)
+            }
+            Picked::Pending => Err(first_pending(session, context)),
+        });
         match found {
-            Ok((terms, claim)) => {
+            Ok(Some((terms, claim))) => {
                 granted.get_or_insert_with(|| Granted::of(terms)).add(terms, claim);
             }
+            Ok(None) => {}
             Err(next) => {
                 let earlier = refusal.filter(|other| other.outcome <= next.outcome);
                 refusal = earlier.or(Some(next));
             }
         }
     }
-    match (refusal, granted) {
-        (None, Some(granted)) => Ok(granted),
-        (refusal, _) => Err(refusal.unwrap_or_else(|| Outcome::ClaimsInvalid.into())),
+    match (refusal, granted, entry) {
+        (None, Some(granted), _) => Ok(Grant::Places(granted)),
+        (None, None, Some((session, pool))) => Ok(Grant::Entry(session, pool)),
+        (refusal, ..) => Err(refusal.unwrap_or_else(|| Outcome::ClaimsInvalid.into())),
     }
+}
+
+/// Until when the draw of a session is pending that comes first.
+fn first_pending(session: &SessionState, context: &Context<'_>) -> Refusal {
+    let states = session.draws().iter().filter(|state| !state.is_over());
+    let next = states.filter(|state| !state.is_collecting(context.openings));
+    let first = next.min_by_key(|state| state.next_due());
+    first.map_or_else(|| Outcome::DrawPending.into(), |state| pending(state, context))
 }
 
 impl Granted {

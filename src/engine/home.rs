@@ -12,8 +12,8 @@ use super::index::Index;
 use super::slab::Slab;
 use crate::model::limits::FORGOTTEN_MAX;
 use crate::model::{
-    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claims, Ended, Fact,
-    Forgotten, Held, Outcome, RequestId, Rescheduled, SessionId, Timestamp,
+    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claims, DrawWon, Ended,
+    Entered, Fact, Forgotten, Held, Outcome, RequestId, Rescheduled, SessionId, Timestamp,
 };
 
 /// The appointments and requests whose ids are at home here.
@@ -109,6 +109,17 @@ impl HomeShard {
                 self.insert_declined(fact.appointment, fact.fingerprint, fact.outcome);
             }
             Fact::Forgotten(forgotten) => self.forget(forgotten),
+            Fact::Entered(entered) => self.insert(&entrant_of(entered)),
+            Fact::DrawWon(won) => self.win(won),
+            Fact::EntryEnded(ended) => {
+                let position = self.position(ended.appointment);
+                let event = match ended.cause {
+                    Cause::Released => Some(AppointmentEvent::Release),
+                    Cause::NotDrawn => Some(AppointmentEvent::Lose),
+                    Cause::None | Cause::Expired | Cause::Cancelled | Cause::Displaced => None,
+                };
+                self.step(position, event, ended.cause, time);
+            }
             Fact::Rescheduled(fact) => self.reschedule(time, fact),
             Fact::Displaced(fact) => {
                 let position = self.position(fact.appointment);
@@ -131,7 +142,9 @@ impl HomeShard {
             | Fact::Returned(_)
             | Fact::Swept(_)
             | Fact::SessionBlocked(_)
-            | Fact::Substituted(_) => {}
+            | Fact::Substituted(_)
+            | Fact::BeaconGiven(_)
+            | Fact::DrawRevealed(_) => {}
         }
     }
 
@@ -364,6 +377,15 @@ impl HomeShard {
         }
     }
 
+    /// Makes an entry of a draw a hold.
+    fn win(&mut self, won: &DrawWon) {
+        let position = self.position(won.appointment);
+        self.step(position, Some(AppointmentEvent::Win), Cause::None, won.until);
+        self.slab.entry_mut(position).set_claims(&[won.claim]);
+        self.deadlines.push(won.until, position);
+        self.pending = self.pending.saturating_add(1);
+    }
+
     fn forget(&mut self, forgotten: &Forgotten) {
         for id in &forgotten.appointments {
             let position = self.position(*id);
@@ -414,6 +436,26 @@ impl HomeShard {
     #[expect(clippy::cast_possible_truncation, reason = "32 of the 64 bits are kept")]
     fn hash(&self, id: u128) -> u32 {
         (self.hasher.hash_one(id) >> 16) as u32
+    }
+}
+
+/// The appointment of an entry. Its claim is what it wishes most; it takes no place.
+fn entrant_of(entered: &Entered) -> Appointment {
+    Appointment {
+        id: entered.appointment,
+        patient: entered.patient,
+        account: entered.account,
+        organization: entered.organization,
+        channel: entered.channel,
+        class: entered.entry.choice.class,
+        sharing: entered.sharing,
+        status: AppointmentStatus::Waitlist,
+        cause: Cause::None,
+        until: entered.until,
+        fingerprint: entered.fingerprint,
+        payment: None,
+        rules: entered.rules,
+        claims: std::iter::once(entered.entry.choice.claim(entered.draw)).collect(),
     }
 }
 

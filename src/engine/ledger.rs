@@ -63,6 +63,11 @@ impl LedgerShard {
             }
             Fact::Ended(ended) => self.remove(ended.patient, ended.appointment),
             Fact::Freed(freed) => self.remove(freed.ended.patient, freed.ended.appointment),
+            Fact::Entered(entered) => {
+                let live = Live::new(entered.appointment, entered.draw.session);
+                self.insert(entered.patient, live);
+            }
+            Fact::EntryEnded(ended) => self.remove(ended.patient, ended.appointment),
             Fact::Settled(settled) => self.remove(settled.patient, settled.appointment),
             Fact::Rescheduled(fact) => {
                 self.remove(fact.patient, fact.appointment);
@@ -72,6 +77,9 @@ impl LedgerShard {
             | Fact::QuotasSet(_)
             | Fact::Reclaimed(_)
             | Fact::Returned(_)
+            | Fact::BeaconGiven(_)
+            | Fact::DrawRevealed(_)
+            | Fact::DrawWon(_)
             | Fact::Booked(_)
             | Fact::Progressed(_)
             | Fact::Declined(_)

@@ -24,6 +24,8 @@ mod chunks;
 mod conditions;
 mod deadlines;
 mod disruption;
+mod drawing;
+mod draws;
 mod hold;
 mod home;
 mod index;
@@ -45,6 +47,11 @@ pub use change::{decide_change, decide_expiry};
 pub use disruption::{
     decide_add, decide_block, decide_displace, decide_offer, decide_substitute, offers,
 };
+pub use drawing::{
+    DrawInput, DrawPlan, DrawStep, OtherKey, decide_beacon, decide_draw_step, decide_reveal,
+    read_draw,
+};
+pub use draws::{DrawState, Waiting};
 pub use hold::{decide_hold, decide_import};
 pub use home::HomeShard;
 pub use ledger::{LedgerEntry, LedgerShard, Live};

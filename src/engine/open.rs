@@ -2,8 +2,8 @@
 
 use super::view::{Context, Decision, View};
 use crate::model::{
-    AppointmentId, Claims, Fact, Facts, OpenSession, Outcome, Receipt, Refusal, SessionOpened,
-    Timestamp,
+    AppointmentId, Claims, DrawId, Fact, Facts, OpenSession, Outcome, PoolIndex, Receipt, Refusal,
+    Session, SessionOpened, Timestamp,
 };
 
 /// Decides the opening of a session (放号).
@@ -35,10 +35,27 @@ pub fn decide_open(
         return Err(Outcome::SessionInvalid.into());
     }
 
-    let (request, session) = (open.request, open.session.clone());
+    let (request, mut session) = (open.request, open.session.clone());
+    bind(context, &mut session)?;
     let opened = SessionOpened { request, fingerprint, session };
     let facts = std::iter::once(Fact::SessionOpened(Box::new(opened))).collect();
     Ok(Decision { facts, receipt: receipt(context.now, false) })
+}
+
+/// Binds the node to the seeds of the session's draws. That is published before entries begin, so
+/// they cannot begin now.
+fn bind(context: &Context<'_>, session: &mut Session) -> Result<(), Refusal> {
+    let id = session.id;
+    for (index, pool) in (0..).map(PoolIndex).zip(&mut session.pools) {
+        let opens = pool.terms.opens;
+        let Some(draw) = &mut pool.terms.draw else { continue };
+        if opens <= context.openings || draw.commitment.is_some() {
+            return Err(Outcome::SessionInvalid.into());
+        }
+        let key = context.key.ok_or(Outcome::DrawKeyMissing)?;
+        draw.commitment = Some(key.commitment(DrawId { session: id, pool: index }));
+    }
+    Ok(())
 }
 
 fn receipt(now: Timestamp, retried: bool) -> Receipt {

@@ -25,20 +25,56 @@ pub(super) struct Wisher {
 /// Places that come back with the same record, and are free for this wish alone. Most often none.
 pub(super) type Freed<'a> = &'a [Claim];
 
+/// What a wish comes to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Picked {
+    /// A place.
+    Place(Claim),
+    /// A place in the draw of a pool.
+    Entry(PoolIndex),
+    /// Nothing before a draw is made.
+    Pending,
+}
+
 /// Finds places for a wish, or says why there are none, in the precedence of [`Outcome`].
 pub(super) fn pick(
     session: &SessionState,
     wish: &ClaimRequest,
     wisher: Wisher,
     freed: Freed<'_>,
-) -> Result<Claim, Refusal> {
+) -> Result<Picked, Refusal> {
     let places = session.places();
-    let claim =
-        find(places, wish, wisher, freed).map_err(|outcome| explain(places, outcome, wisher))?;
+    let found = match find(places, wish, wisher, freed) {
+        Err(outcome) if outcome != Outcome::DrawPending => {
+            return Err(explain(places, outcome, wisher));
+        }
+        found => found,
+    };
     let conditions = places.conditions();
-    match conditions.and_then(|it| it.refuse_hour(wisher.now, wisher.channel)) {
-        Some(refusal) => Err(refusal),
-        None => Ok(claim),
+    if let Some(refusal) = conditions.and_then(|it| it.refuse_hour(wisher.now, wisher.channel)) {
+        return Err(refusal);
+    }
+    match found {
+        Ok(claim) => Ok(Picked::Place(claim)),
+        Err(_) => Ok(match collecting(session, wish, wisher) {
+            Some(pool) => Picked::Entry(pool),
+            None => Picked::Pending,
+        }),
+    }
+}
+
+/// The draw that takes the wish as an entry: the first that has such a place.
+fn collecting(session: &SessionState, wish: &ClaimRequest, wisher: Wisher) -> Option<PoolIndex> {
+    let places: &Places = session.places();
+    let search = Search { places, wish, wisher, freed: &[] };
+    let is_collecting = |pool| {
+        places.has_opened(pool, wisher.openings)
+            && session.draw(pool).is_some_and(|state| state.is_collecting(wisher.openings))
+    };
+    let collects = |slot| search.pool_with_room(slot, is_collecting);
+    match &wish.slots {
+        SlotChoice::Any => session.slots().find_map(collects),
+        SlotChoice::Ranked(slots) => slots.iter().copied().find_map(collects),
     }
 }
 
@@ -182,7 +218,13 @@ impl Search<'_> {
             return Err(Outcome::BookingClosed);
         }
         let has_opened = |pool| self.places.has_opened(pool, self.wisher.openings);
-        self.pool_with_room(slot, has_opened).ok_or(Outcome::NotOpenYet)
+        if !self.places.has_undrawn() {
+            return self.pool_with_room(slot, has_opened).ok_or(Outcome::NotOpenYet);
+        }
+        let may_give = |pool| has_opened(pool) && !self.places.is_undrawn(pool);
+        let given = self.pool_with_room(slot, may_give);
+        let drawn = || self.pool_with_room(slot, has_opened);
+        given.ok_or_else(|| drawn().map_or(Outcome::NotOpenYet, |_| Outcome::DrawPending))
     }
 
     fn pool_with_room(

@@ -120,6 +120,23 @@ impl Places {
         self.conditions().is_none_or(|conditions| conditions.opens(pool) <= openings)
     }
 
+    /// Whether the places of some pool wait for a draw.
+    pub(super) fn has_undrawn(&self) -> bool {
+        self.conditions().is_some_and(Conditions::has_undrawn)
+    }
+
+    /// Whether the places of a pool wait for a draw.
+    pub(super) fn is_undrawn(&self, pool: PoolIndex) -> bool {
+        self.conditions().is_some_and(|conditions| conditions.is_undrawn(pool))
+    }
+
+    /// Says that the draw of a pool is over. Under the lock.
+    pub(super) fn note_drawn(&self, pool: PoolIndex) {
+        if let Some(conditions) = self.conditions() {
+            conditions.note_drawn(pool);
+        }
+    }
+
     /// When the next of the admitted pools opens that have a place.
     pub(super) fn next_opening(
         &self,

@@ -5,6 +5,7 @@
 //! reclaim  the unused places of a pool to another one, at the time that the session says
 //! ```
 
+use super::drawing::pending;
 use super::session::SessionState;
 use super::view::{Context, Decision, View};
 use crate::model::limits::QUOTA_MAX;
@@ -40,6 +41,10 @@ pub fn decide_quotas(
     if !fits(session, &set.quotas) {
         return Err(Outcome::QuotasInvalid.into());
     }
+    // Its places were counted when it was revealed.
+    if let Some(state) = session.draws().iter().find(|state| state.is_drawing()) {
+        return Err(pending(state, context));
+    }
 
     let SetQuotas { request, session, quotas } = set.clone();
     let fact = Fact::QuotasSet(Box::new(QuotasSet { request, fingerprint, session, quotas }));
@@ -51,9 +56,11 @@ pub fn decide_quotas(
 pub(super) fn decide_reclaim(session: &SessionState, now: Timestamp) -> Option<Facts> {
     let spec = session.spec();
     let due = |(index, pool): (u8, &crate::model::Pool)| {
+        let from = PoolIndex(index);
         let reclaim = pool.terms.reclaim.filter(|reclaim| reclaim.at <= now)?;
         let all = pool.quotas.iter().map(|quota| u32::from(*quota)).sum::<u32>();
-        Some((PoolIndex(index), reclaim.to, all.saturating_sub(pool.terms.floor)))
+        let most = all.saturating_sub(pool.terms.floor);
+        (!session.is_undrawn(from)).then_some((from, reclaim.to, most))
     };
     let (from, to, mut most) = (0..).zip(&spec.pools).find_map(due)?;
     // The earliest go first: what the floor keeps can then be used the longest.

@@ -7,7 +7,7 @@
 //! ```
 
 use super::change::refuse_stranger;
-use super::hold::{Granted, Wanted, grant, refusal_of};
+use super::hold::{Grant, Granted, Wanted, grant, refusal_of};
 use super::view::{Context, Decision, View};
 use crate::model::{
     Appointment, AppointmentId, AppointmentStatus, Cause, Claims, Ended, Fact, Facts, Outcome,
@@ -54,8 +54,9 @@ pub fn decide_reschedule(
         class: appointment.class,
         freed: &leaving.freed,
         but: &but,
+        may_enter: false,
     };
-    let granted = grant(view, context, &wanted);
+    let granted = grant(view, context, &wanted).and_then(Grant::places);
     let granted = match (granted, refuse_leaving(view, context, &appointment)) {
         (Ok(granted), None) => granted,
         (Err(refusal), None) | (Ok(_), Some(refusal)) => return Err(refusal),

@@ -32,7 +32,7 @@ pub(super) struct Entry {
     channel: BookingChannel,
     /// Two bits each of sharing and the lower part of the cause, three of status, one for "occupied".
     state: u8,
-    /// Three bits of class, one for "has an account", one for "has a payment", one for "displaced".
+    /// Three bits of class, one for "has an account", one for "has a payment", one more of cause.
     marks: u8,
 }
 
@@ -41,8 +41,8 @@ const _: () = assert!(size_of::<Entry>() == 112, "an appointment is 112 bytes");
 const OCCUPIED: u8 = 1 << 7;
 const HAS_ACCOUNT: u8 = 1 << 3;
 const HAS_PAYMENT: u8 = 1 << 4;
-/// The one cause that does not fit into two bits.
-const DISPLACED: u8 = 1 << 5;
+/// Where the third bit of a cause is.
+const CAUSE_SHIFT: u32 = 5;
 
 impl Slab {
     pub(super) fn insert(&mut self, appointment: &Appointment) -> Position {
@@ -148,15 +148,13 @@ impl Entry {
     }
 
     fn cause(&self) -> Cause {
-        if self.marks & DISPLACED != 0 {
-            return Cause::Displaced;
-        }
-        CAUSES.get(usize::from(self.state >> 3 & 3)).copied().unwrap_or_default()
+        let cause = self.state >> 3 & 3 | (self.marks >> CAUSE_SHIFT & 1) << 2;
+        CAUSES.get(usize::from(cause)).copied().unwrap_or_default()
     }
 
     /// Whether it lost its places to a block and has no others.
     pub(super) fn is_displaced(&self) -> bool {
-        self.marks & DISPLACED != 0
+        self.cause() == Cause::Displaced
             && self.is_occupied()
             && self.status() == AppointmentStatus::Booked
     }
@@ -184,7 +182,8 @@ impl Entry {
     }
 
     pub(super) fn status(&self) -> AppointmentStatus {
-        let index = usize::from(self.state & 7).saturating_sub(1);
+        // The eighth status is 0 in three bits.
+        let index = usize::from((self.state & 7).wrapping_sub(1) & 7);
         *AppointmentStatus::ALL.get(index).expect("only packed statuses are stored")
     }
 
@@ -200,10 +199,8 @@ impl Entry {
     }
 
     pub(super) fn set_status(&mut self, status: AppointmentStatus, cause: Cause, until: Timestamp) {
-        let is_displaced = cause == Cause::Displaced;
-        let (low, high) = if is_displaced { (0, DISPLACED) } else { (cause as u8, 0) };
-        self.state = self.state & 0b1110_0000 | low << 3 | status as u8;
-        self.marks = self.marks & !DISPLACED | high;
+        self.state = self.state & 0b1110_0000 | (cause as u8 & 3) << 3 | status as u8 & 7;
+        self.marks = self.marks & !(1 << CAUSE_SHIFT) | (cause as u8 >> 2) << CAUSE_SHIFT;
         self.until = until.as_millis();
     }
 
@@ -236,4 +233,12 @@ const CLASSES: [PatientClass; 5] = [
     PatientClass::Referral,
 ];
 const SHARINGS: [Sharing; 3] = [Sharing::Own, Sharing::Read, Sharing::Cancel];
-const CAUSES: [Cause; 4] = [Cause::None, Cause::Released, Cause::Expired, Cause::Cancelled];
+const CAUSES: [Cause; 6] = [
+    Cause::None,
+    Cause::Released,
+    Cause::Expired,
+    Cause::Cancelled,
+    Cause::Displaced,
+    Cause::NotDrawn,
+];
+const _: () = assert!(Cause::NotDrawn as u8 == 5, "a cause is its position, in three bits");

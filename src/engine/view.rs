@@ -3,6 +3,7 @@
 use super::home::HomeShard;
 use super::ledger::LedgerShard;
 use super::session::{SessionShard, SessionState};
+use crate::draw::NodeKey;
 use crate::model::{
     Actor, Appointment, AppointmentId, Facts, Outcome, PatientId, Receipt, RequestId, RulesVersion,
     SessionId, Timestamp,
@@ -32,12 +33,14 @@ pub struct Context<'a> {
     pub openings: Timestamp,
     /// A random number for this command alone, where it needs one.
     pub chance: u64,
+    /// The node's key for draws, if it has one.
+    pub key: Option<&'a NodeKey>,
 }
 
 impl<'a> Context<'a> {
     /// Somebody who asks now, without rules, while the clock is believed.
     pub const fn new(now: Timestamp, actor: &'a Actor) -> Self {
-        Self { now, actor, rules: RulesVersion(0), openings: now, chance: 0 }
+        Self { now, actor, rules: RulesVersion(0), openings: now, chance: 0, key: None }
     }
 }
 

@@ -13,6 +13,7 @@
 //! journal: it is handed `append`, which must only queue.
 
 mod directory;
+mod draws;
 mod group;
 mod recover;
 mod routing;
@@ -64,6 +65,8 @@ pub struct Inventory {
     due: Box<[AtomicU64]>,
     /// The same for each shard of sessions.
     sessions_due: Box<[AtomicU64]>,
+    /// And for the draws of each shard of sessions.
+    draws_due: Box<[AtomicU64]>,
 }
 
 /// What a row of history came to.
@@ -90,6 +93,7 @@ impl Inventory {
             sweeps: Mutex::new(Sweeps::default()),
             due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
             sessions_due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            draws_due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
         }
     }
 

@@ -122,6 +122,8 @@ impl Inventory {
             let shard = self.sessions.only(index);
             let next = shard.state.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
             self.sessions_due[index].store(next, Ordering::Relaxed);
+            let next = shard.state.next_draw_deadline().map_or(u64::MAX, Timestamp::as_millis);
+            self.draws_due[index].store(next, Ordering::Relaxed);
             for state in shard.state.sessions() {
                 state.places().note(shard.last);
                 self.boards.insert(state.spec().id, Arc::clone(state.places()));

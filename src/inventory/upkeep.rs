@@ -16,7 +16,7 @@ impl Inventory {
 
     /// The earliest deadline of all.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let all = self.due.iter().chain(&self.sessions_due);
+        let all = self.due.iter().chain(&self.sessions_due).chain(&self.draws_due);
         let earliest = all.map(|due| due.load(Ordering::Relaxed)).min()?;
         (earliest != u64::MAX).then_some(Timestamp::from_millis(earliest))
     }
@@ -49,6 +49,12 @@ impl Inventory {
         let facts = group.view(|view| decide_expiry(view, &context, id))?;
         let late = now.as_millis().saturating_sub(hold.until.as_millis());
         Some((self.carry_out(&mut group, now, &facts, append), late))
+    }
+
+    /// When the next draw is due.
+    pub fn next_draw_deadline(&self) -> Option<Timestamp> {
+        let earliest = self.draws_due.iter().map(|due| due.load(Ordering::Relaxed)).min()?;
+        (earliest != u64::MAX).then_some(Timestamp::from_millis(earliest))
     }
 
     /// The shards of sessions in which something is due.
@@ -102,6 +108,11 @@ impl Inventory {
         for (index, shard) in group.sessions() {
             let next = shard.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
             let due = &self.sessions_due[index];
+            if due.load(Ordering::Relaxed) != next {
+                due.store(next, Ordering::Relaxed);
+            }
+            let next = shard.next_draw_deadline().map_or(u64::MAX, Timestamp::as_millis);
+            let due = &self.draws_due[index];
             if due.load(Ordering::Relaxed) != next {
                 due.store(next, Ordering::Relaxed);
             }

@@ -8,6 +8,7 @@
 //! mark        how far the log was acknowledged
 //! snapshots/  states to start from
 //! archive/    what was pruned
+//! keys/       secrets of the node: that of its draws
 //! ```
 //!
 //! **Architecture invariant:** nothing in the folder is touched before the lock is held.
@@ -29,6 +30,9 @@ use super::sled::{Place, SledLog, SledStore};
 use super::store::Durability;
 use super::writer::now;
 use super::{JournalError, Sequence};
+
+/// The folder of secrets in a data folder and in a backup.
+pub const KEYS: &str = "keys";
 
 /// How a data folder is used.
 #[derive(Clone, Copy, Debug)]
@@ -174,6 +178,11 @@ impl DataFolder {
     /// Bytes of all files in the folder.
     pub fn size_bytes(&self) -> Result<u64, JournalError> {
         size_bytes(&self.path).map_err(|error| JournalError::io("measure", &self.path, error))
+    }
+
+    /// Where the node keeps its secrets.
+    pub fn keys(&self) -> PathBuf {
+        self.path.join(KEYS)
     }
 
     pub(super) fn mark(&self) -> PathBuf {

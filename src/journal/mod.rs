@@ -62,7 +62,7 @@ pub use self::block::{
 pub use self::chain::{Damage, Tail};
 pub use self::error::{JournalError, ReadError};
 #[cfg(feature = "node")]
-pub use self::folder::{DataFolder, FolderOptions, Opened};
+pub use self::folder::{DataFolder, FolderOptions, KEYS, Opened};
 pub use self::hand::Hand;
 pub use self::memory::{MemoryImage, MemoryMedium, MemoryStore};
 pub use self::queue::{Lane, Permit, QUEUE_BYTES_MAX, UPKEEP_BYTES_MAX};

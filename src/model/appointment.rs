@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::actor::BookingChannel;
+use super::draw::DrawId;
 use super::id::{
     AccountId, AppointmentId, OrganizationId, PatientId, PaymentRef, PoolIndex, RulesVersion,
     SessionId, SlotIndex,
@@ -60,6 +61,15 @@ pub struct Appointment {
     pub claims: Claims,
 }
 
+impl Appointment {
+    /// The draw that it waits for, if it is an entry.
+    pub fn draw(&self) -> Option<DrawId> {
+        let waits = self.status == AppointmentStatus::Waitlist;
+        let first = self.claims.first().filter(|_| waits)?;
+        Some(DrawId { session: first.session, pool: first.pool })
+    }
+}
+
 /// As what a patient comes (患者类别).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -95,11 +105,13 @@ pub enum AppointmentStatus {
     Cancelled = 6,
     /// The patient did not come (爽约). `noshow`.
     NoShow = 7,
+    /// Entered in a draw and waiting for it; it takes no place (摇号候选). `waitlist`.
+    Waitlist = 8,
 }
 
 impl AppointmentStatus {
     /// Every status.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Pending,
         Self::Booked,
         Self::Arrived,
@@ -107,6 +119,7 @@ impl AppointmentStatus {
         Self::Fulfilled,
         Self::Cancelled,
         Self::NoShow,
+        Self::Waitlist,
     ];
 
     /// The FHIR code.
@@ -119,23 +132,28 @@ impl AppointmentStatus {
             Self::Fulfilled => "fulfilled",
             Self::Cancelled => "cancelled",
             Self::NoShow => "noshow",
+            Self::Waitlist => "waitlist",
         }
     }
 
     /// Whether the appointment still lies ahead: it counts against its patient's limits.
     pub const fn is_live(self) -> bool {
-        matches!(self, Self::Pending | Self::Booked | Self::Arrived | Self::CheckedIn)
+        matches!(
+            self,
+            Self::Waitlist | Self::Pending | Self::Booked | Self::Arrived | Self::CheckedIn
+        )
     }
 
     /// Whether the appointment takes its places. What took place, or could have, keeps them.
     pub const fn takes_places(self) -> bool {
-        !matches!(self, Self::Cancelled)
+        !matches!(self, Self::Waitlist | Self::Cancelled)
     }
 
     /// The table of transitions: what an event makes of a status, or `None` where it is refused.
     ///
     /// ```text
-    ///             book   release    expire     cancel     arrive   check_in   fulfil     no_show  settle     displace
+    ///             book   release    expire     cancel     arrive   check_in   fulfil     no_show  settle     displace   win      lose
+    /// waitlist           cancelled                                                                                      pending  cancelled
     /// pending     booked cancelled  cancelled                                                                cancelled
     /// booked                                   cancelled  arrived  checked-in            noshow   fulfilled  booked
     /// arrived                                  cancelled           checked-in fulfilled  noshow   fulfilled  booked
@@ -148,7 +166,9 @@ impl AppointmentStatus {
         match (self, event) {
             (Self::Pending, E::Book)
             | (Self::Booked | Self::Arrived | Self::CheckedIn, E::Displace) => Some(Self::Booked),
+            (Self::Waitlist, E::Win) => Some(Self::Pending),
             (Self::Pending, E::Release | E::Expire | E::Displace)
+            | (Self::Waitlist, E::Release | E::Lose)
             | (Self::Booked | Self::Arrived, E::Cancel) => Some(Self::Cancelled),
             (Self::Booked, E::Arrive) => Some(Self::Arrived),
             (Self::Booked | Self::Arrived, E::CheckIn) => Some(Self::CheckedIn),
@@ -183,11 +203,15 @@ pub enum AppointmentEvent {
     Settle,
     /// Its session is blocked. What was held ends; what was booked stays booked, without places.
     Displace,
+    /// The draw gave the entry a place.
+    Win,
+    /// The draw gave the entry nothing.
+    Lose,
 }
 
 impl AppointmentEvent {
     /// Every event.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Book,
         Self::Release,
         Self::Expire,
@@ -198,6 +222,8 @@ impl AppointmentEvent {
         Self::NoShow,
         Self::Settle,
         Self::Displace,
+        Self::Win,
+        Self::Lose,
     ];
 }
 
@@ -216,6 +242,8 @@ pub enum Cause {
     Cancelled = 3,
     /// The session was blocked.
     Displaced = 4,
+    /// The draw gave the entry nothing.
+    NotDrawn = 5,
 }
 
 impl Cause {
@@ -227,6 +255,7 @@ impl Cause {
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
             Self::Displaced => "displaced",
+            Self::NotDrawn => "not drawn",
         }
     }
 }
@@ -239,13 +268,14 @@ mod tests {
     #[test]
     fn transitions_are_this_table_and_nothing_else() {
         let expected = "
-            Pending    | Booked | Cancelled | Cancelled | -         | -       | -         | -         | -      | -         | Cancelled
-            Booked     | -      | -         | -         | Cancelled | Arrived | CheckedIn | -         | NoShow | Fulfilled | Booked
-            Arrived    | -      | -         | -         | Cancelled | -       | CheckedIn | Fulfilled | NoShow | Fulfilled | Booked
-            CheckedIn  | -      | -         | -         | -         | -       | -         | Fulfilled | NoShow | Fulfilled | Booked
-            Fulfilled  | -      | -         | -         | -         | -       | -         | -         | -      | -         | -
-            Cancelled  | -      | -         | -         | -         | -       | -         | -         | -      | -         | -
-            NoShow     | -      | -         | -         | -         | -       | -         | -         | -      | -         | -
+            Pending    | Booked | Cancelled | Cancelled | -         | -       | -         | -         | -      | -         | Cancelled | -       | -
+            Booked     | -      | -         | -         | Cancelled | Arrived | CheckedIn | -         | NoShow | Fulfilled | Booked    | -       | -
+            Arrived    | -      | -         | -         | Cancelled | -       | CheckedIn | Fulfilled | NoShow | Fulfilled | Booked    | -       | -
+            CheckedIn  | -      | -         | -         | -         | -       | -         | Fulfilled | NoShow | Fulfilled | Booked    | -       | -
+            Fulfilled  | -      | -         | -         | -         | -       | -         | -         | -      | -         | -         | -       | -
+            Cancelled  | -      | -         | -         | -         | -       | -         | -         | -      | -         | -         | -       | -
+            NoShow     | -      | -         | -         | -         | -       | -         | -         | -      | -         | -         | -       | -
+            Waitlist   | -      | Cancelled | -         | -         | -       | -         | -         | -      | -         | -         | Pending | Cancelled
         ";
         let rows: Vec<Vec<&str>> = expected
             .lines()

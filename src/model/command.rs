@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use super::actor::BookingChannel;
 use super::appointment::{AppointmentEvent, Claims, PatientClass};
 use super::disruption::{AddPlace, BlockSession, Substitute};
+use super::draw::RevealDraw;
 use super::fingerprint::Fingerprint;
 use super::id::{
     AccountId, AppointmentId, ClientKey, PatientId, PaymentRef, RequestId, SessionId, SlotIndex,
@@ -35,6 +36,8 @@ pub enum Command {
     Substitute(Substitute),
     /// Adds a place for one patient (加号).
     AddPlace(AddPlace),
+    /// Gives the value of a draw's public beacon.
+    RevealDraw(Box<RevealDraw>),
 }
 
 /// Opens a session.
@@ -329,6 +332,7 @@ impl Command {
     pub const fn request(&self) -> RequestId {
         match self {
             Self::SetQuotas(set) => set.request,
+            Self::RevealDraw(reveal) => reveal.request,
             Self::OpenSession(open) => open.request,
             Self::Hold(hold) => hold.appointment.request(),
             Self::Change(change) => change.request,
@@ -345,6 +349,7 @@ impl Command {
             Self::OpenSession(open) if open.session.has_terms() => Operation::OpenWithTerms,
             Self::OpenSession(_) => Operation::OpenSession,
             Self::SetQuotas(_) => Operation::SetQuotas,
+            Self::RevealDraw(_) => Operation::RevealDraw,
             Self::Hold(_) => Operation::Hold,
             Self::Reschedule(_) => Operation::Reschedule,
             Self::BlockSession(_) => Operation::BlockSession,

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use super::actor::BookingChannel;
 use super::appointment::{AppointmentEvent, AppointmentStatus, Cause, Claim, Claims, PatientClass};
 use super::disruption::{Displaced, PlaceAdded, SessionBlocked, Substituted};
+use super::draw::{BeaconGiven, DrawRevealed, DrawWon, Entered, EntryEnded};
 use super::id::{
     AccountId, AppointmentId, OrganizationId, PatientId, PaymentRef, PoolIndex, RequestId,
     RulesVersion, SessionId,
@@ -70,6 +71,16 @@ pub enum Fact {
     PlaceAdded(Box<PlaceAdded>),
     /// Places were held for an appointment that was displaced.
     Offered(Box<Offered>),
+    /// A patient entered a draw. No place was taken.
+    Entered(Box<Entered>),
+    /// The value of a draw's public beacon was given.
+    BeaconGiven(Box<BeaconGiven>),
+    /// The seed of a draw was revealed. What follows from it is done entry by entry.
+    DrawRevealed(Box<DrawRevealed>),
+    /// An entry won places, which are held until a deadline.
+    DrawWon(DrawWon),
+    /// An entry ended without a place: withdrawn, or not drawn.
+    EntryEnded(EntryEnded),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -226,7 +237,7 @@ impl Ended {
         match self.cause {
             Cause::Released => "Released",
             Cause::Expired => "Expired",
-            Cause::None | Cause::Cancelled | Cause::Displaced => "Cancelled",
+            Cause::None | Cause::Cancelled | Cause::Displaced | Cause::NotDrawn => "Cancelled",
         }
     }
 
@@ -237,7 +248,7 @@ impl Ended {
             Cause::Expired => Some(AppointmentEvent::Expire),
             Cause::Cancelled => Some(AppointmentEvent::Cancel),
             Cause::Displaced => Some(AppointmentEvent::Displace),
-            Cause::None => None,
+            Cause::None | Cause::NotDrawn => None,
         }
     }
 }
@@ -296,6 +307,14 @@ impl Fact {
             Self::Substituted(_) => "Substituted",
             Self::PlaceAdded(_) => "PlaceAdded",
             Self::Offered(_) => "Offered",
+            Self::Entered(_) => "Entered",
+            Self::BeaconGiven(_) => "BeaconGiven",
+            Self::DrawRevealed(_) => "DrawRevealed",
+            Self::DrawWon(_) => "DrawWon",
+            Self::EntryEnded(ended) => match ended.cause {
+                Cause::NotDrawn => "NotDrawn",
+                _ => "Withdrawn",
+            },
         }
     }
 
@@ -310,12 +329,17 @@ impl Fact {
             | Self::Settled(Settled { request, fingerprint, .. }) => Some((*request, *fingerprint)),
             Self::Ended(fact) => fact.request,
             Self::Freed(fact) => fact.ended.request,
+            Self::EntryEnded(fact) => fact.request,
+            Self::BeaconGiven(fact) => Some((fact.request, fact.fingerprint)),
             Self::QuotasSet(fact) => Some((fact.request, fact.fingerprint)),
             Self::Rescheduled(fact) => Some((fact.request, fact.fingerprint)),
             Self::SessionBlocked(fact) => Some((fact.block.request, fact.fingerprint)),
             Self::Substituted(fact) => Some((fact.substitute.request, fact.fingerprint)),
             Self::Held(_)
             | Self::Declined(_)
+            | Self::Entered(_)
+            | Self::DrawRevealed(_)
+            | Self::DrawWon(_)
             | Self::Forgotten(_)
             | Self::Reclaimed(_)
             | Self::Returned(_)
@@ -335,8 +359,13 @@ impl Fact {
             | Self::Returned(_)
             | Self::Swept(_)
             | Self::SessionBlocked(_)
-            | Self::Substituted(_) => None,
+            | Self::Substituted(_)
+            | Self::BeaconGiven(_)
+            | Self::DrawRevealed(_) => None,
             Self::Freed(fact) => Some(fact.ended.appointment),
+            Self::Entered(fact) => Some(fact.appointment),
+            Self::DrawWon(fact) => Some(fact.appointment),
+            Self::EntryEnded(fact) => Some(fact.appointment),
             Self::Held(fact) => Some(fact.appointment),
             Self::Displaced(fact) => Some(fact.appointment),
             Self::PlaceAdded(fact) => Some(fact.appointment),
@@ -358,10 +387,15 @@ impl Fact {
             Self::Ended(fact) => Some(fact.patient),
             Self::Freed(fact) => Some(fact.ended.patient),
             Self::Settled(fact) => Some(fact.patient),
+            Self::Entered(fact) => Some(fact.patient),
+            Self::EntryEnded(fact) => Some(fact.patient),
             Self::Rescheduled(fact) => Some(fact.patient),
             Self::PlaceAdded(fact) => Some(fact.patient),
             Self::Offered(fact) => Some(fact.held.patient),
             Self::Swept(_)
+            | Self::BeaconGiven(_)
+            | Self::DrawRevealed(_)
+            | Self::DrawWon(_)
             | Self::SessionBlocked(_)
             | Self::Displaced(_)
             | Self::Substituted(_)
@@ -382,6 +416,11 @@ impl Fact {
             Self::SessionOpened(fact) => Some(fact.session.id),
             Self::QuotasSet(fact) => Some(fact.session),
             Self::Reclaimed(fact) => Some(fact.session),
+            Self::Entered(fact) => Some(fact.draw.session),
+            Self::BeaconGiven(fact) => Some(fact.draw.session),
+            Self::DrawRevealed(fact) => Some(fact.draw.session),
+            Self::DrawWon(fact) => Some(fact.claim.session),
+            Self::EntryEnded(fact) => Some(fact.draw.session),
             Self::Returned(fact) => Some(fact.session),
             Self::Swept(session) => Some(*session),
             Self::SessionBlocked(fact) => Some(fact.block.session),
@@ -408,7 +447,12 @@ impl Fact {
             Self::Freed(fact) => &fact.ended.claims,
             Self::Rescheduled(fact) => &fact.from,
             Self::Displaced(fact) => &fact.claims,
-            Self::Swept(_)
+            Self::Entered(_)
+            | Self::BeaconGiven(_)
+            | Self::DrawRevealed(_)
+            | Self::EntryEnded(_)
+            | Self::DrawWon(_)
+            | Self::Swept(_)
             | Self::SessionBlocked(_)
             | Self::Substituted(_)
             | Self::PlaceAdded(_)
@@ -441,7 +485,12 @@ impl Fact {
             Self::Rescheduled(fact) => &fact.to,
             Self::PlaceAdded(fact) => &fact.claims,
             Self::Offered(fact) => &fact.held.claims,
-            Self::Swept(_)
+            Self::DrawWon(fact) => std::slice::from_ref(&fact.claim),
+            Self::Entered(_)
+            | Self::BeaconGiven(_)
+            | Self::DrawRevealed(_)
+            | Self::EntryEnded(_)
+            | Self::Swept(_)
             | Self::SessionBlocked(_)
             | Self::Substituted(_)
             | Self::Displaced(_)

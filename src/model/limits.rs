@@ -62,16 +62,22 @@ pub const RETURN_DELAY_MILLIS_MAX: u32 = 24 * 60 * 60 * 1_000;
 /// Kinds of returning places that one record frees: 13 bytes each.
 pub const RETURNED_MAX: usize = 128;
 
+/// Entries of one draw: a region's largest, and as many again. They are ranked in one go.
+pub const DRAW_ENTRIES_MAX: usize = 1 << 20;
+
+/// Bytes of the value of a public beacon: 512 bits as hex digits.
+pub const BEACON_BYTES_MAX: usize = 128;
+
 /// Facts of one record: a hold and its booking, or a change.
 pub const RECORD_FACTS_MAX: usize = 2;
 
 // Homes of two ids, a patient, and a session for each claim.
 const _: () = assert!(2 + 1 + CLAIMS_MAX <= COMMAND_SHARDS_MAX);
 const _: () = assert!(CLAIMS_MAX <= MOVE_SESSIONS_MAX);
-// The longest facts: an opened session (a quota is two bytes, a pool's head and terms 64, a change of
+// The longest facts: an opened session (a quota is two bytes, a pool's head and terms 160, a change of
 // the clocks 10, the rest is under 400 bytes) and a list of forgotten appointments (16 bytes each).
 const _: () = assert!(
-    2 * SESSION_CELLS_MAX + 64 * SESSION_POOLS_MAX + 10 * OFFSETS_MAX + 400 <= RECORD_BYTES_MAX
+    2 * SESSION_CELLS_MAX + 160 * SESSION_POOLS_MAX + 10 * OFFSETS_MAX + 400 <= RECORD_BYTES_MAX
 );
 const _: () = assert!(16 * FORGOTTEN_MAX + 600 <= RECORD_BYTES_MAX);
 const _: () = assert!(13 * RETURNED_MAX + 600 <= RECORD_BYTES_MAX);

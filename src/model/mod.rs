@@ -15,6 +15,7 @@ mod answer;
 mod appointment;
 mod command;
 mod disruption;
+mod draw;
 mod fact;
 mod fingerprint;
 mod id;
@@ -39,6 +40,10 @@ pub use command::{
 };
 pub use disruption::{
     AddPlace, BlockSession, Displaced, PlaceAdded, SessionBlocked, Substitute, Substituted,
+};
+pub use draw::{
+    Beacon, BeaconGiven, Draw, DrawChoice, DrawEntry, DrawHash, DrawId, DrawReading, DrawRevealed,
+    DrawWon, Entered, EntryEnded, Pseudonym, RevealDraw, Seed,
 };
 pub use fact::{
     Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Offered, Progressed, QuotasSet,

@@ -79,6 +79,8 @@ operations! {
     Substitute = 14 "substitute" Command;
     /// Adds a place for one patient (加号).
     AddPlace = 15 "add_place" Command;
+    /// Gives the value of a draw's public beacon (摇号).
+    RevealDraw = 18 "reveal_draw" Command;
     /// Reads the free places of a session (余号).
     Availability = 32 "availability" Query;
     /// Reads one appointment.
@@ -91,6 +93,8 @@ operations! {
     Alternatives = 36 "alternatives" Query;
     /// Lists displaced appointments that have no other places yet.
     Displaced = 40 "displaced" Query;
+    /// Reads where a draw stands: its commitment, its entries, what was revealed.
+    Draw = 39 "draw" Query;
     /// Subscribes to facts.
     Watch = 48 "watch" Push;
     /// Fetches a snapshot, to start watching from.
@@ -131,6 +135,7 @@ const POSITIONS: [u8; 256] = {
 /// block_session                   x            x
 /// substitute                                   x
 /// add_place                       x
+/// reveal_draw                                  x
 /// hold            x       x       x
 /// book            x       x       x
 /// release         x       x       x
@@ -145,6 +150,7 @@ const POSITIONS: [u8; 256] = {
 /// read_session    x       x       x            x     x
 /// alternatives    x       x       x            x     x
 /// displaced               x       x            x     x
+/// draw            x       x       x            x     x       x
 /// watch                                        x     x                x
 /// snapshot                                     x     x                x
 /// clock                                        x     x       x
@@ -154,7 +160,12 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
     use Operation as O;
     use Role as R;
     match operation {
-        O::OpenSession | O::OpenWithTerms | O::SetQuotas | O::Substitute | O::ConfirmClock => {
+        O::OpenSession
+        | O::OpenWithTerms
+        | O::SetQuotas
+        | O::Substitute
+        | O::RevealDraw
+        | O::ConfirmClock => {
             matches!(role, R::Admin)
         }
         O::Hold | O::Book | O::Release => matches!(role, R::Gateway | R::Counter | R::Practitioner),
@@ -172,6 +183,7 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
         O::Get | O::List | O::ReadSession | O::Alternatives => {
             !matches!(role, R::Observer | R::Replica)
         }
+        O::Draw => !matches!(role, R::Replica),
         O::Watch | O::Snapshot => matches!(role, R::Admin | R::Auditor | R::Replica),
         O::Clock => matches!(role, R::Admin | R::Auditor | R::Observer),
     }

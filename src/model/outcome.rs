@@ -134,6 +134,23 @@ outcomes! {
     AppointmentDisplaced = 703 lasting;
     /// As many places were added to the session as may be at a time.
     TooManyAdded = 704 transient;
+
+    /// Entries of the draw have ended, and its places are not given out yet. The answer says when
+    /// to come back.
+    DrawPending = 820 transient;
+    /// An entry of a draw names one session, ranks no more slots than the draw takes, and is not
+    /// booked at once.
+    EntryInvalid = 821 lasting;
+    /// The draw has as many entries as it can have.
+    DrawFull = 822 lasting;
+    /// The session has no such draw.
+    DrawNotFound = 823 lasting;
+    /// The draw names no beacon, has not closed yet, has the value already, or is made.
+    BeaconNotAwaited = 824 lasting;
+    /// The value of a beacon is 1 to 128 printable characters without spaces.
+    BeaconInvalid = 825 lasting;
+    /// The node has no key for draws.
+    DrawKeyMissing = 826 lasting;
 }
 
 impl Outcome {

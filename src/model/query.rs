@@ -5,6 +5,7 @@ use arrayvec::ArrayVec;
 use super::actor::BookingChannel;
 use super::appointment::Claim;
 use super::appointment::{Appointment, PatientClass};
+use super::draw::{DrawId, DrawReading};
 use super::id::{
     AppointmentId, DepartmentId, OrganizationId, PatientId, ResourceId, SessionId, SlotIndex,
 };
@@ -75,6 +76,17 @@ pub enum Query {
         /// Those with an id above this one; 0 for the first page.
         after: AppointmentId,
     },
+    /// Where a draw stands.
+    Draw {
+        /// Which draw.
+        draw: DrawId,
+        /// An entrant whose receipt is wanted too.
+        appointment: Option<AppointmentId>,
+        /// Whose entry it is. A gateway says so, and somebody else's is not found.
+        patient: Option<PatientId>,
+        /// Through which channel it is read.
+        channel: BookingChannel,
+    },
     /// The node's clock.
     Clock,
     /// The node's clock, after an operator said that the machine's is right. It changes nothing that
@@ -105,6 +117,8 @@ pub enum Reading {
     Clock(ClockReading),
     /// See [`Query::ReadSession`].
     Session(Box<SessionReading>),
+    /// See [`Query::Draw`].
+    Draw(Box<DrawReading>),
     /// See [`Query::Alternatives`].
     Alternatives(Vec<Alternative>),
     /// See [`Query::Displaced`].
@@ -175,6 +189,7 @@ impl Query {
             Self::ReadSession { .. } => Operation::ReadSession,
             Self::Alternatives { .. } => Operation::Alternatives,
             Self::Displaced { .. } => Operation::Displaced,
+            Self::Draw { .. } => Operation::Draw,
             Self::Clock => Operation::Clock,
             Self::ConfirmClock => Operation::ConfirmClock,
         }

@@ -200,6 +200,10 @@ impl Session {
             if places < pool.terms.floor {
                 return Err(TermsFault::Floor);
             }
+            pool.terms.check_draw(self.start)?;
+            if pool.terms.draw.is_some() && self.repeat != Repeat::OnePerPatient {
+                return Err(TermsFault::Draw);
+            }
             let Some(reclaim) = pool.terms.reclaim else { continue };
             if reclaim.to.0 == index || self.pools.len() <= usize::from(reclaim.to.0) {
                 return Err(TermsFault::Reclaim);

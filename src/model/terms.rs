@@ -13,9 +13,10 @@
 //! a schedule and its time zone before the session was opened. Nothing here knows a calendar.
 
 use super::actor::{BookingChannel, ChannelSet};
+use super::draw::Draw;
 use super::fingerprint::Fingerprint;
 use super::id::{PoolIndex, ServiceId};
-use super::limits::{OFFSETS_MAX, RETURN_DELAY_MILLIS_MAX};
+use super::limits::{OFFSETS_MAX, RANKED_SLOTS_MAX, RETURN_DELAY_MILLIS_MAX};
 use super::time::{Timestamp, Ttl};
 
 /// What a session says about its booking besides its places. The default says nothing: it is
@@ -52,6 +53,8 @@ pub struct PoolTerms {
     pub floor: u32,
     /// When its unused places go to another pool (回收).
     pub reclaim: Option<Reclaim>,
+    /// How its places are drawn, where they are not for whoever comes first.
+    pub draw: Option<Draw>,
 }
 
 /// Where the unused places of a pool go, and when.
@@ -118,6 +121,13 @@ pub enum TermsFault {
     /// Unused places go to a pool that is not there, or to the same.
     #[error("a pool's unused places go to another pool of the session")]
     Reclaim,
+    /// A draw is at odds with its pool, its session or itself.
+    #[error(
+        "a draw closes after its pool opens and before the session starts, its beacon after that, \
+         its pool's unused places go later, it takes 1 to {RANKED_SLOTS_MAX} preferences, and its \
+         session one appointment per patient"
+    )]
+    Draw,
 }
 
 impl SessionTerms {
@@ -163,8 +173,24 @@ impl SessionTerms {
 impl PoolTerms {
     pub(super) fn fingerprint(&self, print: &mut Fingerprint) {
         print.add(self.opens.as_millis()).add(u64::from(self.floor));
-        let Some(Reclaim { at, to }) = self.reclaim else { return };
-        print.add(at.as_millis()).add(u64::from(to.0));
+        if let Some(Reclaim { at, to }) = self.reclaim {
+            print.add(at.as_millis()).add(u64::from(to.0));
+        }
+        if let Some(draw) = &self.draw {
+            draw.fingerprint(print);
+        }
+    }
+
+    /// Checks the draw, of a session that begins then.
+    pub(super) fn check_draw(&self, start: Timestamp) -> Result<(), TermsFault> {
+        let Some(draw) = self.draw else { return Ok(()) };
+        let made = draw.due(false);
+        let sound = self.opens < draw.closes
+            && draw.beacon.is_none_or(|beacon| draw.closes < beacon.until)
+            && made <= start
+            && self.reclaim.is_none_or(|reclaim| made < reclaim.at)
+            && (1..=RANKED_SLOTS_MAX).contains(&usize::from(draw.preferences_max));
+        if sound { Ok(()) } else { Err(TermsFault::Draw) }
     }
 }
 

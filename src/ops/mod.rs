@@ -17,6 +17,8 @@ pub mod clock;
 pub mod config;
 pub(crate) mod document;
 #[cfg(feature = "node")]
+pub mod draw_key;
+#[cfg(feature = "node")]
 pub mod http;
 #[cfg(feature = "node")]
 pub mod metrics;

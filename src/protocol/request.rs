@@ -115,6 +115,10 @@ pub fn write_request(correlation: u32, request: &Request, buffer: &mut Vec<u8>) 
             buffer.push(Operation::AddPlace as u8);
             codec::encode_into(add, buffer);
         }
+        Request::Command(Command::RevealDraw(reveal)) => {
+            buffer.push(Operation::RevealDraw as u8);
+            codec::encode_into(reveal.as_ref(), buffer);
+        }
         Request::Query(query) => codec::encode_into(query, buffer),
         Request::Watch { from } => {
             buffer.push(Operation::Watch as u8);
@@ -192,6 +196,9 @@ impl RequestParts<'_> {
             }
             Operation::Substitute => Some(Command::Substitute(codec::decode_exact(fields).ok()?)),
             Operation::AddPlace => Some(Command::AddPlace(codec::decode_exact(fields).ok()?)),
+            Operation::RevealDraw => {
+                Some(Command::RevealDraw(Box::new(codec::decode_exact(fields).ok()?)))
+            }
             _ => None,
         }
     }

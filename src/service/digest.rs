@@ -8,12 +8,12 @@
 //! The sum does not depend on the order of items, on the number of shards, on how facts were cut
 //! into records, or on when a status was reached; the deadline of a pending hold is state and counts.
 
-use crate::codec::{WithTerms, encode_into};
+use crate::codec::{DrawHead, WithTerms, encode_into};
 use crate::engine::SessionState;
 use crate::inventory::{Inventory, Part, SHARD_COUNT};
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, Outcome, PatientId, PoolIndex, Returning,
-    SessionId, Timestamp,
+    Appointment, AppointmentId, AppointmentStatus, DrawEntry, DrawId, Outcome, PatientId,
+    PoolIndex, Returning, SessionId, Timestamp,
 };
 
 /// A digest in the making.
@@ -57,6 +57,29 @@ impl Digest {
         for (slot, pool, taken) in state.cells() {
             self.add(b'P', |buffer| encode_into(&(id, slot, pool, taken), buffer));
         }
+        for draw in state.draws() {
+            let left = draw.left().map(|left| left.free().to_vec());
+            let revealed = draw.revealed().cloned().zip(left);
+            self.draw(draw.id(), DrawHead { beacon: draw.beacon().cloned(), revealed });
+            for waiting in draw.waiting().iter() {
+                self.entry(draw.id(), waiting.appointment, &waiting.entry);
+            }
+        }
+    }
+
+    /// Adds how far a draw has come; nothing, where it has not begun.
+    pub fn draw(&mut self, draw: DrawId, head: DrawHead) {
+        if head.beacon.is_some() || head.revealed.is_some() {
+            self.add(b'V', |buffer| encode_into(&(draw, head), buffer));
+        }
+    }
+
+    /// Adds an entry that waits for a draw.
+    pub fn entry(&mut self, draw: DrawId, appointment: AppointmentId, entry: &DrawEntry) {
+        self.add(b'E', |buffer| {
+            encode_into(&(draw, appointment), buffer);
+            encode_into(entry, buffer);
+        });
     }
 
     /// Adds places of a session that are on their way back.

@@ -4,8 +4,9 @@
 //! home      u32 n, n appointments | u32 n, n (time, request, fingerprint) | u32 n, n refusals
 //!           [ u32 n, n (appointment, u8 moves) ]
 //! ledger    u32 n, n (patient, appointment, session)
-//! session   u32 n, n (session, u16 taken of each cell)
+//! session   u32 n, n (session, u16 taken of each cell, [ places on their way back ], its draws)
 //!           [ u32 n, n (session id, alterations) ]
+//! draw      beacon or none, revealed or none, u32 n, n (appointment, entry)
 //! ```
 //!
 //! Where a session of a shard has terms the highest bit of their number is set, and terms follow each
@@ -18,8 +19,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::codec::{CodecError, WithTerms, decode, encode_into};
-use crate::engine::{Alterations, Live, SessionState};
+use crate::codec::{CodecError, DrawHead, WithTerms, decode, encode_into};
+use crate::engine::{Alterations, DrawState, Live, SessionState, Waiting};
 use crate::inventory::Part;
 use crate::model::{
     Appointment, AppointmentId, Outcome, PatientId, RequestId, Returning, Session, SessionId,
@@ -76,6 +77,7 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
                 if with_aside {
                     list(buffer, state.returning().iter(), encode_into);
                 }
+                state.draws().iter().for_each(|draw| write_draw(draw, buffer));
             });
             // Bits of the highest byte of the number: there are never so many.
             for (flag, is_set) in [(WITH_TERMS, with_terms), (WITH_ASIDE, with_aside)] {
@@ -160,16 +162,34 @@ fn session(source: &mut Source<'_>, flags: u32) -> Result<SessionState, CodecErr
     };
     let cells = spec.slot_count() * spec.pools.len();
     let taken: Vec<u16> = (0..cells).map(|_| source.next()).collect::<Result<_, _>>()?;
-    let state = SessionState::from_parts(spec, &taken)
+    let mut state = SessionState::from_parts(spec, &taken)
         .ok_or(CodecError::Invalid("more places are taken than there are"))?;
-    if flags & WITH_ASIDE == 0 {
-        return Ok(state);
+    if flags & WITH_ASIDE != 0 {
+        let returning: Vec<Returning> =
+            (0..source.next::<u32>()?).map(|_| source.next()).collect::<Result<_, _>>()?;
+        state = state
+            .with_returning(&returning)
+            .ok_or(CodecError::Invalid("more places come back than are taken"))?;
     }
-    let returning: Vec<Returning> =
-        (0..source.next::<u32>()?).map(|_| source.next()).collect::<Result<_, _>>()?;
-    state
-        .with_returning(&returning)
-        .ok_or(CodecError::Invalid("more places come back than are taken"))
+    for draw in state.draws_mut() {
+        let DrawHead { beacon, revealed } = source.next()?;
+        for _ in 0..source.next::<u32>()? {
+            let (appointment, entry) = source.next()?;
+            draw.insert(Waiting { appointment, entry });
+        }
+        draw.restore(beacon, revealed);
+    }
+    Ok(state)
+}
+
+fn write_draw(draw: &DrawState, buffer: &mut Vec<u8>) {
+    let left = draw.left().map(|left| left.free().to_vec());
+    let revealed = draw.revealed().cloned().zip(left);
+    encode_into(&DrawHead { beacon: draw.beacon().cloned(), revealed }, buffer);
+    list(buffer, draw.waiting().iter(), |waiting, buffer| {
+        encode_into(&waiting.appointment, buffer);
+        encode_into(&waiting.entry, buffer);
+    });
 }
 
 pub(super) fn write_alterations(altered: &Alterations, buffer: &mut Vec<u8>) {

@@ -17,6 +17,7 @@ mod chance;
 mod counters;
 pub mod digest;
 mod disruption;
+mod draws;
 #[cfg(any(feature = "node", fuzzing))]
 mod image;
 #[cfg(feature = "node")]
@@ -31,14 +32,18 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
+use parking_lot::Mutex;
+
 use self::chance::Chances;
 use self::counters::Counters;
 pub use self::counters::{LATENESS_BUCKETS, ServiceStats};
+use self::draws::Drawing;
 #[cfg(feature = "node")]
 pub use self::open::{OpenError, OpenOptions, RecoveryReport, restore_shard};
 use crate::admission::{Gate, Observation, Shed, admit, admit_query};
 pub use crate::admission::{Regime, ShedReason};
 use crate::codec::encode_facts;
+use crate::draw::NodeKey;
 use crate::engine::Context;
 pub use crate::inventory::Imported;
 use crate::inventory::Inventory;
@@ -66,6 +71,9 @@ pub struct Service {
     /// When the clock was last believed, in milliseconds: while it is not, openings stand still.
     believed: AtomicU64,
     timekeeper: OnceLock<Box<dyn Timekeeper>>,
+    /// What the seeds of draws are made from.
+    draw_key: OnceLock<NodeKey>,
+    drawing: Mutex<Drawing>,
     /// Cleared while the node stops.
     is_serving: AtomicBool,
     #[cfg(feature = "node")]
@@ -118,6 +126,8 @@ impl Service {
             is_paused: AtomicBool::new(false),
             believed: AtomicU64::new(0),
             timekeeper: OnceLock::new(),
+            draw_key: OnceLock::new(),
+            drawing: Mutex::default(),
             is_serving: AtomicBool::new(true),
             #[cfg(feature = "node")]
             folder: None,
@@ -168,7 +178,11 @@ impl Service {
         if let Err(outcome) = admit(now, actor, command, self.limits.retention_millis) {
             return Answer::refused(outcome);
         }
-        let context = Context { openings: self.openings(now), ..Context::new(now, actor) };
+        let context = Context {
+            openings: self.openings(now),
+            key: self.draw_key.get(),
+            ..Context::new(now, actor)
+        };
         if let Command::Hold(hold) = command
             && let Some(refusal) = self.inventory.refuse_at_once(&context, hold)
         {
@@ -201,6 +215,7 @@ impl Service {
                 self.inventory.substitute(&context, substitute, append)
             }
             Command::AddPlace(add) => self.inventory.add_place(&context, add, append),
+            Command::RevealDraw(reveal) => self.inventory.give_beacon(&context, reveal, append),
         }
     }
 
@@ -272,6 +287,16 @@ impl Service {
             Query::Displaced { session, department, after } => {
                 self.inventory.displaced(actor, session, department, after)
             }
+            Query::Draw { draw, appointment: None, .. } => {
+                self.inventory.read_draw(actor, draw, None)
+            }
+            Query::Draw { draw, appointment: Some(entrant), patient, channel } => {
+                let (found, after) = self.inventory.appointment(entrant);
+                match may_read(actor, channel, patient, found) {
+                    Ok(_) => self.inventory.read_draw(actor, draw, Some(entrant)),
+                    Err(outcome) => Answer { after, result: Err(outcome.into()) },
+                }
+            }
             Query::Clock | Query::ConfirmClock => {
                 let Some(timekeeper) = self.timekeeper.get() else {
                     return Answer::refused(Refusal::for_now(Outcome::NotReady, CLOCK_MILLIS));
@@ -341,6 +366,7 @@ impl Service {
         self.measure(now);
         self.step_sessions(now);
         self.sweep(now);
+        self.step_draws(now);
         let mut expired = 0;
         for home in self.inventory.due_homes(now) {
             while let Some(permit) = self.journal.reserve(Lane::Upkeep) {

@@ -9,6 +9,7 @@ mod clock;
 mod damage;
 mod disk;
 mod docs;
+mod draw;
 mod golden_folder;
 mod history;
 mod hostile;

@@ -87,6 +87,9 @@ impl Ask {
             Body::Command(Command::AddPlace(add)) => {
                 Some((add.appointment.request(), add.fingerprint()))
             }
+            Body::Command(Command::RevealDraw(reveal)) => {
+                Some((reveal.request, reveal.fingerprint()))
+            }
             // Its id follows from the time of the call.
             Body::Settle(..) | Body::Query(_) => None,
         }
@@ -164,6 +167,7 @@ impl fmt::Display for Ask {
                 command
                 @ (Command::BlockSession(_) | Command::Substitute(_) | Command::AddPlace(_)),
             ) => write!(out, " {command:?}"),
+            Body::Command(Command::RevealDraw(reveal)) => write!(out, " {}", reveal.draw),
             Body::Query(query) => write!(out, " {query:?}"),
             Body::Settle(appointment, came) => write!(out, " {:x} came {came}", appointment.0),
         }
@@ -191,6 +195,7 @@ impl fmt::Display for Reply {
             Ok(Said::Reading(Reading::Displaced(page))) => {
                 write!(out, " {}", page.appointments.len())
             }
+            Ok(Said::Reading(Reading::Draw(found))) => write!(out, " {}", found.waiting),
             Ok(Said::Declined(outcome)) => write!(out, " declined {}", outcome.name()),
             Err(refusal) => write!(out, " {:?}", refusal.status),
         }

@@ -106,6 +106,12 @@ impl History {
                 }
                 return;
             }
+            // No session of the simulation has a draw.
+            Fact::Entered(_)
+            | Fact::BeaconGiven(_)
+            | Fact::DrawRevealed(_)
+            | Fact::DrawWon(_)
+            | Fact::EntryEnded(_) => return,
             Fact::Declined(declined) => {
                 self.requests.insert(declined.appointment.request());
                 self.declined.insert(declined.appointment, declined.outcome);

@@ -108,6 +108,7 @@ impl Traffic {
             Body::Command(Command::BlockSession(block)) => block.request = id,
             Body::Command(Command::Substitute(ask)) => ask.request = id,
             Body::Command(Command::AddPlace(add)) => add.appointment = AppointmentId(id.0),
+            Body::Command(Command::RevealDraw(reveal)) => reveal.request = id,
             Body::Query(_) | Body::Settle(..) => {}
         }
         body
@@ -408,6 +409,7 @@ fn pool_terms(random: &mut Random, index: u64, count: u64, now: Timestamp) -> Po
         opens: if random.chance(600) { opens } else { Timestamp::default() },
         floor: u32::from(random.chance(100)),
         reclaim: (1 < count && random.chance(400)).then_some(Reclaim { at, to }),
+        draw: None,
     }
 }
 

@@ -5,6 +5,7 @@
 mod connect;
 mod describe;
 mod document;
+mod draw;
 mod quotas;
 mod schedule;
 mod session;
@@ -148,6 +149,11 @@ enum Task {
         #[command(subcommand)]
         task: Option<ClockTask>,
     },
+    /// Look at a draw, give its beacon, or publish it
+    Draw {
+        #[command(subcommand)]
+        task: draw::DrawTask,
+    },
     /// Print facts as they become durable: the lines of `haoyuan journal`
     #[command(after_help = "Example:\n  haoyuan ctl watch --from 1 --json")]
     Watch {
@@ -271,6 +277,7 @@ pub(super) fn run(arguments: &CtlArguments) -> Result<(), Failure> {
         Task::CheckIn(target) => change(arguments, Role::Counter, target, Action::CheckIn),
         Task::Fulfil(target) => change(arguments, Role::Practitioner, target, Action::Fulfil),
         Task::NoShow(target) => change(arguments, Role::Counter, target, Action::NoShow),
+        Task::Draw { task } => draw::run(connection, task, json),
         Task::Get { appointment, patient, origin } => {
             connection.run(Role::Counter, async |client| {
                 let asked = client.get(*appointment, patient.id(), origin.channel).await;

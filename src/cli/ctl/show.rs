@@ -23,7 +23,7 @@ pub(super) fn receipt(id: AppointmentId, receipt: &Receipt, json: bool) -> Resul
         }))?;
     } else {
         let status = receipt.status.map_or("done", crate::model::AppointmentStatus::code);
-        let until = if status == "pending" { "until" } else { "since" };
+        let until = if matches!(status, "pending" | "waitlist") { "until" } else { "since" };
         output.line(format_args!("{} {status} {until} {}", uuid(id.0), time(receipt.until)))?;
         print_claims(&mut output, &receipt.claims)?;
     }
@@ -38,7 +38,8 @@ pub(super) fn appointments(list: &[Appointment], json: bool) -> Result<(), Failu
             output.json(&as_json(appointment))?;
         } else {
             let Appointment { id, status, until, .. } = appointment;
-            let word = if status.code() == "pending" { "until" } else { "since" };
+            let word =
+                if matches!(status.code(), "pending" | "waitlist") { "until" } else { "since" };
             let place = if appointment.is_displaced() { ", displaced" } else { "" };
             output.line(format_args!(
                 "{} {}{place} {word} {}",
@@ -176,7 +177,7 @@ fn print_claims(output: &mut Output, claims: &[Claim]) -> Result<(), Failure> {
     })
 }
 
-fn time(time: Timestamp) -> String {
+pub(super) fn time(time: Timestamp) -> String {
     let millis = i64::try_from(time.as_millis()).ok();
     let time = millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
     time.map_or_else(|| "-".to_owned(), |time| time.to_string())

@@ -36,6 +36,7 @@ use crate::client::ids::new_request_id;
 use crate::journal::{self, Durability, Retention};
 use crate::ops::clock::{self, Clock, StartFault, SystemClock};
 use crate::ops::config::{self, Config, ConfigError};
+use crate::ops::draw_key;
 use crate::ops::http::HttpServer;
 use crate::ops::renew::{CertificateFiles, RenewalStats, Renewer};
 use crate::ops::trace;
@@ -105,6 +106,7 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     let (stop, stopped) = watch::channel(false);
     let pages = runtime.block_on(serve_pages(&config, &state, stopped))?;
     let service = open(&config, &state.clock)?;
+    give_draw_key(&config, &service)?;
     service.set_timekeeper(Timepiece(Arc::clone(&state.clock)));
     state.begin(&service);
     let metrics = pages.as_ref().map(|(address, _)| *address);
@@ -195,6 +197,27 @@ fn open(config: &Config, clock: &Clock) -> Result<Arc<Service>, Failure> {
             }
         }
     }
+}
+
+/// Reads the key of draws, or makes it, and looks whether it is the one that open draws need.
+fn give_draw_key(config: &Config, service: &Service) -> Result<(), Failure> {
+    let default = || config.data_dir.join(journal::KEYS).join(draw_key::DRAW_KEY);
+    let path = config.draw_key.clone().unwrap_or_else(default);
+    let (key, is_new) = draw_key::obtain(&path).map_err(|error| {
+        Failure::failed(error.to_string(), "put the key of the backup back, with mode 600")
+    })?;
+    if is_new {
+        tracing::info!(path = %path.display(), "made a key for draws; keep a copy of it");
+    }
+    service.set_draw_key(key);
+    for draw in service.unbound_draws() {
+        tracing::error!(
+            %draw,
+            "this draw was announced with another key and cannot be made; stop the node, put that \
+             key back, and start it again"
+        );
+    }
+    Ok(())
 }
 
 fn open_options(config: &Config, clock: &Clock) -> OpenOptions {

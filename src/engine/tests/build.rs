@@ -1,10 +1,11 @@
 //! Commands with what a test does not care about filled in.
 
+use crate::draw::NodeKey;
 use crate::model::{
     Action, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet,
-    ClientKeys, DepartmentId, Hold, OpenSession, OrganizationId, PatientClass, PatientId, Pick,
-    Pool, PoolTerms, Repeat, RequestId, ResourceId, Session, SessionId, SessionTerms, Sharing,
-    SiteId, SlotChoice, SlotIndex, Timestamp, Ttl,
+    ClientKeys, DepartmentId, Draw, Hold, OpenSession, OrganizationId, PatientClass, PatientId,
+    Pick, Pool, PoolTerms, Repeat, RequestId, ResourceId, Session, SessionId, SessionTerms,
+    Sharing, SiteId, SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 
 /// 08:00 of a day: when tests begin.
@@ -12,6 +13,27 @@ pub(crate) const MORNING: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 pub(crate) const MINUTE: u64 = 60_000;
 pub(crate) const DAY: u64 = 24 * 60 * MINUTE;
+
+/// The node's key for draws.
+pub(crate) static KEY: NodeKey = NodeKey::new([7; NodeKey::BYTES]);
+
+/// A session whose one pool is drawn: entries from 08:01 to 08:02, three preferences, holds of a
+/// quarter of an hour.
+pub(crate) fn drawn(id: u64, quotas: &[u16]) -> Session {
+    let mut session = session(id, quotas);
+    session.pools[0].terms = PoolTerms {
+        opens: MORNING.plus_millis(MINUTE),
+        draw: Some(Draw {
+            closes: MORNING.plus_millis(2 * MINUTE),
+            preferences_max: 3,
+            ttl: Ttl::DEFAULT,
+            beacon: None,
+            commitment: None,
+        }),
+        ..PoolTerms::default()
+    };
+    session
+}
 
 pub(crate) fn request(number: u128) -> RequestId {
     RequestId::from_parts(MORNING, number)

@@ -5,6 +5,8 @@
 
 mod agreement;
 pub(crate) mod build;
+mod draws;
+mod draws_blocked;
 mod forgetting;
 mod naive;
 mod pairs;

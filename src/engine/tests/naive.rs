@@ -5,15 +5,19 @@
 
 #[path = "naive/disruption.rs"]
 mod disruption;
+#[path = "naive/draws.rs"]
+mod draws;
+#[path = "naive/finding.rs"]
+mod finding;
 #[path = "naive/moves.rs"]
 mod moves;
 
+use self::draws::{Found, NaiveDraws, bound};
 use crate::model::{
     Action, Actor, AddPlace, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus,
-    BlockSession, BookingChannel, Cause, Change, Claim, ClaimRequest, Claims, Command, Delay, Hold,
-    OpenSession, Outcome, PatientClass, PatientId, PaymentRef, Pick, PoolIndex, Receipt, Refusal,
-    Repeat, RequestId, Reschedule, ReturnRule, Role, RulesVersion, Session, SessionId, SetQuotas,
-    Sharing, SlotChoice, SlotIndex, Substitute, Timestamp,
+    BlockSession, Cause, Change, Claim, ClaimRequest, Claims, Command, Delay, Hold, OpenSession,
+    Outcome, PatientId, PaymentRef, Receipt, Refusal, Repeat, RequestId, Reschedule, ReturnRule,
+    Role, RulesVersion, Session, SessionId, SetQuotas, Sharing, SlotChoice, Substitute, Timestamp,
 };
 
 #[derive(Default)]
@@ -39,6 +43,7 @@ pub(super) struct Naive {
     /// How often each appointment was moved, at the same position.
     changes: Vec<u8>,
     pub(super) declined: Vec<(Hold, Outcome)>,
+    pub(super) draws: NaiveDraws,
 }
 
 impl Naive {
@@ -56,6 +61,7 @@ impl Naive {
             Command::BlockSession(block) => self.block(actor, block),
             Command::Substitute(ask) => self.substitute(actor, ask),
             Command::AddPlace(add) => self.add_place(actor, add),
+            Command::RevealDraw(reveal) => self.reveal_draw(actor, reveal),
         }
     }
 
@@ -127,7 +133,9 @@ impl Naive {
         pool: u8,
         but: Option<AppointmentId>,
     ) -> u16 {
-        let takers = self.appointments.iter().filter(|a| a.status != AppointmentStatus::Cancelled);
+        let takers = self.appointments.iter().filter(|a| {
+            !matches!(a.status, AppointmentStatus::Cancelled | AppointmentStatus::Waitlist)
+        });
         let takers = takers.filter(|appointment| Some(appointment.id) != but);
         let takers = takers.filter(|appointment| !disruption::is_displaced(appointment));
         let claims = takers.flat_map(|appointment| &appointment.claims);
@@ -151,7 +159,7 @@ impl Naive {
         lines
     }
 
-    fn session(&self, id: SessionId) -> Option<&Session> {
+    pub(super) fn session(&self, id: SessionId) -> Option<&Session> {
         self.sessions.iter().find(|session| session.id == id)
     }
 
@@ -160,7 +168,7 @@ impl Naive {
     }
 
     /// Whether the id was used for something.
-    fn is_used(&self, id: RequestId) -> bool {
+    pub(super) fn is_used(&self, id: RequestId) -> bool {
         self.appointments.iter().any(|appointment| appointment.id.request() == id)
             || self.opened.iter().any(|open| open.request == id)
             || self.changed.iter().any(|change| change.request == id)
@@ -168,6 +176,7 @@ impl Naive {
             || self.moved.iter().any(|ask| ask.request == id)
             || self.blocks.iter().any(|block| block.request == id)
             || self.substitutes.iter().any(|ask| ask.request == id)
+            || self.draws.given.iter().any(|reveal| reveal.request == id)
     }
 
     fn open(&mut self, actor: &Actor, open: &OpenSession) -> Result<Receipt, Refusal> {
@@ -186,12 +195,12 @@ impl Naive {
         if self.session(open.session.id).is_some() {
             refusals.push(Outcome::SessionExists);
         }
-        if open.session.check().is_err() {
+        if open.session.check().is_err() || !self.can_draw(&open.session) {
             refusals.push(Outcome::SessionInvalid);
         }
         lowest(&refusals)?;
         let receipt = receipt(false);
-        self.sessions.push(open.session.clone());
+        self.sessions.push(bound(open.session.clone()));
         self.opened.push(open.clone());
         Ok(receipt)
     }
@@ -210,9 +219,16 @@ impl Naive {
         }
         let patient = hold.patient.unwrap();
         let mut claims = Claims::new();
+        let mut entry = None;
         for wish in &hold.claims {
             match self.find(actor, (hold.channel, hold.class), wish, None) {
-                Ok(claim) => claims.push(claim),
+                Ok(Found::Claim(claim)) => claims.push(claim),
+                Ok(Found::Entry(draw)) => {
+                    entry = Some(draw);
+                    if let Err(outcome) = self.entry_fits(hold, draw) {
+                        refusals.push(outcome.into());
+                    }
+                }
                 Err(refusal) => refusals.push(refusal),
             }
             let live = |line: &(PatientId, AppointmentId, SessionId)| {
@@ -226,7 +242,10 @@ impl Naive {
         if let Some(lowest) = refusals.iter().min_by_key(|refusal| refusal.outcome) {
             return Err(*lowest);
         }
-        Ok(self.take(hold, patient, claims))
+        match entry {
+            Some(draw) => Ok(self.enter(hold, patient, draw)),
+            None => Ok(self.take(hold, patient, claims)),
+        }
     }
 
     fn take(&mut self, hold: &Hold, patient: PatientId, claims: Claims) -> Receipt {
@@ -261,111 +280,6 @@ impl Naive {
         self.appointments.push(appointment);
         self.holds.push(hold);
         self.changes.push(0);
-    }
-
-    /// The best place for a wish, where one appointment's places count as free.
-    fn find(
-        &self,
-        actor: &Actor,
-        (channel, class): (BookingChannel, PatientClass),
-        wish: &ClaimRequest,
-        but: Option<AppointmentId>,
-    ) -> Result<Claim, Refusal> {
-        let session = self.session(wish.session).ok_or(Outcome::SessionNotFound)?;
-        let slots = session.pools[0].quotas.len();
-        let all: Vec<u16> = (0_u16..).take(slots).collect();
-        let fits = |slot: u16| usize::from(slot) + usize::from(wish.count) <= slots;
-        let (wished, is_in_range) = match &wish.slots {
-            SlotChoice::Any => (all, fits(0)),
-            SlotChoice::Ranked(list) => {
-                (list.iter().map(|slot| slot.0).collect(), list.iter().all(|slot| fits(slot.0)))
-            }
-        };
-        let mut refusals = Vec::new();
-        if !actor.may_touch(session.organization) {
-            refusals.push(Outcome::OrganizationNotPermitted);
-        }
-        if !is_in_range {
-            refusals.push(Outcome::SlotNotFound);
-        }
-        let pools: Vec<u8> = (0_u8..)
-            .zip(&session.pools)
-            .filter(|(_, pool)| pool.channels.contains(channel) && pool.classes.contains(class))
-            .map(|(index, _)| index)
-            .collect();
-        if pools.is_empty() {
-            refusals.push(Outcome::PoolNotFound);
-        }
-        lowest(&refusals)?;
-
-        let is_open = |slot: u16| {
-            !(slot..slot + u16::from(wish.count)).any(|slot| self.is_blocked(session.id, slot))
-        };
-        let wished: Vec<u16> =
-            wished.into_iter().filter(|slot| fits(*slot)).filter(|slot| is_open(*slot)).collect();
-        if wished.is_empty() {
-            return Err(Outcome::SessionBlocked.into());
-        }
-        let quota =
-            |slot: u16, pool: u8| session.pools[usize::from(pool)].quotas[usize::from(slot)];
-        let free = |slot, pool| quota(slot, pool) - self.taken_but(session.id, slot, pool, but);
-        let has_room = |slot: u16, pool: u8| {
-            (slot..slot + u16::from(wish.count)).all(|slot| 0 < free(slot, pool))
-        };
-        let mut found: Vec<u16> = wished;
-        found.retain(|slot| pools.iter().any(|pool| has_room(*slot, *pool)));
-        if found.is_empty() {
-            return Err(Outcome::SoldOut.into());
-        }
-        // What is left after each rule; the rule that leaves nothing is the reason. Of a slot that
-        // broke two rules the first is, and of two slots the one that came farther.
-        found.retain(|slot| self.now < session.slot_end(SlotIndex(*slot)));
-        if found.is_empty() {
-            return Err(Outcome::SlotInPast.into());
-        }
-        found.retain(|slot| self.is_bookable(session, *slot));
-        if found.is_empty() {
-            return Err(Outcome::BookingClosed.into());
-        }
-        let opens = |pool: u8| session.pools[usize::from(pool)].terms.opens;
-        let open: Vec<u8> = pools.iter().copied().filter(|pool| opens(*pool) <= self.now).collect();
-        found.retain(|slot| open.iter().any(|pool| has_room(*slot, *pool)));
-        if found.is_empty() {
-            let all_slots = 0..session.slot_count();
-            let is_left = |pool: u8| {
-                let mut slots = all_slots.clone().map(|slot| u16::try_from(slot).unwrap());
-                slots.any(|slot| !self.is_blocked(session.id, slot) && 0 < free(slot, pool))
-            };
-            let later = pools.iter().filter(|pool| self.now < opens(**pool) && is_left(**pool));
-            let next = later.map(|pool| opens(*pool)).min().unwrap();
-            return Err(Refusal::until(Outcome::NotOpenYet, self.now, next));
-        }
-        // Exact for slots of up to ten places.
-        let share = |slot: u16| {
-            let free: u16 = pools.iter().map(|pool| free(slot, *pool)).sum();
-            let all: u16 = pools.iter().map(|pool| quota(slot, *pool)).sum();
-            u32::from(free) * 2_520 / u32::from(all)
-        };
-        if wish.slots == SlotChoice::Any && session.pick == Pick::Even {
-            found.sort_by_key(|slot| std::cmp::Reverse(share(*slot)));
-        }
-        if let Some(hours) = &session.terms.hours
-            && let Some(wait) = hours.closed_for(self.now, channel)
-        {
-            let until = self.now.plus_millis(wait);
-            return Err(Refusal::until(Outcome::OutsideServiceHours, self.now, until));
-        }
-        let slot = found[0];
-        let pool = *open.iter().find(|pool| has_room(slot, **pool)).unwrap();
-        let (slot, pool) = (SlotIndex(slot), PoolIndex(pool));
-        Ok(Claim { session: session.id, slot, count: wish.count, pool })
-    }
-
-    fn is_bookable(&self, session: &Session, slot: u16) -> bool {
-        let start = session.slot_start(SlotIndex(slot));
-        let ended = session.terms.booking_ends.is_some_and(|end| end <= self.now);
-        let lead = session.terms.lead_millis.map(|lead| start.minus_millis(lead.into()));
-        !ended && lead.is_none_or(|lead| self.now < lead)
     }
 
     fn set_quotas(&mut self, actor: &Actor, set: &SetQuotas) -> Result<Receipt, Refusal> {
@@ -418,6 +332,9 @@ impl Naive {
                 let session = &self.sessions[index];
                 let due = session.pools[from].terms.reclaim.filter(|it| it.at <= self.now);
                 let Some(reclaim) = due else { continue };
+                if !self.is_drawn(session, u8::try_from(from).unwrap()) {
+                    continue;
+                }
                 let pool = &session.pools[from];
                 let all: u32 = pool.quotas.iter().map(|quota| u32::from(*quota)).sum();
                 let mut most = u16::try_from(all - pool.terms.floor).unwrap();
@@ -480,6 +397,10 @@ impl Naive {
         if let Some(outcome) = refusals.iter().min() {
             return Err(Refusal::of_status(*outcome, appointment.status));
         }
+        let took = !is_lost && appointment.status != AppointmentStatus::Waitlist;
+        if appointment.status == AppointmentStatus::Waitlist {
+            self.withdraw(index)?;
+        }
 
         let now = self.now;
         let appointment = &mut self.appointments[index];
@@ -502,7 +423,7 @@ impl Naive {
         self.changed.push(*change);
         let ended = appointment.status == AppointmentStatus::Cancelled;
         let receipt = told(appointment, false);
-        if ended && !is_lost {
+        if ended && took {
             self.free(index);
         }
         Ok(receipt)
@@ -517,7 +438,7 @@ fn book(appointment: &mut Appointment, payment: PaymentRef, now: Timestamp) {
 
 fn is_live(appointment: &Appointment) -> bool {
     use AppointmentStatus as S;
-    matches!(appointment.status, S::Pending | S::Booked | S::Arrived | S::CheckedIn)
+    matches!(appointment.status, S::Pending | S::Booked | S::Arrived | S::CheckedIn | S::Waitlist)
 }
 
 /// Why the actor may not touch the appointment.
@@ -579,11 +500,11 @@ fn shape_of(claims: &[ClaimRequest]) -> Vec<Outcome> {
     refusals
 }
 
-fn lowest(refusals: &[Outcome]) -> Result<(), Refusal> {
+pub(super) fn lowest(refusals: &[Outcome]) -> Result<(), Refusal> {
     refusals.iter().min().map_or(Ok(()), |outcome| Err((*outcome).into()))
 }
 
-fn told(appointment: &Appointment, retried: bool) -> Receipt {
+pub(super) fn told(appointment: &Appointment, retried: bool) -> Receipt {
     Receipt {
         status: Some(appointment.status),
         until: appointment.until,

@@ -38,6 +38,8 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::OutsideServiceHours,
             O::SessionBlocked,
             O::AlreadyHasAppointment,
+            O::DrawPending,
+            O::EntryInvalid,
         ],
     ),
     (
@@ -59,6 +61,8 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::OutsideServiceHours,
             O::SessionBlocked,
             O::AlreadyHasAppointment,
+            O::DrawPending,
+            O::EntryInvalid,
         ],
     ),
     ("book", BOOKER),
@@ -127,6 +131,7 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::HoldExpired,
             O::WrongStatus,
             O::TooManyChanges,
+            O::DrawPending,
         ],
     ),
     (
@@ -160,6 +165,19 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
     ),
     ("displace", &[O::Done]),
     ("offer", &[O::Done]),
+    (
+        "reveal_draw",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::IdReused,
+            O::SessionNotFound,
+            O::OrganizationNotPermitted,
+            O::DrawNotFound,
+            O::BeaconNotAwaited,
+            O::BeaconInvalid,
+        ],
+    ),
     ("expire", &[O::Done]),
 ];
 
@@ -191,6 +209,7 @@ const HOLDER: &[Outcome] = &[
     O::ChannelNotShared,
     O::HoldExpired,
     O::WrongStatus,
+    O::DrawPending,
 ];
 
 const STAFF: &[Outcome] = &[

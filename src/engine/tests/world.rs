@@ -1,10 +1,11 @@
 //! One shard of each kind, and the journal of what happened to them.
 
-use super::build::{self, DAY, MORNING};
+use super::build::{self, DAY, KEY, MORNING};
 use crate::engine::{
-    Context, Decision, HomeShard, LedgerShard, SessionShard, SessionState, View, decide_add,
-    decide_block, decide_change, decide_displace, decide_expiry, decide_hold, decide_import,
-    decide_offer, decide_open, decide_quotas, decide_reschedule, decide_session, decide_substitute,
+    Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard, SessionShard, SessionState,
+    View, decide_add, decide_beacon, decide_block, decide_change, decide_displace,
+    decide_draw_step, decide_expiry, decide_hold, decide_import, decide_offer, decide_open,
+    decide_quotas, decide_reschedule, decide_reveal, decide_session, decide_substitute,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,
@@ -57,7 +58,7 @@ impl World {
     /// Decides a row of history, and lets it happen.
     pub(super) fn import(&mut self, hold: &Hold) -> Result<Result<Receipt, Outcome>, Refusal> {
         let actor = Actor::unbounded(Role::Admin);
-        let context = Context::new(self.now, &actor);
+        let context = Context { key: Some(&KEY), ..Context::new(self.now, &actor) };
         match self.look(|view| decide_import(view, &context, hold))? {
             Ok(Decision { facts, receipt }) => {
                 self.happen(facts);
@@ -122,6 +123,44 @@ impl World {
         self.sessions.sessions().into_iter().map(|session| session.spec().id).collect()
     }
 
+    /// Makes the draws that are due, and says how many entries were decided.
+    pub(super) fn step_draws(&mut self) -> usize {
+        let mut steps = 0;
+        while let Some(mut plan) = self.next_plan() {
+            self.reveal(&mut plan);
+            while self.step_draw(&mut plan) {
+                steps += 1;
+            }
+        }
+        steps
+    }
+
+    /// The plan of a draw that is due, made from the state alone.
+    pub(super) fn next_plan(&self) -> Option<DrawPlan> {
+        let (session, state) = self.sessions.due_draws(self.now).next()?;
+        Some(DrawPlan::of(DrawInput::of(session, state), &KEY).expect("the key is the same"))
+    }
+
+    /// Reveals the seed of a draw, if it is not.
+    pub(super) fn reveal(&mut self, plan: &mut DrawPlan) -> bool {
+        if !plan.is_revealed() {
+            let session = self.session(plan.draw().session);
+            let Some(facts) = decide_reveal(session, self.now, plan) else { return false };
+            self.happen(facts);
+        }
+        plan.note_revealed();
+        true
+    }
+
+    /// Decides the next entry of a draw.
+    pub(super) fn step_draw(&mut self, plan: &mut DrawPlan) -> bool {
+        let Some(step) = plan.next_step() else { return false };
+        let facts = self.look(|view| decide_draw_step(view, self.now, plan.draw(), step));
+        self.happen(facts.expect("an entry is decided once"));
+        plan.note_done();
+        true
+    }
+
     /// Forgets what ended long ago, and says what that was.
     pub(super) fn forget(&mut self) -> Vec<AppointmentId> {
         let Some(forgotten) = self.home.next_forgettable(self.now) else { return Vec::new() };
@@ -172,8 +211,10 @@ impl World {
     }
 
     fn decide(&self, actor: &Actor, command: &Command) -> Result<Decision, Refusal> {
-        let context = Context { chance: self.chance, ..Context::new(self.now, actor) };
+        let context =
+            Context { chance: self.chance, key: Some(&KEY), ..Context::new(self.now, actor) };
         self.look(|view| match command {
+            Command::RevealDraw(reveal) => decide_beacon(view, &context, reveal),
             Command::OpenSession(open) => decide_open(view, &context, open),
             Command::Hold(hold) => decide_hold(view, &context, hold),
             Command::Change(change) => decide_change(view, &context, change),

@@ -95,3 +95,5 @@ const MANIFEST: &str = "MANIFEST";
 const ARCHIVE: &str = "archive";
 const LOG: &str = "log";
 const SNAPSHOTS: &str = "snapshots";
+/// Secrets of the node: a backup is as secret as its folder.
+const KEYS: &str = crate::journal::KEYS;

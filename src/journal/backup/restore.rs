@@ -1,7 +1,7 @@
 //! From a backup to a data folder.
 //!
 //! ```text
-//! verified -> NEW.restoring: archive, snapshot, log imported, mark, FORMAT -> looked at -> NEW
+//! verified -> NEW.restoring: archive, snapshot, keys, log imported, mark, FORMAT -> looked at -> NEW
 //! ```
 //!
 //! **Architecture invariant:** what is there is never overwritten, and NEW is a whole data folder
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::check::{files_of, verify};
 use super::manifest::Manifest;
 use super::write::{Staging, check_free, copy_file, make_in};
-use super::{ARCHIVE, BackupError, LOG, SNAPSHOTS};
+use super::{ARCHIVE, BackupError, KEYS, LOG, SNAPSHOTS};
 use crate::journal::archive;
 use crate::journal::block::{Block, BlockRef};
 use crate::journal::chain::Tail;
@@ -39,7 +39,7 @@ impl Restoration {
         check_free(target)?;
         let manifest = verify(from)?;
         let staging = Staging::make(target, "restoring")?;
-        for (folder, name) in [ARCHIVE, SNAPSHOTS].into_iter().flat_map(|folder| {
+        for (folder, name) in [ARCHIVE, SNAPSHOTS, KEYS].into_iter().flat_map(|folder| {
             manifest.files_in(folder).into_iter().map(move |file| (folder, &file.name))
         }) {
             let from = from.join(name);

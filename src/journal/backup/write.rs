@@ -10,10 +10,11 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::manifest::{Manifest, ManifestFile};
-use super::{ARCHIVE, BackupError, LOG, MANIFEST, SNAPSHOTS};
+use super::{ARCHIVE, BackupError, KEYS, LOG, MANIFEST, SNAPSHOTS};
 use crate::journal::archive;
 use crate::journal::block::{BlockRef, Cutter};
 use crate::journal::chain::Tail;
@@ -94,6 +95,7 @@ impl BackupWriter {
             highest = highest.max(snapshot.highest());
             copy(snapshot.path(), &staging.path, SNAPSHOTS, &mut manifest)?;
         }
+        copy_keys(&data.keys(), &staging.path, &mut manifest)?;
         let acknowledged = match mark::peek(&data.mark())? {
             Found::Mark(mark) => mark.last,
             Found::Nothing | Found::Unreadable | Found::Newer(_) => Sequence(0),
@@ -255,6 +257,19 @@ fn copy_archive(
     Ok((files.first().map(|file| file.first), tail))
 }
 
+/// Copies the node's keys: without the key of its draws, a draw that was announced cannot be made.
+fn copy_keys(keys: &Path, staging: &Path, manifest: &mut Manifest) -> Result<(), BackupError> {
+    if keys.is_dir() {
+        for name in names(keys)? {
+            // What is being written bears another name until it is whole.
+            if Path::new(&name).extension().is_some_and(|it| it == "key") {
+                copy(&keys.join(name), staging, KEYS, manifest)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Copies a file into a folder of the backup, durably, and notes it in the manifest.
 fn copy(
     from: &Path,
@@ -273,7 +288,10 @@ fn copy(
 pub(super) fn copy_file(from: &Path, to: &Path) -> Result<(u64, [u8; 32]), JournalError> {
     let failed = |error| JournalError::io("copy", from, error);
     let mut source = File::open(from).map_err(failed)?;
-    let mut copy = File::create(to).map_err(|error| JournalError::io("create", to, error))?;
+    let mode = source.metadata().map_err(failed)?.permissions().mode();
+    let mut options = File::options();
+    let created = options.write(true).create(true).truncate(true).mode(mode).open(to);
+    let mut copy = created.map_err(|error| JournalError::io("create", to, error))?;
     let mut buffer = vec![0; 256 << 10];
     let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0);
     loop {

@@ -20,6 +20,11 @@ pub const KEYS: &[Key] = &[
     text("listen", "address", "Where clients connect (UDP)."),
     text("metrics", "address", "Where metrics and health are served; absent: nowhere."),
     text("data_dir", "path", "The folder of journal and snapshots."),
+    text(
+        "draw_key",
+        "path",
+        "The secret that draws are made from; absent: keys/draw.key in the data folder.",
+    ),
     number("worker_threads", "threads", 0, 1_024, "Serve connections; 0 is one for each core."),
     number(
         "engine.retention_hours",

@@ -30,6 +30,9 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// The folder of journal and snapshots.
     pub data_dir: PathBuf,
+    /// The key file of draws; `keys/draw.key` in the data folder if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draw_key: Option<PathBuf>,
     /// Threads that serve connections; 0 is one for each core.
     pub worker_threads: usize,
     /// See [`EngineConfig`].
@@ -201,6 +204,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7_433)),
             metrics: None,
             data_dir: PathBuf::from("haoyuan-data"),
+            draw_key: None,
             worker_threads: 0,
             engine: EngineConfig::default(),
             journal: JournalConfig::default(),

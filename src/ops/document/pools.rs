@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 use serde_json::Value;
 
+use super::draw::DrawRule;
 use super::entry::{Entry, Fault, Field, fault};
 use super::moment::{Locale, Moment};
 use super::words::{read_channels, read_classes};
@@ -20,6 +21,7 @@ pub(in crate::ops) struct PoolHead {
     pub(in crate::ops) floor: u32,
     pub(in crate::ops) opens: Option<Moment>,
     pub(in crate::ops) reclaim: Option<ReclaimRule>,
+    pub(in crate::ops) draw: Option<DrawRule>,
 }
 
 /// When the unused places of a pool go to which other one.
@@ -40,6 +42,7 @@ impl PoolHead {
             floor: 0,
             opens: None,
             reclaim: None,
+            draw: None,
         }
     }
 
@@ -52,6 +55,7 @@ impl PoolHead {
         let channels = entry.may("channels").map(|field| read_channels(field, defaults));
         let classes = entry.may("classes").map(read_classes);
         Ok(Self {
+            draw: None,
             place,
             name,
             channels: channels.unwrap_or(Ok(ChannelSet::ALL))?,
@@ -60,6 +64,20 @@ impl PoolHead {
             opens: entry.may("opens").map(Moment::read).transpose()?,
             reclaim: entry.may("reclaim").map(ReclaimRule::read).transpose()?,
         })
+    }
+
+    /// Reads how the pool is drawn, where it says so. A schedule does not say it.
+    pub(in crate::ops) fn read_draw(
+        &mut self,
+        entry: &mut Entry,
+        defaults: &DocumentDefaults,
+    ) -> Result<(), Fault> {
+        let rule = entry.may("draw").map(|field| DrawRule::read(field, defaults.ttl));
+        self.draw = rule.transpose()?;
+        if self.draw.is_some() && self.opens.is_some() {
+            return Err(entry.fault("has opens and a draw, which says when it opens"));
+        }
+        Ok(())
     }
 
     /// Its terms in a session of that date, where it opens then; `to` is the pool that its unused
@@ -71,8 +89,10 @@ impl PoolHead {
         date: Date,
         locale: Locale<'_>,
     ) -> Result<PoolTerms, Fault> {
-        let opens = opens.unwrap_or_default();
-        let mut terms = PoolTerms { opens, floor: self.floor, reclaim: None };
+        let drawn = self.draw.as_ref().map(|rule| rule.of(date, locale)).transpose()?;
+        let opens = drawn.map(|(opens, _)| opens).or(opens).unwrap_or_default();
+        let draw = drawn.map(|(_, draw)| draw);
+        let mut terms = PoolTerms { opens, floor: self.floor, reclaim: None, draw };
         if let (Some(rule), Some(to)) = (&self.reclaim, to) {
             let at = rule.at.of(date, locale)?;
             if at <= opens {

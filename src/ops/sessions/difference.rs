@@ -18,7 +18,7 @@ pub struct Difference {
 }
 
 /// Compares a session as described with what the node has at a time. Places that went to another
-/// pool when their time had come (回收) are as described.
+/// pool when their time had come (回收) are as described, and so is what the node bound a draw to.
 pub fn differences(
     described: &Session,
     found: &Session,
@@ -50,6 +50,12 @@ pub fn differences(
 /// The session after what was due to be reclaimed, if the node has places that fit it.
 fn as_reclaimed(described: &Session, found: &Session, now: Timestamp) -> Session {
     let mut session = described.clone();
+    for (pool, there) in session.pools.iter_mut().zip(&found.pools) {
+        // The node binds itself to a draw; no document says to what.
+        if let (Some(draw), Some(there)) = (&mut pool.terms.draw, there.terms.draw) {
+            draw.commitment = draw.commitment.or(there.commitment);
+        }
+    }
     if found.pools.len() != session.pools.len() || found.slot_count() != session.slot_count() {
         return session;
     }
@@ -143,7 +149,7 @@ mod tests {
             (|session| session.pools[1].quotas[3] = 9, &["pools[1].places"]),
             (|session| session.pools[0].terms.floor = 0, &["pools[0].floor"]),
             (|session| session.pools[1].terms.reclaim = None, &["pools[1].reclaim"]),
-            (|session| session.pools.truncate(1), &["pools[1]"]),
+            (|session| session.pools.truncate(2), &["pools[2]"]),
         ];
         for (change, expected) in changes {
             let mut found = session();

@@ -16,6 +16,8 @@
 //! pools = [
 //!   { places = 2, opens = { days_before = 7, at = "07:00" } },  # for every channel and class
 //!   { channels = ["counter", 7], classes = ["referral"], places = 1 },
+//!   { places = 5, draw = { opens = "2027-02-20T08:00:00+08:00",     # entries, drawn at the close
+//!       closes = "2027-02-20T09:00:00+08:00", preferences = 3, hold_minutes = 120 } },
 //! ]
 //! ```
 //!
@@ -186,7 +188,8 @@ fn read_pool(
     defaults: &DocumentDefaults,
 ) -> Result<(PoolHead, Vec<u16>), Fault> {
     let mut entry = Entry::new(field.place, field.value)?;
-    let head = PoolHead::read(&mut entry, defaults)?;
+    let mut head = PoolHead::read(&mut entry, defaults)?;
+    head.read_draw(&mut entry, defaults)?;
     let quotas = Places::read(entry.need("places")?)?.of(slots)?;
     entry.finish()?;
     Ok((head, quotas))
@@ -320,7 +323,7 @@ mod tests {
                 "workdays_before = 1, at = \"15:00\"",
                 "sessions[0].booking_ends: counts workdays, which needs a calendar",
             ),
-            ("to = \"everybody\"", "to = 2", "sessions[0].pools[1].reclaim.to: is 2; it takes"),
+            ("to = \"everybody\"", "to = 3", "sessions[0].pools[1].reclaim.to: is 3; it takes"),
             ("floor = 10", "floor = 73", "sessions[0]: a pool's floor is at most its places"),
             ("min_minutes = 5, ", "", "sessions[0].returns: needs both of min_minutes and"),
             ("to = \"24:00\"", "to = \"24:01\"", "sessions[0].hours.to: is \"24:01\"; it takes a"),

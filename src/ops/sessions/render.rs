@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::{
-    ChannelSet, ClassSet, Delay, Pool, ReturnRule, ServiceHours, Session, Timestamp,
+    ChannelSet, ClassSet, Delay, Draw, Pool, ReturnRule, ServiceHours, Session, Timestamp,
 };
 use crate::ops::civil::Zone;
 use crate::ops::document::words::{CLASSES, MINUTE_MILLIS, PICKS, REPEATS, SHARINGS};
@@ -65,15 +65,36 @@ fn render_pool(pool: &Pool, zone: &Zone) -> Value {
     let first = pool.quotas.first().copied().unwrap_or_default();
     let all_same = pool.quotas.iter().all(|quota| *quota == first);
     put("places", if all_same { first.into() } else { pool.quotas.clone().into() });
-    if pool.terms.opens != Timestamp::default() {
+    if pool.terms.draw.is_none() && pool.terms.opens != Timestamp::default() {
         put("opens", time(pool.terms.opens, zone));
     }
     if pool.terms.floor != 0 {
         put("floor", pool.terms.floor.into());
     }
+    if let Some(draw) = &pool.terms.draw {
+        put("draw", render_draw(draw, pool.terms.opens, zone));
+    }
     if let Some(reclaim) = pool.terms.reclaim {
         put("reclaim", json!({ "at": time(reclaim.at, zone), "to": reclaim.to.0 }));
     }
+    Value::Object(map)
+}
+
+/// A beacon is known by the hash of its name, and a commitment is the node's: no document says them.
+fn render_draw(draw: &Draw, opens: Timestamp, zone: &Zone) -> Value {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| drop(map.insert(key.to_owned(), value));
+    put("opens", time(opens, zone));
+    put("closes", time(draw.closes, zone));
+    put("preferences", draw.preferences_max.into());
+    if let Some(beacon) = draw.beacon {
+        put("beacon_sha256", beacon.name.to_string().into());
+        put("beacon_until", time(beacon.until, zone));
+    }
+    if let Some(commitment) = draw.commitment {
+        put("commitment", commitment.to_string().into());
+    }
+    put_minutes(&mut map, "hold", draw.ttl.as_millis());
     Value::Object(map)
 }
 

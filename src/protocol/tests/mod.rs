@@ -1,4 +1,6 @@
 //! Every kind of unit, both ways, whole and broken; and the bytes that are frozen.
+//!
+//! **Architecture invariant:** the bytes of a line of the golden file never change.
 
 use std::fmt::Write;
 
@@ -166,7 +168,23 @@ fn first_requests() -> Vec<(&'static str, Request)> {
         ),
         ("set_quotas", Request::Command(Command::SetQuotas(Box::new(set_quotas())))),
         ("read_session", Query::ReadSession { session: SessionId(7) }.into()),
+        ("reveal_draw", Request::Command(Command::RevealDraw(Box::new(reveal_draw())))),
+        (
+            "draw",
+            Query::Draw {
+                draw: reveal_draw().draw,
+                appointment: None,
+                patient: None,
+                channel: channel(2),
+            }
+            .into(),
+        ),
     ]
+}
+
+fn reveal_draw() -> RevealDraw {
+    let draw = DrawId { session: SessionId(7), pool: PoolIndex(0) };
+    RevealDraw { request: RequestId::from_parts(NOW, 5), draw, beacon: "abc".to_owned() }
 }
 
 fn set_quotas() -> SetQuotas {

@@ -10,6 +10,7 @@
 //! transitions: two ways to the same state, compared.
 
 mod disruption;
+mod draws;
 mod moves;
 mod supply;
 
@@ -30,9 +31,9 @@ use crate::engine::{Alterations, SessionState};
 #[cfg(feature = "node")]
 use crate::journal::{DataFolder, Log};
 use crate::model::{
-    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claim, Ended, Fact,
-    Facts, Held, Outcome, PatientId, PoolIndex, Returning, Sequence, Session, SessionId, SlotIndex,
-    Timestamp,
+    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claim, DrawId, Ended,
+    Fact, Facts, Held, Outcome, PatientId, PoolIndex, Returning, Sequence, Session, SessionId,
+    SlotIndex, Timestamp,
 };
 
 /// What an audit found.
@@ -249,6 +250,7 @@ struct Account {
     kept: BTreeMap<(SessionId, u16, u8), u32>,
     /// Places that nobody has and that are not free yet, with when they are.
     returning: BTreeMap<(SessionId, u16, u8, Timestamp), u16>,
+    draws: BTreeMap<DrawId, draws::AuditedDraw>,
 }
 
 impl Account {
@@ -256,6 +258,7 @@ impl Account {
         match fact {
             Fact::SessionOpened(opened) => {
                 let session = opened.session.clone();
+                self.announce(report, sequence, &session);
                 if session.check().is_err() || self.sessions.insert(session.id, session).is_some() {
                     report.fault(sequence, "a session is malformed or opened twice");
                 }
@@ -303,6 +306,11 @@ impl Account {
             Fact::Substituted(fact) => self.substitute(report, sequence, fact),
             Fact::PlaceAdded(fact) => self.add_place(report, sequence, time, fact),
             Fact::Offered(fact) => self.offer(report, sequence, fact),
+            Fact::Entered(fact) => self.enter(report, sequence, fact),
+            Fact::BeaconGiven(fact) => self.give_beacon(report, sequence, fact),
+            Fact::DrawRevealed(fact) => self.reveal(report, sequence, time, fact),
+            Fact::DrawWon(fact) => self.win(report, sequence, fact),
+            Fact::EntryEnded(fact) => self.end_entry(report, sequence, time, fact),
             Fact::Forgotten(fact) => {
                 for id in &fact.appointments {
                     self.forget(report, sequence, *id);
@@ -358,6 +366,10 @@ impl Account {
                 report.fault(sequence, "a claim is in no session");
                 continue;
             };
+            let drawn = self.draws.get(&DrawId { session: claim.session, pool: claim.pool });
+            if drawn.is_some_and(|draw| !draw.may_take()) {
+                report.fault(sequence, "a place is taken that is to be drawn");
+            }
             let end = usize::from(claim.slot.0).saturating_add(claim.count.into());
             if claim.count == 0 || session.slot_count() < end {
                 report.fault(sequence, "a claim is beyond its session");
@@ -424,7 +436,9 @@ impl Account {
             Cause::Expired => AppointmentEvent::Expire,
             Cause::Cancelled => AppointmentEvent::Cancel,
             Cause::Displaced => AppointmentEvent::Displace,
-            Cause::None => return report.fault(sequence, "an appointment ends for no cause"),
+            Cause::None | Cause::NotDrawn => {
+                return report.fault(sequence, "an appointment ends for no cause");
+            }
         };
         // Before the step: what an appointment takes follows from its status.
         let took = self.places_of(id);
@@ -496,6 +510,7 @@ impl Account {
         for (id, changes) in &self.changes {
             digest.moved(*id, *changes);
         }
+        draws::close(&self.draws, &mut digest);
         for (id, (fingerprint, outcome)) in &self.declined {
             digest.declined(*id, *fingerprint, *outcome);
             report.declined += 1;

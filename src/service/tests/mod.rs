@@ -8,6 +8,8 @@ mod crash;
 mod digests;
 mod disruption;
 #[cfg(feature = "node")]
+mod draws;
+#[cfg(feature = "node")]
 mod folder;
 #[cfg(feature = "node")]
 mod images;

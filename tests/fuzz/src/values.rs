@@ -80,6 +80,7 @@ fn soon(bytes: &mut Bytes<'_>) -> Timestamp {
 fn pool_terms(index: usize, pools: usize, bytes: &mut Bytes<'_>) -> PoolTerms {
     let to = PoolIndex(u8::try_from((index + 1) % pools).expect("three pools at most"));
     PoolTerms {
+        draw: None,
         opens: if bytes.once_in(2) { soon(bytes) } else { Timestamp::default() },
         floor: u32::from(bytes.once_in(4)),
         reclaim: bytes.once_in(2).then(|| Reclaim { at: soon(bytes), to }),

@@ -109,6 +109,11 @@ fn naive(bytes: &mut Bytes<'_>) {
                     Command::Change(change) => engine.change(&context, change, append),
                     Command::OpenSession(open) => engine.open(&context, open, append),
                     Command::SetQuotas(set) => engine.set_quotas(&context, set, append),
+                    Command::Reschedule(ask) => engine.reschedule(&context, ask, append),
+                    Command::BlockSession(block) => engine.block(&context, block, append),
+                    Command::Substitute(ask) => engine.substitute(&context, ask, append),
+                    Command::AddPlace(add) => engine.add_place(&context, add, append),
+                    Command::RevealDraw(reveal) => engine.give_beacon(&context, reveal, append),
                 };
                 assert_eq!(answer.result, expected, "{command:?}");
                 if let Some(refusal) = at_once {

@@ -123,7 +123,7 @@ impl Engine for Fake {
             }
             Query::Get { .. } => Answer::at_once(Err(Outcome::AppointmentNotFound.into())),
             Query::List { .. } => Answer::at_once(Ok(Reading::Appointments(Vec::new()))),
-            Query::ReadSession { .. } | Query::Alternatives { .. } => {
+            Query::ReadSession { .. } | Query::Alternatives { .. } | Query::Draw { .. } => {
                 Answer::refused(Outcome::SessionNotFound)
             }
             Query::Displaced { .. } => {

@@ -39,6 +39,8 @@ impl Invariant for HeldOnce {
                 | Fact::SessionOpened(_)
                 | Fact::QuotasSet(_)
                 | Fact::Reclaimed(_)
+                | Fact::BeaconGiven(_)
+                | Fact::DrawRevealed(_)
                 | Fact::Returned(_) => continue,
                 _ => fact.appointment().into_iter().collect(),
             };

@@ -49,6 +49,9 @@ impl Invariant for ReplyImpliesDurable {
             Ok(Said::Reading(Reading::Displaced(page))) => {
                 page.appointments.iter().all(|found| history.lives.contains_key(&found.id))
             }
+            Ok(Said::Reading(Reading::Draw(found))) => {
+                history.sessions.contains_key(&found.draw.session)
+            }
             // The clock rests on nothing in the journal.
             Ok(Said::Reading(Reading::Clock(_))) => true,
             Err(refusal) => refusal_is_durable(ask, *refusal, history),

@@ -3,8 +3,12 @@
 //! A case is a list of steps of eight bytes, so that a failing one shrinks to few steps of small
 //! numbers. After each case the states are compared item by item, and the facts, written to bytes
 //! and read back, make the same state again.
+//!
+//! **Architecture invariant:** every answer that is possible was given many times, or the test fails.
 
 mod disruption;
+mod draws;
+mod sessions;
 
 use std::cell::RefCell;
 
@@ -13,17 +17,17 @@ use proptest::collection::vec;
 use proptest::num::u8::ANY;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
+use self::sessions::session;
 use super::build::{self, MINUTE, MORNING};
 use super::naive::Naive;
 use super::pairs::Pairs;
 use super::world::{State, World};
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
-    Action, Actor, AppointmentId, Change, ChannelSet, ClaimRequest, ClassSet, Command, Delay, Hold,
-    OpenSession, OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef, Pick,
-    Pool, PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId, Reschedule,
-    ReturnRule, Role, ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing,
-    SlotChoice, SlotIndex, Timestamp, Ttl,
+    Action, Actor, Appointment, AppointmentId, AppointmentStatus, Change, ClaimRequest, Command,
+    Hold, OpenSession, OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef,
+    Receipt, Refusal, RequestId, Reschedule, Role, Session, SessionId, SetQuotas, SlotChoice,
+    SlotIndex, Ttl,
 };
 
 /// `PROPTEST_CASES` sets another number; with fewer, nothing is said about how often each pair
@@ -138,6 +142,8 @@ impl Case {
                 Ok(())
             }
             3 => {
+                self.engine.step_draws();
+                self.naive.step_draws();
                 self.engine.step_sessions();
                 self.naive.step_sessions();
                 let mut engine = self.engine.expire();
@@ -171,17 +177,35 @@ impl Case {
                 let set = step.set_quotas(&self.naive.sessions);
                 self.run(&actor, Command::SetQuotas(set.into()), "set_quotas", pairs)
             }
-            8..=10 | 17..=19 if 40 <= step.0[7] % 128 => {
+            8..=10 | 17 | 18 if 30 <= step.0[7] % 128 => {
                 self.run(&actor, Command::Reschedule(step.reschedule().into()), "reschedule", pairs)
             }
             6 => self.run(&actor, Command::OpenSession(step.open().into()), "open_session", pairs),
-            7..=15 => self.run(&actor, Command::Hold(step.hold()), "hold", pairs),
+            14 | 15 => {
+                self.run(&actor, Command::RevealDraw(step.reveal().into()), "reveal_draw", pairs)
+            }
+            7..=13 => self.run(&actor, Command::Hold(step.hold()), "hold", pairs),
             2 | 31 => {
                 match self.done.iter().rev().nth(usize::from(id.saturating_sub(192) / 16)).cloned()
                 {
                     Some((name, command)) => self.run(&actor, command, name, pairs),
                     None => Ok(()),
                 }
+            }
+            19..=22 => {
+                // An entry that waits, where there is one.
+                let waits =
+                    |it: &&Appointment| it.status == AppointmentStatus::Waitlist && id < 250;
+                let found = self.naive.appointments.iter().find(waits);
+                let mut change = step.change(step.0[0] % 32, Action::Release);
+                if let Some(found) = found {
+                    let minutes = self.naive.now.as_millis() / MINUTE % 64;
+                    change.appointment = found.id;
+                    change.channel = found.channel;
+                    change.request = build::request(6_000 + u128::from(minutes));
+                }
+                let change = self.of_offer(change);
+                self.run(&actor, Command::Change(change), "release", pairs)
             }
             verb => {
                 let (name, action) = step.action(verb);
@@ -221,7 +245,7 @@ impl Case {
     /// A booking of an appointment that was made an offer is often one of the offer.
     fn of_offer(&self, change: Change) -> Change {
         let known = self.naive.appointments.iter().find(|one| one.id == change.appointment);
-        let offer = known.and_then(crate::model::Appointment::offer_id);
+        let offer = known.and_then(Appointment::offer_id);
         let holds = matches!(change.action, Action::Book { .. } | Action::Release);
         match offer.filter(|_| holds) {
             Some(appointment) => Change { appointment, ..change },
@@ -340,8 +364,7 @@ impl Step {
     const fn action(self, verb: u8) -> (&'static str, Action) {
         let payment = PaymentRef(if self.0[5] < 32 { 2 } else { 1 });
         match verb {
-            16..=20 => ("book", Action::Book { payment }),
-            21 | 22 => ("release", Action::Release),
+            16..=18 => ("book", Action::Book { payment }),
             23 => ("cancel", Action::Cancel),
             24 | 25 => ("arrive", Action::Arrive),
             26 => ("check_in", Action::CheckIn),
@@ -485,90 +508,4 @@ fn claim(byte: u8) -> ClaimRequest {
         _ => 1,
     };
     ClaimRequest { session: SessionId(0), count, slots }
-}
-
-/// One of 256 sessions with an id. They begin from five minutes ago to in an hour.
-fn session(id: u64, kind: u8) -> Session {
-    let kind = usize::from(kind);
-    let pools = [
-        vec![pool(ChannelSet::ALL, ClassSet::ALL, &[1, 1])],
-        vec![pool(ChannelSet::ALL, ClassSet::ALL, &[2, 1, 2])],
-        vec![
-            pool(ChannelSet(1), ClassSet::ALL, &[1, 1]),
-            pool(ChannelSet::ALL, ClassSet::ALL, &[1, 0]),
-        ],
-        vec![
-            pool(ChannelSet::ALL, ClassSet(1), &[1, 2]),
-            pool(ChannelSet(2), ClassSet(2), &[1, 1]),
-        ],
-    ];
-    Session {
-        start: start(kind / 4 % 4),
-        pick: [Pick::Earliest, Pick::Even][kind / 16 % 2],
-        repeat: [Repeat::OnePerPatient, Repeat::Unlimited][usize::from(kind / 32 % 4 == 3)],
-        sharing: [Sharing::Cancel, Sharing::Read, Sharing::Own][kind / 64 % 3],
-        organization: OrganizationId(if kind % 5 == 4 { 2 } else { 1 }),
-        ttl_max: Ttl::from_millis(10 * 60_000).unwrap(),
-        terms: terms(kind),
-        pools: waves(kind, pools[kind % 4].clone()),
-        ..build::session(id, &[])
-    }
-}
-
-/// Half of the sessions say nothing more.
-fn terms(kind: usize) -> SessionTerms {
-    let terms = SessionTerms::default();
-    match kind % 11 {
-        1 => SessionTerms { lead_millis: Some(600_000), ..terms },
-        2 => SessionTerms { booking_ends: Some(MORNING.plus_millis(8 * MINUTE)), ..terms },
-        3 => {
-            let offsets = vec![(Timestamp::default(), 60), (MORNING.plus_millis(MINUTE), 0)];
-            let hours = ServiceHours { from: 483, to: 490, channels: ChannelSet(1), offsets };
-            SessionTerms { hours: Some(hours), ..terms }
-        }
-        9 => {
-            let delay = Delay { min_millis: 60_000, max_millis: 360_000 };
-            let rules = [
-                ReturnRule::Delayed(delay),
-                ReturnRule::WaitlistFirst(delay),
-                ReturnRule::Withheld,
-            ];
-            SessionTerms { returns: rules[kind / 11 % 3], ..terms }
-        }
-        10 => SessionTerms { changes_max: Some(u8::try_from(kind / 11 % 2).unwrap()), ..terms },
-        0 | 4 | 7 => SessionTerms { displaced_offer: Some(Ttl::DEFAULT), ..terms },
-        _ => terms,
-    }
-}
-
-/// Pools that open later, with floors, and that give back what is left.
-fn waves(kind: usize, mut pools: Vec<Pool>) -> Vec<Pool> {
-    let later = |minutes: u64| MORNING.plus_millis(minutes * MINUTE);
-    match kind % 11 {
-        4 => pools[0].terms.opens = later(2),
-        5 => pools.iter_mut().for_each(|pool| pool.terms.opens = later(4)),
-        6 => {
-            pools.last_mut().unwrap().terms =
-                PoolTerms { opens: later(5), floor: 1, ..PoolTerms::default() }
-        }
-        7 if 1 < pools.len() => {
-            pools[0].terms.reclaim = Some(Reclaim { at: later(3), to: PoolIndex(1) });
-            pools[0].terms.floor = 1;
-            pools[1].terms.opens = later(4);
-        }
-        8 if 1 < pools.len() => {
-            pools[0].terms.reclaim = Some(Reclaim { at: later(3), to: PoolIndex(1) });
-            pools[1].terms.reclaim = Some(Reclaim { at: later(3), to: PoolIndex(0) });
-        }
-        _ => {}
-    }
-    pools
-}
-
-fn start(choice: usize) -> Timestamp {
-    MORNING.minus_millis(5 * MINUTE).plus_millis([0, 10, 25, 65][choice] * MINUTE)
-}
-
-fn pool(channels: ChannelSet, classes: ClassSet, quotas: &[u16]) -> Pool {
-    Pool { channels, classes, quotas: quotas.to_vec(), terms: PoolTerms::default() }
 }

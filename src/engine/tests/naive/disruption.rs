@@ -1,11 +1,10 @@
 //! Blocks, substitutes and added places, as simply as it can be said.
 
-use super::{Naive, is_live, lowest, told};
-use crate::engine::tests::build;
+use super::{Found, Naive, is_live, lowest, told};
 use crate::model::{
     Actor, AddPlace, Appointment, AppointmentId, AppointmentStatus, BlockSession, Cause, Claim,
-    Claims, Outcome, PoolIndex, Receipt, Refusal, Repeat, RequestId, RulesVersion, Session,
-    SessionId, SlotIndex, Substitute,
+    ClaimRequest, Claims, Outcome, PoolIndex, Receipt, Refusal, Repeat, RequestId, RulesVersion,
+    Session, SessionId, SlotChoice, SlotIndex, Substitute,
 };
 
 impl Naive {
@@ -113,7 +112,8 @@ impl Naive {
                 (claim.slot.0..claim.slot.0 + u16::from(claim.count))
                     .any(|slot| self.is_blocked(claim.session, slot))
             });
-            if is_hit && !is_displaced(appointment) {
+            let waits = appointment.status == AppointmentStatus::Waitlist;
+            if is_hit && !waits && !is_displaced(appointment) {
                 let now = self.now;
                 let appointment = &mut self.appointments[index];
                 let was_held = appointment.status == AppointmentStatus::Pending;
@@ -145,10 +145,11 @@ impl Naive {
         }
         let admin = Actor::unbounded(crate::model::Role::Admin);
         let who = (displaced.channel, displaced.class);
+        let any = ClaimRequest { session: offered, count: 1, slots: SlotChoice::Any };
         let hours = self.without_hours(offered);
-        let found = self.find(&admin, who, &build::any(offered.0), None);
+        let found = self.find(&admin, who, &any, None);
         self.with_hours(offered, hours);
-        let claim = found.ok()?;
+        let Ok(Found::Claim(claim)) = found else { return None };
         let session = self.session(offered)?.clone();
         let until = self.now.after(ttl).min(session.slot_start(claim.slot));
         if until <= self.now {

@@ -1,7 +1,7 @@
 //! Moving appointments, as simply as it can be said.
 
 use super::disruption::is_displaced;
-use super::{Naive, is_live, lowest, shape_of, told};
+use super::{Found, Naive, is_live, lowest, shape_of, told};
 use crate::model::{
     Actor, Appointment, AppointmentStatus, Cause, Claims, Outcome, Receipt, Refusal, Repeat,
     Reschedule, Role, Sharing,
@@ -104,7 +104,8 @@ impl Naive {
         for wish in &ask.claims {
             let left = offer.unwrap_or(leaving.id);
             match self.find(actor, who, wish, may_move(leaving).then_some(left)) {
-                Ok(claim) => claims.push(claim),
+                Ok(Found::Claim(claim)) => claims.push(claim),
+                Ok(Found::Entry(draw)) => refusals.push(self.until_drawn(draw)),
                 Err(refusal) => refusals.push(refusal),
             }
             let once = self

@@ -1,17 +1,22 @@
 //! A session shard: sessions, and how many places of each slot and pool are free.
+//!
+//! **Architecture invariant:** a session changes by facts alone, and each change says by which record.
+
+mod aside;
 
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use self::aside::draws_of;
 use super::agenda::Agenda;
 use super::alterations::Alterations;
+use super::draws::DrawState;
 use super::places::Places;
 use super::returns::Returns;
 use crate::model::{
-    BlockSession, Claim, Fact, PoolIndex, Reclaimed, Returned, Returning, Sequence, Session,
-    SessionId, SlotIndex, Timestamp,
+    Claim, DrawId, Fact, PoolIndex, Reclaimed, Sequence, Session, SessionId, SlotIndex, Timestamp,
 };
 
 /// The sessions of this shard.
@@ -20,6 +25,8 @@ pub struct SessionShard {
     sessions: HashMap<SessionId, SessionState, FixedState>,
     /// Which of them time will change, and when: derived.
     due: Agenda,
+    /// The same for their draws, which take other locks.
+    draws_due: Agenda,
 }
 
 /// A session and its places.
@@ -30,6 +37,8 @@ pub struct SessionState {
     /// Invariant: what is free in a cell is never above its quota. Shared with readers that hold no
     /// lock, who never write.
     places: Arc<Places>,
+    /// Its draws, by pool: most sessions have none.
+    draws: Box<[DrawState]>,
     /// Blocked slots and added places, where there are some.
     altered: Option<Box<Alterations>>,
     /// What few sessions have, and no hold looks at. `None` where it would be empty.
@@ -46,7 +55,7 @@ impl SessionShard {
     /// An empty shard. `seed` makes its table hard to attack; it changes no answer.
     pub fn new(seed: u64) -> Self {
         let sessions = HashMap::with_hasher(FixedState::with_seed(seed));
-        Self { sessions, due: Agenda::default() }
+        Self { sessions, due: Agenda::default(), draws_due: Agenda::default() }
     }
 
     /// Writes what a fact did to a session by itself, by record `last`.
@@ -61,6 +70,20 @@ impl SessionShard {
                 self.change(set.session, last, |state| state.share_out(&set.quotas));
             }
             Fact::Reclaimed(fact) => self.change(fact.session, last, |state| state.reclaim(fact)),
+            Fact::Entered(fact) => {
+                self.change_draw(fact.draw, last, |state| state.enter(fact));
+            }
+            Fact::BeaconGiven(fact) => {
+                self.change_draw(fact.draw, last, |state| state.give_beacon(&fact.beacon));
+            }
+            Fact::DrawRevealed(fact) => {
+                self.change_draw(fact.draw, last, |state| state.reveal(fact));
+            }
+            Fact::DrawWon(fact) => self
+                .change_draw(fact.draw(), last, |state| state.win(fact.appointment, &fact.claim)),
+            Fact::EntryEnded(fact) => {
+                self.change_draw(fact.draw, last, |state| state.end(fact));
+            }
             Fact::Returned(fact) => {
                 self.change(fact.session, last, |state| state.give_back_returned(fact));
             }
@@ -92,11 +115,35 @@ impl SessionShard {
             .sessions
             .get_mut(&id)
             .unwrap_or_else(|| panic!("an impossible fact: there is no session {}", id.0));
-        let before = state.next_due();
+        let before = (state.next_due(), state.next_draw_due());
         state.places.note(last);
         change(state);
-        let after = state.next_due();
-        self.due.move_to(id, before, after);
+        let after = (state.next_due(), state.next_draw_due());
+        self.due.move_to(id, before.0, after.0);
+        self.draws_due.move_to(id, before.1, after.1);
+    }
+
+    /// Changes a draw of a session.
+    fn change_draw(&mut self, draw: DrawId, last: Sequence, change: impl FnOnce(&mut DrawState)) {
+        self.change(draw.session, last, |state| {
+            let found = state.draws.iter_mut().find(|state| state.id() == draw);
+            change(found.unwrap_or_else(|| panic!("an impossible fact: there is no draw {draw}")));
+            state.note_drawn();
+        });
+    }
+
+    /// When a draw is due next.
+    pub fn next_draw_deadline(&self) -> Option<Timestamp> {
+        self.draws_due.first().map(|(due, _)| due)
+    }
+
+    /// The draws that are due.
+    pub fn due_draws(&self, now: Timestamp) -> impl Iterator<Item = (&SessionState, &DrawState)> {
+        let due = self.draws_due.until(now).filter_map(|id| self.session(id));
+        let is_due = move |state: &&DrawState| state.next_due().is_some_and(|due| due <= now);
+        due.flat_map(move |session| {
+            session.draws().iter().filter(is_due).map(move |state| (session, state))
+        })
     }
 
     /// When a session is due next.
@@ -127,9 +174,15 @@ impl SessionShard {
         if let Err(fault) = spec.check() {
             panic!("an impossible fact: session {} is opened, but {fault}", spec.id.0);
         }
-        let places = Arc::new(Places::new(&spec));
+        let (places, draws) = (Arc::new(Places::new(&spec)), draws_of(&spec));
         places.note(last);
-        self.restore(SessionState { spec: Box::new(spec), places, aside: None, altered: None });
+        self.restore(SessionState {
+            spec: Box::new(spec),
+            places,
+            draws,
+            altered: None,
+            aside: None,
+        });
     }
 
     /// Puts a session in as a snapshot brings it.
@@ -139,7 +192,9 @@ impl SessionShard {
     /// Panics if there is one with this id, or if its counts do not fit.
     pub fn restore(&mut self, state: SessionState) {
         let id = state.spec.id;
+        state.note_drawn();
         self.due.move_to(id, None, state.next_due());
+        self.draws_due.move_to(id, None, state.next_draw_due());
         let earlier = self.sessions.insert(id, state);
         assert!(earlier.is_none(), "an impossible fact: session {} is opened twice", id.0);
     }
@@ -246,88 +301,9 @@ impl SessionState {
                 }
             }
         }
-        Some(Self { spec: Box::new(spec), places: Arc::new(places), aside: None, altered: None })
-    }
-
-    /// The same with places on their way back, if they are among those that are taken.
-    #[must_use]
-    pub fn with_returning(mut self, returning: &[Returning]) -> Option<Self> {
-        for places in returning {
-            self.aside().returns.add(*places);
-        }
-        let places = &self.places;
-        let taken = |slot, pool| places.quota(slot, pool).saturating_sub(places.unused(slot, pool));
-        let fits = self.aside.as_ref().is_none_or(|aside| aside.returns.are_within(taken));
-        fits.then_some(self)
-    }
-
-    /// Places that are on their way back, the earliest first. They count as taken.
-    pub fn returning(&self) -> &[Returning] {
-        self.aside.as_ref().map_or(&[], |aside| aside.returns.places())
-    }
-
-    /// The same with what was changed about it, if that fits.
-    #[must_use]
-    pub fn with_alterations(mut self, altered: Alterations) -> Option<Self> {
-        let slots = self.places.slots();
-        let mut known = altered.blocked.keys().chain(altered.added.keys());
-        if !known.all(|slot| slot.0 < slots) || altered.added.values().any(|added| *added == 0) {
-            return None;
-        }
-        for slot in altered.blocked.keys() {
-            self.places.close(*slot);
-        }
-        self.altered = Some(Box::new(altered));
-        self.tidy();
-        Some(self)
-    }
-
-    /// What was changed about it, if anything was.
-    pub fn alterations(&self) -> Option<&Alterations> {
-        self.altered.as_deref()
-    }
-
-    /// Whether nothing in a slot can be held.
-    pub fn is_blocked(&self, slot: SlotIndex) -> bool {
-        self.alterations().is_some_and(|altered| altered.blocked.contains_key(&slot))
-    }
-
-    /// Why a claim's slots are blocked, if one is.
-    pub fn reason_of_block(&self, claim: &Claim) -> Option<u16> {
-        let altered = self.alterations()?;
-        run(claim).find_map(|slot| altered.blocked.get(&slot).copied())
-    }
-
-    /// Whether a block may not have reached every appointment yet.
-    pub fn is_sweeping(&self) -> bool {
-        self.alterations().is_some_and(|altered| altered.is_sweeping)
-    }
-
-    /// Closes slots, or opens them again.
-    fn block(&mut self, block: &BlockSession) {
-        let altered = self.altered.get_or_insert_default();
-        altered.is_sweeping |= block.is_blocked;
-        for slot in block.slots() {
-            assert!(slot.0 < self.places.slots(), "an impossible fact: {block:?}");
-            if block.is_blocked {
-                altered.blocked.insert(slot, block.reason);
-                self.places.close(slot);
-            } else if altered.blocked.remove(&slot).is_some() {
-                self.places.reopen(slot);
-            }
-        }
-        self.tidy();
-    }
-
-    fn end_sweep(&mut self) {
-        if let Some(altered) = &mut self.altered {
-            altered.is_sweeping = false;
-        }
-        self.tidy();
-    }
-
-    fn tidy(&mut self) {
-        self.altered = self.altered.take().filter(|altered| !altered.is_empty());
+        let draws = draws_of(&spec);
+        let (spec, places) = (Box::new(spec), Arc::new(places));
+        Some(Self { spec, places, draws, altered: None, aside: None })
     }
 
     /// The session as it was opened.
@@ -347,40 +323,11 @@ impl SessionState {
 
     /// When time changes it next: unused places go to another pool, or freed ones come back.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let reclaims = self.spec.pools.iter().filter_map(|pool| pool.terms.reclaim);
+        let pools = (0..).map(PoolIndex).zip(&self.spec.pools);
+        let drawn = pools.filter(|(index, _)| !self.is_undrawn(*index));
+        let reclaims = drawn.filter_map(|(_, pool)| pool.terms.reclaim);
         let returns = self.aside.as_ref().and_then(|aside| aside.returns.next_due());
         reclaims.map(|reclaim| reclaim.at).chain(returns).min()
-    }
-
-    fn aside(&mut self) -> &mut Aside {
-        self.aside.get_or_insert_default()
-    }
-
-    /// Puts what was taken by a claim on its way back.
-    fn set_out(&mut self, claim: &Claim, until: Timestamp) {
-        for slot in run(claim) {
-            let (places, pool) = (&self.places, claim.pool);
-            let taken = places.quota(slot, pool).saturating_sub(places.unused(slot, pool));
-            let returns = &mut self.aside.get_or_insert_default().returns;
-            assert!(
-                returns.of_cell(slot, pool) < u32::from(taken),
-                "an impossible fact: {claim:?} frees what was not taken"
-            );
-            returns.add(Returning { until, slot, pool, count: 1 });
-        }
-    }
-
-    /// Gives back what was on its way.
-    fn give_back_returned(&mut self, fact: &Returned) {
-        for places in &fact.places {
-            let was_known = self.aside().returns.remove(places).is_some();
-            let is_given = (0..places.count)
-                .all(|_| self.places.give_back(places.slot, places.pool).is_some());
-            assert!(was_known && is_given, "an impossible fact: {places:?} come back twice");
-        }
-        if self.aside.as_deref() == Some(&Aside::default()) {
-            self.aside = None;
-        }
     }
 
     /// The positions of its slots.
@@ -456,7 +403,8 @@ impl Clone for SessionState {
     fn clone(&self) -> Self {
         let copy = Self::from_parts(Session::clone(&self.spec), &self.taken())
             .expect("what is taken fits the quotas");
-        let copy = Self { aside: self.aside.clone(), ..copy };
+        let copy = Self { aside: self.aside.clone(), draws: self.draws.clone(), ..copy };
+        copy.note_drawn();
         match self.alterations() {
             Some(altered) => {
                 copy.with_alterations(altered.clone()).expect("what was changed fits the session")
@@ -468,7 +416,8 @@ impl Clone for SessionState {
 
 impl PartialEq for SessionState {
     fn eq(&self, other: &Self) -> bool {
-        (&self.spec, &self.altered, &self.aside) == (&other.spec, &other.altered, &other.aside)
+        (&self.spec, &self.altered, &self.aside, &self.draws)
+            == (&other.spec, &other.altered, &other.aside, &other.draws)
             && self.taken() == other.taken()
     }
 }
