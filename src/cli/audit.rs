@@ -66,7 +66,10 @@ pub(super) fn as_json(report: &AuditReport) -> Value {
         (cause.name().to_owned(), json!(report.causes.get(&cause).copied().unwrap_or(0)))
     };
     let causes: Map<String, Value> =
-        [Cause::Released, Cause::Expired, Cause::Cancelled].into_iter().map(cause).collect();
+        [Cause::Released, Cause::Expired, Cause::Cancelled, Cause::Displaced]
+            .into_iter()
+            .map(cause)
+            .collect();
     json!({
         "clean": report.is_clean(),
         "oversold": report.oversold,

@@ -108,7 +108,7 @@ impl Inventory {
             heeds_hours: false,
         };
         let actor = Actor::unbounded(Role::Admin);
-        let found = self.find_like(&actor, &lost, seeker, Some(displaced.patient), Some(id));
+        let found = self.find_like(&actor, &lost, seeker, Some(displaced.patient), &[id]);
         let context = Context::new(now, &actor);
         for alternative in found.ok()?.1.into_iter().take(OFFERS_TRIED) {
             let claim = alternative.claim;

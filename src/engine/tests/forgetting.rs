@@ -79,7 +79,9 @@ fn what_a_snapshot_brings_is_forgotten_in_the_order_in_which_it_ended() {
     let mut restored = HomeShard::new(0, DAY);
     let mut appointments = world.state().appointments;
     appointments.sort_by_key(|appointment| std::cmp::Reverse(appointment.until));
-    appointments.iter().for_each(|appointment| restored.insert(appointment));
+    for appointment in &appointments {
+        restored.insert(appointment);
+    }
     restored.order_ended();
     let forgotten = restored.next_forgettable(MORNING.plus_millis(2 * DAY + 1)).unwrap();
     assert_eq!(forgotten.appointments.as_slice(), [build::appointment(1)]);

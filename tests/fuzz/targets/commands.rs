@@ -23,7 +23,7 @@ use haoyuan::model::{
 use haoyuan::service::digest::of_inventory;
 use haoyuan::service::probe::account;
 use haoyuan::service::{Imported, Limits, Service};
-use haoyuan_fuzz::{Bytes, MORNING, change, hold, request, session, set_quotas};
+use haoyuan_fuzz::{Bytes, MORNING, change, hold, request, reschedule, session, set_quotas};
 
 const RETENTION: u64 = 60 * 60 * 1_000;
 
@@ -54,7 +54,8 @@ fn step(bytes: &mut Bytes<'_>, settle: bool) -> Step {
         actor.organizations =
             Organizations::Only([haoyuan::model::OrganizationId(1)].into_iter().collect());
     }
-    let command = match bytes.below(13) {
+    let command = match bytes.below(14) {
+        13 => Command::Reschedule(Box::new(reschedule(bytes))),
         12 => {
             actor.role = Role::Admin;
             Command::SetQuotas(Box::new(set_quotas(bytes)))
@@ -109,6 +110,10 @@ fn naive(bytes: &mut Bytes<'_>) {
                     Command::Change(change) => engine.change(&context, change, append),
                     Command::OpenSession(open) => engine.open(&context, open, append),
                     Command::SetQuotas(set) => engine.set_quotas(&context, set, append),
+                    Command::Reschedule(ask) => engine.reschedule(&context, ask, append),
+                    Command::BlockSession(block) => engine.block(&context, block, append),
+                    Command::Substitute(ask) => engine.substitute(&context, ask, append),
+                    Command::AddPlace(add) => engine.add_place(&context, add, append),
                 };
                 assert_eq!(answer.result, expected, "{command:?}");
                 if let Some(refusal) = at_once {

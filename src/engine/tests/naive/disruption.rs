@@ -1,11 +1,10 @@
 //! Blocks, substitutes and added places, as simply as it can be said.
 
 use super::{Naive, is_live, lowest, told};
-use crate::engine::tests::build;
 use crate::model::{
     Actor, AddPlace, Appointment, AppointmentId, AppointmentStatus, BlockSession, Cause, Claim,
-    Claims, Outcome, PoolIndex, Receipt, Refusal, Repeat, RequestId, RulesVersion, Session,
-    SessionId, SlotIndex, Substitute,
+    ClaimRequest, Claims, Outcome, PoolIndex, Receipt, Refusal, Repeat, RequestId, RulesVersion,
+    Session, SessionId, SlotChoice, SlotIndex, Substitute,
 };
 
 impl Naive {
@@ -146,7 +145,8 @@ impl Naive {
         let admin = Actor::unbounded(crate::model::Role::Admin);
         let who = (displaced.channel, displaced.class);
         let hours = self.without_hours(offered);
-        let found = self.find(&admin, who, &build::any(offered.0), None);
+        let anywhere = ClaimRequest { session: offered, count: 1, slots: SlotChoice::Any };
+        let found = self.find(&admin, who, &anywhere, None);
         self.with_hours(offered, hours);
         let claim = found.ok()?;
         let session = self.session(offered)?.clone();
