@@ -193,7 +193,7 @@ impl Traffic {
 
     fn patient_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
         let adds = u64::from(self.actors[client].role == Role::Practitioner);
-        match random.weighted(&[10, 8, 3, 1, 2, 2 * adds, 2 * adds]) {
+        match random.weighted(&[14, 8, 2, 1, 2, 2 * adds, adds]) {
             0 => Body::Command(Command::Hold(self.hold(random, client, now))),
             5 => self.add_place(random, client, now),
             6 => Body::Command(Command::BlockSession(self.block(random, now))),
@@ -297,7 +297,7 @@ impl Traffic {
             session: self.late_session(random),
             first: SlotIndex(random.pick(&[0, 0, 0, 1, 2])),
             count: random.pick(&[1, 1, 1, 1, 1, 1, 2, 0]),
-            is_blocked: random.chance(550),
+            is_blocked: random.chance(450),
             reason: random.pick(&[1, 2]),
             by: None,
         }
