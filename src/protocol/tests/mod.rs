@@ -1,4 +1,6 @@
 //! Every kind of unit, both ways, whole and broken; and the bytes that are frozen.
+//!
+//! **Architecture invariant:** a sample that is in the golden file keeps its bytes for ever.
 
 use std::fmt::Write;
 

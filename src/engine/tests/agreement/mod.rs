@@ -3,6 +3,9 @@
 //! A case is a list of steps of eight bytes, so that a failing one shrinks to few steps of small
 //! numbers. After each case the states are compared item by item, and the facts, written to bytes
 //! and read back, make the same state again.
+//!
+//! **Architecture invariant:** the model shares no decision with the engine, so that they cannot be
+//! wrong together.
 
 mod disruption;
 
