@@ -102,7 +102,10 @@ fn naive(bytes: &mut Bytes<'_>) {
                 let expected = model.run(now, &actor, &command);
                 let context = Context::new(now, &actor);
                 let at_once = match &*command {
-                    Command::Hold(hold) => engine.refuse_at_once(&context, hold),
+                    // Asked only of what admission has looked at.
+                    Command::Hold(hold) if hold.check().is_ok() => {
+                        engine.refuse_at_once(&context, hold)
+                    }
                     _ => None,
                 };
                 let answer = match &*command {
