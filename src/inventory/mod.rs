@@ -64,6 +64,8 @@ pub struct Inventory {
     due: Box<[AtomicU64]>,
     /// The same for each shard of sessions.
     sessions_due: Box<[AtomicU64]>,
+    /// How long requests are remembered, in milliseconds.
+    retention_millis: u64,
 }
 
 /// What a row of history came to.
@@ -89,6 +91,7 @@ impl Inventory {
             directory: Directory::new(hasher),
             sweeps: Mutex::new(Sweeps::default()),
             due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            retention_millis,
             sessions_due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
         }
     }

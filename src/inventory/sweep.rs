@@ -96,6 +96,10 @@ impl Inventory {
         let (displaced, _) = self.appointment(id);
         let displaced = displaced?;
         let offer = displaced.offer_id()?;
+        // Later the first offer may be forgotten, and its id must not be used again.
+        if displaced.until.plus_millis(self.retention_millis) < now {
+            return None;
+        }
         if self.knows(offer.request()) || !self.offers(&displaced) {
             return None;
         }
