@@ -66,7 +66,7 @@ pub(super) fn as_json(report: &AuditReport) -> Value {
         (cause.name().to_owned(), json!(report.causes.get(&cause).copied().unwrap_or(0)))
     };
     let causes: Map<String, Value> =
-        [Cause::Released, Cause::Expired, Cause::Cancelled, Cause::NotDrawn]
+        [Cause::Released, Cause::Expired, Cause::Cancelled, Cause::Displaced, Cause::NotDrawn]
             .into_iter()
             .map(cause)
             .collect();

@@ -13,7 +13,8 @@ use crate::model::{
     PatientId, RequestId, Sequence, Session, SessionOpened, Timestamp,
 };
 
-/// One line. `null` where a key does not apply. The documentation has the same table.
+/// One line. `null` where a key does not apply; keys since 0.2 are left out there, so that lines of old
+/// facts stay as they were. The documentation has the same table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Line {
     pub(super) seq: u64,
@@ -35,6 +36,8 @@ pub(super) struct Line {
     pub(super) channel: Option<u8>,
     pub(super) organization: Option<u32>,
     pub(super) request: Option<String>,
+    /// The pool that got unused places.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) to_pool: Option<u8>,
     /// Why a session or an appointment was changed, a code of the hospital.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,11 +8,11 @@ use bincode::{Decode, Encode};
 
 use super::demand::ClaimList;
 use super::supply::{QuotaTable, Quotas};
-use super::terms::WithTerms;
+use super::terms::{WithTerms, with_terms};
 use crate::model::limits::{FORGOTTEN_MAX, RECORD_FACTS_MAX};
 use crate::model::{
     AppointmentId, Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Offered, Progressed,
-    QuotasSet, Reclaimed, Session, SessionOpened, Settled,
+    QuotasSet, Reclaimed, SessionOpened, Settled,
 };
 
 /// The version of the layouts in this file. A data folder of a newer one is refused.
@@ -203,7 +203,7 @@ impl<Context> Decode<Context> for Fact {
             SESSION_OPENED_WITH_TERMS => Self::SessionOpened(Box::new(SessionOpened {
                 request: Decode::decode(decoder)?,
                 fingerprint: Decode::decode(decoder)?,
-                session: WithTerms::<Session>::decode(decoder)?.0,
+                session: with_terms(decoder)?,
             })),
             QUOTAS_SET => Self::QuotasSet(Box::new(Decode::decode(decoder)?)),
             RECLAIMED => Self::Reclaimed(Box::new(Decode::decode(decoder)?)),

@@ -89,8 +89,8 @@ impl Encode for WithTerms<Session> {
 impl<Context> Decode<Context> for WithTerms<Session> {
     fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let mut session = Session::decode(decoder)?;
-        let mut last = 0;
-        for _ in 0..u8::decode(decoder)? {
+        let (count, mut last) = (u8::decode(decoder)?, 0);
+        for _ in 0..count {
             let term = Term::decode(decoder)?;
             let key = term.key();
             if key <= last {
@@ -99,6 +99,10 @@ impl<Context> Decode<Context> for WithTerms<Session> {
             last = key;
             put(term, &mut session)?;
         }
+        if terms_of(&session).len() != usize::from(count) {
+            // What a session does not say is not in the list: every session has one form.
+            return Err(DecodeError::Other("a term says nothing"));
+        }
         Ok(Self(session))
     }
 }
@@ -106,9 +110,18 @@ impl<Context> Decode<Context> for WithTerms<Session> {
 impl<Context> Decode<Context> for OpenWithTerms {
     fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let request = Decode::decode(decoder)?;
-        let session = WithTerms::<Session>::decode(decoder)?.0;
+        let session = with_terms(decoder)?;
         Ok(Self(OpenSession { request, session }))
     }
+}
+
+/// A session that says something besides what a session without terms does: the other has a form of
+/// its own.
+pub(super) fn with_terms<C, D: Decoder<Context = C>>(
+    decoder: &mut D,
+) -> Result<Session, DecodeError> {
+    let session = WithTerms::<Session>::decode(decoder)?.0;
+    if session.has_terms() { Ok(session) } else { Err(DecodeError::Other("no terms are said")) }
 }
 
 fn terms_of(session: &Session) -> Vec<Term> {
@@ -368,6 +381,7 @@ pub(crate) mod tests {
             (vec![2, FEE, 5, 0, 0, 0, FEE, 6, 0, 0, 0], "out of order"),
             (vec![1, 31], NEWER),
             (vec![1, FLOOR, 9, 1, 0, 0, 0], "a pool that is not there"),
+            (vec![1, FEE, 0, 0, 0, 0], "a term says nothing"),
         ] {
             let bytes = [&plain[..head], &terms].concat();
             let fault = decode::<WithTerms<Session>>(&bytes).map(|_| ()).unwrap_err();

@@ -294,9 +294,9 @@ impl HomeShard {
         (!appointments.is_empty()).then_some(Forgotten { appointments })
     }
 
-    /// Whether the id was used, for an appointment or another request.
+    /// Whether the id was used, for an appointment, another request, or a refusal that is remembered.
     pub fn knows(&self, id: RequestId) -> bool {
-        self.find(id.0).is_some()
+        self.find(id.0).is_some() || self.declined.contains_key(&AppointmentId(id.0))
     }
 
     /// Holds that are pending.

@@ -67,6 +67,8 @@ pub struct Inventory {
     sessions_due: Box<[AtomicU64]>,
     /// And for the draws of each shard of sessions.
     draws_due: Box<[AtomicU64]>,
+    /// How long requests are remembered, in milliseconds.
+    retention_millis: u64,
 }
 
 /// What a row of history came to.
@@ -92,6 +94,7 @@ impl Inventory {
             directory: Directory::new(hasher),
             sweeps: Mutex::new(Sweeps::default()),
             due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            retention_millis,
             sessions_due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
             draws_due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
         }

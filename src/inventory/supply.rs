@@ -119,7 +119,7 @@ impl Inventory {
         claim: &Claim,
         seeker: Seeker,
         patient: Option<PatientId>,
-        own: Option<AppointmentId>,
+        own: &[AppointmentId],
     ) -> Answer<Reading> {
         match self.find_like(actor, claim, seeker, patient, own) {
             Ok((after, found)) => Answer { after, result: Ok(Reading::Alternatives(found)) },
@@ -134,7 +134,7 @@ impl Inventory {
         claim: &Claim,
         seeker: Seeker,
         patient: Option<PatientId>,
-        own: Option<AppointmentId>,
+        own: &[AppointmentId],
     ) -> Result<(Sequence, Vec<Alternative>), Refusal> {
         let (spec, mut after) = {
             let shard = self.sessions.lock(session_route(claim.session));
@@ -168,10 +168,10 @@ impl Inventory {
     }
 
     /// The sessions in which a patient has another live appointment.
-    fn sessions_of(&self, patient: PatientId, own: Option<AppointmentId>) -> Vec<SessionId> {
+    fn sessions_of(&self, patient: PatientId, own: &[AppointmentId]) -> Vec<SessionId> {
         let ledger = self.ledgers.lock(route(patient.0));
         let lines = ledger.state.lines(patient).into_iter();
-        lines.filter(|live| Some(live.appointment()) != own).map(|live| live.session).collect()
+        lines.filter(|live| !own.contains(&live.appointment())).map(|live| live.session).collect()
     }
 
     /// A page of displaced appointments that have no other places yet. Home by home, so that the page

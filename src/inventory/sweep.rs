@@ -96,6 +96,10 @@ impl Inventory {
         let (displaced, _) = self.appointment(id);
         let displaced = displaced?;
         let offer = displaced.offer_id()?;
+        // Later the first offer may be forgotten, and its id must not be used again.
+        if displaced.until.plus_millis(self.retention_millis) < now {
+            return None;
+        }
         if self.knows(offer.request()) || !self.offers(&displaced) {
             return None;
         }
@@ -108,7 +112,7 @@ impl Inventory {
             heeds_hours: false,
         };
         let actor = Actor::unbounded(Role::Admin);
-        let found = self.find_like(&actor, &lost, seeker, Some(displaced.patient), Some(id));
+        let found = self.find_like(&actor, &lost, seeker, Some(displaced.patient), &[id]);
         let context = Context::new(now, &actor);
         for alternative in found.ok()?.1.into_iter().take(OFFERS_TRIED) {
             let claim = alternative.claim;

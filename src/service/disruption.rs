@@ -69,7 +69,7 @@ impl Service {
         let seeker = Seeker { now, openings, channel, class, heeds_hours: true };
         let Some(id) = appointment else {
             let claim = Claim { session, slot, count, pool: PoolIndex(0) };
-            return self.inventory.alternatives(actor, &claim, seeker, patient, None);
+            return self.inventory.alternatives(actor, &claim, seeker, patient, &[]);
         };
         let (found, after) = self.inventory.appointment(id);
         let found = match may_read(actor, channel, patient, found) {
@@ -81,7 +81,9 @@ impl Service {
         };
         let seeker = Seeker { class: found.class, ..seeker };
         let patient = Some(found.patient);
-        let answer = self.inventory.alternatives(actor, claim, seeker, patient, Some(id));
+        // An offer ends when its appointment moves, wherever that is.
+        let own = [id, found.offer_id().unwrap_or(id)];
+        let answer = self.inventory.alternatives(actor, claim, seeker, patient, &own);
         Answer { after: answer.after.max(after), ..answer }
     }
 }

@@ -8,6 +8,7 @@ mod cli;
 mod clock;
 mod damage;
 mod disk;
+mod disruption;
 mod docs;
 mod draw;
 mod golden_folder;

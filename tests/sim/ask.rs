@@ -101,6 +101,7 @@ impl Ask {
             Body::Command(Command::Hold(hold)) | Body::Import(hold) => Some(hold.appointment),
             Body::Command(Command::Change(change)) => Some(change.appointment),
             Body::Command(Command::Reschedule(ask)) => Some(ask.appointment),
+            Body::Command(Command::AddPlace(add)) => Some(add.appointment),
             Body::Settle(appointment, _) | Body::Query(Query::Get { appointment, .. }) => {
                 Some(*appointment)
             }

@@ -9,7 +9,7 @@ use haoyuan::codec::decode_facts;
 use haoyuan::journal::Block;
 use haoyuan::model::{
     Appointment, AppointmentId, AppointmentStatus, Cause, Claims, Fact, Facts, Held, Outcome,
-    RequestId, Sequence, Session, SessionId, Timestamp,
+    PlaceAdded, RequestId, Sequence, Session, SessionId, Timestamp,
 };
 
 /// A durable record.
@@ -30,6 +30,10 @@ pub(crate) struct Life {
     pub(crate) is_forgotten: bool,
     /// The places that it took, one set after the other.
     pub(crate) places: Vec<Claims>,
+    /// Whether the last of them are lost to a block.
+    pub(crate) is_displaced: bool,
+    /// Whether it ever lost places so, or is a hold that the node made for such a one.
+    pub(crate) knows_blocks: bool,
 }
 
 /// Everything that is durable.
@@ -41,6 +45,8 @@ pub(crate) struct History {
     /// Requests that did something, or were declined for good.
     pub(crate) requests: BTreeSet<RequestId>,
     pub(crate) declined: BTreeMap<AppointmentId, Outcome>,
+    /// Slots that are blocked.
+    pub(crate) blocked: BTreeSet<(SessionId, u16)>,
     /// Places on their way back, by session, slot, pool and when they come.
     pub(crate) returning: BTreeMap<(SessionId, u16, u8, Timestamp), i64>,
 }
@@ -81,12 +87,46 @@ impl History {
             }
             Fact::Held(held) => {
                 self.requests.insert(held.appointment.request());
-                let statuses = vec![AppointmentStatus::Pending];
-                let places = vec![held.claims.clone()];
-                let life = Life { held: held.clone(), statuses, is_forgotten: false, places };
+                let life = Life::new(held.clone(), AppointmentStatus::Pending);
                 self.lives.entry(held.appointment).or_insert(life);
                 return;
             }
+            Fact::Offered(offered) => {
+                let mut life = Life::new(offered.held.clone(), AppointmentStatus::Pending);
+                life.knows_blocks = true;
+                self.lives.entry(offered.held.appointment).or_insert(life);
+                return;
+            }
+            Fact::PlaceAdded(added) => {
+                self.requests.insert(added.appointment.request());
+                let life = Life::new(added_as_held(added), AppointmentStatus::Booked);
+                self.lives.entry(added.appointment).or_insert(life);
+                return;
+            }
+            Fact::SessionBlocked(fact) => {
+                for slot in fact.block.slots() {
+                    let cell = (fact.block.session, slot.0);
+                    if fact.block.is_blocked {
+                        self.blocked.insert(cell);
+                    } else {
+                        self.blocked.remove(&cell);
+                    }
+                }
+                return;
+            }
+            Fact::Substituted(fact) => {
+                if let Some(session) = self.sessions.get_mut(&fact.substitute.session) {
+                    session.resource = fact.substitute.resource;
+                }
+                return;
+            }
+            Fact::Displaced(fact) => {
+                if let Some(life) = self.lives.get_mut(&fact.appointment) {
+                    (life.is_displaced, life.knows_blocks) = (true, true);
+                }
+                AppointmentStatus::Booked
+            }
+            Fact::Swept(_) => return,
             Fact::QuotasSet(set) => {
                 if let Some(session) = self.sessions.get_mut(&set.session) {
                     for (pool, quotas) in session.pools.iter_mut().zip(&set.quotas) {
@@ -125,16 +165,10 @@ impl History {
                 }
                 return;
             }
-            // The traffic asks for none of these yet.
-            Fact::Swept(_)
-            | Fact::SessionBlocked(_)
-            | Fact::Displaced(_)
-            | Fact::Substituted(_)
-            | Fact::PlaceAdded(_)
-            | Fact::Offered(_) => return,
             Fact::Rescheduled(moved) => {
                 if let Some(life) = self.lives.get_mut(&moved.appointment) {
                     life.places.push(moved.to.clone());
+                    life.is_displaced = false;
                 }
                 return;
             }
@@ -169,7 +203,30 @@ impl History {
     }
 }
 
+/// An added place, as if it had been held.
+fn added_as_held(added: &PlaceAdded) -> Held {
+    Held {
+        appointment: added.appointment,
+        patient: added.patient,
+        account: None,
+        organization: added.organization,
+        channel: added.channel,
+        class: added.class,
+        sharing: added.sharing,
+        until: Timestamp::default(),
+        fingerprint: added.fingerprint,
+        rules: added.rules,
+        claims: added.claims.clone(),
+    }
+}
+
 impl Life {
+    fn new(held: Held, status: AppointmentStatus) -> Self {
+        let (statuses, places) = (vec![status], vec![held.claims.clone()]);
+        let (is_forgotten, is_displaced, knows_blocks) = (false, false, false);
+        Self { held, statuses, is_forgotten, places, is_displaced, knows_blocks }
+    }
+
     /// Where it stands.
     pub(crate) fn status(&self) -> AppointmentStatus {
         *self.statuses.last().expect("a life begins with a hold")
@@ -187,8 +244,12 @@ impl Life {
         // A move may lead to another organization.
         let as_held =
             as_held && (1 < self.places.len() || told.organization == self.held.organization);
-        let cause_fits =
-            (told.status == AppointmentStatus::Cancelled) == (told.cause != Cause::None);
+        let cause_fits = match told.cause {
+            Cause::None => told.status != AppointmentStatus::Cancelled,
+            // A hold in a blocked slot ends with this cause too.
+            Cause::Displaced if told.status != AppointmentStatus::Cancelled => self.knows_blocks,
+            _ => told.status == AppointmentStatus::Cancelled,
+        };
         as_held && cause_fits && self.places.contains(&told.claims) && self.stood(told.status)
     }
 

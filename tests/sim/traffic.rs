@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use haoyuan::model::{
-    Action, Actor, Appointment, AppointmentId, AppointmentStatus, Attributes, BookingChannel,
-    Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command, Delay, DepartmentId, Hold,
-    OpenSession, OrganizationId, Organizations, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    PoolIndex, PoolTerms, Query, Reading, Reclaim, Repeat, RequestId, Reschedule, ResourceId,
-    ReturnRule, Role, ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId,
-    SlotChoice, SlotIndex, Timestamp, Ttl, permits,
+    Action, Actor, AddPlace, Appointment, AppointmentId, AppointmentStatus, Attributes,
+    BlockSession, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command,
+    Delay, DepartmentId, Hold, OpenSession, OrganizationId, Organizations, PatientClass, PatientId,
+    PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Query, Reading, Reclaim, Repeat, RequestId,
+    Reschedule, ResourceId, ReturnRule, Role, ServiceHours, Session, SessionId, SessionTerms,
+    SetQuotas, Sharing, SiteId, SlotChoice, SlotIndex, Substitute, Timestamp, Ttl, permits,
 };
 
 use crate::ask::{Ask, Body, Reply, Said};
@@ -36,6 +36,9 @@ struct Known {
 }
 
 const MINUTE: u64 = 60_000;
+
+/// Few, so that there are other sessions of the same one.
+const RESOURCES: u64 = 3;
 
 impl Traffic {
     pub(crate) fn new(plan: &Plan, random: &mut Random) -> Self {
@@ -147,6 +150,10 @@ impl Traffic {
     fn note(&mut self, ask: &Ask, id: AppointmentId, status: AppointmentStatus) {
         if let Some(index) = self.by_id.get(&id) {
             self.known[*index].status = status;
+        } else if let Body::Command(Command::AddPlace(add)) = &ask.body {
+            let _none = self.by_id.insert(id, self.known.len());
+            let (patient, channel) = (add.patient, add.channel);
+            self.known.push(Known { id, patient, channel, status });
         } else if let Body::Command(Command::Hold(hold)) | Body::Import(hold) = &ask.body {
             let _none = self.by_id.insert(id, self.known.len());
             let (patient, channel) = (hold.patient.unwrap_or_default(), hold.channel);
@@ -171,8 +178,10 @@ impl Traffic {
     }
 
     fn admin_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
-        match random.weighted(&[4, 2, 2, 1, 2]) {
+        match random.weighted(&[4, 2, 2, 1, 2, 4, 1]) {
             0 => self.opening(random, now),
+            5 => Body::Command(Command::BlockSession(self.block(random, now))),
+            6 => self.substitute(random, now),
             4 => self.quotas(random, now).unwrap_or_else(|| self.opening(random, now)),
             1 => Body::Query(self.query(random)),
             2 => self.change(random, client, now),
@@ -184,8 +193,11 @@ impl Traffic {
     }
 
     fn patient_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
-        match random.weighted(&[10, 8, 3, 1, 2]) {
+        let adds = u64::from(self.actors[client].role == Role::Practitioner);
+        match random.weighted(&[14, 8, 2, 1, 2, 2 * adds, adds]) {
             0 => Body::Command(Command::Hold(self.hold(random, client, now))),
+            5 => self.add_place(random, client, now),
+            6 => Body::Command(Command::BlockSession(self.block(random, now))),
             1 => self.change(random, client, now),
             2 => Body::Query(self.query(random)),
             4 => self.reschedule(random, client, now),
@@ -272,6 +284,50 @@ impl Traffic {
         })))
     }
 
+    /// One of the sessions that are asked for most.
+    fn late_session(&self, random: &mut Random) -> SessionId {
+        let oldest = self.sessions.saturating_sub(5).max(1);
+        let unknown = u64::from(random.chance(20));
+        SessionId(random.between(oldest, self.sessions + unknown))
+    }
+
+    /// Some slots of a session are closed, and as often open again.
+    fn block(&self, random: &mut Random, now: Timestamp) -> BlockSession {
+        BlockSession {
+            request: new_id(random, now),
+            session: self.late_session(random),
+            first: SlotIndex(random.pick(&[0, 0, 0, 1, 2])),
+            count: random.pick(&[1, 1, 1, 1, 1, 1, 2, 0]),
+            is_blocked: random.chance(450),
+            reason: random.pick(&[1, 2]),
+            by: None,
+        }
+    }
+
+    fn substitute(&self, random: &mut Random, now: Timestamp) -> Body {
+        Body::Command(Command::Substitute(Substitute {
+            request: new_id(random, now),
+            session: self.late_session(random),
+            resource: ResourceId(random.below(RESOURCES)),
+            reason: 1,
+            by: None,
+        }))
+    }
+
+    fn add_place(&self, random: &mut Random, client: usize, now: Timestamp) -> Body {
+        Body::Command(Command::AddPlace(AddPlace {
+            appointment: AppointmentId(new_id(random, now).0),
+            patient: PatientId(u128::from(random.between(1, self.patients))),
+            session: self.late_session(random),
+            slot: SlotIndex(u16::try_from(random.below(4)).unwrap()),
+            channel: self.own_channel(random, client),
+            class: PatientClass::Outpatient,
+            payment: None,
+            reason: 1,
+            by: None,
+        }))
+    }
+
     fn change(&self, random: &mut Random, client: usize, now: Timestamp) -> Body {
         let payment = PaymentRef(u128::from(random.below(3)));
         let known = self.some_known(random);
@@ -328,7 +384,20 @@ impl Traffic {
 
     fn query(&self, random: &mut Random) -> Query {
         let channel = some_channel(random);
-        match (random.below(3), self.some_known(random)) {
+        match (random.below(5), self.some_known(random)) {
+            (3, Some(known)) => Query::Alternatives {
+                appointment: Some(known.id),
+                session: SessionId(0),
+                slot: SlotIndex(0),
+                count: 1,
+                patient: Some(known.patient),
+                channel: known.channel,
+                class: PatientClass::Outpatient,
+            },
+            (4, _) => {
+                let session = random.chance(500).then(|| self.late_session(random));
+                Query::Displaced { session, department: None, after: AppointmentId(0) }
+            }
             (0, Some(known)) => {
                 let patient = random.chance(700).then_some(known.patient);
                 Query::Get { appointment: known.id, patient, channel }
@@ -383,7 +452,7 @@ fn session(random: &mut Random, number: u64, now: Timestamp) -> Session {
         organization: OrganizationId(if random.chance(850) { 1 } else { 2 }),
         site: SiteId(1),
         department: DepartmentId(1),
-        resource: ResourceId(number),
+        resource: ResourceId(number % RESOURCES),
         appointment_type: 0,
         start,
         slot_millis: random.pick(&[
@@ -426,6 +495,8 @@ fn session_terms(random: &mut Random, now: Timestamp) -> SessionTerms {
         lead_millis: random.chance(300).then_some(600_000),
         hours: random.chance(300).then_some(hours),
         returns: returns(random),
+        changes_max: random.chance(200).then_some(1),
+        displaced_offer: if random.chance(600) { Ttl::from_millis(120_000) } else { None },
         ..SessionTerms::default()
     }
 }

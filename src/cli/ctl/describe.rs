@@ -73,6 +73,13 @@ pub(super) fn terms(session: &Session, zone: &Zone) -> Vec<String> {
     if terms.returns != ReturnRule::AtOnce {
         lines.push(returns(terms.returns));
     }
+    if let Some(changes) = terms.changes_max {
+        lines.push(format!("an appointment can be moved {changes} times by its patient"));
+    }
+    if let Some(offer) = terms.displaced_offer {
+        let time = duration(offer.as_millis());
+        lines.push(format!("who is displaced is offered another place for {time}"));
+    }
     lines
 }
 

@@ -338,6 +338,12 @@ impl SessionState {
     /// Gives every pool new quotas.
     fn share_out(&mut self, quotas: &[Vec<u16>]) {
         assert!(quotas.len() == self.spec.pools.len(), "an impossible fact: other pools");
+        for slot in 0..self.spec.slot_count() {
+            let of = |quotas: &[u16]| quotas.get(slot).map_or(0, |quota| u32::from(*quota));
+            let before: u32 = self.spec.pools.iter().map(|pool| of(&pool.quotas)).sum();
+            let after: u32 = quotas.iter().map(|quotas| of(quotas)).sum();
+            assert!(before == after, "an impossible fact: {after} places in slot {slot}");
+        }
         let Self { spec, places, .. } = self;
         places.move_places(|| {
             for (index, (pool, quotas)) in (0..).zip(spec.pools.iter_mut().zip(quotas)) {
@@ -354,6 +360,9 @@ impl SessionState {
 
     /// Moves the unused places of a pool to another one, once.
     fn reclaim(&mut self, fact: &Reclaimed) {
+        let giver = self.spec.pools.get(usize::from(fact.from.0));
+        let is_due = giver.and_then(|pool| pool.terms.reclaim).is_some_and(|it| it.to == fact.to);
+        assert!(is_due, "an impossible fact: {fact:?} is of no pool that gives them back");
         let mut quotas: Vec<Vec<u16>> =
             self.spec.pools.iter().map(|pool| pool.quotas.clone()).collect();
         for (slot, places) in fact.places.iter().enumerate() {

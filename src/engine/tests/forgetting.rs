@@ -66,6 +66,27 @@ fn a_hold_in_the_place_of_a_forgotten_appointment_is_not_forgotten() {
     assert!(restored.appointment(build::appointment(4)).is_some());
 }
 
+/// A snapshot lists appointments in no order; what ended first is forgotten first all the same.
+#[test]
+fn what_a_snapshot_brings_is_forgotten_in_the_order_in_which_it_ended() {
+    let mut world = World::new(MORNING);
+    held(&mut world, 1, &[1, 2]);
+    for id in [1, 2] {
+        let release = build::change(10 + id, id, Action::Release);
+        world.run(&Actor::unbounded(Role::Gateway), &Command::Change(release)).unwrap();
+        world.now = world.now.plus_millis(MINUTE);
+    }
+    let mut restored = HomeShard::new(0, DAY);
+    let mut appointments = world.state().appointments;
+    appointments.sort_by_key(|appointment| std::cmp::Reverse(appointment.until));
+    for appointment in &appointments {
+        restored.insert(appointment);
+    }
+    restored.order_ended();
+    let forgotten = restored.next_forgettable(MORNING.plus_millis(2 * DAY + 1)).unwrap();
+    assert_eq!(forgotten.appointments.as_slice(), [build::appointment(1)]);
+}
+
 /// Opens a session that begins in an hour, and holds places in it.
 fn held(world: &mut World, session: u64, ids: &[u128]) {
     let spec =

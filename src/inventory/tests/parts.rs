@@ -20,6 +20,15 @@ struct Copied {
     sessions: Vec<SessionState>,
 }
 
+/// The number of a kind in snapshots.
+const fn kind_of(part: &Part<'_>) -> u8 {
+    match part {
+        Part::Home(_) => 0,
+        Part::Ledger(_) => 1,
+        Part::Session(_) => 2,
+    }
+}
+
 impl Copied {
     fn of(part: &Part<'_>) -> Self {
         match part {
@@ -82,7 +91,10 @@ fn shards_that_were_copied_at_different_records_catch_up_with_each_other() {
     }
     let mut restored = Inventory::new(5, DAY);
     for (kind, index, base, copy) in copies {
-        restored.restore_part(kind, index, base, |part| copy.fill(part));
+        restored.restore_part(kind, index, base, |part| {
+            assert_eq!(kind_of(&part), kind);
+            copy.fill(part);
+        });
     }
     for (number, (time, facts)) in (1..).zip(node.records.lock().iter()) {
         restored.replay(Sequence(number), *time, facts);

@@ -47,6 +47,8 @@ pub(in crate::ops) struct Subject {
     pub(in crate::ops) ttl: Ttl,
     pub(in crate::ops) lead_millis: Option<u32>,
     pub(in crate::ops) returns: ReturnRule,
+    pub(in crate::ops) changes_max: Option<u8>,
+    pub(in crate::ops) displaced_offer: Option<Ttl>,
 }
 
 /// Hours of service, before it is known which offsets of the clocks they go by.
@@ -90,17 +92,25 @@ pub(in crate::ops) fn read_subject(
         pick: entry.choice("pick", &PICKS)?,
         repeat: entry.choice("repeat", &REPEATS)?,
         sharing: entry.choice("sharing", &SHARINGS)?,
-        ttl: match entry.may("hold_minutes") {
-            Some(field) => Ttl::from_millis(narrow::<u32>(field.number(1, 1_440)? * MINUTE_MILLIS))
-                .expect("a day at most"),
-            None => defaults.ttl,
-        },
+        ttl: minutes_of_day(entry, "hold_minutes")?.unwrap_or(defaults.ttl),
         lead_millis: match entry.may("lead_minutes") {
             Some(field) => Some(narrow(field.number(0, WEEK_MINUTES)? * MINUTE_MILLIS)),
             None => None,
         },
         returns: entry.may("returns").map(read_returns).transpose()?.unwrap_or_default(),
+        changes_max: match entry.may("changes_max") {
+            Some(field) => Some(narrow(field.number(0, MAX_8)?)),
+            None => None,
+        },
+        displaced_offer: minutes_of_day(entry, "displaced_offer_minutes")?,
     })
+}
+
+/// Minutes from 1 to a day.
+fn minutes_of_day(entry: &mut Entry, key: &'static str) -> Result<Option<Ttl>, Fault> {
+    let minutes = entry.may(key).map(|field| field.number(1, 1_440)).transpose()?;
+    let ttl = |minutes| Ttl::from_millis(narrow::<u32>(minutes * MINUTE_MILLIS));
+    Ok(minutes.map(|minutes| ttl(minutes).expect("a day at most")))
 }
 
 pub(in crate::ops) fn read_channels(

@@ -148,6 +148,8 @@ impl Subject {
         session.terms.fee = self.fee;
         session.terms.lead_millis = self.lead_millis;
         session.terms.returns = self.returns;
+        session.terms.changes_max = self.changes_max;
+        session.terms.displaced_offer = self.displaced_offer;
         session
     }
 }
@@ -200,6 +202,7 @@ mod tests {
     use super::*;
     use crate::model::{
         BookingChannel, ChannelSet, ClassSet, Delay, Pick, PoolIndex, Reclaim, ReturnRule, Sharing,
+        Ttl,
     };
 
     const GOOD: &str = r#"
@@ -304,6 +307,8 @@ mod tests {
         assert_eq!(terms.booking_ends, Some(at("2027-02-28T15:00:00+08:00")));
         let delay = Delay { min_millis: 300_000, max_millis: 1_800_000 };
         assert_eq!(terms.returns, ReturnRule::Delayed(delay));
+        let offer = terms.displaced_offer.map(Ttl::as_millis);
+        assert_eq!((terms.changes_max, offer), (Some(2), Some(7_200_000)));
         let hours = terms.hours.as_ref().unwrap();
         assert_eq!((hours.from, hours.to, hours.channels), (390, 1_440, ChannelSet(0b1000)));
         assert_eq!(hours.offsets, [(Timestamp::default(), 480)]);

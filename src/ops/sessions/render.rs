@@ -44,10 +44,16 @@ pub fn render(session: &Session, zone: &Zone) -> Value {
     if terms.returns != ReturnRule::AtOnce {
         put("returns", render_returns(terms.returns));
     }
+    if let Some(changes) = terms.changes_max {
+        put("changes_max", changes.into());
+    }
     put_minutes(&mut map, "slot", session.slot_millis);
     put_minutes(&mut map, "hold", session.ttl_max.as_millis());
     if let Some(lead) = terms.lead_millis {
         put_minutes(&mut map, "lead", lead);
+    }
+    if let Some(offer) = terms.displaced_offer {
+        put_minutes(&mut map, "displaced_offer", offer.as_millis());
     }
     Value::Object(map)
 }

@@ -1,6 +1,6 @@
 //! Every kind of unit, both ways, whole and broken; and the bytes that are frozen.
 //!
-//! **Architecture invariant:** the bytes of a line of the golden file never change.
+//! **Architecture invariant:** a golden line never changes; a new kind adds its own.
 
 use std::fmt::Write;
 

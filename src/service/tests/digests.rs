@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Node;
-use crate::engine::SessionState;
 use crate::engine::tests::build::{self, DAY, MORNING};
+use crate::engine::{Alterations, SessionState};
 use crate::inventory::Inventory;
 use crate::model::{
     AccountId, Appointment, AppointmentId, AppointmentStatus, Cause, ChannelSet, Claim, ClassSet,
@@ -168,6 +168,37 @@ fn changing_any_place_or_pool_of_a_session_changes_the_digest() {
         ("place of slot 0, pool 1", of_parts(base(), [1, 2, 1, 1])),
         ("place of slot 1, pool 0", of_parts(base(), [1, 1, 2, 1])),
         ("place of slot 1, pool 1", of_parts(base(), [1, 1, 1, 2])),
+    ]);
+}
+
+#[test]
+fn changing_what_was_altered_or_moved_changes_the_digest() {
+    let altered = |blocked: &[(u16, u16)], added: &[(u16, u16)], is_sweeping| {
+        let slots = |list: &[(u16, u16)]| {
+            list.iter().map(|(slot, number)| (SlotIndex(*slot), *number)).collect()
+        };
+        let altered = Alterations { blocked: slots(blocked), is_sweeping, added: slots(added) };
+        let state = SessionState::from_parts(build::session(1, &[5, 5]), &[1, 1]).unwrap();
+        let state = state.with_alterations(altered).unwrap();
+        of(|digest| digest.session(&state))
+    };
+    let state = SessionState::from_parts(build::session(1, &[5, 5]), &[1, 1]).unwrap();
+    assert_eq!(altered(&[], &[], false), of(|digest| digest.session(&state)), "as before 0.2");
+    let moved = |id, changes| of(|digest| digest.moved(AppointmentId(id), changes));
+    all_differ([
+        ("nothing", altered(&[], &[], false)),
+        ("a block under way", altered(&[(0, 1)], &[], true)),
+        ("a blocked slot", altered(&[(0, 1)], &[], false)),
+        ("its slot", altered(&[(1, 1)], &[], false)),
+        ("its reason", altered(&[(0, 2)], &[], false)),
+        ("another one", altered(&[(0, 1), (1, 1)], &[], false)),
+        ("all open again, and a block under way", altered(&[], &[], true)),
+        ("an added place", altered(&[], &[(0, 1)], false)),
+        ("its slot too", altered(&[], &[(1, 1)], false)),
+        ("two of them", altered(&[], &[(0, 2)], false)),
+        ("a moved appointment", moved(1, 1)),
+        ("how often", moved(1, 2)),
+        ("which", moved(2, 1)),
     ]);
 }
 

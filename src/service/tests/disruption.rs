@@ -5,8 +5,8 @@ use crate::engine::tests::build::{self, MINUTE, MORNING};
 use crate::inventory::SHARD_COUNT;
 use crate::model::{
     Actor, Alternative, AppointmentId, BlockSession, Command, DepartmentId, DisplacedPage, Fact,
-    Hold, OrganizationId, Outcome, PatientId, PaymentRef, Query, Reading, ResourceId, Role,
-    Session, SessionId, SlotIndex, Substitute, Ttl,
+    Hold, OrganizationId, Outcome, PatientId, PaymentRef, Query, Reading, Reschedule, ResourceId,
+    Role, Session, SessionId, SlotIndex, Substitute, Ttl,
 };
 
 const PATIENTS: u128 = 40;
@@ -112,6 +112,32 @@ fn alternatives_are_the_nearest_places_of_the_same_resource_and_then_of_the_same
         Node::recovered(&node.medium.crash())
     };
     assert_eq!(sessions(&recovered), [5, 3], "the directory is rebuilt");
+}
+
+#[test]
+fn an_offer_hides_no_other_place_of_its_session() {
+    let node = Node::new();
+    let mut lost = like(1, 77, 60, 1);
+    lost.terms.displaced_offer = Ttl::from_millis(600_000);
+    node.open(lost);
+    let hold = Hold { book: Some(PaymentRef(1)), ..build::hold(1, 1, [build::any(1)]) };
+    node.hold(&hold).result.unwrap();
+    let next_day = like(2, 77, 24 * 60, 1);
+    node.open(Session { pools: build::session(2, &[1, 1]).pools, ..next_day });
+    block(&node, 1, true);
+    sweep(&node);
+    assert_eq!(offer_of(&node, 1), Some(SessionId(2)));
+    let found: Vec<_> = alternatives(&node, 1).iter().map(|found| found.claim).collect();
+    let [other] = found[..] else { panic!("{found:?}") };
+    let ask = Reschedule {
+        request: build::request(9 << 40),
+        appointment: build::appointment(1),
+        patient: None,
+        channel: build::channel(0),
+        claims: std::iter::once(build::at(2, other.slot.0)).collect(),
+    };
+    let moved = node.service.call(node.now, &node.actor, &Command::Reschedule(ask.into()));
+    assert_eq!(moved.result.unwrap().claims.as_slice(), [other], "it can be had");
 }
 
 /// A session with one slot for everybody, all booked.

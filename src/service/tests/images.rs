@@ -2,9 +2,13 @@
 
 use super::Node;
 use crate::codec::CodecError;
+use crate::engine::SessionState;
 use crate::engine::tests::build::{self, DAY, MINUTE};
-use crate::inventory::{Inventory, SHARD_COUNT};
-use crate::model::{Action, Hold, PaymentRef, Repeat, Sequence, Session};
+use crate::inventory::{Inventory, Part, SHARD_COUNT};
+use crate::model::{
+    Action, Actor, AddPlace, Appointment, BlockSession, Command, Hold, PatientClass, PatientId,
+    PaymentRef, Repeat, Reschedule, Role, Sequence, Session, SessionId, SlotIndex,
+};
 use crate::service::digest::of_inventory;
 use crate::service::image;
 
@@ -62,7 +66,7 @@ fn every_shard_comes_back_from_its_image() {
         let mut all = Vec::new();
         for index in 0..SHARD_COUNT {
             inventory.with_part(0, index, |part| {
-                if let crate::inventory::Part::Home(home) = part {
+                if let Part::Home(home) = part {
                     all.extend(home.requests());
                 }
             });
@@ -98,6 +102,123 @@ fn a_shard_skips_the_records_that_its_snapshot_has() {
     }
     restored.rebuild();
     assert_eq!(of_inventory(&restored), node.service.digest());
+}
+
+/// A node on which an appointment was moved, slots are blocked and a place was added.
+fn disrupted() -> Node {
+    let node = Node::new();
+    node.open(build::session(1, &[3, 3]));
+    node.open(build::session(2, &[5]));
+    for id in 1..=3 {
+        let hold = Hold { book: Some(PaymentRef(id)), ..build::hold(id, id, [build::at(1, 0)]) };
+        node.hold(&hold).result.unwrap();
+    }
+    let call = |role, command: Command| {
+        node.service.call(node.now, &Actor::unbounded(role), &command).result.unwrap()
+    };
+    let ask = Reschedule {
+        request: build::request(9 << 40),
+        appointment: build::appointment(1),
+        patient: None,
+        channel: build::channel(0),
+        claims: std::iter::once(build::any(2)).collect(),
+    };
+    call(Role::Gateway, Command::Reschedule(Box::new(ask)));
+    let add = AddPlace {
+        appointment: build::appointment(9),
+        patient: PatientId(9),
+        session: SessionId(1),
+        slot: SlotIndex(1),
+        channel: build::channel(0),
+        class: PatientClass::Outpatient,
+        payment: None,
+        reason: 1,
+        by: None,
+    };
+    call(Role::Practitioner, Command::AddPlace(add));
+    let block = BlockSession {
+        request: build::request(7 << 40),
+        session: SessionId(1),
+        first: SlotIndex(0),
+        count: 1,
+        is_blocked: true,
+        reason: 4,
+        by: None,
+    };
+    call(Role::Admin, Command::BlockSession(block));
+    node
+}
+
+fn restored(images: &[(u8, usize, Vec<u8>)], base: Sequence) -> Inventory {
+    let mut inventory = Inventory::new(99, DAY);
+    for (kind, index, bytes) in images {
+        inventory.restore_part(*kind, *index, base, |part| image::read(part, bytes)).unwrap();
+    }
+    inventory.rebuild();
+    inventory
+}
+
+/// What was altered, moved and displaced.
+fn altered(inventory: &Inventory) -> Vec<String> {
+    let mut all = Vec::new();
+    for (kind, index) in
+        (0..Inventory::PART_KINDS).flat_map(|kind| (0..SHARD_COUNT).map(move |index| (kind, index)))
+    {
+        inventory.with_part(kind, index, |part| match part {
+            Part::Home(home) => {
+                all.extend(home.moved().into_iter().map(|moved| format!("{moved:?}")));
+                let found = home.appointments().filter(Appointment::is_displaced);
+                all.extend(found.map(|found| format!("{found:?}")));
+            }
+            Part::Session(shard) => {
+                let found = shard.sessions().into_iter().filter_map(SessionState::alterations);
+                all.extend(found.map(|found| format!("{found:?}")));
+            }
+            Part::Ledger(_) => {}
+        });
+    }
+    all
+}
+
+#[test]
+fn what_was_blocked_added_and_moved_comes_back_before_and_after_the_block_is_over() {
+    let node = disrupted();
+    let early = altered(node.service.inventory());
+    assert_eq!(early.len(), 2, "a move and a session: {early:?}");
+    for is_over in [false, true] {
+        while is_over && node.service.inventory().sweep_home().is_some() {
+            node.service.tick(node.now);
+        }
+        let base = node.service.journal().appended();
+        let copy = restored(&images(node.service.inventory()), base);
+        assert_eq!(of_inventory(&copy), node.service.digest());
+        assert_eq!(altered(&copy), altered(node.service.inventory()));
+        assert_eq!(copy.free_places(), node.service.inventory().free_places());
+        assert_eq!(copy.sweep_home().is_some(), !is_over, "an unfinished block goes on");
+    }
+    let late = altered(node.service.inventory());
+    assert_eq!(late.len(), 4, "two were displaced: {late:?}");
+    node.commit();
+    let replayed = Node::recovered(&node.medium.crash());
+    assert_eq!(altered(replayed.service.inventory()), late);
+}
+
+#[test]
+fn alterations_that_fit_no_session_are_refused() {
+    let node = disrupted();
+    let is_altered = |(kind, _, bytes): &&(u8, usize, Vec<u8>)| *kind == 2 && bytes[3] != 0;
+    let images = images(node.service.inventory());
+    let (kind, index, bytes) = images.iter().find(is_altered).unwrap();
+    // At the end: session u64, sweeping u8, u16 1, slot u16, reason u16, u16 1, slot u16, added u16.
+    let end = bytes.len();
+    for (back, what) in [(21, "session"), (10, "blocked slot"), (4, "slot of an added place")] {
+        let mut bad = bytes.clone();
+        bad[end - back] = 200;
+        let mut inventory = Inventory::new(0, DAY);
+        let read =
+            inventory.restore_part(*kind, *index, Sequence(1), |part| image::read(part, &bad));
+        assert_eq!(read, Err(CodecError::Invalid("alterations fit no session")), "{what}");
+    }
 }
 
 #[test]

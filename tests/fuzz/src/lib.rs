@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use facts::FactSource;
 pub use memory::bounded;
 pub use values::{
-    MORNING, appointment, change, channel, hold, patient, request, session, set_quotas,
+    MORNING, appointment, change, channel, hold, patient, request, reschedule, session, set_quotas,
 };
 
 /// Bytes that are read to their end, and then are zeros.

@@ -3,8 +3,9 @@
 use haoyuan::model::{
     Action, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet,
     ClientKeys, DepartmentId, Hold, OrganizationId, PatientClass, PatientId, PaymentRef, Pick,
-    Pool, PoolIndex, PoolTerms, Reclaim, Repeat, RequestId, ResourceId, ServiceHours, Session,
-    SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice, SlotIndex, Timestamp, Ttl,
+    Pool, PoolIndex, PoolTerms, Reclaim, Repeat, RequestId, Reschedule, ResourceId, ServiceHours,
+    Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice, SlotIndex, Timestamp,
+    Ttl,
 };
 
 use crate::Bytes;
@@ -99,6 +100,18 @@ fn session_terms(bytes: &mut Bytes<'_>) -> SessionTerms {
             offsets,
         }),
         ..SessionTerms::default()
+    }
+}
+
+/// Moves one of the appointments.
+pub fn reschedule(bytes: &mut Bytes<'_>) -> Reschedule {
+    let Hold { patient, channel, claims, .. } = hold(bytes);
+    Reschedule {
+        request: request(3_000 + u128::from(bytes.byte())),
+        appointment: appointment(bytes),
+        patient: patient.filter(|_| bytes.once_in(2)),
+        channel,
+        claims,
     }
 }
 

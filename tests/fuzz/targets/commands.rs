@@ -23,7 +23,7 @@ use haoyuan::model::{
 use haoyuan::service::digest::of_inventory;
 use haoyuan::service::probe::account;
 use haoyuan::service::{Imported, Limits, Service};
-use haoyuan_fuzz::{Bytes, MORNING, change, hold, request, session, set_quotas};
+use haoyuan_fuzz::{Bytes, MORNING, change, hold, request, reschedule, session, set_quotas};
 
 const RETENTION: u64 = 60 * 60 * 1_000;
 
@@ -54,7 +54,8 @@ fn step(bytes: &mut Bytes<'_>, settle: bool) -> Step {
         actor.organizations =
             Organizations::Only([haoyuan::model::OrganizationId(1)].into_iter().collect());
     }
-    let command = match bytes.below(13) {
+    let command = match bytes.below(14) {
+        13 => Command::Reschedule(Box::new(reschedule(bytes))),
         12 => {
             actor.role = Role::Admin;
             Command::SetQuotas(Box::new(set_quotas(bytes)))
@@ -101,7 +102,10 @@ fn naive(bytes: &mut Bytes<'_>) {
                 let expected = model.run(now, &actor, &command);
                 let context = Context::new(now, &actor);
                 let at_once = match &*command {
-                    Command::Hold(hold) => engine.refuse_at_once(&context, hold),
+                    // Asked only of what admission has looked at.
+                    Command::Hold(hold) if hold.check().is_ok() => {
+                        engine.refuse_at_once(&context, hold)
+                    }
                     _ => None,
                 };
                 let answer = match &*command {

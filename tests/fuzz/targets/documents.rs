@@ -53,7 +53,8 @@ fn defaults() -> DocumentDefaults {
 /// What is planned can be opened, and planning it again changes nothing.
 fn schedules(format: DocumentFormat, text: &str) {
     let Ok(schedules) = Schedules::parse("schedules", format, text, &defaults()) else { return };
-    let calendar = Calendar::parse("calendar", DocumentFormat::Toml, CALENDAR).expect("it is sound");
+    let calendar =
+        Calendar::parse("calendar", DocumentFormat::Toml, CALENDAR).expect("it is sound");
     for calendar in [None, Some(&calendar)] {
         let now = Timestamp::from_millis(1_772_000_000_000);
         let plan = |days| schedules.plan(calendar, &PlanSpan { from: None, days: Some(days), now });

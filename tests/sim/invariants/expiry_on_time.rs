@@ -39,7 +39,12 @@ impl Invariant for ExpiryOnTime {
 
 impl ExpiryOnTime {
     fn see_fact(&mut self, time: Timestamp, fact: &Fact) -> Result<(), String> {
-        if let Fact::Held(held) = fact {
+        let held = match fact {
+            Fact::Held(held) => Some(held),
+            Fact::Offered(offered) => Some(&offered.held),
+            _ => None,
+        };
+        if let Some(held) = held {
             self.pending.insert(held.appointment, held.until);
             return ensure(time < held.until, || "a hold is void from the start".to_owned());
         }
@@ -51,7 +56,8 @@ impl ExpiryOnTime {
             Fact::Freed(freed) => freed.ended.cause,
             _ => Cause::None,
         };
-        let expired = cause == Cause::Expired;
+        // A block ends what it finds, also what is over and not recorded yet.
+        let expired = cause == Cause::Expired || cause == Cause::Displaced && until <= time;
         ensure(expired == (until <= time), || {
             let (time, until) = (time.as_millis(), until.as_millis());
             format!("{} at {time}, the deadline is {until}", fact.name())

@@ -26,11 +26,13 @@ impl Invariant for HeldOnce {
     fn see(&mut self, sight: &Sight<'_>, _: &History) -> Result<(), String> {
         let Sight::Durable(record) = sight else { return Ok(()) };
         for fact in &record.facts {
-            if let Fact::Held(held) = fact {
-                let claims = held.claims.clone();
-                let life = Life { claims, booked: 0, ended: 0, forgotten: 0 };
-                let earlier = self.lives.insert(held.appointment, life);
-                ensure(earlier.is_none(), || format!("{:x} is held twice", held.appointment.0))?;
+            if let Fact::Held(_) | Fact::Offered(_) | Fact::PlaceAdded(_) = fact {
+                let id = fact.appointment().ok_or("a hold of nothing")?;
+                let booked = u32::from(matches!(fact, Fact::PlaceAdded(_)));
+                let claims = Claims::from_slice(fact.taken());
+                let life = Life { claims, booked, ended: 0, forgotten: 0 };
+                let earlier = self.lives.insert(id, life);
+                ensure(earlier.is_none(), || format!("{:x} is held twice", id.0))?;
                 continue;
             }
             let ids = match fact {
@@ -41,7 +43,10 @@ impl Invariant for HeldOnce {
                 | Fact::Reclaimed(_)
                 | Fact::BeaconGiven(_)
                 | Fact::DrawRevealed(_)
-                | Fact::Returned(_) => continue,
+                | Fact::Returned(_)
+                | Fact::Swept(_)
+                | Fact::SessionBlocked(_)
+                | Fact::Substituted(_) => continue,
                 _ => fact.appointment().into_iter().collect(),
             };
             for id in ids {
@@ -64,6 +69,11 @@ fn step(life: &mut Life, fact: &Fact) -> Result<(), String> {
         Fact::Freed(freed) => {
             life.ended += 1;
             ensure(freed.ended.claims == life.claims, || "gives back what it had not".to_owned())?;
+        }
+        Fact::Displaced(displaced) => {
+            ensure(displaced.claims == life.claims, || "loses what it had not".to_owned())?;
+            ensure(!life.claims.is_empty(), || "is displaced twice".to_owned())?;
+            life.claims.clear();
         }
         Fact::Rescheduled(moved) => {
             ensure(moved.from == life.claims, || "leaves what it had not".to_owned())?;

@@ -20,7 +20,10 @@ impl Invariant for NeverOversold {
         let Sight::Durable(record) = sight else { return Ok(()) };
         for fact in &record.facts {
             let freed = fact.freed().iter().map(|claim| (claim, false));
-            for (claim, is_taken) in freed.chain(fact.taken().iter().map(|claim| (claim, true))) {
+            let claims = freed.chain(fact.taken().iter().map(|claim| (claim, true)));
+            // An added place is beyond those that there are.
+            let in_pools = claims.filter(|(claim, _)| claim.pool != PoolIndex::ADDED);
+            for (claim, is_taken) in in_pools {
                 for slot in claim.slot.0..claim.slot.0 + u16::from(claim.count) {
                     let taken = self.taken.entry((claim.session, slot)).or_default();
                     if is_taken {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use haoyuan::engine::SessionState;
 use haoyuan::inventory::{Part, SHARD_COUNT};
 use haoyuan::model::{
-    Actor, AppointmentStatus, BookingChannel, PatientClass, Query, Reading, Role, SessionId,
-    SlotIndex, Timestamp,
+    Actor, AppointmentStatus, BookingChannel, PatientClass, PoolIndex, Query, Reading, Role,
+    SessionId, SlotIndex, Timestamp,
 };
 use haoyuan::service::Service;
 
@@ -31,16 +32,32 @@ impl Invariant for NoLostPlace {
         let quotas = history.sessions.values().flat_map(|session| &session.pools);
         let capacity: u64 =
             quotas.flat_map(|pool| &pool.quotas).map(|quota| u64::from(*quota)).sum();
-        let taken: u64 = taken.values().map(|taken| u64::from(*taken)).sum();
+        let closed = closed(history, &taken);
+        let in_pools = taken.iter().filter(|((_, _, pool), _)| *pool != PoolIndex::ADDED.0);
+        let taken: u64 = in_pools.map(|(_, taken)| u64::from(*taken)).sum();
         let free = service.stats().places_free;
-        ensure(free + taken == capacity, || format!("{free} + {taken} is not {capacity}"))
+        ensure(free + taken + closed == capacity, || {
+            format!("{free} + {taken} + {closed} is not {capacity}")
+        })
     }
+}
+
+/// Places of blocked slots that nobody has.
+fn closed(history: &History, taken: &Taken) -> u64 {
+    let of_slot = |(id, slot): &(SessionId, u16)| {
+        let session = history.sessions.get(id);
+        let pools = (0_u8..).take(session.map_or(0, |session| session.pools.len()));
+        let quota = |pool| session.map_or(0, |it| it.quota(SlotIndex(*slot), PoolIndex(pool)));
+        let has = |pool| taken.get(&(*id, *slot, pool)).copied().unwrap_or(0);
+        pools.map(|pool| u64::from(quota(pool) - has(pool))).sum::<u64>()
+    };
+    history.blocked.iter().map(of_slot).sum()
 }
 
 fn taken(history: &History) -> Taken {
     let mut taken = Taken::new();
     for life in history.lives.values() {
-        if life.status() == AppointmentStatus::Cancelled {
+        if life.status() == AppointmentStatus::Cancelled || life.is_displaced {
             continue;
         }
         for claim in life.claims() {
@@ -64,6 +81,7 @@ fn check_shards(service: &Service, history: &History, taken: &Taken) -> Result<(
             for state in shard.sessions() {
                 sessions += 1;
                 let id = state.spec().id;
+                check_alterations(state, history, taken)?;
                 for (slot, pool, has) in state.cells() {
                     let should = taken.get(&(id, slot.0, pool.0)).copied().unwrap_or(0);
                     ensure(has == should, || {
@@ -76,6 +94,24 @@ fn check_shards(service: &Service, history: &History, taken: &Taken) -> Result<(
     }
     let opened = history.sessions.len();
     ensure(sessions == opened, || format!("{sessions} sessions of {opened}"))
+}
+
+/// What is blocked and added is what the facts say, and the resource is the last one.
+fn check_alterations(state: &SessionState, history: &History, taken: &Taken) -> Result<(), String> {
+    let id = state.spec().id;
+    let resource = history.sessions.get(&id).map(|session| session.resource);
+    ensure(resource == Some(state.spec().resource), || format!("{} is not {resource:?}'s", id.0))?;
+    let altered = state.alterations().cloned().unwrap_or_default();
+    let blocked = history.blocked.range((id, 0)..=(id, u16::MAX)).map(|(_, slot)| *slot);
+    ensure(altered.blocked.keys().map(|slot| slot.0).eq(blocked), || {
+        format!("{:?} are blocked in {}", altered.blocked, id.0)
+    })?;
+    for slot in (0..).take(state.spec().slot_count()) {
+        let should = taken.get(&(id, slot, PoolIndex::ADDED.0)).copied().unwrap_or(0);
+        let has = altered.added.get(&SlotIndex(slot)).copied().unwrap_or(0);
+        ensure(has == should, || format!("{has} added to {}:{slot}, not {should}", id.0))?;
+    }
+    Ok(())
 }
 
 fn check_readings(service: &Service, history: &History, taken: &Taken) -> Result<(), String> {
@@ -94,10 +130,11 @@ fn check_readings(service: &Service, history: &History, taken: &Taken) -> Result
                 let admitted = pools.filter(|(_, pool)| {
                     pool.admits(channel, class) && pool.terms.opens == Timestamp::default()
                 });
+                let is_blocked = history.blocked.contains(&(session.id, slot));
                 let should: u16 = admitted
+                    .filter(|_| !is_blocked)
                     .map(|(index, _)| {
-                        let quota =
-                            session.quota(SlotIndex(slot), haoyuan::model::PoolIndex(index));
+                        let quota = session.quota(SlotIndex(slot), PoolIndex(index));
                         quota - taken.get(&(session.id, slot, index)).copied().unwrap_or(0)
                     })
                     .sum();

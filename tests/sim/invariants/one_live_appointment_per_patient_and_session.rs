@@ -19,18 +19,17 @@ impl Invariant for OneLive {
     fn see(&mut self, sight: &Sight<'_>, history: &History) -> Result<(), String> {
         let Sight::Durable(record) = sight else { return Ok(()) };
         for fact in &record.facts {
+            let id = fact.appointment();
             match fact {
-                Fact::Held(held) => {
-                    for claim in &held.claims {
-                        let live = self.live.entry((held.patient, claim.session)).or_default();
-                        live.push(held.appointment);
+                Fact::Held(_) | Fact::Offered(_) | Fact::PlaceAdded(_) => {
+                    let (Some(id), Some(patient)) = (id, fact.patient()) else { continue };
+                    for claim in fact.taken() {
+                        let live = self.live.entry((patient, claim.session)).or_default();
+                        live.push(id);
                         let session = history.sessions.get(&claim.session);
                         let once = session.is_some_and(|s| s.repeat == Repeat::OnePerPatient);
                         ensure(!once || live.len() == 1, || {
-                            format!(
-                                "patient {} has {live:x?} in {:?}",
-                                held.patient.0, claim.session
-                            )
+                            format!("patient {} has {live:x?} in {:?}", patient.0, claim.session)
                         })?;
                     }
                 }
@@ -45,8 +44,8 @@ impl Invariant for OneLive {
                         ensure(!once || live.len() == 1, || format!("{live:x?} after a move"))?;
                     }
                 }
-                Fact::Ended(_) | Fact::Freed(_) | Fact::Settled(_) => {
-                    let id = fact.appointment();
+                // Who was displaced has no place: an offer may lie in the same session.
+                Fact::Ended(_) | Fact::Freed(_) | Fact::Settled(_) | Fact::Displaced(_) => {
                     self.live.values_mut().for_each(|live| live.retain(|live| Some(*live) != id));
                 }
                 _ => {}

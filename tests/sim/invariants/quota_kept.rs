@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use haoyuan::model::{Claim, Fact, SessionId, SlotIndex};
+use haoyuan::model::{Claim, Fact, PoolIndex, SessionId, SlotIndex};
 
 use super::{History, Invariant, Sight, ensure};
 
@@ -31,11 +31,18 @@ impl Invariant for QuotaKept {
         let Sight::Durable(record) = sight else { return Ok(()) };
         for fact in &record.facts {
             let freed = fact.freed().iter().map(|claim| (claim, false));
-            for (claim, is_taken) in freed.chain(fact.taken().iter().map(|claim| (claim, true))) {
+            let claims = freed.chain(fact.taken().iter().map(|claim| (claim, true)));
+            // An added place lies in no pool.
+            let in_pools = claims.filter(|(claim, _)| claim.pool != PoolIndex::ADDED);
+            for (claim, is_taken) in in_pools {
                 let session = history.sessions.get(&claim.session).ok_or("no such session")?;
                 let kept = self.count(claim, is_taken, |slot| session.quota(slot, claim.pool));
                 ensure(kept, || format!("the quota of {claim:?}"))?;
-                let Fact::Held(held) = fact else { continue };
+                let held = match fact {
+                    Fact::Held(held) => held,
+                    Fact::Offered(offered) => &offered.held,
+                    _ => continue,
+                };
                 let pool = &session.pools[usize::from(claim.pool.0)];
                 ensure(pool.admits(held.channel, held.class), || {
                     format!("{claim:?} is not for {:?}, {:?}", held.channel, held.class)

@@ -77,10 +77,15 @@ fn refusal_is_durable(ask: &Ask, refusal: Refusal, history: &History) -> bool {
             refusal.status.is_some_and(|status| life.is_some_and(|life| life.stood(status)))
         }
         Outcome::ChannelNotShared => life.is_some(),
+        Outcome::AppointmentDisplaced => life.is_some_and(|life| life.knows_blocks),
         Outcome::IdReused => ask.identity().is_some_and(|(id, _)| history.requests.contains(&id)),
         Outcome::AlreadyHasAppointment => match &ask.body {
             Body::Command(Command::Hold(hold)) => {
                 is_in_one_of(&hold.claims, hold.patient.unwrap_or(PatientId(0)), history)
+            }
+            Body::Command(Command::AddPlace(add)) => {
+                let theirs = history.lives.values().filter(|it| it.held.patient == add.patient);
+                theirs.flat_map(|it| it.places.iter().flatten()).any(|it| it.session == add.session)
             }
             Body::Command(Command::Reschedule(ask)) => {
                 life.is_some_and(|life| is_in_one_of(&ask.claims, life.held.patient, history))

@@ -4,7 +4,7 @@
 //! numbers. After each case the states are compared item by item, and the facts, written to bytes
 //! and read back, make the same state again.
 //!
-//! **Architecture invariant:** every answer that is possible was given many times, or the test fails.
+//! **Architecture invariant:** what is expected comes from the naive model, never from the engine.
 
 mod disruption;
 mod draws;
