@@ -56,7 +56,8 @@ fn published(beacon: Option<&str>) -> DrawFile {
 
 #[test]
 fn the_values_are_pinned_because_published_files_keep_them() {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex =
+        |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let seed = key().seed(DRAW);
     let entry = DrawEntry { pseudonym: Pseudonym([5; 16]), choice: choice(&[3, 1]) };
     let found = [
@@ -176,7 +177,7 @@ fn text_that_is_no_published_draw_is_refused_with_its_line() {
     let text = published(None).render();
     let without = |line: usize| {
         let lines = text.lines().enumerate().filter(|(number, _)| number + 1 != line);
-        lines.map(|(_, line)| format!("{line}\n")).collect::<String>()
+        lines.map(|(_, line)| format!("{line}\n")).collect::<Vec<_>>().concat()
     };
     for line in 1..=text.lines().count() {
         DrawFile::parse(&without(line)).unwrap_err();
