@@ -11,7 +11,7 @@ use super::view::{Context, Decision, View};
 use crate::model::limits::QUOTA_MAX;
 use crate::model::{
     AppointmentId, Claims, Fact, Facts, Outcome, PoolIndex, QuotasSet, Receipt, Reclaimed, Refusal,
-    SetQuotas, SlotIndex, Timestamp,
+    Session, SetQuotas, SlotIndex, Timestamp,
 };
 
 /// Decides new quotas of a session (调整配额).
@@ -90,14 +90,15 @@ fn fits(session: &SessionState, quotas: &[Vec<u16>]) -> bool {
         let quota = quotas.get(usize::from(pool)).and_then(|pool| pool.get(usize::from(slot)));
         quota.is_some_and(|quota| taken <= *quota)
     });
-    let sum = |slot: usize, pools: &mut dyn Iterator<Item = Option<u16>>| {
-        let _ = slot;
-        pools.map(|quota| u32::from(quota.unwrap_or_default())).sum::<u32>()
-    };
-    let sums = (0..spec.slot_count()).all(|slot| {
-        let before = sum(slot, &mut spec.pools.iter().map(|pool| pool.quotas.get(slot).copied()));
-        let after = sum(slot, &mut quotas.iter().map(|pool| pool.get(slot).copied()));
+    floors && taken && keeps_sums(spec, quotas)
+}
+
+/// Whether every slot has as many places under new quotas, over all pools, as it has now.
+pub(super) fn keeps_sums(spec: &Session, quotas: &[Vec<u16>]) -> bool {
+    (0..spec.slot_count()).all(|slot| {
+        let of = |quotas: &[u16]| quotas.get(slot).map_or(0, |quota| u32::from(*quota));
+        let before: u32 = spec.pools.iter().map(|pool| of(&pool.quotas)).sum();
+        let after: u32 = quotas.iter().map(|quotas| of(quotas)).sum();
         before == after
-    });
-    floors && taken && sums
+    })
 }

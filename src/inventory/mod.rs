@@ -37,8 +37,8 @@ pub use self::shards::SHARD_COUNT;
 use self::shards::Shards;
 use self::sweep::Sweeps;
 use crate::engine::{
-    Context, Decision, HomeShard, LedgerShard, Places, SessionShard, decide_change, decide_hold,
-    decide_import, decide_open, decide_quotas,
+    Context, Decision, HomeShard, LedgerShard, Places, SessionShard, View, decide_change,
+    decide_hold, decide_import, decide_open, decide_quotas,
 };
 use crate::model::limits::SESSION_CELLS_MAX;
 use crate::model::{
@@ -180,10 +180,8 @@ impl Inventory {
         open: &OpenSession,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let mut group = Group::of_homes(&self.homes, &[open.request]);
-        group.lock_sessions(&self.sessions, std::iter::once(open.session.id));
-        let decided = group.view(|view| decide_open(view, context, open));
-        self.conclude(&mut group, context.now, decided, append)
+        let decide = |view: &View<'_>| decide_open(view, context, open);
+        self.alter(context, (open.request, open.session.id), decide, append)
     }
 
     /// Shares the places of a session out anew, or refuses.
@@ -193,10 +191,8 @@ impl Inventory {
         set: &SetQuotas,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let mut group = Group::of_homes(&self.homes, &[set.request]);
-        group.lock_sessions(&self.sessions, std::iter::once(set.session));
-        let decided = group.view(|view| decide_quotas(view, context, set));
-        self.conclude(&mut group, context.now, decided, append)
+        let decide = |view: &View<'_>| decide_quotas(view, context, set);
+        self.alter(context, (set.request, set.session), decide, append)
     }
 
     /// A session as it stands.

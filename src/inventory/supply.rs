@@ -85,7 +85,8 @@ impl Inventory {
         self.alter(context, (substitute.request, substitute.session), decide, append)
     }
 
-    fn alter(
+    /// Carries out what concerns one session and no appointment, or refuses.
+    pub(super) fn alter(
         &self,
         context: &Context<'_>,
         (request, session): (RequestId, SessionId),

@@ -21,7 +21,8 @@ impl Inventory {
         (earliest != u64::MAX).then_some(Timestamp::from_millis(earliest))
     }
 
-    /// Ends one hold of a home whose deadline has passed, with a random number for its places. `None`: there is none (any more).
+    /// Ends one hold of a home whose deadline has passed, with a random number for its places. `None`:
+    /// there is none (any more).
     /// The answer is the record and how late it was, in milliseconds.
     ///
     /// # Panics

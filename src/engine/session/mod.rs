@@ -14,6 +14,7 @@ use super::agenda::Agenda;
 use super::alterations::Alterations;
 use super::draws::DrawState;
 use super::places::Places;
+use super::quotas::keeps_sums;
 use super::returns::Returns;
 use crate::model::{
     Claim, DrawId, Fact, PoolIndex, Reclaimed, Sequence, Session, SessionId, SlotIndex, Timestamp,
@@ -338,12 +339,7 @@ impl SessionState {
     /// Gives every pool new quotas.
     fn share_out(&mut self, quotas: &[Vec<u16>]) {
         assert!(quotas.len() == self.spec.pools.len(), "an impossible fact: other pools");
-        for slot in 0..self.spec.slot_count() {
-            let of = |quotas: &[u16]| quotas.get(slot).map_or(0, |quota| u32::from(*quota));
-            let before: u32 = self.spec.pools.iter().map(|pool| of(&pool.quotas)).sum();
-            let after: u32 = quotas.iter().map(|quotas| of(quotas)).sum();
-            assert!(before == after, "an impossible fact: {after} places in slot {slot}");
-        }
+        assert!(keeps_sums(&self.spec, quotas), "an impossible fact: other sums of quotas");
         let Self { spec, places, .. } = self;
         places.move_places(|| {
             for (index, (pool, quotas)) in (0..).zip(spec.pools.iter_mut().zip(quotas)) {
