@@ -12,6 +12,7 @@ use quinn::{
 };
 
 use super::error::CallError;
+use crate::protocol::CloseCode;
 use crate::server::limits;
 
 /// A signal of life when nothing else is sent: well below the idle timeout.
@@ -91,6 +92,20 @@ impl Dialer {
             Ok(connected) => Ok(connected?),
             Err(_) => Err(unavailable(&format_args!("{address} does not answer"))),
         }
+    }
+}
+
+/// Closes a connection when it is dropped: before its streams.
+///
+/// Streams that are dropped first queue frames of their own, and with those pending quinn keeps the
+/// close back for as long as the congestion window is full. Probes of the path fill it in the first
+/// milliseconds of a connection, and whoever ends then would leave the node waiting.
+#[derive(Debug)]
+pub(super) struct Farewell(pub(super) Connection);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.0.close(VarInt::from_u32(CloseCode::Finished.code()), &[]);
     }
 }
 

@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, oneshot};
 
-use super::dial::Dialer;
+use super::dial::{Dialer, Farewell};
 use super::error::CallError;
 use super::lane::{Lane, LaneReceiver, LaneSender};
 use crate::protocol::{FrameKind, Packer, Reply, Request, write_request};
@@ -101,6 +101,8 @@ impl Link {
     ) -> Result<(), CallError> {
         let connection = dialer.connect().await?;
         let Lane { mut sender, mut receiver, .. } = Lane::open(&connection, name).await?;
+        // Declared last, dropped first.
+        let _farewell = Farewell(connection);
         *backoff = BACKOFF_MIN;
         self.carry(&mut sender, &mut receiver).await
     }

@@ -7,9 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::Connection;
-
-use super::dial::Dialer;
+use super::dial::{Dialer, Farewell};
 use super::error::CallError;
 use super::lane::{Lane, LaneReceiver, expect};
 use super::link::{BACKOFF_MIN, pause};
@@ -31,7 +29,8 @@ pub struct Watch {
     dialer: Arc<Dialer>,
     name: Arc<str>,
     next: Sequence,
-    open: Option<(Connection, LaneReceiver)>,
+    /// The connection goes before its stream.
+    open: Option<(Farewell, LaneReceiver)>,
     received: VecDeque<Event>,
 }
 
@@ -42,7 +41,7 @@ pub struct SnapshotReader {
     pub sequence: Sequence,
     /// Its length in bytes.
     pub bytes: u64,
-    _connection: Connection,
+    _connection: Farewell,
     receiver: LaneReceiver,
     received: VecDeque<(FrameKind, Vec<u8>)>,
     hash: blake3::Hasher,
@@ -176,13 +175,13 @@ async fn open(
     dialer: &Dialer,
     name: &str,
     request: &Request,
-) -> Result<(Connection, LaneReceiver), CallError> {
+) -> Result<(Farewell, LaneReceiver), CallError> {
     let connection = dialer.connect().await?;
     let mut lane = Lane::open(&connection, name).await?;
     lane.sender.queue(0, request);
     lane.sender.flush().await?;
     lane.sender.finish();
-    Ok((connection, lane.receiver))
+    Ok((Farewell(connection), lane.receiver))
 }
 
 fn event(kind: FrameKind, unit: &[u8]) -> Result<Option<Event>, CallError> {

@@ -31,13 +31,17 @@ pub(super) async fn serve(
     incoming: Incoming,
     place: Place,
     shared: Arc<Shared>,
-    stopped: watch::Receiver<bool>,
+    mut stopped: watch::Receiver<bool>,
 ) {
     let remote = incoming.remote_address();
     let before = shared.credentials();
     let accepted = {
         let _under_way = Counted::new(&shared.metrics.handshakes);
-        tokio::time::timeout(shared.patience.handshake, incoming).await
+        tokio::select! {
+            accepted = tokio::time::timeout(shared.patience.handshake, incoming) => accepted,
+            // Who has not arrived yet has nothing to lose, and goes to another node.
+            _ = stopped.changed() => return,
+        }
     };
     drop(place);
     let refused = || shared.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
@@ -118,6 +122,10 @@ async fn streams(
     let mut look = std::pin::pin!(shared.pause(between));
     let mut stopping = *stopped.borrow();
     loop {
+        // Before the select: a look that is still due would put off the end until then.
+        if stopping && streams.is_empty() {
+            return (CloseCode::Stopping, "the node stops".to_owned());
+        }
         tokio::select! {
             biased;
             Some(ended) = streams.join_next(), if !streams.is_empty() => match ended {
@@ -147,7 +155,6 @@ async fn streams(
                 look.set(shared.pause(between));
             }
             _ = stopped.changed(), if !stopping => stopping = true,
-            else => return (CloseCode::Stopping, "the node stops".to_owned()),
         }
     }
 }

@@ -362,6 +362,21 @@ async fn a_stopping_node_answers_what_becomes_durable_and_then_closes() {
 }
 
 #[tokio::test]
+async fn a_stopping_node_waits_for_no_client_that_has_all_its_answers() {
+    let engine = Fake::eager();
+    let hour = std::time::Duration::from_secs(3_600);
+    let local = "127.0.0.1:0".parse().unwrap();
+    let authority = Authority::new(validity()).unwrap();
+    let mut node = Node::start_with(local, &engine, authority, |config| {
+        config.drain = hour;
+        config.patience.peer = hour;
+    });
+    let client = node.client(Role::Gateway);
+    client.hold(hold(1)).await.unwrap();
+    tokio::time::timeout(hour / 60, node.stop()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn what_waits_for_a_failed_journal_is_never_answered() {
     let engine = Fake::new();
     let node = Node::start(&engine);
