@@ -40,6 +40,8 @@ pub fn admit(
         Command::Hold(hold) => Some(hold.channel),
         Command::Change(change) => Some(change.channel),
         Command::Reschedule(ask) => Some(ask.channel),
+        Command::JoinWaitlist(join) => Some(join.channel),
+        Command::LeaveWaitlist(leave) => Some(leave.channel),
     };
     admit_operation(actor, command.operation(), channel)?;
     if let Command::Hold(hold) = command {
@@ -50,6 +52,9 @@ pub fn admit(
     }
     if let Command::Reschedule(ask) = command {
         ask.check().map_err(outcome_of)?;
+    }
+    if let Command::JoinWaitlist(join) = command {
+        join.check()?;
     }
     command.request().check(now, retention_millis).map_err(|fault| match fault {
         IdFault::Malformed => Outcome::IdMalformed,
@@ -75,7 +80,8 @@ pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
     let channel = match *query {
         Query::Availability { channel, .. }
         | Query::Get { channel, .. }
-        | Query::List { channel, .. } => Some(channel),
+        | Query::List { channel, .. }
+        | Query::Waitlist { channel, .. } => Some(channel),
         Query::ReadSession { .. } | Query::Clock | Query::ConfirmClock => None,
     };
     // Who reads for nobody in particular reads through any channel.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::model::{
     AppointmentId, AppointmentStatus, Claim, Claims, Ended, Fact, Facts, Held, PatientId,
-    RequestId, Sequence, Session, SessionOpened, Timestamp,
+    RequestId, Sequence, Session, SessionId, SessionOpened, Timestamp,
 };
 
 /// One line. `null` where a key does not apply. The documentation has the same table.
@@ -98,6 +98,16 @@ impl Enricher {
         match fact {
             Fact::SessionOpened(fact) => add_session(lines, &line, fact),
             Fact::Held(fact) => self.add_held(lines, line, fact),
+            Fact::Offered(fact) => self.add_held(lines, line, &fact.held),
+            Fact::WaitJoined(fact) => {
+                let (entry, patient) = (fact.entry.entry, fact.entry.patient);
+                add_targets(lines, &line, entry, patient, &fact.targets);
+            }
+            Fact::WaitLeft(fact) => {
+                let line = Line { cause: Some(fact.why.name()), ..line };
+                add_targets(lines, &line, fact.entry, fact.patient, &fact.targets);
+            }
+            Fact::WaitDrawn(fact) => lines.push(Line { session: Some(fact.session.0), ..line }),
             Fact::Booked(fact) => {
                 let line = of_request(line, fact.request, AppointmentStatus::Booked);
                 self.add_known(lines, line, fact.appointment);
@@ -206,6 +216,22 @@ impl Enricher {
     }
 }
 
+/// A line for each session that somebody waits for, or waits for no more.
+fn add_targets(
+    lines: &mut Vec<Line>,
+    line: &Line,
+    entry: RequestId,
+    patient: PatientId,
+    targets: &[SessionId],
+) {
+    lines.extend(targets.iter().map(|session| Line {
+        request: Some(hex(entry.0)),
+        patient: Some(hex(patient.0)),
+        session: Some(session.0),
+        ..line.clone()
+    }));
+}
+
 fn add_claims(lines: &mut Vec<Line>, line: &Line, claims: &[Claim]) {
     lines.extend(claims.iter().enumerate().map(|(index, claim)| Line {
         session: Some(claim.session.0),
@@ -262,7 +288,7 @@ mod tests {
     use crate::model::{
         Booked, BookingChannel, Cause, ChannelSet, ClassSet, DepartmentId, OrganizationId,
         PatientClass, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Repeat, ResourceId,
-        RulesVersion, SessionId, SessionTerms, Settled, Sharing, SiteId, SlotIndex, Ttl,
+        RulesVersion, SessionTerms, Settled, Sharing, SiteId, SlotIndex, Ttl,
     };
 
     const ID: AppointmentId = AppointmentId(0xa1);

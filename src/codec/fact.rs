@@ -36,6 +36,10 @@ const RECLAIMED: u8 = 11;
 const RESCHEDULED: u8 = 12;
 const FREED: u8 = 14;
 const RETURNED: u8 = 15;
+const WAIT_JOINED: u8 = 16;
+const OFFERED: u8 = 17;
+const WAIT_LEFT: u8 = 18;
+const WAIT_DRAWN: u8 = 19;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
@@ -87,6 +91,22 @@ impl Encode for Fact {
             }
             Self::Freed(fact) => {
                 FREED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::WaitJoined(fact) => {
+                WAIT_JOINED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Offered(fact) => {
+                OFFERED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::WaitLeft(fact) => {
+                WAIT_LEFT.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::WaitDrawn(fact) => {
+                WAIT_DRAWN.encode(encoder)?;
                 fact.encode(encoder)
             }
             Self::Returned(fact) => {
@@ -154,6 +174,10 @@ impl<Context> Decode<Context> for Fact {
             FREED => Self::Freed(Box::new(Decode::decode(decoder)?)),
             RETURNED => Self::Returned(Box::new(Decode::decode(decoder)?)),
             RESCHEDULED => Self::Rescheduled(Box::new(Decode::decode(decoder)?)),
+            WAIT_JOINED => Self::WaitJoined(Box::new(Decode::decode(decoder)?)),
+            OFFERED => Self::Offered(Box::new(Decode::decode(decoder)?)),
+            WAIT_LEFT => Self::WaitLeft(Box::new(Decode::decode(decoder)?)),
+            WAIT_DRAWN => Self::WaitDrawn(Decode::decode(decoder)?),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

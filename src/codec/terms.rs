@@ -4,6 +4,7 @@
 //! session | u8 n | n terms, by tag and pool, each at most once
 //! term    1 service u64        2 fee u32              3 booking ends u64      4 lead u32
 //!         5 hours u16 u16 u64, u8 n, n (u64 i16)      6 returns u8 u32 u32    8 changes u8
+//!         5 hours u16 u16 u64, u8 n, n (u64 i16)      6 returns u8 u32 u32     7 waitlist: its rule
 //!         33 opens u8 pool, u64     34 floor u8 pool, u32      35 reclaim u8 pool, u64, u8 pool
 //! ```
 //!
@@ -18,7 +19,7 @@ use super::fact::NEWER;
 use crate::model::limits::OFFSETS_MAX;
 use crate::model::{
     ChannelSet, Delay, OpenSession, Pool, PoolIndex, PoolTerms, Reclaim, ReturnRule, ServiceHours,
-    ServiceId, Session, SessionTerms, Timestamp,
+    ServiceId, Session, SessionTerms, Timestamp, WaitlistRule,
 };
 
 /// A session with its terms. Without this wrapper a session is written as before there were any.
@@ -36,6 +37,7 @@ const LEAD: u8 = 4;
 const HOURS: u8 = 5;
 const RETURNS: u8 = 6;
 const CHANGES: u8 = 8;
+const WAITLIST: u8 = 7;
 const OPENS: u8 = 33;
 const FLOOR: u8 = 34;
 const RECLAIM: u8 = 35;
@@ -53,6 +55,7 @@ enum Term {
     Hours(ServiceHours),
     Returns(ReturnRule),
     Changes(u8),
+    Waitlist(Box<WaitlistRule>),
     Opens(u8, Timestamp),
     Floor(u8, u32),
     Reclaim(u8, Reclaim),
@@ -105,8 +108,16 @@ impl<Context> Decode<Context> for OpenWithTerms {
 }
 
 fn terms_of(session: &Session) -> Vec<Term> {
-    let SessionTerms { service, fee, booking_ends, lead_millis, hours, returns, changes_max } =
-        &session.terms;
+    let SessionTerms {
+        service,
+        fee,
+        booking_ends,
+        lead_millis,
+        hours,
+        returns,
+        changes_max,
+        waitlist,
+    } = &session.terms;
     let mut terms = Vec::new();
     terms.extend((*service != ServiceId::default()).then_some(Term::Service(*service)));
     terms.extend((*fee != 0).then_some(Term::Fee(*fee)));
@@ -115,6 +126,7 @@ fn terms_of(session: &Session) -> Vec<Term> {
     terms.extend(hours.clone().map(Term::Hours));
     terms.extend((*returns != ReturnRule::AtOnce).then_some(Term::Returns(*returns)));
     terms.extend(changes_max.map(Term::Changes));
+    terms.extend(waitlist.clone().map(Term::Waitlist));
     for (pool, Pool { terms: PoolTerms { opens, floor, reclaim }, .. }) in (0..).zip(&session.pools)
     {
         terms.extend((*opens != Timestamp::default()).then_some(Term::Opens(pool, *opens)));
@@ -137,6 +149,7 @@ fn put(term: Term, session: &mut Session) -> Result<(), DecodeError> {
         Term::Hours(hours) => session.terms.hours = Some(hours),
         Term::Returns(returns) => session.terms.returns = returns,
         Term::Changes(changes) => session.terms.changes_max = Some(changes),
+        Term::Waitlist(rule) => session.terms.waitlist = Some(rule),
     }
     Ok(())
 }
@@ -156,6 +169,7 @@ impl Term {
             Self::Hours(_) => (HOURS, None),
             Self::Returns(_) => (RETURNS, None),
             Self::Changes(_) => (CHANGES, None),
+            Self::Waitlist(_) => (WAITLIST, None),
             Self::Opens(pool, _) => (OPENS, Some(*pool)),
             Self::Floor(pool, _) => (FLOOR, Some(*pool)),
             Self::Reclaim(pool, _) => (RECLAIM, Some(*pool)),
@@ -185,6 +199,7 @@ impl Encode for Term {
             Self::Hours(hours) => hours.encode(encoder),
             Self::Returns(returns) => returns.encode(encoder),
             Self::Changes(changes) => changes.encode(encoder),
+            Self::Waitlist(rule) => rule.encode(encoder),
             Self::Reclaim(_, reclaim) => reclaim.encode(encoder),
         }
     }
@@ -202,6 +217,7 @@ impl<Context> Decode<Context> for Term {
             HOURS => Self::Hours(Decode::decode(decoder)?),
             RETURNS => Self::Returns(Decode::decode(decoder)?),
             CHANGES => Self::Changes(Decode::decode(decoder)?),
+            WAITLIST => Self::Waitlist(Box::new(Decode::decode(decoder)?)),
             OPENS => Self::Opens(pool, Decode::decode(decoder)?),
             FLOOR => Self::Floor(pool, Decode::decode(decoder)?),
             RECLAIM => Self::Reclaim(pool, Decode::decode(decoder)?),
@@ -304,11 +320,33 @@ pub(crate) mod tests {
             }),
             returns: ReturnRule::WaitlistFirst(delay),
             changes_max: Some(3),
+            waitlist: None,
         };
         for pool in &mut session.pools {
             let reclaim = Some(Reclaim { at: Timestamp::from_millis(16), to: PoolIndex(1) });
             pool.terms = PoolTerms { opens: Timestamp::from_millis(14), floor: 15, reclaim };
         }
+        session
+    }
+
+    /// A session with a waitlist.
+    pub(crate) fn waitlist_session() -> Session {
+        let mut session = rich_session();
+        session.terms.waitlist = Some(Box::new(WaitlistRule {
+            entries_max: 14,
+            priority: [1, 0, 2, 3, 4],
+            draw_millis: 15,
+            offer_millis: 16,
+            near_offer_millis: 17,
+            near_millis: 18,
+            hours: Some(ServiceHours {
+                from: 360,
+                to: 1_380,
+                channels: ChannelSet::ALL,
+                offsets: vec![(Timestamp::default(), 480)],
+            }),
+            closes_at: Timestamp::from_millis(19),
+        }));
         session
     }
 
@@ -320,7 +358,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_session_comes_back_with_its_terms() {
-        for session in [plain_session(), rich_session()] {
+        for session in [plain_session(), rich_session(), waitlist_session()] {
             let bytes = bytes_of(&session);
             let (read, length) = decode::<WithTerms<Session>>(&bytes).unwrap();
             assert_eq!((read.0, length), (session, bytes.len()));

@@ -87,6 +87,7 @@ impl HomeShard {
     pub fn evolve(&mut self, time: Timestamp, fact: &Fact) {
         match fact {
             Fact::Held(held) => self.insert(&appointment_of(held)),
+            Fact::Offered(offered) => self.insert(&appointment_of(&offered.held)),
             Fact::Booked(booked) => {
                 let position = self.position(booked.appointment);
                 self.step(position, Some(AppointmentEvent::Book), Cause::None, time);
@@ -110,7 +111,10 @@ impl HomeShard {
             Fact::SessionOpened(_)
             | Fact::QuotasSet(_)
             | Fact::Reclaimed(_)
-            | Fact::Returned(_) => {}
+            | Fact::Returned(_)
+            | Fact::WaitJoined(_)
+            | Fact::WaitLeft(_)
+            | Fact::WaitDrawn(_) => {}
         }
     }
 

@@ -6,7 +6,8 @@ use foldhash::fast::FixedState;
 
 use super::chunks::{Chunks, Position};
 use super::index::Index;
-use crate::model::{AppointmentId, Fact, PatientId, SessionId};
+use super::waiting::{Waiting, Waits};
+use crate::model::{AppointmentId, Fact, Held, PatientId, SessionId};
 
 /// What the patients of this shard have. A patient with nothing has no entry.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub struct LedgerShard {
     index: Index,
     hasher: FixedState,
     entries: Chunks<LedgerEntry>,
+    waiting: Waiting,
 }
 
 /// What one patient has. 48 bytes for the usual one live appointment.
@@ -43,6 +45,7 @@ impl LedgerShard {
             index: Index::default(),
             hasher: FixedState::with_seed(seed),
             entries: Chunks::default(),
+            waiting: Waiting::default(),
         }
     }
 
@@ -53,11 +56,12 @@ impl LedgerShard {
     /// Panics if the fact is impossible in this state.
     pub fn evolve(&mut self, fact: &Fact) {
         match fact {
-            Fact::Held(held) => {
-                for claim in &held.claims {
-                    self.insert(held.patient, Live::new(held.appointment, claim.session));
-                }
+            Fact::Held(held) => self.hold(held),
+            Fact::Offered(offered) => {
+                self.hold(&offered.held);
+                self.waiting.evolve(fact);
             }
+            Fact::WaitJoined(_) | Fact::WaitLeft(_) => self.waiting.evolve(fact),
             Fact::Ended(ended) => self.remove(ended.patient, ended.appointment),
             Fact::Freed(freed) => self.remove(freed.ended.patient, freed.ended.appointment),
             Fact::Settled(settled) => self.remove(settled.patient, settled.appointment),
@@ -71,6 +75,7 @@ impl LedgerShard {
             | Fact::QuotasSet(_)
             | Fact::Reclaimed(_)
             | Fact::Returned(_)
+            | Fact::WaitDrawn(_)
             | Fact::Booked(_)
             | Fact::Progressed(_)
             | Fact::Declined(_)
@@ -128,6 +133,31 @@ impl LedgerShard {
         let entry = LedgerEntry { patient: halves(patient.0), first: live, more: None };
         let position = self.entries.insert(entry);
         self.index.insert(self.hash(patient), position);
+    }
+
+    /// What a patient waits for, in the order of joining.
+    pub fn waits(&self, patient: PatientId) -> &[Waits] {
+        self.waiting.of(patient)
+    }
+
+    /// Everything that patients wait for, by patient.
+    pub fn all_waits(&self) -> impl Iterator<Item = &Waits> {
+        self.waiting.all()
+    }
+
+    /// Puts an entry of a waitlist in, as a snapshot brings it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if its patient waits for one of its sessions already.
+    pub fn restore_waits(&mut self, waits: Waits) {
+        self.waiting.insert(waits);
+    }
+
+    fn hold(&mut self, held: &Held) {
+        for claim in &held.claims {
+            self.insert(held.patient, Live::new(held.appointment, claim.session));
+        }
     }
 
     fn remove(&mut self, patient: PatientId, appointment: AppointmentId) {

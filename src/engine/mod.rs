@@ -26,6 +26,7 @@ mod hold;
 mod home;
 mod index;
 mod ledger;
+mod offers;
 mod open;
 mod pick;
 mod places;
@@ -37,15 +38,22 @@ mod slab;
 #[cfg(test)]
 pub(crate) mod tests;
 mod view;
+mod waiting;
+mod waitlist;
 
 pub use change::{decide_change, decide_expiry};
 pub use hold::{decide_hold, decide_import};
 pub use home::HomeShard;
 pub use ledger::{LedgerEntry, LedgerShard, Live};
+pub use offers::{
+    Candidate, SKIP_MILLIS, Step, decide_clear, decide_offer, next_step, offer_fingerprint,
+    offer_id,
+};
 pub use open::decide_open;
 pub use places::Places;
 pub use quotas::decide_quotas;
 pub use reschedule::{decide_reschedule, leaves};
-pub use returns::decide_session;
 pub use session::{SessionShard, SessionState};
 pub use view::{Context, Decision, View};
+pub use waiting::Waits;
+pub use waitlist::{decide_join, decide_leave};

@@ -6,11 +6,13 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::agenda::Agenda;
+use super::offers::Candidate;
 use super::places::Places;
 use super::returns::Returns;
+use super::waitlist::Waitlist;
 use crate::model::{
     Claim, Fact, PoolIndex, Reclaimed, Returned, Returning, Sequence, Session, SessionId,
-    SlotIndex, Timestamp,
+    SlotIndex, Timestamp, WaitState,
 };
 
 /// The sessions of this shard.
@@ -37,6 +39,22 @@ pub struct SessionState {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Aside {
     returns: Returns,
+    waitlist: Option<Waitlist>,
+}
+
+impl Aside {
+    /// When places come back, are to be offered, or somebody is to be told.
+    fn next_due(&self, spec: &Session) -> Option<Timestamp> {
+        let back = self.returns.next_due();
+        let Some(list) = &self.waitlist else { return back };
+        let draw = list.awaits_draw().then_some(list.state.drawn_at);
+        if list.waiters().next().is_none() {
+            return back.into_iter().chain(draw).min();
+        }
+        let closes = spec.terms.waitlist.as_ref().map(|rule| rule.closes_at);
+        let offer = (!self.returns.places().is_empty()).then_some(list.not_before);
+        [draw, closes, offer].into_iter().flatten().min()
+    }
 }
 
 impl SessionShard {
@@ -61,7 +79,13 @@ impl SessionShard {
             Fact::Returned(fact) => {
                 self.change(fact.session, last, |state| state.give_back_returned(fact));
             }
-            Fact::Held(_)
+            Fact::WaitDrawn(fact) => {
+                self.change(fact.session, last, |state| state.list_mut().draw(fact));
+            }
+            Fact::WaitJoined(_)
+            | Fact::Offered(_)
+            | Fact::WaitLeft(_)
+            | Fact::Held(_)
             | Fact::Booked(_)
             | Fact::Ended(_)
             | Fact::Freed(_)
@@ -82,6 +106,7 @@ impl SessionShard {
         let before = state.next_due();
         state.places.note(last);
         change(state);
+        state.wake();
         let after = state.next_due();
         self.due.move_to(id, before, after);
     }
@@ -103,6 +128,50 @@ impl SessionShard {
         if let Some(state) = self.sessions.get(&session) {
             state.places.set_moving(begins);
         }
+    }
+
+    /// Writes what a fact did to the waitlist of one of its targets, by record `last`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the fact is impossible in this state.
+    pub fn tend(&mut self, fact: &Fact, target: SessionId, last: Sequence) {
+        self.change(target, last, |state| {
+            if let Fact::WaitJoined(joined) = fact {
+                let mut targets = joined.entry.targets.iter();
+                let target = targets.find(|other| other.session == target);
+                let target = target.expect("a fact names its targets twice, and alike");
+                state.list_mut().join(&joined.entry, target);
+            } else if let Fact::Offered(offered) = fact {
+                state.list_mut().offer(offered);
+                let here = offered.held.claims.iter().filter(|claim| claim.session == target);
+                here.for_each(|claim| state.reserve(claim, offered.back));
+            } else if let Fact::WaitLeft(left) = fact {
+                state.list_mut().leave(left);
+            }
+        });
+    }
+
+    /// Leaves a candidate out of account until an instant: it is not eligible now.
+    pub fn skip(&mut self, candidate: Candidate, until: Timestamp) {
+        self.look_again(candidate.session, |list| list.skip(candidate.entry, until));
+    }
+
+    /// Does not look at a session before an instant, unless something changes.
+    pub fn postpone(&mut self, session: SessionId, until: Timestamp) {
+        self.look_again(session, |list| list.not_before = until);
+    }
+
+    /// Changes when a session is looked at again, which no fact says.
+    fn look_again(&mut self, id: SessionId, change: impl FnOnce(&mut Waitlist)) {
+        let Some(state) = self.sessions.get_mut(&id) else { return };
+        let before = state.next_due();
+        if let Some(list) = state.aside.as_mut().and_then(|aside| aside.waitlist.as_mut()) {
+            list.not_before = Timestamp::default();
+            change(list);
+        }
+        let after = state.next_due();
+        self.due.move_to(id, before, after);
     }
 
     /// Opens a session, by record `last`.
@@ -228,6 +297,40 @@ impl SessionState {
         fits.then_some(self)
     }
 
+    /// The same with a waitlist as a snapshot kept it.
+    #[must_use]
+    pub fn with_waitlist(mut self, state: WaitState) -> Self {
+        self.aside().waitlist = Some(Waitlist::of(state));
+        self
+    }
+
+    /// Who waits for a place, where anybody ever did.
+    pub fn waitlist(&self) -> Option<&WaitState> {
+        self.list().map(|list| &list.state)
+    }
+
+    pub(super) fn list(&self) -> Option<&Waitlist> {
+        self.aside.as_ref()?.waitlist.as_ref()
+    }
+
+    fn list_mut(&mut self) -> &mut Waitlist {
+        self.aside().waitlist.get_or_insert_default()
+    }
+
+    /// Something changed: who waits is looked at again.
+    fn wake(&mut self) {
+        if let Some(list) = self.aside.as_mut().and_then(|aside| aside.waitlist.as_mut()) {
+            list.not_before = Timestamp::default();
+        }
+    }
+
+    /// Takes a place that was on its way back: it stays taken.
+    fn reserve(&mut self, claim: &Claim, until: Timestamp) {
+        let place = Returning { until, slot: claim.slot, pool: claim.pool, count: 1 };
+        let known = self.aside().returns.remove(&place);
+        known.unwrap_or_else(|| panic!("an impossible fact: {claim:?} is offered twice"));
+    }
+
     /// Places that are on their way back, the earliest first. They count as taken.
     pub fn returning(&self) -> &[Returning] {
         self.aside.as_ref().map_or(&[], |aside| aside.returns.places())
@@ -251,8 +354,8 @@ impl SessionState {
     /// When time changes it next: unused places go to another pool, or freed ones come back.
     pub fn next_due(&self) -> Option<Timestamp> {
         let reclaims = self.spec.pools.iter().filter_map(|pool| pool.terms.reclaim);
-        let returns = self.aside.as_ref().and_then(|aside| aside.returns.next_due());
-        reclaims.map(|reclaim| reclaim.at).chain(returns).min()
+        let aside = self.aside.as_ref().and_then(|aside| aside.next_due(&self.spec));
+        reclaims.map(|reclaim| reclaim.at).chain(aside).min()
     }
 
     fn aside(&mut self) -> &mut Aside {

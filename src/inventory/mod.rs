@@ -20,6 +20,7 @@ mod supply;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod waitlist;
 
 use std::sync::Arc;
 
@@ -55,6 +56,8 @@ pub struct Inventory {
     due: Box<[AtomicU64]>,
     /// The same for each shard of sessions.
     sessions_due: Box<[AtomicU64]>,
+    /// How waiting ended, by department: volatile.
+    waited: waitlist::History,
 }
 
 /// What a row of history came to.
@@ -79,6 +82,7 @@ impl Inventory {
             boards: DashMap::with_hasher_and_shard_amount(hasher, map_shards),
             due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
             sessions_due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            waited: waitlist::History::default(),
         }
     }
 
@@ -148,8 +152,8 @@ impl Inventory {
         let known = group.view(|view| view.appointment(change.appointment));
         if let Some(appointment) = known {
             group.lock_ledger(&self.ledgers, appointment.patient);
-            let sessions = appointment.claims.iter().map(|claim| claim.session);
-            group.lock_sessions(&self.sessions, sessions);
+            let sessions = waitlist::sessions_of(&group, &appointment);
+            group.lock_sessions(&self.sessions, sessions.into_iter());
         }
         let decided = group.view(|view| decide_change(view, context, change));
         self.conclude(&mut group, context.now, decided, append)
@@ -290,8 +294,10 @@ impl Inventory {
         let sequence = append(facts);
         for fact in facts {
             group.evolve(sequence, now, fact);
-            if let Fact::SessionOpened(opened) = fact {
-                self.publish(group, opened.session.id);
+            match fact {
+                Fact::SessionOpened(opened) => self.publish(group, opened.session.id),
+                Fact::WaitLeft(left) => self.count_left(group, left),
+                _ => {}
             }
         }
         self.note_deadlines(group);

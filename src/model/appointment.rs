@@ -96,6 +96,11 @@ pub enum AppointmentStatus {
     NoShow = 7,
 }
 
+impl PatientClass {
+    /// How many there are.
+    pub const COUNT: usize = 5;
+}
+
 impl AppointmentStatus {
     /// Every status.
     pub const ALL: [Self; 7] = [

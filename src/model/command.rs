@@ -14,6 +14,7 @@ use super::operation::Operation;
 use super::reschedule::Reschedule;
 use super::session::Session;
 use super::time::{Timestamp, Ttl};
+use super::waitlist::{JoinWaitlist, LeaveWaitlist};
 
 /// A request that changes something. Each carries an id that makes a retry safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,10 @@ pub enum Command {
     SetQuotas(Box<SetQuotas>),
     /// Moves an appointment to other places (改约).
     Reschedule(Box<Reschedule>),
+    /// Joins waitlists (加入候补).
+    JoinWaitlist(Box<JoinWaitlist>),
+    /// Leaves waitlists (退出候补).
+    LeaveWaitlist(LeaveWaitlist),
 }
 
 /// Opens a session.
@@ -322,6 +327,8 @@ impl Command {
     pub const fn request(&self) -> RequestId {
         match self {
             Self::SetQuotas(set) => set.request,
+            Self::JoinWaitlist(join) => join.request,
+            Self::LeaveWaitlist(leave) => leave.request,
             Self::OpenSession(open) => open.request,
             Self::Hold(hold) => hold.appointment.request(),
             Self::Change(change) => change.request,
@@ -335,6 +342,8 @@ impl Command {
             Self::OpenSession(open) if open.session.has_terms() => Operation::OpenWithTerms,
             Self::OpenSession(_) => Operation::OpenSession,
             Self::SetQuotas(_) => Operation::SetQuotas,
+            Self::JoinWaitlist(_) => Operation::JoinWaitlist,
+            Self::LeaveWaitlist(_) => Operation::LeaveWaitlist,
             Self::Hold(_) => Operation::Hold,
             Self::Reschedule(_) => Operation::Reschedule,
             Self::Change(change) => change.action.operation(),

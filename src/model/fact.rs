@@ -24,6 +24,7 @@ use super::reschedule::Rescheduled;
 use super::returns::{Freed, Returned};
 use super::session::{Session, Sharing};
 use super::time::Timestamp;
+use super::waitlist::{Offered, WaitDrawn, WaitJoined, WaitLeft};
 
 /// The facts of one record, at most `RECORD_FACTS_MAX`. The usual one lies in place.
 pub type Facts = SmallVec<[Fact; 1]>;
@@ -57,6 +58,14 @@ pub enum Fact {
     Returned(Box<Returned>),
     /// An appointment was moved: it takes other places, and the old ones came back.
     Rescheduled(Box<Rescheduled>),
+    /// A patient waits for places in sessions that are full.
+    WaitJoined(Box<WaitJoined>),
+    /// A place was taken until a deadline for somebody who waits.
+    Offered(Box<Offered>),
+    /// Somebody waits no more.
+    WaitLeft(Box<WaitLeft>),
+    /// The order of those who came soon after the first was drawn.
+    WaitDrawn(WaitDrawn),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -253,6 +262,10 @@ impl Fact {
             Self::Ended(ended) => ended.name(),
             Self::Freed(freed) => freed.ended.name(),
             Self::Returned(_) => "Returned",
+            Self::WaitJoined(_) => "WaitJoined",
+            Self::Offered(_) => "Offered",
+            Self::WaitLeft(_) => "WaitLeft",
+            Self::WaitDrawn(_) => "WaitDrawn",
             Self::Progressed(progressed) => match progressed.status {
                 AppointmentStatus::Arrived => "Arrived",
                 _ => "CheckedIn",
@@ -286,7 +299,11 @@ impl Fact {
             | Self::Declined(_)
             | Self::Forgotten(_)
             | Self::Reclaimed(_)
-            | Self::Returned(_) => None,
+            | Self::Returned(_)
+            | Self::Offered(_)
+            | Self::WaitDrawn(_) => None,
+            Self::WaitJoined(fact) => Some((fact.entry.entry, fact.fingerprint)),
+            Self::WaitLeft(fact) => fact.request,
         }
     }
 
@@ -296,8 +313,12 @@ impl Fact {
             Self::SessionOpened(_)
             | Self::QuotasSet(_)
             | Self::Reclaimed(_)
-            | Self::Returned(_) => None,
+            | Self::Returned(_)
+            | Self::WaitJoined(_)
+            | Self::WaitLeft(_)
+            | Self::WaitDrawn(_) => None,
             Self::Freed(fact) => Some(fact.ended.appointment),
+            Self::Offered(fact) => Some(fact.held.appointment),
             Self::Held(fact) => Some(fact.appointment),
             Self::Booked(fact) => Some(fact.appointment),
             Self::Ended(fact) => Some(fact.appointment),
@@ -315,6 +336,9 @@ impl Fact {
             Self::Held(fact) => Some(fact.patient),
             Self::Ended(fact) => Some(fact.patient),
             Self::Freed(fact) => Some(fact.ended.patient),
+            Self::WaitJoined(fact) => Some(fact.entry.patient),
+            Self::Offered(fact) => Some(fact.held.patient),
+            Self::WaitLeft(fact) => Some(fact.patient),
             Self::Settled(fact) => Some(fact.patient),
             Self::Rescheduled(fact) => Some(fact.patient),
             Self::SessionOpened(_)
@@ -324,7 +348,8 @@ impl Fact {
             | Self::Forgotten(_)
             | Self::QuotasSet(_)
             | Self::Reclaimed(_)
-            | Self::Returned(_) => None,
+            | Self::Returned(_)
+            | Self::WaitDrawn(_) => None,
         }
     }
 
@@ -335,6 +360,8 @@ impl Fact {
             Self::QuotasSet(fact) => Some(fact.session),
             Self::Reclaimed(fact) => Some(fact.session),
             Self::Returned(fact) => Some(fact.session),
+            Self::WaitDrawn(fact) => Some(fact.session),
+            Self::WaitJoined(_) | Self::Offered(_) | Self::WaitLeft(_) => None,
             Self::Held(_)
             | Self::Freed(_)
             | Self::Booked(_)
@@ -362,7 +389,11 @@ impl Fact {
             | Self::Forgotten(_)
             | Self::QuotasSet(_)
             | Self::Reclaimed(_)
-            | Self::Returned(_) => &[],
+            | Self::Returned(_)
+            | Self::WaitJoined(_)
+            | Self::Offered(_)
+            | Self::WaitLeft(_)
+            | Self::WaitDrawn(_) => &[],
         }
     }
 
@@ -374,11 +405,12 @@ impl Fact {
         }
     }
 
-    /// The places that the fact takes.
+    /// The places that the fact takes; those of an offer were on their way back.
     pub fn taken(&self) -> &[Claim] {
         match self {
             Self::Held(fact) => &fact.claims,
             Self::Rescheduled(fact) => &fact.to,
+            Self::Offered(fact) => &fact.held.claims,
             Self::Ended(_)
             | Self::Freed(_)
             | Self::SessionOpened(_)
@@ -389,7 +421,38 @@ impl Fact {
             | Self::Forgotten(_)
             | Self::QuotasSet(_)
             | Self::Reclaimed(_)
-            | Self::Returned(_) => &[],
+            | Self::Returned(_)
+            | Self::WaitJoined(_)
+            | Self::WaitLeft(_)
+            | Self::WaitDrawn(_) => &[],
+        }
+    }
+
+    /// The sessions whose waitlists the fact changes.
+    pub fn targets(&self) -> &[SessionId] {
+        match self {
+            Self::WaitJoined(fact) => &fact.targets,
+            Self::Offered(fact) => &fact.targets,
+            Self::WaitLeft(fact) => &fact.targets,
+            _ => &[],
+        }
+    }
+
+    /// The hold that the fact makes, whoever asked for it.
+    pub fn held(&self) -> Option<&Held> {
+        match self {
+            Self::Held(held) => Some(held),
+            Self::Offered(offered) => Some(&offered.held),
+            _ => None,
+        }
+    }
+
+    /// The end that the fact makes, whenever the places come back.
+    pub fn ended(&self) -> Option<&Ended> {
+        match self {
+            Self::Ended(ended) => Some(ended),
+            Self::Freed(freed) => Some(&freed.ended),
+            _ => None,
         }
     }
 }

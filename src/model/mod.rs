@@ -26,6 +26,7 @@ mod returns;
 mod session;
 mod terms;
 mod time;
+mod waitlist;
 
 pub use actor::{Actor, BookingChannel, ChannelSet, Organizations, Role};
 pub use answer::{Answer, FeedError, FeedPage, FeedRecord};
@@ -47,9 +48,15 @@ pub use id::{
 };
 pub use operation::{Operation, OperationKind, permits};
 pub use outcome::{Outcome, Refusal};
-pub use query::{Availability, ClockReading, LISTED_MAX, Query, Reading, SessionReading};
+pub use query::{
+    Availability, ClockReading, LISTED_MAX, Query, Reading, SessionReading, WaitlistReading,
+};
 pub use reschedule::{MoveSessions, Reschedule, Rescheduled};
 pub use returns::{Freed, Returned, Returning};
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
 pub use terms::{Delay, PoolTerms, Reclaim, ReturnRule, ServiceHours, SessionTerms, TermsFault};
 pub use time::{Timestamp, Ttl};
+pub use waitlist::{
+    JoinWaitlist, LeaveWaitlist, Leaving, Offered, Targets, WaitDrawn, WaitEntry, WaitJoined,
+    WaitLeft, WaitState, WaitTarget, Waiter, WaitlistRule,
+};

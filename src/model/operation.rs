@@ -73,6 +73,10 @@ operations! {
     SetQuotas = 11 "set_quotas" Command;
     /// Moves an appointment to other places (改约).
     Reschedule = 12 "reschedule" Command;
+    /// Joins the waitlists of sessions that are full (加入候补).
+    JoinWaitlist = 16 "join_waitlist" Command;
+    /// Leaves them (退出候补).
+    LeaveWaitlist = 17 "leave_waitlist" Command;
     /// Reads the free places of a session (余号).
     Availability = 32 "availability" Query;
     /// Reads one appointment.
@@ -81,6 +85,8 @@ operations! {
     List = 34 "list" Query;
     /// Reads a session with its terms and what is taken.
     ReadSession = 35 "read_session" Query;
+    /// Reads how long the waitlist of a session is, and where a patient stands in it.
+    Waitlist = 37 "waitlist" Query;
     /// Subscribes to facts.
     Watch = 48 "watch" Push;
     /// Fetches a snapshot, to start watching from.
@@ -126,10 +132,13 @@ const POSITIONS: [u8; 256] = {
 /// check_in        x       x       x
 /// fulfil                          x
 /// no_show                 x       x
+/// join_waitlist   x       x       x
+/// leave_waitlist  x       x       x
 /// availability    x       x       x            x     x       x        x
 /// get             x       x       x            x     x
 /// list            x       x       x            x     x
 /// read_session    x       x       x            x     x
+/// waitlist        x       x       x            x     x
 /// watch                                        x     x                x
 /// snapshot                                     x     x                x
 /// clock                                        x     x       x
@@ -142,15 +151,19 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
         O::OpenSession | O::OpenWithTerms | O::SetQuotas | O::ConfirmClock => {
             matches!(role, R::Admin)
         }
-        O::Hold | O::Book | O::Release => matches!(role, R::Gateway | R::Counter | R::Practitioner),
         O::Cancel | O::Reschedule => {
             matches!(role, R::Gateway | R::Counter | R::Practitioner | R::Admin)
+        }
+        O::Hold | O::Book | O::Release | O::JoinWaitlist | O::LeaveWaitlist => {
+            matches!(role, R::Gateway | R::Counter | R::Practitioner)
         }
         O::CheckIn => matches!(role, R::Gateway | R::Counter | R::Practitioner),
         O::Arrive | O::NoShow => matches!(role, R::Counter | R::Practitioner),
         O::Fulfil => matches!(role, R::Practitioner),
         O::Availability => true,
-        O::Get | O::List | O::ReadSession => !matches!(role, R::Observer | R::Replica),
+        O::Get | O::List | O::ReadSession | O::Waitlist => {
+            !matches!(role, R::Observer | R::Replica)
+        }
         O::Watch | O::Snapshot => matches!(role, R::Admin | R::Auditor | R::Replica),
         O::Clock => matches!(role, R::Admin | R::Auditor | R::Observer),
     }

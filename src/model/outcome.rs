@@ -127,6 +127,17 @@ outcomes! {
     /// The quotas do not fit the session: other pools or slots, another sum in a slot, less than is
     /// taken, or less than a pool's floor.
     QuotasInvalid = 702 lasting;
+
+    /// A place is free that the patient could have, now or when its pool opens. Book it.
+    NotFull = 800 lasting;
+    /// The patient waits for the session already.
+    AlreadyWaiting = 801 lasting;
+    /// The session keeps no waitlist, or has closed it.
+    WaitlistClosed = 802 lasting;
+    /// The patient does not wait; or has an offer, which is booked or released.
+    NotWaiting = 803 lasting;
+    /// As many wait as may, or the patient waits for as much as one may.
+    WaitlistFull = 804 transient;
 }
 
 impl Outcome {

@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 
 use super::actor::BookingChannel;
 use super::appointment::{Appointment, PatientClass};
-use super::id::{AppointmentId, PatientId, SessionId};
+use super::id::{AppointmentId, PatientId, RequestId, SessionId};
 use super::limits::SESSION_SLOTS_MAX;
 use super::operation::Operation;
 use super::returns::Returning;
@@ -44,6 +44,15 @@ pub enum Query {
         /// The session.
         session: SessionId,
     },
+    /// How many wait for a session, and where a patient stands.
+    Waitlist {
+        /// The session.
+        session: SessionId,
+        /// Who wants to know; nobody in particular where it is not said.
+        patient: Option<PatientId>,
+        /// Through which channel.
+        channel: BookingChannel,
+    },
     /// The node's clock.
     Clock,
     /// The node's clock, after an operator said that the machine's is right. It changes nothing that
@@ -71,6 +80,27 @@ pub enum Reading {
     Clock(ClockReading),
     /// See [`Query::ReadSession`].
     Session(Box<SessionReading>),
+    /// See [`Query::Waitlist`].
+    Waitlist(WaitlistReading),
+}
+
+/// A waitlist as a patient may see it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WaitlistReading {
+    /// Who waits, or has an offer.
+    pub waiting: u16,
+    /// When it closes.
+    pub closes_at: Timestamp,
+    /// The patient's entry.
+    pub entry: Option<RequestId>,
+    /// Where the patient stands among those who wait, from 1. Unknown before the draw, and where the
+    /// patient has an offer.
+    pub position: Option<u16>,
+    /// The offer that the patient has.
+    pub offer: Option<AppointmentId>,
+    /// How many of a thousand who waited in the department and did not leave were offered a place, as
+    /// far as the node has seen. Unknown before it has seen enough.
+    pub likelihood: Option<u16>,
 }
 
 /// A session as it stands.
@@ -115,6 +145,7 @@ impl Query {
             Self::Get { .. } => Operation::Get,
             Self::List { .. } => Operation::List,
             Self::ReadSession { .. } => Operation::ReadSession,
+            Self::Waitlist { .. } => Operation::Waitlist,
             Self::Clock => Operation::Clock,
             Self::ConfirmClock => Operation::ConfirmClock,
         }

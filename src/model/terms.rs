@@ -15,8 +15,9 @@
 use super::actor::{BookingChannel, ChannelSet};
 use super::fingerprint::Fingerprint;
 use super::id::{PoolIndex, ServiceId};
-use super::limits::{OFFSETS_MAX, RETURN_DELAY_MILLIS_MAX};
+use super::limits::{OFFSETS_MAX, RETURN_DELAY_MILLIS_MAX, WAITLIST_ENTRIES_MAX};
 use super::time::Timestamp;
+use super::waitlist::WaitlistRule;
 
 /// What a session says about its booking besides its places. The default says nothing: it is
 /// bookable from its opening until each slot ends.
@@ -38,6 +39,8 @@ pub struct SessionTerms {
     /// How often an appointment may be moved by or for its patient (改约次数); as often as they like
     /// where it is not said.
     pub changes_max: Option<u8>,
+    /// Who waits where it is full, and how.
+    pub waitlist: Option<Box<WaitlistRule>>,
 }
 
 /// When a pool opens, and what becomes of its places.
@@ -115,6 +118,11 @@ pub enum TermsFault {
     /// Unused places go to a pool that is not there, or to the same.
     #[error("a pool's unused places go to another pool of the session")]
     Reclaim,
+    /// The rule of the waitlist is out of range, or freed places do not go to it.
+    #[error(
+        "a waitlist takes 1 to {WAITLIST_ENTRIES_MAX} entries, offers places for up to a day, in hours for every channel, and needs freed places to go to it first"
+    )]
+    Waitlist,
 }
 
 impl SessionTerms {
@@ -130,6 +138,11 @@ impl SessionTerms {
         match self.returns {
             ReturnRule::Delayed(delay) | ReturnRule::WaitlistFirst(delay) => delay.check(),
             ReturnRule::AtOnce | ReturnRule::Withheld => Ok(()),
+        }?;
+        match (&self.waitlist, self.returns) {
+            (None, _) => Ok(()),
+            (Some(rule), ReturnRule::WaitlistFirst(_)) => rule.check(),
+            (Some(_), _) => Err(TermsFault::Waitlist),
         }
     }
 }
@@ -139,17 +152,17 @@ impl SessionTerms {
         print.add(u64::from(self.service.0) << 32 | u64::from(self.fee));
         print.add(self.booking_ends.map_or(u64::MAX, Timestamp::as_millis));
         print.add(self.lead_millis.map_or(u64::MAX, u64::from));
-        if let Some(ServiceHours { from, to, channels, offsets }) = &self.hours {
-            print.add(u64::from(*from) << 16 | u64::from(*to)).add(channels.0);
-            for (since, minutes) in offsets {
-                print.add(since.as_millis()).add(u64::from(minutes.cast_unsigned()));
-            }
+        if let Some(hours) = &self.hours {
+            hours.fingerprint(print);
         }
         let (kind, delay) = self.returns.parts();
         print.add(u64::from(kind));
         print.add(u64::from(delay.min_millis) << 32 | u64::from(delay.max_millis));
         if let Some(changes) = self.changes_max {
             print.add(8 << 32 | u64::from(changes));
+        }
+        if let Some(rule) = &self.waitlist {
+            rule.fingerprint(print);
         }
     }
 }
@@ -176,6 +189,13 @@ impl ReturnRule {
 }
 
 impl ServiceHours {
+    pub(super) fn fingerprint(&self, print: &mut Fingerprint) {
+        print.add(u64::from(self.from) << 16 | u64::from(self.to)).add(self.channels.0);
+        for (since, minutes) in &self.offsets {
+            print.add(since.as_millis()).add(u64::from(minutes.cast_unsigned()));
+        }
+    }
+
     /// How long until a channel may book, in milliseconds; `None` where it may now.
     pub fn closed_for(&self, now: Timestamp, channel: BookingChannel) -> Option<u64> {
         if !self.channels.contains(channel) {
@@ -200,7 +220,7 @@ impl ServiceHours {
         minutes.saturating_add(MINUTES).saturating_add_signed(i64::from(offset)) % MINUTES
     }
 
-    fn check(&self) -> Result<(), TermsFault> {
+    pub(super) fn check(&self) -> Result<(), TermsFault> {
         if self.to <= self.from || MINUTES < u64::from(self.to) {
             return Err(TermsFault::Hours);
         }

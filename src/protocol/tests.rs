@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::*;
 use crate::codec;
-use crate::codec::rich_session;
+use crate::codec::{rich_session, waitlist_session};
 use crate::model::*;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -156,7 +156,61 @@ fn requests() -> Vec<(&'static str, Request)> {
         ),
         ("set_quotas", Request::Command(Command::SetQuotas(Box::new(set_quotas())))),
         ("read_session", Query::ReadSession { session: SessionId(7) }.into()),
+        (
+            "open_with_terms_waitlist",
+            OpenSession { request: RequestId::from_parts(NOW, 3), session: waitlist_session() }
+                .into(),
+        ),
+        ("join_waitlist", Request::Command(Command::JoinWaitlist(Box::new(join())))),
+        ("leave_waitlist", Request::Command(Command::LeaveWaitlist(leave()))),
+        (
+            "waitlist",
+            Query::Waitlist {
+                session: SessionId(7),
+                patient: Some(PatientId(0x11)),
+                channel: channel(2),
+            }
+            .into(),
+        ),
     ]
+}
+
+fn join() -> JoinWaitlist {
+    JoinWaitlist {
+        request: RequestId::from_parts(NOW, 5),
+        patient: PatientId(0x11),
+        account: Some(AccountId(0x22)),
+        channel: channel(2),
+        class: PatientClass::Referral,
+        earliest: NOW,
+        latest: NOW.plus_millis(3_600_000),
+        targets: [SessionId(7), SessionId(8)].into_iter().collect(),
+    }
+}
+
+fn leave() -> LeaveWaitlist {
+    LeaveWaitlist {
+        request: RequestId::from_parts(NOW, 6),
+        entry: join().request,
+        patient: PatientId(0x11),
+        channel: channel(2),
+    }
+}
+
+fn wait_entry() -> WaitEntry {
+    let JoinWaitlist { request, patient, account, channel, class, earliest, latest, .. } = join();
+    let target = |session| WaitTarget { session, priority: 3, drawn_at: NOW.plus_millis(600_000) };
+    WaitEntry {
+        entry: request,
+        patient,
+        account,
+        channel,
+        class,
+        joined: NOW,
+        earliest,
+        latest,
+        targets: join().targets.into_iter().map(target).collect(),
+    }
 }
 
 fn set_quotas() -> SetQuotas {
@@ -224,6 +278,17 @@ fn replies() -> Vec<(&'static str, Reply)> {
             }))),
         ),
         ("gone_bare", Reply::Gone { oldest: Sequence(40), snapshot: None }),
+        (
+            "waitlist",
+            Reply::Reading(Reading::Waitlist(WaitlistReading {
+                waiting: 12,
+                closes_at: NOW,
+                entry: Some(join().request),
+                position: Some(3),
+                offer: None,
+                likelihood: Some(250),
+            })),
+        ),
     ]
 }
 
@@ -340,6 +405,71 @@ fn facts() -> Vec<(&'static str, Fact)> {
                 places: vec![0, 1, 2],
             })),
         ),
+        (
+            "freed",
+            Fact::Freed(Box::new(Freed {
+                ended: Ended {
+                    request: Some((request, 6)),
+                    appointment,
+                    patient,
+                    cause: Cause::Cancelled,
+                    claims: claims(),
+                },
+                back: vec![NOW.plus_millis(90_000); claims().len()],
+            })),
+        ),
+        (
+            "returned",
+            Fact::Returned(Box::new(Returned {
+                session: SessionId(7),
+                places: vec![Returning {
+                    until: NOW,
+                    slot: SlotIndex(3),
+                    pool: PoolIndex(0),
+                    count: 2,
+                }],
+            })),
+        ),
+        (
+            "wait_joined",
+            Fact::WaitJoined(Box::new(WaitJoined {
+                fingerprint: 6,
+                entry: wait_entry(),
+                targets: wait_entry().sessions(),
+            })),
+        ),
+        (
+            "offered",
+            Fact::Offered(Box::new(Offered {
+                entry: join().request,
+                targets: join().targets,
+                back: NOW,
+                held: Held {
+                    appointment,
+                    patient,
+                    account: Some(AccountId(0x22)),
+                    organization: OrganizationId(1),
+                    channel: channel(2),
+                    class: PatientClass::Referral,
+                    sharing: Sharing::Cancel,
+                    until: NOW.after(Ttl::DEFAULT),
+                    fingerprint: 5,
+                    rules: RulesVersion(0),
+                    claims: claims(),
+                },
+            })),
+        ),
+        (
+            "wait_left",
+            Fact::WaitLeft(Box::new(WaitLeft {
+                request: Some((request, 6)),
+                entry: join().request,
+                patient,
+                targets: join().targets,
+                why: Leaving::Left,
+            })),
+        ),
+        ("wait_drawn", Fact::WaitDrawn(WaitDrawn { session: SessionId(7), seed: 8 })),
     ]
 }
 

@@ -11,17 +11,22 @@
 //! session. Where one has something beside its places the next bit is set, and behind the places of each
 //! follow a u32 n and n kinds of returning places. Where an appointment of a home was moved, the highest
 //! bit of the number of refusals is set, and the moves follow.
+//! follow a u32 n and n kinds of returning places, and an option of its waitlist. Where somebody waits
+//! the highest bit of the number of a ledger is set, and a u32 n and n (entry, option of an offer) follow.
 
 use crate::codec::{CodecError, WithTerms, decode, encode_into};
-use crate::engine::{Live, SessionState};
+use crate::engine::{Live, SessionState, Waits};
 use crate::inventory::Part;
 use crate::model::{
     Appointment, AppointmentId, Outcome, PatientId, RequestId, Returning, Session, SessionId,
-    Timestamp,
+    Timestamp, WaitState,
 };
 
 /// Set in the number of sessions where terms follow each.
 const WITH_TERMS: u32 = 1 << 31;
+
+/// Set in the number of lines of a ledger where what its patients wait for follows.
+const WITH_WAITS: u32 = 1 << 31;
 
 /// Set in the number of sessions where what lies beside their places follows each.
 const WITH_ASIDE: u32 = 1 << 30;
@@ -46,13 +51,23 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
             let lines = ledger.entries().flat_map(|entry| {
                 entry.live().map(|live| (entry.patient(), live.appointment(), live.session))
             });
+            let start = buffer.len();
             list(buffer, lines, |item, buffer| encode_into(&item, buffer));
+            if ledger.all_waits().next().is_some() {
+                buffer[start + 3] |= WITH_WAITS.to_le_bytes()[3];
+                list(buffer, ledger.all_waits(), |waits, buffer| {
+                    encode_into(&waits.entry, buffer);
+                    encode_into(&waits.offer, buffer);
+                });
+            }
         }
         Part::Session(shard) => {
             let sessions = shard.sessions();
             let start = buffer.len();
             let with_terms = sessions.iter().any(|state| state.spec().has_terms());
-            let with_aside = sessions.iter().any(|state| !state.returning().is_empty());
+            let with_aside = sessions
+                .iter()
+                .any(|state| !state.returning().is_empty() || state.waitlist().is_some());
             list(buffer, sessions.into_iter(), |state, buffer| {
                 if with_terms {
                     encode_into(&WithTerms(state.spec()), buffer);
@@ -62,6 +77,7 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
                 state.taken().iter().for_each(|taken| encode_into(taken, buffer));
                 if with_aside {
                     list(buffer, state.returning().iter(), encode_into);
+                    encode_into(&state.waitlist().cloned(), buffer);
                 }
             });
             // Bits of the highest byte of the number: there are never so many.
@@ -98,10 +114,16 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
             }
         }
         Part::Ledger(ledger) => {
-            for _ in 0..source.next::<u32>()? {
+            let number = source.next::<u32>()?;
+            for _ in 0..number & !WITH_WAITS {
                 let (patient, appointment, session) =
                     source.next::<(PatientId, AppointmentId, SessionId)>()?;
                 ledger.insert(patient, Live::new(appointment, session));
+            }
+            let waits = if number & WITH_WAITS == 0 { 0 } else { source.next::<u32>()? };
+            for _ in 0..waits {
+                let (entry, offer) = (source.next()?, source.next()?);
+                ledger.restore_waits(Waits { entry, offer });
             }
         }
         Part::Session(shard) => {
@@ -132,9 +154,13 @@ fn session(source: &mut Source<'_>, flags: u32) -> Result<SessionState, CodecErr
     }
     let returning: Vec<Returning> =
         (0..source.next::<u32>()?).map(|_| source.next()).collect::<Result<_, _>>()?;
-    state
+    let state = state
         .with_returning(&returning)
-        .ok_or(CodecError::Invalid("more places come back than are taken"))
+        .ok_or(CodecError::Invalid("more places come back than are taken"))?;
+    Ok(match source.next::<Option<WaitState>>()? {
+        Some(waitlist) => state.with_waitlist(waitlist),
+        None => state,
+    })
 }
 
 /// Writes items with their number in front, which is known only afterwards.

@@ -195,6 +195,8 @@ impl Service {
             Command::OpenSession(open) => self.inventory.open(&context, open, append),
             Command::SetQuotas(set) => self.inventory.set_quotas(&context, set, append),
             Command::Reschedule(ask) => self.inventory.reschedule(&context, ask, append),
+            Command::JoinWaitlist(join) => self.inventory.join_waitlist(&context, join, append),
+            Command::LeaveWaitlist(leave) => self.inventory.leave_waitlist(&context, leave, append),
         }
     }
 
@@ -262,6 +264,9 @@ impl Service {
                 Answer { after, result: Ok(Reading::Appointments(listed)) }
             }
             Query::ReadSession { session } => self.inventory.read_session(actor, session),
+            Query::Waitlist { session, patient, .. } => {
+                self.inventory.waitlist(actor, session, patient)
+            }
             Query::Clock | Query::ConfirmClock => {
                 let Some(timekeeper) = self.timekeeper.get() else {
                     return Answer::refused(Refusal::for_now(Outcome::NotReady, CLOCK_MILLIS));
@@ -345,11 +350,13 @@ impl Service {
         expired
     }
 
-    /// Does what is due in sessions: unused places go to other pools, freed ones come back.
+    /// Does what is due in sessions: unused places go to other pools, freed ones come back
+    /// or are offered to who waits.
     fn step_sessions(&self, now: Timestamp) {
         for shard in self.inventory.due_sessions(now) {
             while let Some(permit) = self.journal.reserve(Lane::Upkeep) {
-                let done = self.inventory.step_session(shard, now, |facts| {
+                let chance = self.chances.draw();
+                let done = self.inventory.step_session(shard, now, chance, |facts| {
                     self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
                 });
                 if done.is_none() {

@@ -82,6 +82,10 @@ impl Ask {
             Body::Command(Command::OpenSession(open)) => Some((open.request, open.fingerprint())),
             Body::Command(Command::SetQuotas(set)) => Some((set.request, set.fingerprint())),
             Body::Command(Command::Reschedule(ask)) => Some((ask.request, ask.fingerprint())),
+            Body::Command(Command::JoinWaitlist(join)) => Some((join.request, join.fingerprint())),
+            Body::Command(Command::LeaveWaitlist(leave)) => {
+                Some((leave.request, leave.fingerprint()))
+            }
             // Its id follows from the time of the call.
             Body::Settle(..) | Body::Query(_) => None,
         }
@@ -155,6 +159,14 @@ impl fmt::Display for Ask {
             Body::Command(Command::Reschedule(ask)) => {
                 write!(out, " {:x} of {:x} {:?}", ask.request.0, ask.appointment.0, ask.claims)
             }
+            Body::Command(Command::JoinWaitlist(join)) => write!(
+                out,
+                " {:x} patient {} sessions {:?}",
+                join.request.0, join.patient.0, join.targets
+            ),
+            Body::Command(Command::LeaveWaitlist(leave)) => {
+                write!(out, " {:x} entry {:x}", leave.request.0, leave.entry.0)
+            }
             Body::Query(query) => write!(out, " {query:?}"),
             Body::Settle(appointment, came) => write!(out, " {:x} came {came}", appointment.0),
         }
@@ -178,6 +190,7 @@ impl fmt::Display for Reply {
             Ok(Said::Reading(Reading::Appointments(found))) => write!(out, " {}", found.len()),
             Ok(Said::Reading(Reading::Clock(clock))) => write!(out, " {clock:?}"),
             Ok(Said::Reading(Reading::Session(found))) => write!(out, " {:?}", found.taken),
+            Ok(Said::Reading(Reading::Waitlist(found))) => write!(out, " {found:?}"),
             Ok(Said::Declined(outcome)) => write!(out, " declined {}", outcome.name()),
             Err(refusal) => write!(out, " {:?}", refusal.status),
         }

@@ -72,6 +72,14 @@ impl History {
         self.records.push(record);
     }
 
+    fn hold(&mut self, held: &Held) {
+        self.requests.insert(held.appointment.request());
+        let statuses = vec![AppointmentStatus::Pending];
+        let places = vec![held.claims.clone()];
+        let life = Life { held: held.clone(), statuses, is_forgotten: false, places };
+        self.lives.entry(held.appointment).or_insert(life);
+    }
+
     fn add_fact(&mut self, fact: &Fact) {
         self.requests.extend(fact.request().map(|(request, _)| request));
         let status = match fact {
@@ -79,14 +87,15 @@ impl History {
                 self.sessions.insert(opened.session.id, opened.session.clone());
                 return;
             }
-            Fact::Held(held) => {
-                self.requests.insert(held.appointment.request());
-                let statuses = vec![AppointmentStatus::Pending];
-                let places = vec![held.claims.clone()];
-                let life = Life { held: held.clone(), statuses, is_forgotten: false, places };
-                self.lives.entry(held.appointment).or_insert(life);
-                return;
+            Fact::Held(held) => return self.hold(held),
+            Fact::Offered(offered) => {
+                for claim in &offered.held.claims {
+                    let cell = (claim.session, claim.slot.0, claim.pool.0, offered.back);
+                    *self.returning.entry(cell).or_default() -= 1;
+                }
+                return self.hold(&offered.held);
             }
+            Fact::WaitJoined(_) | Fact::WaitLeft(_) | Fact::WaitDrawn(_) => return,
             Fact::QuotasSet(set) => {
                 if let Some(session) = self.sessions.get_mut(&set.session) {
                     for (pool, quotas) in session.pools.iter_mut().zip(&set.quotas) {

@@ -137,7 +137,7 @@ fn print_claims(output: &mut Output, claims: &[Claim]) -> Result<(), Failure> {
     })
 }
 
-fn time(time: Timestamp) -> String {
+pub(super) fn time(time: Timestamp) -> String {
     let millis = i64::try_from(time.as_millis()).ok();
     let time = millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
     time.map_or_else(|| "-".to_owned(), |time| time.to_string())

@@ -13,20 +13,21 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::build::{self, MINUTE, MORNING};
 use super::naive::Naive;
+use super::naive_waitlist::EQUAL;
 use super::pairs::Pairs;
 use super::world::{State, World};
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
-    Action, Actor, Change, ChannelSet, ClaimRequest, ClassSet, Command, Delay, Hold, OpenSession,
-    OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId, Reschedule, ReturnRule,
-    Role, ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SlotChoice,
-    SlotIndex, Timestamp, Ttl,
+    Action, Actor, AppointmentId, Change, ChannelSet, ClaimRequest, ClassSet, Command, Delay, Hold,
+    JoinWaitlist, LeaveWaitlist, OpenSession, OrganizationId, Organizations, Outcome, PatientClass,
+    PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat,
+    RequestId, Reschedule, ReturnRule, Role, ServiceHours, Session, SessionId, SessionTerms,
+    SetQuotas, Sharing, SlotChoice, SlotIndex, Timestamp, Ttl, WaitlistRule,
 };
 
 /// `PROPTEST_CASES` sets another number; with fewer, nothing is said about how often each pair
 /// occurred.
-const CASES: u32 = 12_000;
+const CASES: u32 = 14_000;
 /// On average.
 const STEPS: usize = 25;
 
@@ -37,7 +38,13 @@ fn the_engine_answers_as_the_naive_model_does() {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let scripts = (uniform4(ANY), vec(uniform8(ANY), 1..2 * STEPS));
     TestRunner::new(config)
-        .run(&scripts, |(opened, steps)| Case::new(opened).play(&steps, &mut pairs.borrow_mut()))
+        .run(&scripts, |(opened, steps)| {
+            // A waiting case takes four times as long: it begins with all places booked.
+            if opened[3] % 4 == 0 {
+                Case::waiting(opened).play_waiting(&steps, &mut pairs.borrow_mut())?;
+            }
+            Case::new(opened).play(&steps, &mut pairs.borrow_mut())
+        })
         .unwrap();
     if CASES <= cases {
         pairs.into_inner().check(50);
@@ -72,9 +79,89 @@ impl Case {
         case
     }
 
+    /// Sessions with waitlists whose places are all booked, most of them.
+    fn waiting(kinds: [u8; 4]) -> Self {
+        let (engine, naive) = (World::new(MORNING), Naive::new(MORNING));
+        let mut case = Self { engine, naive, done: Vec::new() };
+        let admin = Actor::unbounded(Role::Admin);
+        let mut both = |command: Command| {
+            let (engine, naive) =
+                (case.engine.run(&admin, &command), case.naive.run(&admin, &command));
+            assert_eq!(engine, naive, "{command:?}");
+            engine.is_ok()
+        };
+        let mut id = 10_000;
+        for (number, kind) in (0..4).zip(kinds) {
+            let mut session = session(number, kind / 11 * 11);
+            session.start = session.start.max(MORNING.plus_millis(5 * MINUTE));
+            both(Command::OpenSession(build::open(session).into()));
+            for class in [PatientClass::Outpatient, PatientClass::Inpatient] {
+                for channel in [0, 1].map(build::channel) {
+                    loop {
+                        id += 1;
+                        let booked = Some(PaymentRef(1));
+                        let hold = build::hold(id, id, [build::any(number)]);
+                        let book = if id % 3 == 0 { None } else { booked };
+                        if !both(Command::Hold(Hold { class, channel, book, ..hold })) {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        case
+    }
+
+    /// Steps that mostly concern waitlists.
+    fn play_waiting(mut self, steps: &[[u8; 8]], pairs: &mut Pairs) -> Result<(), TestCaseError> {
+        for step in steps {
+            let mut step = *step;
+            let verb = step[0];
+            // As the other script says: time, tick, join, leave, a change, or what was done.
+            step[0] = [0, 3, 15, 15, 15, 5, 16, 21, 23, 31][usize::from(verb % 10)];
+            // Both of these are told from others by the next byte.
+            step[1] %= match step[0] {
+                5 => 128,
+                15 => 64,
+                _ => 255,
+            };
+            let step = Step(step);
+            match step.0[0] {
+                23 => {
+                    let number = self.naive.appointments.len().max(1);
+                    let known = self.naive.appointments.get(usize::from(step.0[1]) % number);
+                    let Some(appointment) = known.map(|appointment| appointment.id) else {
+                        continue;
+                    };
+                    self.set_chance(step);
+                    let action = if step.0[2] % 2 == 0 { Action::Cancel } else { Action::Release };
+                    let name = if step.0[2] % 2 == 0 { "cancel" } else { "release" };
+                    let change = Change { appointment, ..step.change(23, action) };
+                    self.run(&Actor::unbounded(Role::Admin), Command::Change(change), name, pairs)?;
+                }
+                _ => self.step(step, pairs)?,
+            }
+        }
+        self.finish(pairs)
+    }
+
+    fn set_chance(&mut self, step: Step) {
+        self.engine.chance = u64::from_be_bytes(step.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.naive.chance = self.engine.chance;
+    }
+
     fn play(mut self, steps: &[[u8; 8]], pairs: &mut Pairs) -> Result<(), TestCaseError> {
         for step in steps {
             self.step(Step(*step), pairs)?;
+        }
+        self.finish(pairs)
+    }
+
+    /// Compares the states, and what the facts make of them again.
+    fn finish(self, pairs: &mut Pairs) -> Result<(), TestCaseError> {
+        let facts = self.engine.records.iter().flat_map(|(_, facts)| facts);
+        for _ in facts.filter(|fact| fact.name() == "Offered") {
+            pairs.count("offer", Outcome::Done);
         }
         let state = self.engine.state();
         self.compare_state(&state)?;
@@ -88,8 +175,7 @@ impl Case {
 
     fn step(&mut self, step: Step, pairs: &mut Pairs) -> Result<(), TestCaseError> {
         let (actor, id) = (step.actor(), step.0[1]);
-        self.engine.chance = u64::from_be_bytes(step.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.naive.chance = self.engine.chance;
+        self.set_chance(step);
         match step.0[0] % 32 {
             0 | 1 => {
                 let minutes = 1 + u64::from(id % 16);
@@ -109,6 +195,10 @@ impl Case {
                 }
                 same(&engine, &naive, "expire")
             }
+            5 if id < 128 => {
+                let leave = step.leave(&self.naive);
+                self.run(&actor, Command::LeaveWaitlist(leave), "leave_waitlist", pairs)
+            }
             4 | 5 => {
                 let hold = Hold { book: Some(PaymentRef(1)), ..step.more_usual().hold() };
                 let (engine, naive) = (self.engine.import(&hold), self.naive.import(&hold));
@@ -123,6 +213,10 @@ impl Case {
                 self.run(&actor, Command::Reschedule(step.reschedule().into()), "reschedule", pairs)
             }
             6 => self.run(&actor, Command::OpenSession(step.open().into()), "open_session", pairs),
+            15 if id < 64 => {
+                let join = step.join();
+                self.run(&actor, Command::JoinWaitlist(join.into()), "join_waitlist", pairs)
+            }
             7..=15 => self.run(&actor, Command::Hold(step.hold()), "hold", pairs),
             2 | 31 => {
                 match self.done.iter().rev().nth(usize::from(id.saturating_sub(192) / 16)).cloned()
@@ -133,7 +227,11 @@ impl Case {
             }
             verb => {
                 let (name, action) = step.action(verb);
-                self.run(&actor, Command::Change(step.change(verb, action)), name, pairs)
+                let mut change = step.change(verb, action);
+                if let Some(offer) = step.offered(&self.naive) {
+                    change.appointment = offer;
+                }
+                self.run(&actor, Command::Change(change), name, pairs)
             }
         }
     }
@@ -165,11 +263,21 @@ impl Case {
             declined.iter().map(|(h, why)| (h.appointment, h.fingerprint(), *why)).collect();
         same(&state.declined, &declined, "remembered refusals")?;
         same(&state.moved, &self.naive.moves(), "moves")?;
+        let waits: Vec<_> = state
+            .waits
+            .iter()
+            .map(|it| {
+                let sessions = it.entry.sessions().to_vec();
+                (it.entry.entry, it.entry.joined, sessions, it.offer)
+            })
+            .collect();
+        same(&waits, &self.naive.waits(), "entries of waitlists")?;
         same(&state.sessions.len(), &self.naive.sessions.len(), "sessions")?;
         for session in &state.sessions {
             let id = session.spec().id;
             let naive = self.naive.sessions.iter().find(|session| session.id == id);
             same(&Some(session.spec()), &naive, "a session")?;
+            same(&session.waitlist().cloned(), &self.naive.waitlist(id), "a waitlist")?;
             let mut returning: Vec<_> = session
                 .returning()
                 .iter()
@@ -262,6 +370,63 @@ impl Step {
             channel: build::channel(u8::from(channel < 64)),
             ..build::change(0, id, action)
         }
+    }
+
+    /// Two entries of each patient at most, mostly of one session.
+    fn join(self) -> JoinWaitlist {
+        let [_, id, who, patient, session, variant, window, extra] = self.0;
+        let count = match variant {
+            0..10 => 0,
+            10..150 => 1,
+            150..230 => 2,
+            _ => 3,
+        };
+        let target = |index: u8| {
+            let apart = if extra < 16 { 0 } else { index };
+            SessionId(if session == 255 { 9 } else { u64::from(session.wrapping_add(apart) % 4) })
+        };
+        let minutes = u64::from(window % 8) * 5;
+        let patient = u128::from(patient % 4);
+        JoinWaitlist {
+            request: match extra {
+                240.. => build::request(u128::from(id % 4)),
+                _ => build::request(4_000 + patient * 64 + u128::from(id % 64)),
+            },
+            patient: PatientId(patient),
+            account: None,
+            channel: build::channel(u8::from(who < 64)),
+            class: if who % 4 == 0 { PatientClass::Inpatient } else { PatientClass::Outpatient },
+            earliest: if window < 40 {
+                MORNING.plus_millis(minutes * MINUTE)
+            } else {
+                MORNING.minus_millis(MINUTE * 10)
+            },
+            latest: if window % 16 == 7 { MORNING.plus_millis(MINUTE) } else { Timestamp::MAX },
+            targets: (0..count).map(target).collect(),
+        }
+    }
+
+    /// Mostly an entry that is there.
+    fn leave(self, naive: &Naive) -> LeaveWaitlist {
+        let [_, id, other, _, _, _, request, _] = self.0;
+        let entries = &naive.entries;
+        let known = entries.get(usize::from(id) % entries.len().max(1));
+        let (entry, patient) = known.map_or((build::request(4_000), PatientId(0)), |entry| {
+            (entry.join.request, entry.join.patient)
+        });
+        let patient = if other < 32 { PatientId(9) } else { patient };
+        let request = match request {
+            240.. => build::request(u128::from(id % 4)),
+            _ => build::request(5_000 + u128::from(request)),
+        };
+        LeaveWaitlist { request, entry, patient, channel: build::channel(0) }
+    }
+
+    /// Half of the time an appointment that was offered.
+    fn offered(self, naive: &Naive) -> Option<AppointmentId> {
+        let offers: Vec<_> = naive.entries.iter().filter_map(|entry| entry.offer).collect();
+        let index = usize::from(self.0[1]) % offers.len().max(1);
+        offers.get(index).copied().filter(|_| self.0[4] % 2 == 0)
     }
 
     /// Mostly a place moved from one pool to another.
@@ -428,6 +593,11 @@ fn terms(kind: usize) -> SessionTerms {
             let hours = ServiceHours { from: 483, to: 490, channels: ChannelSet(1), offsets };
             SessionTerms { hours: Some(hours), ..terms }
         }
+        0 => {
+            let delay = Delay { min_millis: 60_000, max_millis: 360_000 };
+            let returns = ReturnRule::WaitlistFirst(delay);
+            SessionTerms { returns, waitlist: Some(Box::new(waitlist(kind / 11))), ..terms }
+        }
         9 => {
             let delay = Delay { min_millis: 60_000, max_millis: 360_000 };
             let rules = [
@@ -437,8 +607,28 @@ fn terms(kind: usize) -> SessionTerms {
             ];
             SessionTerms { returns: rules[kind / 11 % 3], ..terms }
         }
-        10 => SessionTerms { changes_max: Some(u8::try_from(kind / 11 % 2).unwrap()), ..terms },
+        10 => SessionTerms { changes_max: Some(u8::from(kind / 11 % 4 == 3)), ..terms },
         _ => terms,
+    }
+}
+
+/// Waitlists with and without a draw, hours and priorities; some close soon.
+fn waitlist(kind: usize) -> WaitlistRule {
+    let hours = ServiceHours {
+        from: 483,
+        to: 530,
+        channels: ChannelSet::ALL,
+        offsets: vec![(Timestamp::default(), 0)],
+    };
+    WaitlistRule {
+        entries_max: if kind % 4 == 1 { 1 } else { 3 },
+        priority: if kind % 2 == 0 { EQUAL } else { [1, 0, 1, 1, 1] },
+        draw_millis: if kind % 3 == 0 { 120_000 } else { 0 },
+        offer_millis: 600_000,
+        near_offer_millis: 180_000,
+        near_millis: 900_000,
+        hours: (kind % 5 == 2).then_some(hours),
+        closes_at: MORNING.plus_millis(if kind % 8 == 3 { 12 } else { 60 } * MINUTE),
     }
 }
 

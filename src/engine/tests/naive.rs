@@ -5,12 +5,13 @@
 
 mod moves;
 
+use super::naive_waitlist::{Entry, List};
 use crate::model::{
     Action, Actor, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, BookingChannel,
-    Cause, Change, Claim, ClaimRequest, Claims, Command, Delay, Hold, OpenSession, Outcome,
-    PatientClass, PatientId, PaymentRef, Pick, PoolIndex, Receipt, Refusal, Repeat, RequestId,
-    Reschedule, ReturnRule, Role, RulesVersion, Session, SessionId, SetQuotas, Sharing, SlotChoice,
-    SlotIndex, Timestamp,
+    Cause, Change, Claim, ClaimRequest, Claims, Command, Delay, Hold, JoinWaitlist, LeaveWaitlist,
+    OpenSession, Outcome, PatientClass, PatientId, PaymentRef, Pick, PoolIndex, Receipt, Refusal,
+    Repeat, RequestId, Reschedule, ReturnRule, Role, RulesVersion, Session, SessionId, SetQuotas,
+    Sharing, SlotChoice, SlotIndex, Timestamp,
 };
 
 #[derive(Default)]
@@ -31,6 +32,10 @@ pub(super) struct Naive {
     /// How often each appointment was moved, at the same position.
     changes: Vec<u8>,
     pub(super) declined: Vec<(Hold, Outcome)>,
+    pub(super) joins: Vec<JoinWaitlist>,
+    pub(super) leaves: Vec<LeaveWaitlist>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) lists: std::collections::BTreeMap<SessionId, List>,
 }
 
 impl Naive {
@@ -45,6 +50,8 @@ impl Naive {
             Command::Change(change) => self.change(actor, change),
             Command::SetQuotas(set) => self.set_quotas(actor, set),
             Command::Reschedule(ask) => self.reschedule(actor, ask),
+            Command::JoinWaitlist(join) => self.join(actor, join),
+            Command::LeaveWaitlist(leave) => self.leave(actor, leave),
         }
     }
 
@@ -73,8 +80,10 @@ impl Naive {
                 appointment.status = AppointmentStatus::Cancelled;
                 appointment.cause = Cause::Expired;
                 appointment.until = now;
-                ended.push(appointment.id);
+                let id = appointment.id;
+                ended.push(id);
                 self.free(index);
+                self.end_offer(id);
             }
         }
         ended
@@ -136,7 +145,7 @@ impl Naive {
         lines
     }
 
-    fn session(&self, id: SessionId) -> Option<&Session> {
+    pub(super) fn session(&self, id: SessionId) -> Option<&Session> {
         self.sessions.iter().find(|session| session.id == id)
     }
 
@@ -145,12 +154,14 @@ impl Naive {
     }
 
     /// Whether the id was used for something.
-    fn is_used(&self, id: RequestId) -> bool {
+    pub(super) fn is_used(&self, id: RequestId) -> bool {
         self.appointments.iter().any(|appointment| appointment.id.request() == id)
             || self.opened.iter().any(|open| open.request == id)
             || self.changed.iter().any(|change| change.request == id)
             || self.shared_out.iter().any(|set| set.request == id)
             || self.moved.iter().any(|ask| ask.request == id)
+            || self.joins.iter().any(|join| join.request == id)
+            || self.leaves.iter().any(|leave| leave.request == id)
     }
 
     fn open(&mut self, actor: &Actor, open: &OpenSession) -> Result<Receipt, Refusal> {
@@ -242,6 +253,15 @@ impl Naive {
         receipt
     }
 
+    /// Takes a place that the engine offers; nobody asked for it by a hold.
+    pub(super) fn take_offer(&mut self, appointment: Appointment) {
+        let mut hold = super::build::hold(0, appointment.patient.0, []);
+        hold.appointment = appointment.id;
+        self.appointments.push(appointment);
+        self.holds.push(hold);
+        self.changes.push(0);
+    }
+
     /// The best place for a wish, where one appointment's places count as free.
     fn find(
         &self,
@@ -331,7 +351,7 @@ impl Naive {
         Ok(Claim { session: session.id, slot, count: wish.count, pool })
     }
 
-    fn is_bookable(&self, session: &Session, slot: u16) -> bool {
+    pub(super) fn is_bookable(&self, session: &Session, slot: u16) -> bool {
         let start = session.slot_start(SlotIndex(slot));
         let ended = session.terms.booking_ends.is_some_and(|end| end <= self.now);
         let lead = session.terms.lead_millis.map(|lead| start.minus_millis(lead.into()));
@@ -403,7 +423,7 @@ impl Naive {
                 self.sessions[index].pools[from].terms.reclaim = None;
             }
         }
-        self.returning.retain(|(.., back)| self.now < *back);
+        self.step_waitlists();
     }
 
     fn change(&mut self, actor: &Actor, change: &Change) -> Result<Receipt, Refusal> {
@@ -465,6 +485,7 @@ impl Naive {
         if ended {
             self.free(index);
         }
+        self.end_offer(change.appointment);
         Ok(receipt)
     }
 }
@@ -539,8 +560,13 @@ fn shape_of(claims: &[ClaimRequest]) -> Vec<Outcome> {
     refusals
 }
 
-fn lowest(refusals: &[Outcome]) -> Result<(), Refusal> {
+pub(super) fn lowest(refusals: &[Outcome]) -> Result<(), Refusal> {
     refusals.iter().min().map_or(Ok(()), |outcome| Err((*outcome).into()))
+}
+
+/// What is told of a request about no appointment.
+pub(super) fn told_of_nothing(now: Timestamp, retried: bool) -> Receipt {
+    Receipt { status: None, until: now, claims: Claims::new(), retried }
 }
 
 fn told(appointment: &Appointment, retried: bool) -> Receipt {

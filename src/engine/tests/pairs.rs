@@ -125,6 +125,30 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::TooManyChanges,
         ],
     ),
+    (
+        "join_waitlist",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::ClaimsInvalid,
+            O::ClaimsOverlap,
+            O::IdReused,
+            O::SessionNotFound,
+            O::OrganizationNotPermitted,
+            O::SlotNotFound,
+            O::PoolNotFound,
+            O::AlreadyHasAppointment,
+            O::NotFull,
+            O::AlreadyWaiting,
+            O::WaitlistClosed,
+            O::WaitlistFull,
+        ],
+    ),
+    (
+        "leave_waitlist",
+        &[O::Done, O::AlreadyDone, O::IdReused, O::OrganizationNotPermitted, O::NotWaiting],
+    ),
+    ("offer", &[O::Done]),
     ("expire", &[O::Done]),
 ];
 

@@ -11,6 +11,7 @@
 
 mod moves;
 mod supply;
+mod waiting;
 
 use std::collections::BTreeMap;
 #[cfg(feature = "node")]
@@ -30,8 +31,8 @@ use crate::engine::SessionState;
 use crate::journal::{DataFolder, Log};
 use crate::model::{
     Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claim, Ended, Fact,
-    Facts, Held, Outcome, PatientId, PoolIndex, Returning, Sequence, Session, SessionId, SlotIndex,
-    Timestamp,
+    Facts, Held, Outcome, PatientId, PoolIndex, RequestId, Returning, Sequence, Session, SessionId,
+    SlotIndex, Timestamp, WaitEntry, WaitState,
 };
 
 /// What an audit found.
@@ -246,6 +247,9 @@ struct Account {
     kept: BTreeMap<(SessionId, u16, u8), u32>,
     /// Places that nobody has and that are not free yet, with when they are.
     returning: BTreeMap<(SessionId, u16, u8, Timestamp), u16>,
+    /// Who waits, with the offer that they have, and the waitlists of sessions.
+    waits: BTreeMap<RequestId, (WaitEntry, Option<AppointmentId>)>,
+    waitlists: BTreeMap<SessionId, WaitState>,
 }
 
 impl Account {
@@ -267,6 +271,13 @@ impl Account {
             Fact::Ended(fact) => self.end(report, sequence, time, fact, &[]),
             Fact::Freed(fact) => self.end(report, sequence, time, &fact.ended, &fact.back),
             Fact::Returned(fact) => self.come_back(report, sequence, fact),
+            Fact::WaitJoined(fact) => self.join(report, sequence, fact),
+            Fact::WaitDrawn(fact) => self.draw(report, sequence, fact),
+            Fact::WaitLeft(fact) => self.leave(report, sequence, fact),
+            Fact::Offered(fact) => {
+                self.offer(report, sequence, fact);
+                self.hold(report, sequence, &fact.held);
+            }
             Fact::Progressed(fact) => {
                 let event = match fact.status {
                     AppointmentStatus::Arrived => AppointmentEvent::Arrive,
@@ -475,6 +486,12 @@ impl Account {
         }
         for (id, changes) in &self.changes {
             digest.moved(*id, *changes);
+        }
+        for (entry, offer) in self.waits.values() {
+            digest.waits(entry, *offer);
+        }
+        for (session, waitlist) in &self.waitlists {
+            digest.waitlist(*session, waitlist);
         }
         for (id, (fingerprint, outcome)) in &self.declined {
             digest.declined(*id, *fingerprint, *outcome);

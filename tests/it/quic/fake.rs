@@ -124,6 +124,7 @@ impl Engine for Fake {
             Query::Get { .. } => Answer::at_once(Err(Outcome::AppointmentNotFound.into())),
             Query::List { .. } => Answer::at_once(Ok(Reading::Appointments(Vec::new()))),
             Query::ReadSession { .. } => Answer::refused(Outcome::SessionNotFound),
+            Query::Waitlist { .. } => Answer::refused(Outcome::SessionNotFound),
             Query::Clock | Query::ConfirmClock => Answer::refused(Outcome::NotReady),
         }
     }

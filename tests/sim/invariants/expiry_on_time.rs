@@ -39,7 +39,7 @@ impl Invariant for ExpiryOnTime {
 
 impl ExpiryOnTime {
     fn see_fact(&mut self, time: Timestamp, fact: &Fact) -> Result<(), String> {
-        if let Fact::Held(held) = fact {
+        if let Some(held) = fact.held() {
             self.pending.insert(held.appointment, held.until);
             return ensure(time < held.until, || "a hold is void from the start".to_owned());
         }

@@ -26,7 +26,7 @@ impl Invariant for HeldOnce {
     fn see(&mut self, sight: &Sight<'_>, _: &History) -> Result<(), String> {
         let Sight::Durable(record) = sight else { return Ok(()) };
         for fact in &record.facts {
-            if let Fact::Held(held) = fact {
+            if let Some(held) = fact.held() {
                 let claims = held.claims.clone();
                 let life = Life { claims, booked: 0, ended: 0, forgotten: 0 };
                 let earlier = self.lives.insert(held.appointment, life);
@@ -39,7 +39,10 @@ impl Invariant for HeldOnce {
                 | Fact::SessionOpened(_)
                 | Fact::QuotasSet(_)
                 | Fact::Reclaimed(_)
-                | Fact::Returned(_) => continue,
+                | Fact::Returned(_)
+                | Fact::WaitJoined(_)
+                | Fact::WaitLeft(_)
+                | Fact::WaitDrawn(_) => continue,
                 _ => fact.appointment().into_iter().collect(),
             };
             for id in ids {

@@ -20,7 +20,8 @@ impl Invariant for OneLive {
         let Sight::Durable(record) = sight else { return Ok(()) };
         for fact in &record.facts {
             match fact {
-                Fact::Held(held) => {
+                Fact::Held(_) | Fact::Offered(_) => {
+                    let held = fact.held().expect("a hold");
                     for claim in &held.claims {
                         let live = self.live.entry((held.patient, claim.session)).or_default();
                         live.push(held.appointment);

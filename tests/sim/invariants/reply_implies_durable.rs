@@ -4,6 +4,7 @@ use haoyuan::model::{ClaimRequest, Command, Outcome, PatientId, Query, Reading, 
 
 use super::{Ask, History, Invariant, Sight, ensure};
 use crate::ask::{Body, Said};
+use crate::history::Life;
 
 pub(super) struct ReplyImpliesDurable;
 
@@ -43,6 +44,10 @@ impl Invariant for ReplyImpliesDurable {
             Ok(Said::Reading(Reading::Session(found))) => {
                 history.sessions.contains_key(&found.session.id)
             }
+            Ok(Said::Reading(Reading::Waitlist(found))) => {
+                found.entry.is_none_or(|entry| history.requests.contains(&entry))
+                    && found.offer.is_none_or(|offer| history.lives.contains_key(&offer))
+            }
             // The clock rests on nothing in the journal.
             Ok(Said::Reading(Reading::Clock(_))) => true,
             Err(refusal) => refusal_is_durable(ask, *refusal, history),
@@ -72,6 +77,14 @@ fn refusal_is_durable(ask: &Ask, refusal: Refusal, history: &History) -> bool {
         Outcome::AlreadyHasAppointment => match &ask.body {
             Body::Command(Command::Hold(hold)) => {
                 is_in_one_of(&hold.claims, hold.patient.unwrap_or(PatientId(0)), history)
+            }
+            Body::Command(Command::JoinWaitlist(join)) => {
+                let had = |life: &Life| {
+                    let mut claims = life.places.iter().flatten();
+                    life.held.patient == join.patient
+                        && claims.any(|claim| join.targets.contains(&claim.session))
+                };
+                history.lives.values().any(had)
             }
             Body::Command(Command::Reschedule(ask)) => {
                 life.is_some_and(|life| is_in_one_of(&ask.claims, life.held.patient, history))
