@@ -45,6 +45,8 @@ pub fn admit(
         Command::Hold(hold) => Some(hold.channel),
         Command::Change(change) => Some(change.channel),
         Command::Reschedule(ask) => Some(ask.channel),
+        Command::JoinWaitlist(join) => Some(join.channel),
+        Command::LeaveWaitlist(leave) => Some(leave.channel),
     };
     admit_operation(actor, command.operation(), channel)?;
     if let Command::Hold(hold) = command {
@@ -55,6 +57,9 @@ pub fn admit(
     }
     if let Command::Reschedule(ask) = command {
         ask.check().map_err(outcome_of)?;
+    }
+    if let Command::JoinWaitlist(join) = command {
+        join.check()?;
     }
     command.request().check(now, retention_millis).map_err(|fault| match fault {
         IdFault::Malformed => Outcome::IdMalformed,
@@ -82,6 +87,7 @@ pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
         | Query::Get { channel, .. }
         | Query::List { channel, .. }
         | Query::Alternatives { channel, .. }
+        | Query::Waitlist { channel, .. }
         | Query::Draw { appointment: Some(_), channel, .. } => Some(channel),
         Query::ReadSession { .. }
         | Query::Draw { appointment: None, .. }

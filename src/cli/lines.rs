@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::model::{
     AppointmentId, AppointmentStatus, Claim, Claims, DrawId, Ended, Entered, Fact, Facts, Held,
-    PatientId, RequestId, Sequence, Session, SessionOpened, Timestamp,
+    PatientId, RequestId, Sequence, Session, SessionId, SessionOpened, Timestamp,
 };
 
 /// One line. `null` where a key does not apply; keys since 0.2 are left out there, so that lines of old
@@ -113,6 +113,16 @@ impl Enricher {
         match fact {
             Fact::SessionOpened(fact) => add_session(lines, &line, fact),
             Fact::Held(fact) => self.add_held(lines, line, fact),
+            Fact::PlaceOffered(fact) => self.add_held(lines, line, &fact.held),
+            Fact::WaitJoined(fact) => {
+                let (entry, patient) = (fact.entry.entry, fact.entry.patient);
+                add_targets(lines, &line, entry, patient, &fact.targets);
+            }
+            Fact::WaitLeft(fact) => {
+                let line = Line { cause: Some(fact.why.name()), ..line };
+                add_targets(lines, &line, fact.entry, fact.patient, &fact.targets);
+            }
+            Fact::WaitDrawn(fact) => lines.push(Line { session: Some(fact.session.0), ..line }),
             Fact::Booked(fact) => {
                 let line = of_request(line, fact.request, AppointmentStatus::Booked);
                 self.add_known(lines, line, fact.appointment);
@@ -325,6 +335,22 @@ fn of_draw(line: Line, draw: DrawId) -> Line {
     Line { session: Some(draw.session.0), pool: Some(draw.pool.0), ..line }
 }
 
+/// A line for each session that somebody waits for, or waits for no more.
+fn add_targets(
+    lines: &mut Vec<Line>,
+    line: &Line,
+    entry: RequestId,
+    patient: PatientId,
+    targets: &[SessionId],
+) {
+    lines.extend(targets.iter().map(|session| Line {
+        request: Some(hex(entry.0)),
+        patient: Some(hex(patient.0)),
+        session: Some(session.0),
+        ..line.clone()
+    }));
+}
+
 fn add_claims(lines: &mut Vec<Line>, line: &Line, claims: &[Claim]) {
     lines.extend(claims.iter().enumerate().map(|(index, claim)| Line {
         session: Some(claim.session.0),
@@ -381,7 +407,7 @@ mod tests {
     use crate::model::{
         Booked, BookingChannel, Cause, ChannelSet, ClassSet, DepartmentId, OrganizationId,
         PatientClass, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Repeat, ResourceId,
-        RulesVersion, SessionId, SessionTerms, Settled, Sharing, SiteId, SlotIndex, Ttl,
+        RulesVersion, SessionTerms, Settled, Sharing, SiteId, SlotIndex, Ttl,
     };
 
     const ID: AppointmentId = AppointmentId(0xa1);

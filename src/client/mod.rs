@@ -116,8 +116,9 @@ pub use watch::{Event, SnapshotReader, Watch};
 
 use crate::model::{
     Action, Appointment, AppointmentId, Availability, BookingChannel, Change, ClockReading, DrawId,
-    DrawReading, Hold, OpenSession, PatientClass, PatientId, Query, Reading, Receipt, RequestId,
-    RevealDraw, Sequence, SessionId, SessionReading, SetQuotas,
+    DrawReading, Hold, JoinWaitlist, LeaveWaitlist, OpenSession, PatientClass, PatientId, Query,
+    Reading, Receipt, RequestId, RevealDraw, Sequence, SessionId, SessionReading, SetQuotas,
+    WaitlistReading,
 };
 use crate::protocol::{Reply, Request};
 use link::{BACKOFF_MIN, Link, pause};
@@ -358,6 +359,30 @@ impl Client {
     pub async fn reveal_draw(&self, reveal: RevealDraw) -> Result<Receipt, CallError> {
         let command = crate::model::Command::RevealDraw(Box::new(reveal));
         receipt(self.call(&command.into()).await?)
+    }
+
+    /// Joins the waitlists of sessions that are full.
+    pub async fn join_waitlist(&self, join: JoinWaitlist) -> Result<Receipt, CallError> {
+        let command = crate::model::Command::JoinWaitlist(Box::new(join));
+        receipt(self.call(&command.into()).await?)
+    }
+
+    /// Leaves the waitlists that an entry is in.
+    pub async fn leave_waitlist(&self, leave: LeaveWaitlist) -> Result<Receipt, CallError> {
+        receipt(self.call(&crate::model::Command::LeaveWaitlist(leave).into()).await?)
+    }
+
+    /// How many wait for a session, and where a patient stands.
+    pub async fn waitlist(
+        &self,
+        session: SessionId,
+        patient: Option<PatientId>,
+        channel: BookingChannel,
+    ) -> Result<WaitlistReading, CallError> {
+        match self.read(Query::Waitlist { session, patient, channel }).await? {
+            Reading::Waitlist(reading) => Ok(reading),
+            _ => Err(unexpected()),
+        }
     }
 
     /// The node's clock; with `confirm` it believes the machine's again, after a jump.

@@ -47,6 +47,10 @@ const DRAW_REVEALED: u8 = 26;
 const DRAW_WON: u8 = 27;
 const ENTRY_ENDED: u8 = 28;
 const BEACON_GIVEN: u8 = 29;
+const WAIT_JOINED: u8 = 16;
+const PLACE_OFFERED: u8 = 17;
+const WAIT_LEFT: u8 = 18;
+const WAIT_DRAWN: u8 = 19;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
@@ -99,6 +103,22 @@ impl Encode for Fact {
             }
             Self::Freed(fact) => {
                 FREED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::WaitJoined(fact) => {
+                WAIT_JOINED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::PlaceOffered(fact) => {
+                PLACE_OFFERED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::WaitLeft(fact) => {
+                WAIT_LEFT.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::WaitDrawn(fact) => {
+                WAIT_DRAWN.encode(encoder)?;
                 fact.encode(encoder)
             }
             Self::Returned(fact) => {
@@ -221,6 +241,10 @@ impl<Context> Decode<Context> for Fact {
             DRAW_REVEALED => Self::DrawRevealed(Box::new(Decode::decode(decoder)?)),
             DRAW_WON => Self::DrawWon(Decode::decode(decoder)?),
             ENTRY_ENDED => Self::EntryEnded(Decode::decode(decoder)?),
+            WAIT_JOINED => Self::WaitJoined(Box::new(Decode::decode(decoder)?)),
+            PLACE_OFFERED => Self::PlaceOffered(Box::new(Decode::decode(decoder)?)),
+            WAIT_LEFT => Self::WaitLeft(Box::new(Decode::decode(decoder)?)),
+            WAIT_DRAWN => Self::WaitDrawn(Decode::decode(decoder)?),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

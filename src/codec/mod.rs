@@ -20,6 +20,7 @@ mod reschedule;
 mod returns;
 mod supply;
 mod terms;
+mod waitlist;
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bincode::de::read::{Reader, SliceReader};
@@ -33,7 +34,7 @@ pub use demand::blank_hold;
 pub use draw::DrawHead;
 pub use fact::{FACT_FORMAT, decode_facts, encode_facts};
 #[cfg(test)]
-pub(crate) use terms::tests::rich_session;
+pub(crate) use terms::tests::{rich_session, waitlist_session};
 pub use terms::{OpenWithTerms, WithTerms};
 
 /// What can be written: every value of the model. Implemented in this module only.

@@ -24,6 +24,7 @@ const SESSION: u8 = 8;
 const ALTERNATIVES: u8 = 9;
 const DISPLACED: u8 = 13;
 const DRAW: u8 = 12;
+const WAITLIST: u8 = 10;
 
 /// Free places of the slots of a session.
 type Free = ArrayVec<u16, SESSION_SLOTS_MAX>;
@@ -79,6 +80,11 @@ impl Encode for Query {
                 patient.encode(encoder)?;
                 channel.encode(encoder)
             }
+            Self::Waitlist { session, patient, channel } => {
+                session.encode(encoder)?;
+                patient.encode(encoder)?;
+                channel.encode(encoder)
+            }
             Self::Clock | Self::ConfirmClock => Ok(()),
         }
     }
@@ -99,6 +105,11 @@ impl<Context> Decode<Context> for Query {
                 channel: Decode::decode(decoder)?,
             }),
             Operation::List => Ok(Self::List {
+                patient: Decode::decode(decoder)?,
+                channel: Decode::decode(decoder)?,
+            }),
+            Operation::Waitlist => Ok(Self::Waitlist {
+                session: Decode::decode(decoder)?,
                 patient: Decode::decode(decoder)?,
                 channel: Decode::decode(decoder)?,
             }),
@@ -151,6 +162,10 @@ impl Encode for Reading {
                 CLOCK.encode(encoder)?;
                 clock.encode(encoder)
             }
+            Self::Waitlist(reading) => {
+                WAITLIST.encode(encoder)?;
+                reading.encode(encoder)
+            }
             Self::Session(reading) => {
                 SESSION.encode(encoder)?;
                 WithTerms(&reading.session).encode(encoder)?;
@@ -182,6 +197,7 @@ impl<Context> Decode<Context> for Reading {
             APPOINTMENT => Self::Appointment(Box::new(Decode::decode(decoder)?)),
             APPOINTMENTS => Self::Appointments(ListedList::decode(decoder)?.0),
             CLOCK => Self::Clock(Decode::decode(decoder)?),
+            WAITLIST => Self::Waitlist(Decode::decode(decoder)?),
             SESSION => Self::Session(Box::new(SessionReading {
                 session: WithTerms::<Session>::decode(decoder)?.0,
                 taken: Taken::decode(decoder)?.0,

@@ -4,7 +4,7 @@
 //! session | u8 n | n terms, by tag and pool, each at most once
 //! term    1 service u64        2 fee u32              3 booking ends u64      4 lead u32
 //!         5 hours u16 u16 u64, u8 n, n (u64 i16)      6 returns u8 u32 u32    8 changes u8
-//!         10 offer u32
+//!         7 waitlist: its rule                       10 offer u32
 //!         33 opens u8 pool, u64     34 floor u8 pool, u32      35 reclaim u8 pool, u64, u8 pool
 //!         36 draw u8 pool, u64 closes, u8 preferences, u32 ttl, beacon (32 bytes, u64) or none,
 //!            commitment (32 bytes) or none
@@ -21,7 +21,7 @@ use super::fact::NEWER;
 use crate::model::limits::OFFSETS_MAX;
 use crate::model::{
     ChannelSet, Delay, Draw, OpenSession, Pool, PoolIndex, PoolTerms, Reclaim, ReturnRule,
-    ServiceHours, ServiceId, Session, SessionTerms, Timestamp, Ttl,
+    ServiceHours, ServiceId, Session, SessionTerms, Timestamp, Ttl, WaitlistRule,
 };
 
 /// A session with its terms. Without this wrapper a session is written as before there were any.
@@ -40,6 +40,7 @@ const HOURS: u8 = 5;
 const RETURNS: u8 = 6;
 const CHANGES: u8 = 8;
 const DISPLACED_OFFER: u8 = 10;
+const WAITLIST: u8 = 7;
 const OPENS: u8 = 33;
 const FLOOR: u8 = 34;
 const RECLAIM: u8 = 35;
@@ -59,6 +60,7 @@ enum Term {
     Returns(ReturnRule),
     Changes(u8),
     DisplacedOffer(Ttl),
+    Waitlist(Box<WaitlistRule>),
     Opens(u8, Timestamp),
     Floor(u8, u32),
     Reclaim(u8, Reclaim),
@@ -127,7 +129,7 @@ pub(super) fn with_terms<C, D: Decoder<Context = C>>(
 fn terms_of(session: &Session) -> Vec<Term> {
     let SessionTerms { service, fee, booking_ends, lead_millis, hours, returns, .. } =
         &session.terms;
-    let SessionTerms { changes_max, displaced_offer, .. } = &session.terms;
+    let SessionTerms { changes_max, displaced_offer, waitlist, .. } = &session.terms;
     let mut terms = Vec::new();
     terms.extend((*service != ServiceId::default()).then_some(Term::Service(*service)));
     terms.extend((*fee != 0).then_some(Term::Fee(*fee)));
@@ -136,6 +138,7 @@ fn terms_of(session: &Session) -> Vec<Term> {
     terms.extend(hours.clone().map(Term::Hours));
     terms.extend((*returns != ReturnRule::AtOnce).then_some(Term::Returns(*returns)));
     terms.extend(changes_max.map(Term::Changes));
+    terms.extend(waitlist.clone().map(Term::Waitlist));
     terms.extend(displaced_offer.map(Term::DisplacedOffer));
     for (pool, Pool { terms: PoolTerms { opens, floor, reclaim, draw }, .. }) in
         (0..).zip(&session.pools)
@@ -163,6 +166,7 @@ fn put(term: Term, session: &mut Session) -> Result<(), DecodeError> {
         Term::Returns(returns) => session.terms.returns = returns,
         Term::Changes(changes) => session.terms.changes_max = Some(changes),
         Term::DisplacedOffer(ttl) => session.terms.displaced_offer = Some(ttl),
+        Term::Waitlist(rule) => session.terms.waitlist = Some(rule),
     }
     Ok(())
 }
@@ -183,6 +187,7 @@ impl Term {
             Self::Returns(_) => (RETURNS, None),
             Self::Changes(_) => (CHANGES, None),
             Self::DisplacedOffer(_) => (DISPLACED_OFFER, None),
+            Self::Waitlist(_) => (WAITLIST, None),
             Self::Opens(pool, _) => (OPENS, Some(*pool)),
             Self::Floor(pool, _) => (FLOOR, Some(*pool)),
             Self::Reclaim(pool, _) => (RECLAIM, Some(*pool)),
@@ -214,6 +219,7 @@ impl Encode for Term {
             Self::Returns(returns) => returns.encode(encoder),
             Self::DisplacedOffer(ttl) => ttl.encode(encoder),
             Self::Changes(changes) => changes.encode(encoder),
+            Self::Waitlist(rule) => rule.encode(encoder),
             Self::Reclaim(_, reclaim) => reclaim.encode(encoder),
             Self::Draw(_, draw) => draw.encode(encoder),
         }
@@ -233,6 +239,7 @@ impl<Context> Decode<Context> for Term {
             RETURNS => Self::Returns(Decode::decode(decoder)?),
             CHANGES => Self::Changes(Decode::decode(decoder)?),
             DISPLACED_OFFER => Self::DisplacedOffer(Decode::decode(decoder)?),
+            WAITLIST => Self::Waitlist(Box::new(Decode::decode(decoder)?)),
             OPENS => Self::Opens(pool, Decode::decode(decoder)?),
             FLOOR => Self::Floor(pool, Decode::decode(decoder)?),
             RECLAIM => Self::Reclaim(pool, Decode::decode(decoder)?),
@@ -337,12 +344,34 @@ pub(crate) mod tests {
             returns: ReturnRule::WaitlistFirst(delay),
             changes_max: Some(3),
             displaced_offer: None,
+            waitlist: None,
         };
         for pool in &mut session.pools {
             let reclaim = Some(Reclaim { at: Timestamp::from_millis(16), to: PoolIndex(1) });
             pool.terms =
                 PoolTerms { opens: Timestamp::from_millis(14), floor: 15, reclaim, draw: None };
         }
+        session
+    }
+
+    /// A session with a waitlist.
+    pub(crate) fn waitlist_session() -> Session {
+        let mut session = rich_session();
+        session.terms.waitlist = Some(Box::new(WaitlistRule {
+            entries_max: 14,
+            priority: [1, 0, 2, 3, 4],
+            draw_millis: 15,
+            offer_millis: 16,
+            near_offer_millis: 17,
+            near_millis: 18,
+            hours: Some(ServiceHours {
+                from: 360,
+                to: 1_380,
+                channels: ChannelSet::ALL,
+                offsets: vec![(Timestamp::default(), 480)],
+            }),
+            closes_at: Timestamp::from_millis(19),
+        }));
         session
     }
 
@@ -366,7 +395,7 @@ pub(crate) mod tests {
         };
         drawn.pools[0].terms.draw = Some(draw);
         drawn.pools[1].terms.draw = Some(Draw { beacon: None, commitment: None, ..draw });
-        for session in [plain_session(), rich_session(), offers, drawn] {
+        for session in [plain_session(), rich_session(), offers, drawn, waitlist_session()] {
             let bytes = bytes_of(&session);
             let (read, length) = decode::<WithTerms<Session>>(&bytes).unwrap();
             assert_eq!((read.0, length), (session, bytes.len()));

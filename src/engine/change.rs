@@ -3,6 +3,7 @@
 use super::drawing::refuse_withdrawal;
 use super::returns::end;
 use super::view::{Context, Decision, View};
+use super::waitlist::with_entry;
 use crate::model::{
     Action, Appointment, AppointmentId, AppointmentStatus, Booked, BookingChannel, Cause, Change,
     Claims, Ended, EntryEnded, Fact, Facts, Outcome, PatientId, Progressed, Receipt, Refusal, Role,
@@ -44,11 +45,13 @@ pub fn decide_change(
         claims: appointment.claims.clone(),
         retried: false,
     };
+    let was_pending = appointment.status == AppointmentStatus::Pending;
     let mut fact = fact_of(change, &appointment, status, fingerprint);
     if let Fact::Ended(ended) = fact {
         fact = end(view, context, ended);
     }
-    Ok(Decision { facts: std::iter::once(fact).collect(), receipt })
+    let facts = if was_pending { with_entry(view, fact) } else { Facts::from_iter([fact]) };
+    Ok(Decision { facts, receipt })
 }
 
 /// Decides what a deadline does: nothing, if the hold was booked, released or is not due.
@@ -61,7 +64,7 @@ pub fn decide_expiry(
     let due = hold.status == AppointmentStatus::Pending && hold.until <= context.now;
     let Appointment { patient, claims, .. } = hold;
     let ended = Ended { request: None, appointment, patient, cause: Cause::Expired, claims };
-    due.then(|| std::iter::once(end(view, context, ended)).collect())
+    due.then(|| with_entry(view, end(view, context, ended)))
 }
 
 /// Whoever may not touch the appointment: another organization's staff, another patient, another

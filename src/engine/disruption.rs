@@ -7,6 +7,7 @@
 use super::pick::{Wisher, find};
 use super::session::SessionState;
 use super::view::{Context, Decision, View};
+use super::waitlist::with_entry;
 use crate::model::limits::ADDED_PLACES_MAX;
 use crate::model::{
     AddPlace, Appointment, AppointmentId, AppointmentStatus, BlockSession, Cause, Claim,
@@ -138,7 +139,7 @@ pub fn decide_displace(view: &View<'_>, id: AppointmentId) -> Option<Facts> {
     } else {
         Fact::Displaced(Box::new(Displaced { appointment: id, patient, session, reason, claims }))
     };
-    Some(std::iter::once(fact).collect())
+    Some(with_entry(view, fact))
 }
 
 /// Decides an offer of a place to a displaced appointment. `None` where its session makes none, one

@@ -90,6 +90,7 @@ impl HomeShard {
     pub fn evolve(&mut self, time: Timestamp, fact: &Fact) {
         match fact {
             Fact::Held(held) => self.insert(&appointment_of(held)),
+            Fact::PlaceOffered(offered) => self.insert(&appointment_of(&offered.held)),
             Fact::Booked(booked) => {
                 let position = self.position(booked.appointment);
                 self.step(position, Some(AppointmentEvent::Book), Cause::None, time);
@@ -144,7 +145,10 @@ impl HomeShard {
             | Fact::SessionBlocked(_)
             | Fact::Substituted(_)
             | Fact::BeaconGiven(_)
-            | Fact::DrawRevealed(_) => {}
+            | Fact::DrawRevealed(_)
+            | Fact::WaitJoined(_)
+            | Fact::WaitLeft(_)
+            | Fact::WaitDrawn(_) => {}
         }
     }
 

@@ -6,6 +6,7 @@ use foldhash::fast::FixedState;
 
 use super::chunks::{Chunks, Position};
 use super::index::Index;
+use super::waiting::{Waiting, Waits};
 use crate::model::{AppointmentId, Claim, Fact, PatientId, SessionId};
 
 /// What the patients of this shard have. A patient with nothing has no entry.
@@ -15,6 +16,7 @@ pub struct LedgerShard {
     index: Index,
     hasher: FixedState,
     entries: Chunks<LedgerEntry>,
+    waiting: Waiting,
 }
 
 /// What one patient has. 48 bytes for the usual one live appointment.
@@ -43,6 +45,7 @@ impl LedgerShard {
             index: Index::default(),
             hasher: FixedState::with_seed(seed),
             entries: Chunks::default(),
+            waiting: Waiting::default(),
         }
     }
 
@@ -58,9 +61,15 @@ impl LedgerShard {
                 let held = &fact.held;
                 self.insert_all(held.patient, held.appointment, &held.claims);
             }
+            Fact::PlaceOffered(offered) => {
+                let held = &offered.held;
+                self.insert_all(held.patient, held.appointment, &held.claims);
+                self.waiting.evolve(fact);
+            }
             Fact::PlaceAdded(fact) => {
                 self.insert_all(fact.patient, fact.appointment, &fact.claims);
             }
+            Fact::WaitJoined(_) | Fact::WaitLeft(_) => self.waiting.evolve(fact),
             Fact::Ended(ended) => self.remove(ended.patient, ended.appointment),
             Fact::Freed(freed) => self.remove(freed.ended.patient, freed.ended.appointment),
             Fact::Entered(entered) => {
@@ -80,6 +89,7 @@ impl LedgerShard {
             | Fact::BeaconGiven(_)
             | Fact::DrawRevealed(_)
             | Fact::DrawWon(_)
+            | Fact::WaitDrawn(_)
             | Fact::Booked(_)
             | Fact::Progressed(_)
             | Fact::Declined(_)
@@ -152,6 +162,25 @@ impl LedgerShard {
         for claim in claims {
             self.insert(patient, Live::new(appointment, claim.session));
         }
+    }
+
+    /// What a patient waits for, in the order of joining.
+    pub fn waits(&self, patient: PatientId) -> &[Waits] {
+        self.waiting.of(patient)
+    }
+
+    /// Everything that patients wait for, by patient.
+    pub fn all_waits(&self) -> impl Iterator<Item = &Waits> {
+        self.waiting.all()
+    }
+
+    /// Puts an entry of a waitlist in, as a snapshot brings it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if its patient waits for one of its sessions already.
+    pub fn restore_waits(&mut self, waits: Waits) {
+        self.waiting.insert(waits);
     }
 
     fn remove(&mut self, patient: PatientId, appointment: AppointmentId) {

@@ -30,6 +30,7 @@ mod hold;
 mod home;
 mod index;
 mod ledger;
+mod offers;
 mod open;
 mod pick;
 mod places;
@@ -41,6 +42,8 @@ mod slab;
 #[cfg(test)]
 pub(crate) mod tests;
 mod view;
+mod waiting;
+mod waitlist;
 
 pub use alterations::Alterations;
 pub use change::{decide_change, decide_expiry};
@@ -55,11 +58,16 @@ pub use draws::{DrawState, Waiting};
 pub use hold::{decide_hold, decide_import};
 pub use home::HomeShard;
 pub use ledger::{LedgerEntry, LedgerShard, Live};
+pub use offers::{
+    Candidate, SKIP_MILLIS, Step, decide_clear, decide_place_offer, next_step, offer_fingerprint,
+    offer_id,
+};
 pub use open::decide_open;
 pub use pick::{Seeker, places_near};
 pub use places::Places;
 pub use quotas::decide_quotas;
 pub use reschedule::{Leaving, decide_reschedule};
-pub use returns::decide_session;
 pub use session::{SessionShard, SessionState};
 pub use view::{Context, Decision, View};
+pub use waiting::Waits;
+pub use waitlist::{decide_join, decide_leave};

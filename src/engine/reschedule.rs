@@ -110,7 +110,8 @@ fn refuse_leaving(
     if status == AppointmentStatus::Pending && appointment.until <= context.now {
         refusals[0] = Some(Outcome::HoldExpired);
     }
-    if !may_move(appointment) {
+    // An offer of a waitlist is taken or left as it is: its end is the end of the entry.
+    if !may_move(appointment) || view.offered(appointment.id).is_some() {
         refusals[1] = Some(Outcome::WrongStatus);
     }
     let left = || {

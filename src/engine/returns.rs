@@ -7,13 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use super::quotas::decide_reclaim;
-use super::session::SessionState;
 use super::view::{Context, View};
-use crate::model::limits::RETURNED_MAX;
 use crate::model::{
-    Claim, Ended, Fact, Facts, Freed, PoolIndex, ReturnRule, Returned, Returning, SlotIndex,
-    Timestamp,
+    Claim, Ended, Fact, Freed, PoolIndex, ReturnRule, Returning, SlotIndex, Timestamp,
 };
 
 /// What an end comes to: its places come back by the rules of their sessions.
@@ -30,20 +26,6 @@ pub(super) fn end(view: &View<'_>, context: &Context<'_>, ended: Ended) -> Fact 
     let back = ended.claims.iter().zip(chances);
     let back = back.map(|(claim, chance)| rule(claim).back(context.now, chance)).collect();
     Fact::Freed(Box::new(Freed { ended, back }))
-}
-
-/// Decides what time does to a session; `None` where nothing is due.
-pub fn decide_session(session: &SessionState, now: Timestamp) -> Option<Facts> {
-    decide_reclaim(session, now).or_else(|| decide_return(session, now))
-}
-
-/// The places whose time has come.
-fn decide_return(session: &SessionState, now: Timestamp) -> Option<Facts> {
-    let due = session.returning().iter().take_while(|places| places.until <= now);
-    let places: Vec<_> = due.take(RETURNED_MAX).copied().collect();
-    let session = session.spec().id;
-    let returned = Fact::Returned(Box::new(Returned { session, places: places.clone() }));
-    (!places.is_empty()).then(|| std::iter::once(returned).collect())
 }
 
 /// The places of a session that are on their way back, the earliest first, equal ones together.

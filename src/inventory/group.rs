@@ -47,6 +47,11 @@ impl<'a> Group<'a> {
         Self { homes: ArrayVec::new(), ledger: None, sessions }
     }
 
+    /// Locks the ledger of a patient first of all: no home is concerned.
+    pub(super) fn of_nothing() -> Self {
+        Self { homes: ArrayVec::new(), ledger: None, sessions: ArrayVec::new() }
+    }
+
     /// Locks the ledger of a patient. Homes come before, sessions after.
     pub(super) fn lock_ledger(&mut self, shards: &'a Shards<LedgerShard>, patient: PatientId) {
         debug_assert!(self.ledger.is_none() && self.sessions.is_empty(), "locks have one order");
@@ -104,6 +109,10 @@ impl<'a> Group<'a> {
 
     pub(super) fn session_shard(&mut self, index: usize) -> &SessionShard {
         &self.sessions.reach(index).state
+    }
+
+    pub(super) fn ledger(&self) -> Option<&LedgerShard> {
+        self.ledger.as_ref().map(|ledger| &ledger.state)
     }
 
     /// The shards of sessions with their indices.

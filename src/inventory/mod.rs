@@ -23,6 +23,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod waitlist;
 
 use std::sync::Arc;
 
@@ -69,6 +70,8 @@ pub struct Inventory {
     draws_due: Box<[AtomicU64]>,
     /// How long requests are remembered, in milliseconds.
     retention_millis: u64,
+    /// How waiting ended, by department: volatile.
+    waited: waitlist::History,
 }
 
 /// What a row of history came to.
@@ -97,6 +100,7 @@ impl Inventory {
             retention_millis,
             sessions_due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
             draws_due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            waited: waitlist::History::default(),
         }
     }
 
@@ -166,8 +170,8 @@ impl Inventory {
         let known = group.view(|view| view.appointment(change.appointment));
         if let Some(appointment) = known {
             group.lock_ledger(&self.ledgers, appointment.patient);
-            let sessions = appointment.claims.iter().map(|claim| claim.session);
-            group.lock_sessions(&self.sessions, sessions);
+            let sessions = waitlist::sessions_of(&group, &appointment);
+            group.lock_sessions(&self.sessions, sessions.into_iter());
         }
         let decided = group.view(|view| decide_change(view, context, change));
         self.conclude(&mut group, context.now, decided, append)
@@ -322,6 +326,7 @@ impl Inventory {
                 self.publish(group, opened.session.id);
                 self.directory.insert(&opened.session, None);
             }
+            Fact::WaitLeft(left) => self.count_left(group, left),
             Fact::SessionBlocked(fact) if fact.block.is_blocked => {
                 self.begin_sweep(fact.block.session);
             }

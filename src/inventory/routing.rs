@@ -75,13 +75,19 @@ pub(super) fn evolve_sessions(
             shard.free(claim, fact.back(index), sequence);
         }
     }
-    for claim in fact.taken() {
+    let offers = matches!(fact, Fact::PlaceOffered(_));
+    for claim in fact.taken().iter().filter(|_| !offers) {
         if let Some(shard) = news(sessions.reach(session_route(claim.session)), sequence) {
             shard.take(claim, sequence);
         }
     }
     for claim in fact.taken().iter().filter(|_| moves) {
         sessions.reach(session_route(claim.session)).state.announce(claim.session, false);
+    }
+    for target in fact.targets() {
+        if let Some(shard) = news(sessions.reach(session_route(*target)), sequence) {
+            shard.tend(fact, *target, sequence);
+        }
     }
     if let Some(session) = fact.session()
         && let Some(shard) = news(sessions.reach(session_route(session)), sequence)

@@ -81,7 +81,8 @@ impl Inventory {
         let mut group = Group::of_homes(&self.homes, &[id.request()]);
         let appointment = group.view(|view| view.appointment(id))?;
         group.lock_ledger(&self.ledgers, appointment.patient);
-        group.lock_sessions(&self.sessions, appointment.claims.iter().map(|claim| claim.session));
+        let sessions = super::waitlist::sessions_of(&group, &appointment);
+        group.lock_sessions(&self.sessions, sessions.into_iter());
         let facts = group.view(|view| decide_displace(view, id))?;
         Some(self.carry_out(&mut group, now, &facts, append))
     }

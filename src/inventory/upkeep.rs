@@ -3,7 +3,7 @@
 use super::Inventory;
 use super::group::Group;
 use super::shards::SHARD_COUNT;
-use crate::engine::{Context, decide_expiry, decide_session};
+use crate::engine::{Context, Step, decide_expiry, next_step};
 use crate::model::{Actor, Fact, Facts, Role, Sequence, Timestamp};
 use crate::sync::atomic::Ordering;
 
@@ -43,7 +43,8 @@ impl Inventory {
         };
         let hold = group.view(|view| view.appointment(id)).expect("what is due exists");
         group.lock_ledger(&self.ledgers, hold.patient);
-        group.lock_sessions(&self.sessions, hold.claims.iter().map(|claim| claim.session));
+        let sessions = super::waitlist::sessions_of(&group, &hold);
+        group.lock_sessions(&self.sessions, sessions.into_iter());
 
         let actor = Actor::unbounded(Role::Admin);
         let context = Context { chance, ..Context::new(now, &actor) };
@@ -66,20 +67,38 @@ impl Inventory {
         (0..SHARD_COUNT).filter(is_due)
     }
 
-    /// Does one step of what is due in a shard of sessions. `None`: there is nothing (any more).
+    /// Does one step of what is due in a shard of sessions, with a random number for it. `None`: there
+    /// is nothing (any more). A step may come to nothing but to look again later.
     pub fn step_session(
         &self,
         shard: usize,
         now: Timestamp,
+        chance: u64,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Option<Sequence> {
         let mut group = Group::of_session(&self.sessions, shard);
-        let due = group.session_shard(shard).next_due(now);
-        let Some(facts) = due.and_then(|session| decide_session(session, now)) else {
+        let Some(session) = group.session_shard(shard).next_due(now) else {
             self.note_deadlines(&group);
             return None;
         };
-        Some(self.carry_out(&mut group, now, &facts, append))
+        let (id, step) = (session.spec().id, next_step(session, now, chance));
+        match step {
+            Step::Happen(facts) => Some(self.carry_out(&mut group, now, &facts, append)),
+            Step::Wait(until) => {
+                let until = until.max(now.plus_millis(1));
+                group.session_mut(id).state.postpone(id, until);
+                self.note_deadlines(&group);
+                Some(group.last())
+            }
+            Step::Offer(candidate) => {
+                drop(group);
+                Some(self.offer_place(candidate, now, append))
+            }
+            Step::Clear(candidate) => {
+                drop(group);
+                Some(self.clear(candidate, now, append))
+            }
+        }
     }
 
     /// Forgets appointments of a home that ended before the retention window. `None`: there are

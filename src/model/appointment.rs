@@ -109,6 +109,11 @@ pub enum AppointmentStatus {
     Waitlist = 8,
 }
 
+impl PatientClass {
+    /// How many there are.
+    pub const COUNT: usize = 5;
+}
+
 impl AppointmentStatus {
     /// Every status.
     pub const ALL: [Self; 8] = [

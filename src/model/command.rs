@@ -16,6 +16,7 @@ use super::operation::Operation;
 use super::reschedule::Reschedule;
 use super::session::Session;
 use super::time::{Timestamp, Ttl};
+use super::waitlist::{JoinWaitlist, LeaveWaitlist};
 
 /// A request that changes something. Each carries an id that makes a retry safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,10 @@ pub enum Command {
     AddPlace(AddPlace),
     /// Gives the value of a draw's public beacon.
     RevealDraw(Box<RevealDraw>),
+    /// Joins waitlists (加入候补).
+    JoinWaitlist(Box<JoinWaitlist>),
+    /// Leaves waitlists (退出候补).
+    LeaveWaitlist(LeaveWaitlist),
 }
 
 /// Opens a session.
@@ -333,6 +338,8 @@ impl Command {
         match self {
             Self::SetQuotas(set) => set.request,
             Self::RevealDraw(reveal) => reveal.request,
+            Self::JoinWaitlist(join) => join.request,
+            Self::LeaveWaitlist(leave) => leave.request,
             Self::OpenSession(open) => open.request,
             Self::Hold(hold) => hold.appointment.request(),
             Self::Change(change) => change.request,
@@ -350,6 +357,8 @@ impl Command {
             Self::OpenSession(_) => Operation::OpenSession,
             Self::SetQuotas(_) => Operation::SetQuotas,
             Self::RevealDraw(_) => Operation::RevealDraw,
+            Self::JoinWaitlist(_) => Operation::JoinWaitlist,
+            Self::LeaveWaitlist(_) => Operation::LeaveWaitlist,
             Self::Hold(_) => Operation::Hold,
             Self::Reschedule(_) => Operation::Reschedule,
             Self::BlockSession(_) => Operation::BlockSession,

@@ -26,6 +26,7 @@ use super::reschedule::Rescheduled;
 use super::returns::{Freed, Returned};
 use super::session::{Session, Sharing};
 use super::time::Timestamp;
+use super::waitlist::{PlaceOffered, WaitDrawn, WaitJoined, WaitLeft};
 
 /// The facts of one record, at most `RECORD_FACTS_MAX`. The usual one lies in place.
 pub type Facts = SmallVec<[Fact; 1]>;
@@ -81,6 +82,14 @@ pub enum Fact {
     DrawWon(DrawWon),
     /// An entry ended without a place: withdrawn, or not drawn.
     EntryEnded(EntryEnded),
+    /// A patient waits for places in sessions that are full.
+    WaitJoined(Box<WaitJoined>),
+    /// A place was taken until a deadline for somebody who waits.
+    PlaceOffered(Box<PlaceOffered>),
+    /// Somebody waits no more.
+    WaitLeft(Box<WaitLeft>),
+    /// The order of those who came soon after the first was drawn.
+    WaitDrawn(WaitDrawn),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -287,6 +296,10 @@ impl Fact {
             Self::Ended(ended) => ended.name(),
             Self::Freed(freed) => freed.ended.name(),
             Self::Returned(_) => "Returned",
+            Self::WaitJoined(_) => "WaitJoined",
+            Self::Offered(_) => "Offered",
+            Self::WaitLeft(_) => "WaitLeft",
+            Self::WaitDrawn(_) => "WaitDrawn",
             Self::Progressed(progressed) => match progressed.status {
                 AppointmentStatus::Arrived => "Arrived",
                 _ => "CheckedIn",
@@ -306,7 +319,7 @@ impl Fact {
             Self::Displaced(_) => "Displaced",
             Self::Substituted(_) => "Substituted",
             Self::PlaceAdded(_) => "PlaceAdded",
-            Self::Offered(_) => "Offered",
+            Self::PlaceOffered(_) => "PlaceOffered",
             Self::Entered(_) => "Entered",
             Self::BeaconGiven(_) => "BeaconGiven",
             Self::DrawRevealed(_) => "DrawRevealed",
@@ -346,7 +359,11 @@ impl Fact {
             | Self::Swept(_)
             | Self::Displaced(_)
             | Self::PlaceAdded(_)
-            | Self::Offered(_) => None,
+            | Self::Offered(_)
+            | Self::PlaceOffered(_)
+            | Self::WaitDrawn(_) => None,
+            Self::WaitJoined(fact) => Some((fact.entry.entry, fact.fingerprint)),
+            Self::WaitLeft(fact) => fact.request,
         }
     }
 
@@ -361,11 +378,15 @@ impl Fact {
             | Self::SessionBlocked(_)
             | Self::Substituted(_)
             | Self::BeaconGiven(_)
-            | Self::DrawRevealed(_) => None,
+            | Self::DrawRevealed(_)
+            | Self::WaitJoined(_)
+            | Self::WaitLeft(_)
+            | Self::WaitDrawn(_) => None,
             Self::Freed(fact) => Some(fact.ended.appointment),
             Self::Entered(fact) => Some(fact.appointment),
             Self::DrawWon(fact) => Some(fact.appointment),
             Self::EntryEnded(fact) => Some(fact.appointment),
+            Self::PlaceOffered(fact) => Some(fact.held.appointment),
             Self::Held(fact) => Some(fact.appointment),
             Self::Displaced(fact) => Some(fact.appointment),
             Self::PlaceAdded(fact) => Some(fact.appointment),
@@ -386,12 +407,15 @@ impl Fact {
             Self::Held(fact) => Some(fact.patient),
             Self::Ended(fact) => Some(fact.patient),
             Self::Freed(fact) => Some(fact.ended.patient),
+            Self::WaitJoined(fact) => Some(fact.entry.patient),
+            Self::Offered(fact) => Some(fact.held.patient),
+            Self::WaitLeft(fact) => Some(fact.patient),
             Self::Settled(fact) => Some(fact.patient),
             Self::Entered(fact) => Some(fact.patient),
             Self::EntryEnded(fact) => Some(fact.patient),
             Self::Rescheduled(fact) => Some(fact.patient),
             Self::PlaceAdded(fact) => Some(fact.patient),
-            Self::Offered(fact) => Some(fact.held.patient),
+            Self::PlaceOffered(fact) => Some(fact.held.patient),
             Self::Swept(_)
             | Self::BeaconGiven(_)
             | Self::DrawRevealed(_)
@@ -406,7 +430,8 @@ impl Fact {
             | Self::Forgotten(_)
             | Self::QuotasSet(_)
             | Self::Reclaimed(_)
-            | Self::Returned(_) => None,
+            | Self::Returned(_)
+            | Self::WaitDrawn(_) => None,
         }
     }
 
@@ -425,9 +450,13 @@ impl Fact {
             Self::Swept(session) => Some(*session),
             Self::SessionBlocked(fact) => Some(fact.block.session),
             Self::Substituted(fact) => Some(fact.substitute.session),
+            Self::WaitDrawn(fact) => Some(fact.session),
             Self::Displaced(_)
             | Self::PlaceAdded(_)
             | Self::Offered(_)
+            | Self::WaitJoined(_)
+            | Self::PlaceOffered(_)
+            | Self::WaitLeft(_)
             | Self::Held(_)
             | Self::Freed(_)
             | Self::Booked(_)
@@ -466,7 +495,11 @@ impl Fact {
             | Self::Forgotten(_)
             | Self::QuotasSet(_)
             | Self::Reclaimed(_)
-            | Self::Returned(_) => &[],
+            | Self::Returned(_)
+            | Self::WaitJoined(_)
+            | Self::PlaceOffered(_)
+            | Self::WaitLeft(_)
+            | Self::WaitDrawn(_) => &[],
         }
     }
 
@@ -478,13 +511,14 @@ impl Fact {
         }
     }
 
-    /// The places that the fact takes.
+    /// The places that the fact takes; those of an offer were on their way back.
     pub fn taken(&self) -> &[Claim] {
         match self {
             Self::Held(fact) => &fact.claims,
             Self::Rescheduled(fact) => &fact.to,
             Self::PlaceAdded(fact) => &fact.claims,
             Self::Offered(fact) => &fact.held.claims,
+            Self::PlaceOffered(fact) => &fact.held.claims,
             Self::DrawWon(fact) => std::slice::from_ref(&fact.claim),
             Self::Entered(_)
             | Self::BeaconGiven(_)
@@ -504,7 +538,39 @@ impl Fact {
             | Self::Forgotten(_)
             | Self::QuotasSet(_)
             | Self::Reclaimed(_)
-            | Self::Returned(_) => &[],
+            | Self::Returned(_)
+            | Self::WaitJoined(_)
+            | Self::WaitLeft(_)
+            | Self::WaitDrawn(_) => &[],
+        }
+    }
+
+    /// The sessions whose waitlists the fact changes.
+    pub fn targets(&self) -> &[SessionId] {
+        match self {
+            Self::WaitJoined(fact) => &fact.targets,
+            Self::PlaceOffered(fact) => &fact.targets,
+            Self::WaitLeft(fact) => &fact.targets,
+            _ => &[],
+        }
+    }
+
+    /// The hold that the fact makes, whoever asked for it.
+    pub fn held(&self) -> Option<&Held> {
+        match self {
+            Self::Held(held) => Some(held),
+            Self::Offered(fact) => Some(&fact.held),
+            Self::PlaceOffered(fact) => Some(&fact.held),
+            _ => None,
+        }
+    }
+
+    /// The end that the fact makes, whenever the places come back.
+    pub fn ended(&self) -> Option<&Ended> {
+        match self {
+            Self::Ended(ended) => Some(ended),
+            Self::Freed(freed) => Some(&freed.ended),
+            _ => None,
         }
     }
 }

@@ -68,6 +68,12 @@ pub const DRAW_ENTRIES_MAX: usize = 1 << 20;
 /// Bytes of the value of a public beacon: 512 bits as hex digits.
 pub const BEACON_BYTES_MAX: usize = 128;
 
+/// Patients who may wait for one session at a time: a look at all of them is short.
+pub const WAITLIST_ENTRIES_MAX: u16 = 1_000;
+
+/// Entries of waitlists that one patient may have at a time.
+pub const PATIENT_ENTRIES_MAX: usize = 16;
+
 /// Facts of one record: a hold and its booking, or a change.
 pub const RECORD_FACTS_MAX: usize = 2;
 
@@ -75,9 +81,10 @@ pub const RECORD_FACTS_MAX: usize = 2;
 const _: () = assert!(2 + 1 + CLAIMS_MAX <= COMMAND_SHARDS_MAX);
 const _: () = assert!(CLAIMS_MAX <= MOVE_SESSIONS_MAX);
 // The longest facts: an opened session (a quota is two bytes, a pool's head and terms 160, a change of
-// the clocks 10, the rest is under 400 bytes) and a list of forgotten appointments (16 bytes each).
+// the clocks 10, of which hours of service and of offers know 8, the rest is under 500 bytes) and a
+// list of forgotten appointments (16 bytes each).
 const _: () = assert!(
-    2 * SESSION_CELLS_MAX + 160 * SESSION_POOLS_MAX + 10 * OFFSETS_MAX + 400 <= RECORD_BYTES_MAX
+    2 * SESSION_CELLS_MAX + 160 * SESSION_POOLS_MAX + 20 * OFFSETS_MAX + 500 <= RECORD_BYTES_MAX
 );
 const _: () = assert!(16 * FORGOTTEN_MAX + 600 <= RECORD_BYTES_MAX);
 const _: () = assert!(13 * RETURNED_MAX + 600 <= RECORD_BYTES_MAX);

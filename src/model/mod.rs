@@ -28,6 +28,7 @@ mod returns;
 mod session;
 mod terms;
 mod time;
+mod waitlist;
 
 pub use actor::{Actor, BookingChannel, ChannelSet, Organizations, Role};
 pub use answer::{Answer, FeedError, FeedPage, FeedRecord};
@@ -58,10 +59,14 @@ pub use operation::{Operation, OperationKind, permits};
 pub use outcome::{Outcome, Refusal};
 pub use query::{
     ALTERNATIVES_MAX, Alternative, Availability, ClockReading, DisplacedPage, LISTED_MAX, Query,
-    Reading, SessionReading,
+    Reading, SessionReading, WaitlistReading,
 };
 pub use reschedule::{MoveSessions, Reschedule, Rescheduled};
 pub use returns::{Freed, Returned, Returning};
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
 pub use terms::{Delay, PoolTerms, Reclaim, ReturnRule, ServiceHours, SessionTerms, TermsFault};
 pub use time::{Timestamp, Ttl};
+pub use waitlist::{
+    JoinWaitlist, LeaveWaitlist, PlaceOffered, Targets, WaitDrawn, WaitEnd, WaitEntry, WaitJoined,
+    WaitLeft, WaitState, WaitTarget, Waiter, WaitlistRule,
+};

@@ -81,6 +81,10 @@ operations! {
     AddPlace = 15 "add_place" Command;
     /// Gives the value of a draw's public beacon (摇号).
     RevealDraw = 18 "reveal_draw" Command;
+    /// Joins the waitlists of sessions that are full (加入候补).
+    JoinWaitlist = 16 "join_waitlist" Command;
+    /// Leaves them (退出候补).
+    LeaveWaitlist = 17 "leave_waitlist" Command;
     /// Reads the free places of a session (余号).
     Availability = 32 "availability" Query;
     /// Reads one appointment.
@@ -95,6 +99,8 @@ operations! {
     Displaced = 40 "displaced" Query;
     /// Reads where a draw stands: its commitment, its entries, what was revealed.
     Draw = 39 "draw" Query;
+    /// Reads how long the waitlist of a session is, and where a patient stands in it.
+    Waitlist = 37 "waitlist" Query;
     /// Subscribes to facts.
     Watch = 48 "watch" Push;
     /// Fetches a snapshot, to start watching from.
@@ -144,6 +150,8 @@ const POSITIONS: [u8; 256] = {
 /// check_in        x       x       x
 /// fulfil                          x
 /// no_show                 x       x
+/// join_waitlist   x       x       x
+/// leave_waitlist  x       x       x
 /// availability    x       x       x            x     x       x        x
 /// get             x       x       x            x     x
 /// list            x       x       x            x     x
@@ -151,6 +159,7 @@ const POSITIONS: [u8; 256] = {
 /// alternatives    x       x       x            x     x
 /// displaced               x       x            x     x
 /// draw            x       x       x            x     x       x
+/// waitlist        x       x       x            x     x
 /// watch                                        x     x                x
 /// snapshot                                     x     x                x
 /// clock                                        x     x       x
@@ -168,9 +177,11 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
         | O::ConfirmClock => {
             matches!(role, R::Admin)
         }
-        O::Hold | O::Book | O::Release => matches!(role, R::Gateway | R::Counter | R::Practitioner),
         O::Cancel | O::Reschedule => {
             matches!(role, R::Gateway | R::Counter | R::Practitioner | R::Admin)
+        }
+        O::Hold | O::Book | O::Release | O::JoinWaitlist | O::LeaveWaitlist => {
+            matches!(role, R::Gateway | R::Counter | R::Practitioner)
         }
         O::CheckIn => matches!(role, R::Gateway | R::Counter | R::Practitioner),
         O::Arrive | O::NoShow => matches!(role, R::Counter | R::Practitioner),
@@ -180,7 +191,7 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
             matches!(role, R::Counter | R::Practitioner | R::Admin | R::Auditor)
         }
         O::Availability => true,
-        O::Get | O::List | O::ReadSession | O::Alternatives => {
+        O::Get | O::List | O::ReadSession | O::Alternatives | O::Waitlist => {
             !matches!(role, R::Observer | R::Replica)
         }
         O::Draw => !matches!(role, R::Replica),

@@ -135,6 +135,17 @@ outcomes! {
     /// As many places were added to the session as may be at a time.
     TooManyAdded = 704 transient;
 
+    /// A place is free that the patient could have, now or when its pool opens. Book it.
+    NotFull = 800 lasting;
+    /// The patient waits for the session already.
+    AlreadyWaiting = 801 lasting;
+    /// The session keeps no waitlist, or has closed it.
+    WaitlistClosed = 802 lasting;
+    /// The patient does not wait; or has an offer, which is booked or released.
+    NotWaiting = 803 lasting;
+    /// As many wait as may, or the patient waits for as much as one may.
+    WaitlistFull = 804 transient;
+
     /// Entries of the draw have ended, and its places are not given out yet. The answer says when
     /// to come back.
     DrawPending = 820 transient;

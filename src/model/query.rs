@@ -7,7 +7,8 @@ use super::appointment::Claim;
 use super::appointment::{Appointment, PatientClass};
 use super::draw::{DrawId, DrawReading};
 use super::id::{
-    AppointmentId, DepartmentId, OrganizationId, PatientId, ResourceId, SessionId, SlotIndex,
+    AppointmentId, DepartmentId, OrganizationId, PatientId, RequestId, ResourceId, SessionId,
+    SlotIndex,
 };
 use super::limits::SESSION_SLOTS_MAX;
 use super::operation::Operation;
@@ -87,6 +88,15 @@ pub enum Query {
         /// Through which channel it is read.
         channel: BookingChannel,
     },
+    /// How many wait for a session, and where a patient stands.
+    Waitlist {
+        /// The session.
+        session: SessionId,
+        /// Who wants to know; nobody in particular where it is not said.
+        patient: Option<PatientId>,
+        /// Through which channel.
+        channel: BookingChannel,
+    },
     /// The node's clock.
     Clock,
     /// The node's clock, after an operator said that the machine's is right. It changes nothing that
@@ -123,6 +133,8 @@ pub enum Reading {
     Alternatives(Vec<Alternative>),
     /// See [`Query::Displaced`].
     Displaced(DisplacedPage),
+    /// See [`Query::Waitlist`].
+    Waitlist(WaitlistReading),
 }
 
 /// A place that would be given if it were asked for now.
@@ -143,6 +155,25 @@ pub struct DisplacedPage {
     pub appointments: Vec<Appointment>,
     /// Where the next page begins, if there may be one: its `after`.
     pub next: Option<AppointmentId>,
+}
+
+/// A waitlist as a patient may see it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WaitlistReading {
+    /// Who waits, or has an offer.
+    pub waiting: u16,
+    /// When it closes.
+    pub closes_at: Timestamp,
+    /// The patient's entry.
+    pub entry: Option<RequestId>,
+    /// Where the patient stands among those who wait, from 1. Unknown before the draw, and where the
+    /// patient has an offer.
+    pub position: Option<u16>,
+    /// The offer that the patient has.
+    pub offer: Option<AppointmentId>,
+    /// How many of a thousand who waited in the department and did not leave were offered a place, as
+    /// far as the node has seen. Unknown before it has seen enough.
+    pub likelihood: Option<u16>,
 }
 
 /// A session as it stands.
@@ -190,6 +221,7 @@ impl Query {
             Self::Alternatives { .. } => Operation::Alternatives,
             Self::Displaced { .. } => Operation::Displaced,
             Self::Draw { .. } => Operation::Draw,
+            Self::Waitlist { .. } => Operation::Waitlist,
             Self::Clock => Operation::Clock,
             Self::ConfirmClock => Operation::ConfirmClock,
         }

@@ -16,8 +16,9 @@ use super::actor::{BookingChannel, ChannelSet};
 use super::draw::Draw;
 use super::fingerprint::Fingerprint;
 use super::id::{PoolIndex, ServiceId};
-use super::limits::{OFFSETS_MAX, RANKED_SLOTS_MAX, RETURN_DELAY_MILLIS_MAX};
+use super::limits::{OFFSETS_MAX, RANKED_SLOTS_MAX, RETURN_DELAY_MILLIS_MAX, WAITLIST_ENTRIES_MAX};
 use super::time::{Timestamp, Ttl};
+use super::waitlist::WaitlistRule;
 
 /// What a session says about its booking besides its places. The default says nothing: it is
 /// bookable from its opening until each slot ends.
@@ -42,6 +43,8 @@ pub struct SessionTerms {
     /// How long a place stands that is offered to an appointment which a block displaced. Without it
     /// none is offered by itself.
     pub displaced_offer: Option<Ttl>,
+    /// Who waits where it is full, and how.
+    pub waitlist: Option<Box<WaitlistRule>>,
 }
 
 /// When a pool opens, and what becomes of its places.
@@ -128,6 +131,11 @@ pub enum TermsFault {
          session one appointment per patient"
     )]
     Draw,
+    /// The rule of the waitlist is out of range, or freed places do not go to it.
+    #[error(
+        "a waitlist takes 1 to {WAITLIST_ENTRIES_MAX} entries, offers places for up to a day, in hours for every channel, and needs freed places to go to it first"
+    )]
+    Waitlist,
 }
 
 impl SessionTerms {
@@ -143,6 +151,11 @@ impl SessionTerms {
         match self.returns {
             ReturnRule::Delayed(delay) | ReturnRule::WaitlistFirst(delay) => delay.check(),
             ReturnRule::AtOnce | ReturnRule::Withheld => Ok(()),
+        }?;
+        match (&self.waitlist, self.returns) {
+            (None, _) => Ok(()),
+            (Some(rule), ReturnRule::WaitlistFirst(_)) => rule.check(),
+            (Some(_), _) => Err(TermsFault::Waitlist),
         }
     }
 }
@@ -152,11 +165,8 @@ impl SessionTerms {
         print.add(u64::from(self.service.0) << 32 | u64::from(self.fee));
         print.add(self.booking_ends.map_or(u64::MAX, Timestamp::as_millis));
         print.add(self.lead_millis.map_or(u64::MAX, u64::from));
-        if let Some(ServiceHours { from, to, channels, offsets }) = &self.hours {
-            print.add(u64::from(*from) << 16 | u64::from(*to)).add(channels.0);
-            for (since, minutes) in offsets {
-                print.add(since.as_millis()).add(u64::from(minutes.cast_unsigned()));
-            }
+        if let Some(hours) = &self.hours {
+            hours.fingerprint(print);
         }
         let (kind, delay) = self.returns.parts();
         print.add(u64::from(kind));
@@ -166,6 +176,9 @@ impl SessionTerms {
         }
         if let Some(ttl) = self.displaced_offer {
             print.add(10 << 32 | u64::from(ttl.as_millis()));
+        }
+        if let Some(rule) = &self.waitlist {
+            rule.fingerprint(print);
         }
     }
 }
@@ -208,6 +221,13 @@ impl ReturnRule {
 }
 
 impl ServiceHours {
+    pub(super) fn fingerprint(&self, print: &mut Fingerprint) {
+        print.add(u64::from(self.from) << 16 | u64::from(self.to)).add(self.channels.0);
+        for (since, minutes) in &self.offsets {
+            print.add(since.as_millis()).add(u64::from(minutes.cast_unsigned()));
+        }
+    }
+
     /// How long until a channel may book, in milliseconds; `None` where it may now.
     pub fn closed_for(&self, now: Timestamp, channel: BookingChannel) -> Option<u64> {
         if !self.channels.contains(channel) {
@@ -232,7 +252,7 @@ impl ServiceHours {
         minutes.saturating_add(MINUTES).saturating_add_signed(i64::from(offset)) % MINUTES
     }
 
-    fn check(&self) -> Result<(), TermsFault> {
+    pub(super) fn check(&self) -> Result<(), TermsFault> {
         if self.to <= self.from || MINUTES < u64::from(self.to) {
             return Err(TermsFault::Hours);
         }

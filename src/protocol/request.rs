@@ -119,6 +119,14 @@ pub fn write_request(correlation: u32, request: &Request, buffer: &mut Vec<u8>) 
             buffer.push(Operation::RevealDraw as u8);
             codec::encode_into(reveal.as_ref(), buffer);
         }
+        Request::Command(Command::JoinWaitlist(join)) => {
+            buffer.push(Operation::JoinWaitlist as u8);
+            codec::encode_into(join.as_ref(), buffer);
+        }
+        Request::Command(Command::LeaveWaitlist(leave)) => {
+            buffer.push(Operation::LeaveWaitlist as u8);
+            codec::encode_into(leave, buffer);
+        }
         Request::Query(query) => codec::encode_into(query, buffer),
         Request::Watch { from } => {
             buffer.push(Operation::Watch as u8);
@@ -184,6 +192,12 @@ impl RequestParts<'_> {
             Operation::OpenWithTerms => {
                 let OpenWithTerms(open) = codec::decode_exact(fields).ok()?;
                 Some(Command::OpenSession(Box::new(open)))
+            }
+            Operation::JoinWaitlist => {
+                Some(Command::JoinWaitlist(Box::new(codec::decode_exact(fields).ok()?)))
+            }
+            Operation::LeaveWaitlist => {
+                Some(Command::LeaveWaitlist(codec::decode_exact(fields).ok()?))
             }
             Operation::SetQuotas => {
                 Some(Command::SetQuotas(Box::new(codec::decode_exact(fields).ok()?)))

@@ -13,7 +13,7 @@ use crate::engine::SessionState;
 use crate::inventory::{Inventory, Part, SHARD_COUNT};
 use crate::model::{
     Appointment, AppointmentId, AppointmentStatus, DrawEntry, DrawId, Outcome, PatientId,
-    PoolIndex, Returning, SessionId, Timestamp,
+    PoolIndex, Returning, SessionId, Timestamp, WaitEntry, WaitState,
 };
 
 /// A digest in the making.
@@ -54,6 +54,9 @@ impl Digest {
                 self.add(b'W', |buffer| encode_into(&id, buffer));
             }
         }
+        if let Some(waitlist) = state.waitlist() {
+            self.waitlist(id, waitlist);
+        }
         for (slot, pool, taken) in state.cells() {
             self.add(b'P', |buffer| encode_into(&(id, slot, pool, taken), buffer));
         }
@@ -85,6 +88,22 @@ impl Digest {
     /// Adds places of a session that are on their way back.
     pub fn returning(&mut self, session: SessionId, places: &Returning) {
         self.add(b'R', |buffer| encode_into(&(session, *places), buffer));
+    }
+
+    /// Adds the waitlist of a session.
+    pub fn waitlist(&mut self, session: SessionId, waitlist: &WaitState) {
+        self.add(b'W', |buffer| {
+            encode_into(&session, buffer);
+            encode_into(waitlist, buffer);
+        });
+    }
+
+    /// Adds what a patient waits for.
+    pub fn waits(&mut self, entry: &WaitEntry, offer: Option<AppointmentId>) {
+        self.add(b'E', |buffer| {
+            encode_into(entry, buffer);
+            encode_into(&offer, buffer);
+        });
     }
 
     /// Adds a line of a ledger.
@@ -146,6 +165,7 @@ fn add_part(digest: &mut Digest, part: &Part<'_>) {
             }
         }
         Part::Ledger(ledger) => {
+            ledger.all_waits().for_each(|waits| digest.waits(&waits.entry, waits.offer));
             for entry in ledger.entries() {
                 for live in entry.live() {
                     digest.live(entry.patient(), live.appointment(), live.session);

@@ -3,9 +3,9 @@
 //! ```text
 //! home      u32 n, n appointments | u32 n, n (time, request, fingerprint) | u32 n, n refusals
 //!           [ u32 n, n (appointment, u8 moves) ]
-//! ledger    u32 n, n (patient, appointment, session)
+//! ledger    u32 n, n (patient, appointment, session)     [ u32 n, n (entry, offer) ]
 //! session   u32 n, n (session, u16 taken of each cell, [ places on their way back ], its draws)
-//!           [ u32 n, n (session id, alterations) ]
+//!           [ u32 n, n (session id, alterations) ]     [ u32 n, n (session id, waitlist) ]
 //! draw      beacon or none, revealed or none, u32 n, n (appointment, entry)
 //! ```
 //!
@@ -13,14 +13,15 @@
 //! session. Where one has something beside its places the next bit is set, and behind the places of each
 //! follow a u32 n and n kinds of returning places. Where an appointment of a home was moved, the highest
 //! bit of the number of refusals is set, and the moves follow.
-//! Where a session was altered, bit 29 of the number of
-//! sessions is set, and the alterations follow: u8 sweeping, u16 n, n (slot, u16 reason), u16 n,
-//! n (slot, u16 added).
+//! Where a session was altered, bit 29 of the number of sessions is set, and the alterations follow: u8
+//! sweeping, u16 n, n (slot, u16 reason), u16 n, n (slot, u16 added). Where anybody ever waited for one,
+//! bit 28 is set, and the waitlists follow. Where patients wait, the highest bit of the number of a
+//! ledger is set, and a u32 n and n (entry, option of an offer) follow.
 
 use std::collections::BTreeMap;
 
 use crate::codec::{CodecError, DrawHead, WithTerms, decode, encode_into};
-use crate::engine::{Alterations, DrawState, Live, SessionState, Waiting};
+use crate::engine::{Alterations, DrawState, Live, SessionShard, SessionState, Waiting, Waits};
 use crate::inventory::Part;
 use crate::model::{
     Appointment, AppointmentId, Outcome, PatientId, RequestId, Returning, Session, SessionId,
@@ -30,6 +31,9 @@ use crate::model::{
 /// Set in the number of sessions where terms follow each.
 const WITH_TERMS: u32 = 1 << 31;
 
+/// Set in the number of lines of a ledger where what its patients wait for follows.
+const WITH_WAITS: u32 = 1 << 31;
+
 /// Set in the number of sessions where what lies beside their places follows each.
 const WITH_ASIDE: u32 = 1 << 30;
 /// Set in the number of refusals where moves follow.
@@ -37,6 +41,9 @@ const WITH_MOVES: u32 = 1 << 31;
 
 /// Set in the number of sessions where alterations follow.
 const WITH_ALTERATIONS: u32 = 1 << 29;
+
+/// Set in the number of sessions where waitlists follow.
+const WITH_WAITLISTS: u32 = 1 << 28;
 
 /// Appends the image of a shard.
 pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
@@ -56,41 +63,58 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
             let lines = ledger.entries().flat_map(|entry| {
                 entry.live().map(|live| (entry.patient(), live.appointment(), live.session))
             });
-            list(buffer, lines, |item, buffer| encode_into(&item, buffer));
-        }
-        Part::Session(shard) => {
-            let sessions = shard.sessions();
             let start = buffer.len();
-            let with_terms = sessions.iter().any(|state| state.spec().has_terms());
-            let with_aside = sessions.iter().any(|state| !state.returning().is_empty());
-            let altered: Vec<_> = sessions
-                .iter()
-                .filter_map(|state| Some((state.spec().id, state.alterations()?.clone())))
-                .collect();
-            list(buffer, sessions.into_iter(), |state, buffer| {
-                if with_terms {
-                    encode_into(&WithTerms(state.spec()), buffer);
-                } else {
-                    encode_into(state.spec(), buffer);
-                }
-                state.taken().iter().for_each(|taken| encode_into(taken, buffer));
-                if with_aside {
-                    list(buffer, state.returning().iter(), encode_into);
-                }
-                state.draws().iter().for_each(|draw| write_draw(draw, buffer));
-            });
-            // Bits of the highest byte of the number: there are never so many.
-            for (flag, is_set) in [(WITH_TERMS, with_terms), (WITH_ASIDE, with_aside)] {
-                buffer[start + 3] |= if is_set { flag.to_le_bytes()[3] } else { 0 };
-            }
-            if !altered.is_empty() {
-                buffer[start + 3] |= WITH_ALTERATIONS.to_le_bytes()[3];
-                list(buffer, altered.into_iter(), |(id, altered), buffer| {
-                    encode_into(&id, buffer);
-                    write_alterations(&altered, buffer);
+            list(buffer, lines, |item, buffer| encode_into(&item, buffer));
+            if ledger.all_waits().next().is_some() {
+                buffer[start + 3] |= WITH_WAITS.to_le_bytes()[3];
+                list(buffer, ledger.all_waits(), |waits, buffer| {
+                    encode_into(&waits.entry, buffer);
+                    encode_into(&waits.offer, buffer);
                 });
             }
         }
+        Part::Session(shard) => write_sessions(shard, buffer),
+    }
+}
+
+fn write_sessions(shard: &SessionShard, buffer: &mut Vec<u8>) {
+    let (sessions, start) = (shard.sessions(), buffer.len());
+    let with_terms = sessions.iter().any(|state| state.spec().has_terms());
+    let with_aside = sessions.iter().any(|state| !state.returning().is_empty());
+    list(buffer, sessions.iter(), |state, buffer| {
+        if with_terms {
+            encode_into(&WithTerms(state.spec()), buffer);
+        } else {
+            encode_into(state.spec(), buffer);
+        }
+        state.taken().iter().for_each(|taken| encode_into(taken, buffer));
+        if with_aside {
+            list(buffer, state.returning().iter(), encode_into);
+        }
+        state.draws().iter().for_each(|draw| write_draw(draw, buffer));
+    });
+    let altered = || sessions.iter().filter_map(|state| Some((state, state.alterations()?)));
+    let waited = || sessions.iter().filter_map(|state| Some((state, state.waitlist()?)));
+    if altered().next().is_some() {
+        list(buffer, altered(), |(state, altered), buffer| {
+            encode_into(&state.spec().id, buffer);
+            write_alterations(altered, buffer);
+        });
+    }
+    if waited().next().is_some() {
+        list(buffer, waited(), |(state, waitlist), buffer| {
+            encode_into(&state.spec().id, buffer);
+            encode_into(waitlist, buffer);
+        });
+    }
+    // Bits of the highest byte of the number: there are never so many.
+    for (flag, is_set) in [
+        (WITH_TERMS, with_terms),
+        (WITH_ASIDE, with_aside),
+        (WITH_ALTERATIONS, altered().next().is_some()),
+        (WITH_WAITLISTS, waited().next().is_some()),
+    ] {
+        buffer[start + 3] |= if is_set { flag.to_le_bytes()[3] } else { 0 };
     }
 }
 
@@ -120,38 +144,52 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
             }
         }
         Part::Ledger(ledger) => {
-            for _ in 0..source.next::<u32>()? {
+            let number = source.next::<u32>()?;
+            for _ in 0..number & !WITH_WAITS {
                 let (patient, appointment, session) =
                     source.next::<(PatientId, AppointmentId, SessionId)>()?;
                 ledger.insert(patient, Live::new(appointment, session));
             }
-        }
-        Part::Session(shard) => {
-            let number = source.next::<u32>()?;
-            let mut sessions = BTreeMap::new();
-            for _ in 0..number & !(WITH_TERMS | WITH_ASIDE | WITH_ALTERATIONS) {
-                let state = session(&mut source, number)?;
-                sessions.insert(state.spec().id, state);
-            }
-            if number & WITH_ALTERATIONS != 0 {
-                for _ in 0..source.next::<u32>()? {
-                    let id = source.next::<SessionId>()?;
-                    let altered = alterations(&mut source)?;
-                    let state = sessions.remove(&id);
-                    let state = state.and_then(|state| state.with_alterations(altered));
-                    let state = state.ok_or(CodecError::Invalid("alterations fit no session"))?;
-                    sessions.insert(id, state);
-                }
-            }
-            for state in sessions.into_values() {
-                shard.restore(state);
+            let waits = if number & WITH_WAITS == 0 { 0 } else { source.next::<u32>()? };
+            for _ in 0..waits {
+                let (entry, offer) = (source.next()?, source.next()?);
+                ledger.restore_waits(Waits { entry, offer });
             }
         }
+        Part::Session(shard) => read_sessions(shard, &mut source)?,
     }
     match source.0.len() {
         0 => Ok(()),
         left => Err(CodecError::Trailing(left)),
     }
+}
+
+fn read_sessions(shard: &mut SessionShard, source: &mut Source<'_>) -> Result<(), CodecError> {
+    let number = source.next::<u32>()?;
+    let mut sessions = BTreeMap::new();
+    for _ in 0..number & !(WITH_TERMS | WITH_ASIDE | WITH_ALTERATIONS | WITH_WAITLISTS) {
+        let state = session(source, number)?;
+        sessions.insert(state.spec().id, state);
+    }
+    if number & WITH_ALTERATIONS != 0 {
+        for _ in 0..source.next::<u32>()? {
+            let state = sessions.remove(&source.next()?);
+            let altered = alterations(source)?;
+            let state = state.and_then(|state| state.with_alterations(altered));
+            let state = state.ok_or(CodecError::Invalid("alterations fit no session"))?;
+            sessions.insert(state.spec().id, state);
+        }
+    }
+    if number & WITH_WAITLISTS != 0 {
+        for _ in 0..source.next::<u32>()? {
+            let state = sessions.remove(&source.next()?);
+            let state = state.ok_or(CodecError::Invalid("a waitlist is of no session"))?;
+            let state = state.with_waitlist(source.next()?);
+            sessions.insert(state.spec().id, state);
+        }
+    }
+    sessions.into_values().for_each(|state| shard.restore(state));
+    Ok(())
 }
 
 fn session(source: &mut Source<'_>, flags: u32) -> Result<SessionState, CodecError> {

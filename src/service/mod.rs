@@ -216,6 +216,8 @@ impl Service {
             }
             Command::AddPlace(add) => self.inventory.add_place(&context, add, append),
             Command::RevealDraw(reveal) => self.inventory.give_beacon(&context, reveal, append),
+            Command::JoinWaitlist(join) => self.inventory.join_waitlist(&context, join, append),
+            Command::LeaveWaitlist(leave) => self.inventory.leave_waitlist(&context, leave, append),
         }
     }
 
@@ -296,6 +298,9 @@ impl Service {
                     Ok(_) => self.inventory.read_draw(actor, draw, Some(entrant)),
                     Err(outcome) => Answer { after, result: Err(outcome.into()) },
                 }
+            }
+            Query::Waitlist { session, patient, .. } => {
+                self.inventory.waitlist(actor, session, patient)
             }
             Query::Clock | Query::ConfirmClock => {
                 let Some(timekeeper) = self.timekeeper.get() else {
@@ -382,11 +387,13 @@ impl Service {
         expired
     }
 
-    /// Does what is due in sessions: unused places go to other pools, freed ones come back.
+    /// Does what is due in sessions: unused places go to other pools, freed ones come back
+    /// or are offered to who waits.
     fn step_sessions(&self, now: Timestamp) {
         for shard in self.inventory.due_sessions(now) {
             while let Some(permit) = self.journal.reserve(Lane::Upkeep) {
-                let done = self.inventory.step_session(shard, now, |facts| {
+                let chance = self.chances.draw();
+                let done = self.inventory.step_session(shard, now, chance, |facts| {
                     self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
                 });
                 if done.is_none() {

@@ -90,6 +90,10 @@ impl Ask {
             Body::Command(Command::RevealDraw(reveal)) => {
                 Some((reveal.request, reveal.fingerprint()))
             }
+            Body::Command(Command::JoinWaitlist(join)) => Some((join.request, join.fingerprint())),
+            Body::Command(Command::LeaveWaitlist(leave)) => {
+                Some((leave.request, leave.fingerprint()))
+            }
             // Its id follows from the time of the call.
             Body::Settle(..) | Body::Query(_) => None,
         }
@@ -169,6 +173,14 @@ impl fmt::Display for Ask {
                 @ (Command::BlockSession(_) | Command::Substitute(_) | Command::AddPlace(_)),
             ) => write!(out, " {command:?}"),
             Body::Command(Command::RevealDraw(reveal)) => write!(out, " {}", reveal.draw),
+            Body::Command(Command::JoinWaitlist(join)) => write!(
+                out,
+                " {:x} patient {} sessions {:?}",
+                join.request.0, join.patient.0, join.targets
+            ),
+            Body::Command(Command::LeaveWaitlist(leave)) => {
+                write!(out, " {:x} entry {:x}", leave.request.0, leave.entry.0)
+            }
             Body::Query(query) => write!(out, " {query:?}"),
             Body::Settle(appointment, came) => write!(out, " {:x} came {came}", appointment.0),
         }
@@ -197,6 +209,7 @@ impl fmt::Display for Reply {
                 write!(out, " {}", page.appointments.len())
             }
             Ok(Said::Reading(Reading::Draw(found))) => write!(out, " {}", found.waiting),
+            Ok(Said::Reading(Reading::Waitlist(found))) => write!(out, " {found:?}"),
             Ok(Said::Declined(outcome)) => write!(out, " declined {}", outcome.name()),
             Err(refusal) => write!(out, " {:?}", refusal.status),
         }

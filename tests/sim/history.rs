@@ -91,6 +91,16 @@ impl History {
                 self.lives.entry(held.appointment).or_insert(life);
                 return;
             }
+            Fact::PlaceOffered(offered) => {
+                for claim in &offered.held.claims {
+                    let cell = (claim.session, claim.slot.0, claim.pool.0, offered.back);
+                    *self.returning.entry(cell).or_default() -= 1;
+                }
+                self.requests.insert(offered.held.appointment.request());
+                let life = Life::new(offered.held.clone(), AppointmentStatus::Pending);
+                self.lives.entry(offered.held.appointment).or_insert(life);
+                return;
+            }
             Fact::Offered(offered) => {
                 let mut life = Life::new(offered.held.clone(), AppointmentStatus::Pending);
                 life.knows_blocks = true;
@@ -146,6 +156,7 @@ impl History {
                 }
                 return;
             }
+            Fact::WaitJoined(_) | Fact::WaitLeft(_) | Fact::WaitDrawn(_) => return,
             // No session of the simulation has a draw.
             Fact::Entered(_)
             | Fact::BeaconGiven(_)

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use haoyuan::model::{
     Action, Actor, AddPlace, Appointment, AppointmentId, AppointmentStatus, Attributes,
     BlockSession, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command,
-    Delay, DepartmentId, Hold, OpenSession, OrganizationId, Organizations, PatientClass, PatientId,
-    PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Query, Reading, Reclaim, Repeat, RequestId,
-    Reschedule, ResourceId, ReturnRule, Role, ServiceHours, Session, SessionId, SessionTerms,
-    SetQuotas, Sharing, SiteId, SlotChoice, SlotIndex, Substitute, Timestamp, Ttl, permits,
+    Delay, DepartmentId, Hold, JoinWaitlist, LeaveWaitlist, OpenSession, OrganizationId,
+    Organizations, PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Query,
+    Reading, Reclaim, Repeat, RequestId, Reschedule, ResourceId, ReturnRule, Role, ServiceHours,
+    Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice, SlotIndex,
+    Substitute, Timestamp, Ttl, WaitlistRule, permits,
 };
 
 use crate::ask::{Ask, Body, Reply, Said};
@@ -25,6 +26,8 @@ pub(crate) struct Traffic {
     asked: BTreeMap<u64, Session>,
     known: Vec<Known>,
     by_id: BTreeMap<AppointmentId, usize>,
+    /// Who was to wait.
+    entries: Vec<(RequestId, PatientId)>,
 }
 
 /// An appointment that some client was told of.
@@ -61,7 +64,8 @@ impl Traffic {
         }
         actors.push(Actor::unbounded(Role::Auditor));
         let (known, by_id) = (Vec::new(), BTreeMap::new());
-        Self { actors, patients: plan.patients, sessions: 0, asked: BTreeMap::new(), known, by_id }
+        let (asked, entries) = (BTreeMap::new(), Vec::new());
+        Self { actors, patients: plan.patients, sessions: 0, asked, known, by_id, entries }
     }
 
     pub(crate) fn clients(&self) -> usize {
@@ -112,6 +116,8 @@ impl Traffic {
             Body::Command(Command::Substitute(ask)) => ask.request = id,
             Body::Command(Command::AddPlace(add)) => add.appointment = AppointmentId(id.0),
             Body::Command(Command::RevealDraw(reveal)) => reveal.request = id,
+            Body::Command(Command::JoinWaitlist(join)) => join.request = id,
+            Body::Command(Command::LeaveWaitlist(leave)) => leave.request = id,
             Body::Query(_) | Body::Settle(..) => {}
         }
         body
@@ -144,7 +150,12 @@ impl Traffic {
     fn note_found(&mut self, found: &Appointment) {
         if let Some(index) = self.by_id.get(&found.id) {
             self.known[*index].status = found.status;
+            return;
         }
+        // Somebody who waited finds an offer.
+        let _none = self.by_id.insert(found.id, self.known.len());
+        let Appointment { id, patient, channel, status, .. } = *found;
+        self.known.push(Known { id, patient, channel, status });
     }
 
     fn note(&mut self, ask: &Ask, id: AppointmentId, status: AppointmentStatus) {
@@ -194,7 +205,9 @@ impl Traffic {
 
     fn patient_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
         let adds = u64::from(self.actors[client].role == Role::Practitioner);
-        match random.weighted(&[14, 8, 2, 1, 2, 2 * adds, adds]) {
+        match random.weighted(&[14, 8, 2, 1, 2, 2 * adds, adds, 5, 1]) {
+            7 => self.join(random, client, now),
+            8 if !self.entries.is_empty() => self.leave(random, client, now),
             0 => Body::Command(Command::Hold(self.hold(random, client, now))),
             5 => self.add_place(random, client, now),
             6 => Body::Command(Command::BlockSession(self.block(random, now))),
@@ -282,6 +295,43 @@ impl Traffic {
             channel: known.filter(|_| random.chance(700)).map_or(channel, |known| known.channel),
             claims,
         })))
+    }
+    /// Mostly for sessions of late, full or not.
+    fn join(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
+        let oldest = self.sessions.saturating_sub(5).max(1);
+        let targets = (0..random.pick(&[1, 1, 2, 3]))
+            .map(|_| {
+                let unknown = u64::from(random.chance(20));
+                SessionId(random.between(oldest, self.sessions + unknown))
+            })
+            .collect();
+        let join = JoinWaitlist {
+            request: new_id(random, now),
+            patient: PatientId(u128::from(random.between(1, self.patients))),
+            account: None,
+            channel: self.own_channel(random, client),
+            class: if random.chance(850) {
+                PatientClass::Outpatient
+            } else {
+                PatientClass::Referral
+            },
+            earliest: if random.chance(100) {
+                now.plus_millis(30 * MINUTE)
+            } else {
+                Timestamp::default()
+            },
+            latest: Timestamp::MAX,
+            targets,
+        };
+        self.entries.push((join.request, join.patient));
+        Body::Command(Command::JoinWaitlist(Box::new(join)))
+    }
+
+    fn leave(&self, random: &mut Random, client: usize, now: Timestamp) -> Body {
+        let (entry, patient) = self.entries[random.index(self.entries.len())];
+        let channel = self.own_channel(random, client);
+        let request = new_id(random, now);
+        Body::Command(Command::LeaveWaitlist(LeaveWaitlist { request, entry, patient, channel }))
     }
 
     /// One of the sessions that are asked for most.
@@ -384,7 +434,7 @@ impl Traffic {
 
     fn query(&self, random: &mut Random) -> Query {
         let channel = some_channel(random);
-        match (random.below(5), self.some_known(random)) {
+        match (random.below(6), self.some_known(random)) {
             (3, Some(known)) => Query::Alternatives {
                 appointment: Some(known.id),
                 session: SessionId(0),
@@ -398,6 +448,13 @@ impl Traffic {
                 let session = random.chance(500).then(|| self.late_session(random));
                 Query::Displaced { session, department: None, after: AppointmentId(0) }
             }
+            (5, _) => Query::Waitlist {
+                session: SessionId(random.between(1, self.sessions + 1)),
+                patient: random
+                    .chance(500)
+                    .then(|| PatientId(u128::from(random.between(1, self.patients)))),
+                channel,
+            },
             (0, Some(known)) => {
                 let patient = random.chance(700).then_some(known.patient);
                 Query::Get { appointment: known.id, patient, channel }
@@ -494,11 +551,33 @@ fn session_terms(random: &mut Random, now: Timestamp) -> SessionTerms {
         booking_ends: random.chance(300).then_some(ends),
         lead_millis: random.chance(300).then_some(600_000),
         hours: random.chance(300).then_some(hours),
-        returns: returns(random),
         changes_max: random.chance(200).then_some(1),
         displaced_offer: if random.chance(600) { Ttl::from_millis(120_000) } else { None },
-        ..SessionTerms::default()
+        ..waiting(random, now)
     }
+}
+
+/// What becomes of freed places, and who waits for them.
+fn waiting(random: &mut Random, now: Timestamp) -> SessionTerms {
+    let returns = returns(random);
+    let hours = ServiceHours {
+        from: 16 * 60 + 5,
+        to: 18 * 60,
+        channels: ChannelSet::ALL,
+        offsets: vec![(Timestamp::default(), 8 * 60)],
+    };
+    let rule = WaitlistRule {
+        entries_max: random.pick(&[1, 3, 100]),
+        priority: random.pick(&[[0; 5], [1, 1, 1, 1, 0]]),
+        draw_millis: random.pick(&[0, 0, 30_000, 600_000]),
+        offer_millis: 600_000,
+        near_offer_millis: 60_000,
+        near_millis: 3_600_000,
+        hours: random.chance(200).then_some(hours),
+        closes_at: now.plus_millis(random.between(5, 240) * MINUTE),
+    };
+    let waits = matches!(returns, ReturnRule::WaitlistFirst(_));
+    SessionTerms { returns, waitlist: waits.then(|| Box::new(rule)), ..SessionTerms::default() }
 }
 
 /// Half of the sessions let freed places wait, and a few never give them back.
@@ -509,6 +588,8 @@ fn returns(random: &mut Random) -> ReturnRule {
         ReturnRule::AtOnce,
         ReturnRule::AtOnce,
         ReturnRule::Delayed(delay),
+        ReturnRule::WaitlistFirst(delay),
+        ReturnRule::WaitlistFirst(delay),
         ReturnRule::WaitlistFirst(delay),
         ReturnRule::Withheld,
     ])

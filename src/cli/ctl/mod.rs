@@ -11,6 +11,7 @@ mod schedule;
 mod session;
 mod show;
 mod supply;
+mod waitlist;
 
 use std::path::{Path, PathBuf};
 
@@ -143,6 +144,15 @@ enum Task {
         #[command(flatten)]
         origin: Origin,
     },
+    /// Wait for places in sessions that are full, wait no more, or see where a patient stands
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  haoyuan ctl waitlist join 1001 1002 --patient-text 'Li Lei'
+  haoyuan ctl waitlist show 1001 --patient-text 'Li Lei'
+  haoyuan ctl waitlist leave 0192f0c1-7a2b-7c3d-8e4f-5a6b7c8d9e0f --patient-text 'Li Lei'"
+    )]
+    Waitlist(waitlist::WaitlistTask),
     /// Show the node's clock, or confirm it after the machine's clock jumped
     #[command(after_help = "Examples:\n  haoyuan ctl clock\n  haoyuan ctl clock confirm")]
     Clock {
@@ -271,6 +281,7 @@ pub(super) fn run(arguments: &CtlArguments) -> Result<(), Failure> {
         Task::Book { target, payment } => {
             change(arguments, Role::Counter, target, Action::Book { payment: *payment })
         }
+        Task::Waitlist(task) => waitlist::run(arguments, task),
         Task::Release(target) => change(arguments, Role::Counter, target, Action::Release),
         Task::Cancel(target) => change(arguments, Role::Counter, target, Action::Cancel),
         Task::Arrive(target) => change(arguments, Role::Counter, target, Action::Arrive),

@@ -94,6 +94,11 @@ impl Story {
                     self.states.insert(held.appointment, (AppointmentStatus::Pending, Cause::None));
                     self.take(&held.claims);
                 }
+                Fact::Offered(offered) => {
+                    let held = &offered.held;
+                    self.states.insert(held.appointment, (AppointmentStatus::Pending, Cause::None));
+                    self.take(&held.claims);
+                }
                 Fact::Booked(booked) => {
                     let state = (AppointmentStatus::Booked, Cause::None);
                     self.states.insert(booked.appointment, state);

@@ -1,11 +1,35 @@
 //! What few sessions have beside their places: blocks, added places, places on their way back, draws.
 
-use super::{Aside, SessionState, run};
+use super::{SessionState, run};
 use crate::engine::alterations::Alterations;
 use crate::engine::draws::DrawState;
+use crate::engine::returns::Returns;
+use crate::engine::waitlist::Waitlist;
 use crate::model::{
     BlockSession, Claim, DrawId, PoolIndex, Returned, Returning, Session, SlotIndex, Timestamp,
 };
+
+/// What lies beside the places of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Aside {
+    pub(super) returns: Returns,
+    pub(super) waitlist: Option<Waitlist>,
+}
+
+impl Aside {
+    /// When places come back, are to be offered, or somebody is to be told.
+    pub(super) fn next_due(&self, spec: &Session) -> Option<Timestamp> {
+        let back = self.returns.next_due();
+        let Some(list) = &self.waitlist else { return back };
+        let draw = list.awaits_draw().then_some(list.state.drawn_at);
+        if list.waiters().next().is_none() {
+            return back.into_iter().chain(draw).min();
+        }
+        let closes = spec.terms.waitlist.as_ref().map(|rule| rule.closes_at);
+        let offer = (!self.returns.places().is_empty()).then_some(list.not_before);
+        [draw, closes, offer].into_iter().flatten().min()
+    }
+}
 
 impl SessionState {
     /// The same with places on their way back, if they are among those that are taken.

@@ -3,19 +3,19 @@
 //! **Architecture invariant:** a session changes by facts alone, and each change says by which record.
 
 mod aside;
+mod tending;
 
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use self::aside::draws_of;
+use self::aside::{Aside, draws_of};
 use super::agenda::Agenda;
 use super::alterations::Alterations;
 use super::draws::DrawState;
 use super::places::Places;
 use super::quotas::keeps_sums;
-use super::returns::Returns;
 use crate::model::{
     Claim, DrawId, Fact, PoolIndex, Reclaimed, Sequence, Session, SessionId, SlotIndex, Timestamp,
 };
@@ -44,12 +44,6 @@ pub struct SessionState {
     altered: Option<Box<Alterations>>,
     /// What few sessions have, and no hold looks at. `None` where it would be empty.
     aside: Option<Box<Aside>>,
-}
-
-/// What lies beside the places of a session.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Aside {
-    returns: Returns,
 }
 
 impl SessionShard {
@@ -95,9 +89,15 @@ impl SessionShard {
             Fact::Substituted(fact) => self.change(fact.substitute.session, last, |state| {
                 state.spec.resource = fact.substitute.resource;
             }),
+            Fact::WaitDrawn(fact) => {
+                self.change(fact.session, last, |state| state.list_mut().draw(fact));
+            }
             Fact::Displaced(_)
             | Fact::PlaceAdded(_)
             | Fact::Offered(_)
+            | Fact::WaitJoined(_)
+            | Fact::PlaceOffered(_)
+            | Fact::WaitLeft(_)
             | Fact::Held(_)
             | Fact::Booked(_)
             | Fact::Ended(_)
@@ -119,6 +119,7 @@ impl SessionShard {
         let before = (state.next_due(), state.next_draw_due());
         state.places.note(last);
         change(state);
+        state.wake();
         let after = (state.next_due(), state.next_draw_due());
         self.due.move_to(id, before.0, after.0);
         self.draws_due.move_to(id, before.1, after.1);
@@ -327,8 +328,8 @@ impl SessionState {
         let pools = (0..).map(PoolIndex).zip(&self.spec.pools);
         let drawn = pools.filter(|(index, _)| !self.is_undrawn(*index));
         let reclaims = drawn.filter_map(|(_, pool)| pool.terms.reclaim);
-        let returns = self.aside.as_ref().and_then(|aside| aside.returns.next_due());
-        reclaims.map(|reclaim| reclaim.at).chain(returns).min()
+        let aside = self.aside.as_ref().and_then(|aside| aside.next_due(&self.spec));
+        reclaims.map(|reclaim| reclaim.at).chain(aside).min()
     }
 
     /// The positions of its slots.

@@ -18,4 +18,5 @@ mod tables_hold;
 mod tables_move;
 mod tables_openings;
 mod tables_returns;
+mod tables_waitlist;
 mod world;

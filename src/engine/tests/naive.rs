@@ -11,13 +11,19 @@ mod draws;
 mod finding;
 #[path = "naive/moves.rs"]
 mod moves;
+#[path = "naive/waitlist.rs"]
+mod waitlist;
+
+pub(super) use self::waitlist::EQUAL;
 
 use self::draws::{Found, NaiveDraws, bound};
+use self::waitlist::{Entry, List};
 use crate::model::{
     Action, Actor, AddPlace, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus,
-    BlockSession, Cause, Change, Claim, ClaimRequest, Claims, Command, Delay, Hold, OpenSession,
-    Outcome, PatientId, PaymentRef, Receipt, Refusal, Repeat, RequestId, Reschedule, ReturnRule,
-    Role, RulesVersion, Session, SessionId, SetQuotas, Sharing, SlotChoice, Substitute, Timestamp,
+    BlockSession, Cause, Change, Claim, ClaimRequest, Claims, Command, Delay, Hold, JoinWaitlist,
+    LeaveWaitlist, OpenSession, Outcome, PatientId, PaymentRef, Receipt, Refusal, Repeat,
+    RequestId, Reschedule, ReturnRule, Role, RulesVersion, Session, SessionId, SetQuotas, Sharing,
+    SlotChoice, Substitute, Timestamp,
 };
 
 #[derive(Default)]
@@ -44,6 +50,10 @@ pub(super) struct Naive {
     changes: Vec<u8>,
     pub(super) declined: Vec<(Hold, Outcome)>,
     pub(super) draws: NaiveDraws,
+    pub(super) joins: Vec<JoinWaitlist>,
+    pub(super) leaves: Vec<LeaveWaitlist>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) lists: std::collections::BTreeMap<SessionId, List>,
 }
 
 impl Naive {
@@ -62,6 +72,8 @@ impl Naive {
             Command::Substitute(ask) => self.substitute(actor, ask),
             Command::AddPlace(add) => self.add_place(actor, add),
             Command::RevealDraw(reveal) => self.reveal_draw(actor, reveal),
+            Command::JoinWaitlist(join) => self.join(actor, join),
+            Command::LeaveWaitlist(leave) => self.leave(actor, leave),
         }
     }
 
@@ -90,8 +102,10 @@ impl Naive {
                 appointment.status = AppointmentStatus::Cancelled;
                 appointment.cause = Cause::Expired;
                 appointment.until = now;
-                ended.push(appointment.id);
+                let id = appointment.id;
+                ended.push(id);
                 self.free(index);
+                self.end_offer(id);
             }
         }
         ended
@@ -177,6 +191,8 @@ impl Naive {
             || self.blocks.iter().any(|block| block.request == id)
             || self.substitutes.iter().any(|ask| ask.request == id)
             || self.draws.given.iter().any(|reveal| reveal.request == id)
+            || self.joins.iter().any(|join| join.request == id)
+            || self.leaves.iter().any(|leave| leave.request == id)
     }
 
     fn open(&mut self, actor: &Actor, open: &OpenSession) -> Result<Receipt, Refusal> {
@@ -276,6 +292,11 @@ impl Naive {
         receipt
     }
 
+    /// Takes a place that the engine offers; nobody asked for it by a hold.
+    pub(super) fn take_offer(&mut self, appointment: Appointment) {
+        self.put(appointment, None);
+    }
+
     fn put(&mut self, appointment: Appointment, hold: Option<Hold>) {
         self.appointments.push(appointment);
         self.holds.push(hold);
@@ -352,7 +373,7 @@ impl Naive {
                 self.sessions[index].pools[from].terms.reclaim = None;
             }
         }
-        self.returning.retain(|(.., back)| self.now < *back);
+        self.step_waitlists();
     }
 
     fn change(&mut self, actor: &Actor, change: &Change) -> Result<Receipt, Refusal> {
@@ -426,6 +447,7 @@ impl Naive {
         if ended && took {
             self.free(index);
         }
+        self.end_offer(change.appointment);
         Ok(receipt)
     }
 }
@@ -502,6 +524,11 @@ fn shape_of(claims: &[ClaimRequest]) -> Vec<Outcome> {
 
 pub(super) fn lowest(refusals: &[Outcome]) -> Result<(), Refusal> {
     refusals.iter().min().map_or(Ok(()), |outcome| Err((*outcome).into()))
+}
+
+/// What is told of a request about no appointment.
+pub(super) fn told_of_nothing(now: Timestamp, retried: bool) -> Receipt {
+    Receipt { status: None, until: now, claims: Claims::new(), retried }
 }
 
 pub(super) fn told(appointment: &Appointment, retried: bool) -> Receipt {

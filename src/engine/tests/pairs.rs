@@ -178,6 +178,30 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::BeaconInvalid,
         ],
     ),
+    (
+        "join_waitlist",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::ClaimsInvalid,
+            O::ClaimsOverlap,
+            O::IdReused,
+            O::SessionNotFound,
+            O::OrganizationNotPermitted,
+            O::SlotNotFound,
+            O::PoolNotFound,
+            O::AlreadyHasAppointment,
+            O::NotFull,
+            O::AlreadyWaiting,
+            O::WaitlistClosed,
+            O::WaitlistFull,
+        ],
+    ),
+    (
+        "leave_waitlist",
+        &[O::Done, O::AlreadyDone, O::IdReused, O::OrganizationNotPermitted, O::NotWaiting],
+    ),
+    ("place_offer", &[O::Done]),
     ("expire", &[O::Done]),
 ];
 

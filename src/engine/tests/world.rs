@@ -2,10 +2,11 @@
 
 use super::build::{self, DAY, KEY, MORNING};
 use crate::engine::{
-    Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard, SessionShard, SessionState,
-    View, decide_add, decide_beacon, decide_block, decide_change, decide_displace,
-    decide_draw_step, decide_expiry, decide_hold, decide_import, decide_offer, decide_open,
-    decide_quotas, decide_reschedule, decide_reveal, decide_session, decide_substitute,
+    Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard, SKIP_MILLIS, SessionShard,
+    SessionState, Step, View, Waits, decide_add, decide_beacon, decide_block, decide_change,
+    decide_clear, decide_displace, decide_draw_step, decide_expiry, decide_hold, decide_import,
+    decide_join, decide_leave, decide_offer, decide_open, decide_place_offer, decide_quotas,
+    decide_reschedule, decide_reveal, decide_substitute, next_step, offer_id,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,
@@ -33,6 +34,7 @@ pub(super) struct State {
     pub(super) moved: Vec<(AppointmentId, u8)>,
     pub(super) sessions: Vec<SessionState>,
     pub(super) ledger: Vec<(PatientId, AppointmentId, SessionId)>,
+    pub(super) waits: Vec<Waits>,
 }
 
 impl World {
@@ -83,9 +85,45 @@ impl World {
 
     /// Does what is due in sessions.
     pub(super) fn step_sessions(&mut self) {
-        while let Some(session) = self.sessions.next_due(self.now) {
-            let facts = decide_session(session, self.now);
-            self.happen(facts.expect("what is due is done"));
+        let ids: Vec<_> = self.sessions.sessions().iter().map(|state| state.spec().id).collect();
+        loop {
+            let before = self.records.len();
+            ids.iter().for_each(|id| self.step_session(*id));
+            if self.records.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// Does what is due in a session, as the inventory does it.
+    fn step_session(&mut self, id: SessionId) {
+        let actor = Actor::unbounded(Role::Admin);
+        let context = Context::new(self.now, &actor);
+        while self.session(id).next_due().is_some_and(|due| due <= self.now) {
+            let (candidate, decided) = match next_step(self.session(id), self.now, self.chance) {
+                Step::Happen(facts) => {
+                    self.happen(facts);
+                    continue;
+                }
+                Step::Wait(until) => {
+                    self.sessions.postpone(id, until.max(self.now.plus_millis(1)));
+                    continue;
+                }
+                Step::Offer(candidate) => {
+                    let appointment = offer_id(candidate.entry, self.now);
+                    let offer = |view: &View<'_>| {
+                        decide_place_offer(view, &context, candidate, appointment)
+                    };
+                    (candidate, self.look(offer))
+                }
+                Step::Clear(candidate) => {
+                    (candidate, self.look(|view| decide_clear(view, &context, candidate)))
+                }
+            };
+            match decided {
+                Some(facts) => self.happen(facts),
+                None => self.sessions.skip(candidate, self.now.plus_millis(SKIP_MILLIS)),
+            }
         }
     }
 
@@ -195,6 +233,7 @@ impl World {
             moved: self.home.moved(),
             sessions: self.sessions.sessions().into_iter().cloned().collect(),
             ledger,
+            waits: self.ledger.all_waits().cloned().collect(),
         }
     }
 
@@ -223,6 +262,8 @@ impl World {
             Command::BlockSession(block) => decide_block(view, &context, block),
             Command::Substitute(substitute) => decide_substitute(view, &context, substitute),
             Command::AddPlace(add) => decide_add(view, &context, add),
+            Command::JoinWaitlist(join) => decide_join(view, &context, join),
+            Command::LeaveWaitlist(leave) => decide_leave(view, &context, leave),
         })
     }
 
@@ -260,7 +301,12 @@ impl World {
         for (index, claim) in fact.freed().iter().enumerate() {
             self.sessions.free(claim, fact.back(index), Sequence(1));
         }
-        fact.taken().iter().for_each(|claim| self.sessions.take(claim, Sequence(1)));
+        if !matches!(fact, Fact::PlaceOffered(_)) {
+            fact.taken().iter().for_each(|claim| self.sessions.take(claim, Sequence(1)));
+        }
+        for target in fact.targets() {
+            self.sessions.tend(fact, *target, Sequence(1));
+        }
         self.sessions.evolve(fact, Sequence(1));
     }
 }

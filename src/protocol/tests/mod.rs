@@ -12,6 +12,7 @@ use crate::model::*;
 mod broken;
 mod disruption;
 mod returns;
+mod waitlist;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -131,6 +132,7 @@ fn change(action: Action) -> Change {
 fn requests() -> Vec<(&'static str, Request)> {
     let mut all = first_requests();
     all.extend(disruption::requests());
+    all.extend(waitlist::requests());
     all
 }
 
@@ -212,6 +214,7 @@ fn availability(slots: u16) -> Availability {
 fn replies() -> Vec<(&'static str, Reply)> {
     let mut all = first_replies();
     all.extend(disruption::replies());
+    all.extend(waitlist::replies());
     all
 }
 
@@ -264,6 +267,7 @@ fn first_replies() -> Vec<(&'static str, Reply)> {
 fn facts() -> Vec<(&'static str, Fact)> {
     let mut all = first_facts();
     all.extend(returns::facts());
+    all.extend(waitlist::facts());
     all.extend(disruption::facts());
     all
 }

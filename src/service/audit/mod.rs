@@ -13,6 +13,7 @@ mod disruption;
 mod draws;
 mod moves;
 mod supply;
+mod waiting;
 
 use std::collections::BTreeMap;
 #[cfg(feature = "node")]
@@ -32,8 +33,8 @@ use crate::engine::{Alterations, SessionState};
 use crate::journal::{DataFolder, Log};
 use crate::model::{
     Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claim, DrawId, Ended,
-    Fact, Facts, Held, Outcome, PatientId, PoolIndex, Returning, Sequence, Session, SessionId,
-    SlotIndex, Timestamp,
+    Fact, Facts, Held, Outcome, PatientId, PoolIndex, RequestId, Returning, Sequence, Session,
+    SessionId, SlotIndex, Timestamp, WaitEntry, WaitState,
 };
 
 /// What an audit found.
@@ -251,6 +252,9 @@ struct Account {
     /// Places that nobody has and that are not free yet, with when they are.
     returning: BTreeMap<(SessionId, u16, u8, Timestamp), u16>,
     draws: BTreeMap<DrawId, draws::AuditedDraw>,
+    /// Who waits, with the offer that they have, and the waitlists of sessions.
+    waits: BTreeMap<RequestId, (WaitEntry, Option<AppointmentId>)>,
+    waitlists: BTreeMap<SessionId, WaitState>,
 }
 
 impl Account {
@@ -273,6 +277,13 @@ impl Account {
             Fact::Ended(fact) => self.end(report, sequence, time, fact, &[]),
             Fact::Freed(fact) => self.end(report, sequence, time, &fact.ended, &fact.back),
             Fact::Returned(fact) => self.come_back(report, sequence, fact),
+            Fact::WaitJoined(fact) => self.join(report, sequence, fact),
+            Fact::WaitDrawn(fact) => self.draw(report, sequence, fact),
+            Fact::WaitLeft(fact) => self.leave(report, sequence, fact),
+            Fact::PlaceOffered(fact) => {
+                self.offer_place(report, sequence, fact);
+                self.hold(report, sequence, &fact.held);
+            }
             Fact::Progressed(fact) => {
                 let event = match fact.status {
                     AppointmentStatus::Arrived => AppointmentEvent::Arrive,
@@ -511,6 +522,12 @@ impl Account {
             digest.moved(*id, *changes);
         }
         draws::close(&self.draws, &mut digest);
+        for (entry, offer) in self.waits.values() {
+            digest.waits(entry, *offer);
+        }
+        for (session, waitlist) in &self.waitlists {
+            digest.waitlist(*session, waitlist);
+        }
         for (id, (fingerprint, outcome)) in &self.declined {
             digest.declined(*id, *fingerprint, *outcome);
             report.declined += 1;

@@ -14,6 +14,7 @@ mod folder;
 #[cfg(feature = "node")]
 mod images;
 mod upkeep;
+mod waitlist;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

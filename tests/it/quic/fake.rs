@@ -123,9 +123,10 @@ impl Engine for Fake {
             }
             Query::Get { .. } => Answer::at_once(Err(Outcome::AppointmentNotFound.into())),
             Query::List { .. } => Answer::at_once(Ok(Reading::Appointments(Vec::new()))),
-            Query::ReadSession { .. } | Query::Alternatives { .. } | Query::Draw { .. } => {
-                Answer::refused(Outcome::SessionNotFound)
-            }
+            Query::ReadSession { .. }
+            | Query::Alternatives { .. }
+            | Query::Draw { .. }
+            | Query::Waitlist { .. } => Answer::refused(Outcome::SessionNotFound),
             Query::Displaced { .. } => {
                 Answer::at_once(Ok(Reading::Displaced(DisplacedPage::default())))
             }

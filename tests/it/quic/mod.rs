@@ -2,6 +2,7 @@
 
 pub(crate) mod fake;
 pub(crate) mod service;
+mod waitlist;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;

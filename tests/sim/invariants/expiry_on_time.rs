@@ -39,12 +39,7 @@ impl Invariant for ExpiryOnTime {
 
 impl ExpiryOnTime {
     fn see_fact(&mut self, time: Timestamp, fact: &Fact) -> Result<(), String> {
-        let held = match fact {
-            Fact::Held(held) => Some(held),
-            Fact::Offered(offered) => Some(&offered.held),
-            _ => None,
-        };
-        if let Some(held) = held {
+        if let Some(held) = fact.held() {
             self.pending.insert(held.appointment, held.until);
             return ensure(time < held.until, || "a hold is void from the start".to_owned());
         }

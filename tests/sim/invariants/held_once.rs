@@ -26,7 +26,7 @@ impl Invariant for HeldOnce {
     fn see(&mut self, sight: &Sight<'_>, _: &History) -> Result<(), String> {
         let Sight::Durable(record) = sight else { return Ok(()) };
         for fact in &record.facts {
-            if let Fact::Held(_) | Fact::Offered(_) | Fact::PlaceAdded(_) = fact {
+            if fact.held().is_some() || matches!(fact, Fact::PlaceAdded(_)) {
                 let id = fact.appointment().ok_or("a hold of nothing")?;
                 let booked = u32::from(matches!(fact, Fact::PlaceAdded(_)));
                 let claims = Claims::from_slice(fact.taken());
@@ -46,7 +46,10 @@ impl Invariant for HeldOnce {
                 | Fact::Returned(_)
                 | Fact::Swept(_)
                 | Fact::SessionBlocked(_)
-                | Fact::Substituted(_) => continue,
+                | Fact::Substituted(_)
+                | Fact::WaitJoined(_)
+                | Fact::WaitLeft(_)
+                | Fact::WaitDrawn(_) => continue,
                 _ => fact.appointment().into_iter().collect(),
             };
             for id in ids {

@@ -1,6 +1,6 @@
 //! Nothing is held before its pool opens, after its booking has ended, or outside the hours.
 
-use haoyuan::model::{Fact, Held, Session, Timestamp};
+use haoyuan::model::{Held, Session, Timestamp};
 
 use super::{History, Invariant, Sight, ensure};
 
@@ -14,7 +14,7 @@ impl Invariant for NothingEarly {
     fn see(&mut self, sight: &Sight<'_>, history: &History) -> Result<(), String> {
         let Sight::Durable(record) = sight else { return Ok(()) };
         for fact in &record.facts {
-            let Fact::Held(held) = fact else { continue };
+            let Some(held) = fact.held() else { continue };
             for claim in &held.claims {
                 let session = history.sessions.get(&claim.session).ok_or("no such session")?;
                 let opens = session.pools[usize::from(claim.pool.0)].terms.opens;

@@ -21,7 +21,7 @@ impl Invariant for OneLive {
         for fact in &record.facts {
             let id = fact.appointment();
             match fact {
-                Fact::Held(_) | Fact::Offered(_) | Fact::PlaceAdded(_) => {
+                Fact::Held(_) | Fact::Offered(_) | Fact::PlaceOffered(_) | Fact::PlaceAdded(_) => {
                     let (Some(id), Some(patient)) = (id, fact.patient()) else { continue };
                     for claim in fact.taken() {
                         let live = self.live.entry((patient, claim.session)).or_default();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use haoyuan::model::{Claim, Fact, PoolIndex, SessionId, SlotIndex};
+use haoyuan::model::{Claim, PoolIndex, SessionId, SlotIndex};
 
 use super::{History, Invariant, Sight, ensure};
 
@@ -38,11 +38,7 @@ impl Invariant for QuotaKept {
                 let session = history.sessions.get(&claim.session).ok_or("no such session")?;
                 let kept = self.count(claim, is_taken, |slot| session.quota(slot, claim.pool));
                 ensure(kept, || format!("the quota of {claim:?}"))?;
-                let held = match fact {
-                    Fact::Held(held) => held,
-                    Fact::Offered(offered) => &offered.held,
-                    _ => continue,
-                };
+                let Some(held) = fact.held() else { continue };
                 let pool = &session.pools[usize::from(claim.pool.0)];
                 ensure(pool.admits(held.channel, held.class), || {
                     format!("{claim:?} is not for {:?}, {:?}", held.channel, held.class)

@@ -4,6 +4,7 @@ use haoyuan::model::{ClaimRequest, Command, Outcome, PatientId, Query, Reading, 
 
 use super::{Ask, History, Invariant, Sight, ensure};
 use crate::ask::{Body, Said};
+use crate::history::Life;
 
 pub(super) struct ReplyImpliesDurable;
 
@@ -52,6 +53,10 @@ impl Invariant for ReplyImpliesDurable {
             Ok(Said::Reading(Reading::Draw(found))) => {
                 history.sessions.contains_key(&found.draw.session)
             }
+            Ok(Said::Reading(Reading::Waitlist(found))) => {
+                found.entry.is_none_or(|entry| history.requests.contains(&entry))
+                    && found.offer.is_none_or(|offer| history.lives.contains_key(&offer))
+            }
             // The clock rests on nothing in the journal.
             Ok(Said::Reading(Reading::Clock(_))) => true,
             Err(refusal) => refusal_is_durable(ask, *refusal, history),
@@ -86,6 +91,14 @@ fn refusal_is_durable(ask: &Ask, refusal: Refusal, history: &History) -> bool {
             Body::Command(Command::AddPlace(add)) => {
                 let theirs = history.lives.values().filter(|it| it.held.patient == add.patient);
                 theirs.flat_map(|it| it.places.iter().flatten()).any(|it| it.session == add.session)
+            }
+            Body::Command(Command::JoinWaitlist(join)) => {
+                let had = |life: &Life| {
+                    let mut claims = life.places.iter().flatten();
+                    life.held.patient == join.patient
+                        && claims.any(|claim| join.targets.contains(&claim.session))
+                };
+                history.lives.values().any(had)
             }
             Body::Command(Command::Reschedule(ask)) => {
                 life.is_some_and(|life| is_in_one_of(&ask.claims, life.held.patient, history))

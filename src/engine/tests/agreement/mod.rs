@@ -9,6 +9,7 @@
 mod disruption;
 mod draws;
 mod sessions;
+mod waitlist;
 
 use std::cell::RefCell;
 
@@ -32,7 +33,7 @@ use crate::model::{
 
 /// `PROPTEST_CASES` sets another number; with fewer, nothing is said about how often each pair
 /// occurred.
-const CASES: u32 = 12_000;
+const CASES: u32 = 14_000;
 /// On average.
 const STEPS: usize = 25;
 
@@ -43,7 +44,13 @@ fn the_engine_answers_as_the_naive_model_does() {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let scripts = (uniform4(ANY), vec(uniform8(ANY), 1..2 * STEPS));
     TestRunner::new(config.clone())
-        .run(&scripts, |(opened, steps)| Case::new(opened).play(&steps, &mut pairs.borrow_mut()))
+        .run(&scripts, |(opened, steps)| {
+            // A waiting case takes four times as long: it begins with all places booked.
+            if opened[3] % 4 == 0 {
+                Case::waiting(opened).play_waiting(&steps, &mut pairs.borrow_mut())?;
+            }
+            Case::new(opened).play(&steps, &mut pairs.borrow_mut())
+        })
         .unwrap();
     // In half of the worlds practitioners fall ill all the time.
     TestRunner::new(Config { cases, ..config })
@@ -120,6 +127,15 @@ impl Case {
         for step in steps {
             self.step(Step(*step), pairs)?;
         }
+        self.finish(pairs)
+    }
+
+    /// Compares the states, and what the facts make of them again.
+    fn finish(self, pairs: &mut Pairs) -> Result<(), TestCaseError> {
+        let facts = self.engine.records.iter().flat_map(|(_, facts)| facts);
+        for _ in facts.filter(|fact| fact.name() == "PlaceOffered") {
+            pairs.count("place_offer", Outcome::Done);
+        }
         let state = self.engine.state();
         self.compare_state(&state)?;
         let records = self.engine.records.iter().map(|(time, facts)| {
@@ -132,8 +148,7 @@ impl Case {
 
     fn step(&mut self, step: Step, pairs: &mut Pairs) -> Result<(), TestCaseError> {
         let (actor, id) = (step.actor(), step.0[1]);
-        self.engine.chance = u64::from_le_bytes(step.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.naive.chance = self.engine.chance;
+        self.set_chance(step);
         match step.0[0] % 32 {
             0 | 1 => {
                 let minutes = 1 + u64::from(id % 16);
@@ -154,6 +169,10 @@ impl Case {
                     pairs.count("expire", Outcome::Done);
                 }
                 same(&engine, &naive, "expire")
+            }
+            5 if id < 128 => {
+                let leave = step.leave(&self.naive);
+                self.run(&actor, Command::LeaveWaitlist(leave), "leave_waitlist", pairs)
             }
             4 | 5 => {
                 let hold = Hold { book: Some(PaymentRef(1)), ..step.more_usual().hold() };
@@ -181,6 +200,10 @@ impl Case {
                 self.run(&actor, Command::Reschedule(step.reschedule().into()), "reschedule", pairs)
             }
             6 => self.run(&actor, Command::OpenSession(step.open().into()), "open_session", pairs),
+            14 | 15 if id < 64 => {
+                let join = step.join();
+                self.run(&actor, Command::JoinWaitlist(join.into()), "join_waitlist", pairs)
+            }
             14 | 15 => {
                 self.run(&actor, Command::RevealDraw(step.reveal().into()), "reveal_draw", pairs)
             }
@@ -209,7 +232,10 @@ impl Case {
             }
             verb => {
                 let (name, action) = step.action(verb);
-                let change = self.of_offer(step.change(verb, action));
+                let mut change = self.of_offer(step.change(verb, action));
+                if let Some(offer) = step.offered(&self.naive) {
+                    change.appointment = offer;
+                }
                 self.run(&actor, Command::Change(change), name, pairs)
             }
         }
@@ -280,11 +306,21 @@ impl Case {
             declined.iter().map(|(h, why)| (h.appointment, h.fingerprint(), *why)).collect();
         same(&state.declined, &declined, "remembered refusals")?;
         same(&state.moved, &self.naive.moves(), "moves")?;
+        let waits: Vec<_> = state
+            .waits
+            .iter()
+            .map(|it| {
+                let sessions = it.entry.sessions().to_vec();
+                (it.entry.entry, it.entry.joined, sessions, it.offer)
+            })
+            .collect();
+        same(&waits, &self.naive.waits(), "entries of waitlists")?;
         same(&state.sessions.len(), &self.naive.sessions.len(), "sessions")?;
         for session in &state.sessions {
             let id = session.spec().id;
             let naive = self.naive.sessions.iter().find(|session| session.id == id);
             same(&Some(session.spec()), &naive, "a session")?;
+            same(&session.waitlist().cloned(), &self.naive.waitlist(id), "a waitlist")?;
             let mut returning: Vec<_> = session
                 .returning()
                 .iter()

@@ -1,6 +1,7 @@
 //! The sessions of the small worlds.
 
 use super::draws::{drawn, undrawn};
+use super::waitlist::waitlist;
 use super::{MINUTE, MORNING, build};
 use crate::model::{
     Beacon, ChannelSet, ClassSet, Delay, DrawHash, OrganizationId, Pick, Pool, PoolIndex,
@@ -59,6 +60,13 @@ fn terms(kind: usize) -> SessionTerms {
             SessionTerms { returns: rules[kind / 11 % 3], ..terms }
         }
         8 | 10 => SessionTerms { changes_max: Some(u8::try_from(kind / 11 % 2).unwrap()), ..terms },
+        5 | 6 => {
+            let delay = Delay { min_millis: 60_000, max_millis: 360_000 };
+            let returns = ReturnRule::WaitlistFirst(delay);
+            let displaced_offer = (kind % 11 == 6).then_some(Ttl::DEFAULT);
+            let waitlist = Some(Box::new(waitlist(kind / 11)));
+            SessionTerms { returns, waitlist, displaced_offer, ..terms }
+        }
         0 | 4 | 7 => SessionTerms { displaced_offer: Some(Ttl::DEFAULT), ..terms },
         _ => terms,
     }

@@ -8,7 +8,7 @@ use crate::model::{
 };
 
 impl Naive {
-    pub(super) fn is_blocked(&self, session: SessionId, slot: u16) -> bool {
+    pub(in crate::engine::tests) fn is_blocked(&self, session: SessionId, slot: u16) -> bool {
         self.blocked.contains(&(session, slot))
     }
 
@@ -120,6 +120,9 @@ impl Naive {
                 appointment.status =
                     if was_held { AppointmentStatus::Cancelled } else { AppointmentStatus::Booked };
                 (appointment.cause, appointment.until) = (Cause::Displaced, now);
+                if was_held {
+                    self.end_offer(id);
+                }
                 reached.push((id, false));
             }
             if self.offer(index, offered).is_some() {

@@ -46,7 +46,8 @@ impl Naive {
         if status == AppointmentStatus::Pending && appointment.until <= self.now {
             refusals.push(Refusal::of_status(Outcome::HoldExpired, status));
         }
-        if !may_move(appointment) {
+        let is_offer = self.entries.iter().any(|entry| entry.offer == Some(appointment.id));
+        if !may_move(appointment) || is_offer {
             refusals.push(Refusal::of_status(Outcome::WrongStatus, status));
         }
         let is_lost = is_displaced(appointment);

@@ -1,0 +1,160 @@
+//! Layouts of waitlists: rules, requests, facts, and what snapshots keep.
+//!
+//! ```text
+//! rule       entries u16, 5 u8, draw u32, offer u32, near offer u32, near u32, option hours, closes u64
+//! join       request, patient, option account, channel, class, earliest, latest, u8 n, n sessions
+//! leave      request, entry, patient, channel
+//! WaitJoined fingerprint, entry              PlaceOffered  entry, u8 n, n sessions, back, as Held
+//! WaitLeft   option (request, fingerprint), entry, patient, u8 n, n sessions, why
+//! WaitDrawn  session, seed
+//! ```
+
+use arrayvec::ArrayVec;
+use bincode::de::Decoder;
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{Decode, Encode};
+
+use crate::model::limits::{CLAIMS_MAX, WAITLIST_ENTRIES_MAX};
+use crate::model::{
+    JoinWaitlist, LeaveWaitlist, PatientClass, PlaceOffered, Targets, WaitDrawn, WaitEnd,
+    WaitEntry, WaitJoined, WaitLeft, WaitState, WaitTarget, Waiter, WaitlistReading, WaitlistRule,
+};
+
+layout_code!(WaitEnd { Accepted, Left, Declined, Lapsed, Cleared, Blocked });
+layout_struct!(WaitDrawn { session, seed });
+layout_struct!(WaitTarget { session, priority, drawn_at });
+layout_struct!(LeaveWaitlist { request, entry, patient, channel });
+layout_struct!(Waiter {
+    entry,
+    patient,
+    channel,
+    class,
+    earliest,
+    latest,
+    priority,
+    number,
+    in_draw,
+    is_offered
+});
+layout_struct!(WaitlistReading { waiting, closes_at, entry, position, offer, likelihood });
+
+layout_list!(TargetList<SessionId>, Targets, u8, CLAIMS_MAX, "more sessions than one may wait for");
+
+type WaitTargets = ArrayVec<WaitTarget, CLAIMS_MAX>;
+layout_list!(
+    WaitTargetList<WaitTarget>,
+    WaitTargets,
+    u8,
+    CLAIMS_MAX,
+    "more sessions than one may wait for"
+);
+
+type Waiters = Vec<Waiter>;
+layout_list!(
+    WaiterList<Waiter>,
+    Waiters,
+    u16,
+    WAITLIST_ENTRIES_MAX as usize,
+    "more wait than a waitlist takes"
+);
+
+/// Fields as they stand, lists by their wrapper.
+macro_rules! layout_with_lists {
+    ($type:ident { $($field:ident $(as $list:ident<$inner:ty>)?),* $(,)? }) => {
+        impl Encode for $type {
+            fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+                $(layout_with_lists!(@ encode self, encoder, $field $($list)?);)*
+                Ok(())
+            }
+        }
+        impl<Context> Decode<Context> for $type {
+            fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+                Ok(Self {
+                    $($field: layout_with_lists!(@ decode decoder, $($list<$inner>)?),)*
+                })
+            }
+        }
+    };
+    (@ encode $self:ident, $encoder:ident, $field:ident) => { $self.$field.encode($encoder)? };
+    (@ encode $self:ident, $encoder:ident, $field:ident $list:ident) => {
+        $list(&$self.$field).encode($encoder)?
+    };
+    (@ decode $decoder:ident,) => { Decode::decode($decoder)? };
+    (@ decode $decoder:ident, $list:ident<$inner:ty>) => {
+        $list::<$inner>::decode($decoder)?.0
+    };
+}
+
+layout_with_lists!(JoinWaitlist {
+    request,
+    patient,
+    account,
+    channel,
+    class,
+    earliest,
+    latest,
+    targets as TargetList<Targets>,
+});
+layout_with_lists!(WaitEntry {
+    entry,
+    patient,
+    account,
+    channel,
+    class,
+    joined,
+    earliest,
+    latest,
+    targets as WaitTargetList<WaitTargets>,
+});
+layout_with_lists!(WaitState { drawn_at, seed, joined, waiters as WaiterList<Waiters> });
+layout_with_lists!(PlaceOffered { entry, targets as TargetList<Targets>, back, held });
+layout_with_lists!(WaitLeft { request, entry, patient, targets as TargetList<Targets>, why });
+
+impl Encode for WaitJoined {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.fingerprint.encode(encoder)?;
+        self.entry.encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for WaitJoined {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let fingerprint = Decode::decode(decoder)?;
+        let entry: WaitEntry = Decode::decode(decoder)?;
+        Ok(Self { fingerprint, targets: entry.sessions(), entry })
+    }
+}
+
+impl Encode for WaitlistRule {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.entries_max.encode(encoder)?;
+        self.priority.iter().try_for_each(|class| class.encode(encoder))?;
+        self.draw_millis.encode(encoder)?;
+        self.offer_millis.encode(encoder)?;
+        self.near_offer_millis.encode(encoder)?;
+        self.near_millis.encode(encoder)?;
+        self.hours.encode(encoder)?;
+        self.closes_at.encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for WaitlistRule {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let entries_max = Decode::decode(decoder)?;
+        let mut priority = [0; PatientClass::COUNT];
+        for class in &mut priority {
+            *class = u8::decode(decoder)?;
+        }
+        Ok(Self {
+            entries_max,
+            priority,
+            draw_millis: Decode::decode(decoder)?,
+            offer_millis: Decode::decode(decoder)?,
+            near_offer_millis: Decode::decode(decoder)?,
+            near_millis: Decode::decode(decoder)?,
+            hours: Decode::decode(decoder)?,
+            closes_at: Decode::decode(decoder)?,
+        })
+    }
+}

@@ -1,0 +1,345 @@
+//! The waitlist of the naive model: entries in one list, and order by looking at all of them.
+
+use super::{Naive, lowest, told_of_nothing};
+use crate::model::{
+    Actor, Appointment, AppointmentId, AppointmentStatus, Cause, Claim, JoinWaitlist,
+    LeaveWaitlist, Outcome, PatientClass, PoolIndex, Receipt, Refusal, Repeat, RequestId,
+    RulesVersion, SessionId, SlotIndex, Timestamp, WaitState, Waiter, WaitlistRule,
+};
+
+/// Who joined, and in which sessions they still wait.
+#[derive(Clone, Debug)]
+pub(in crate::engine::tests) struct Entry {
+    pub(in crate::engine::tests) join: JoinWaitlist,
+    joined: Timestamp,
+    /// Session, how many had joined before, when it is drawn.
+    pub(in crate::engine::tests) places: Vec<(SessionId, u32, Timestamp)>,
+    pub(in crate::engine::tests) offer: Option<AppointmentId>,
+    /// Until when a session leaves it out of account.
+    skipped: Vec<(SessionId, Timestamp)>,
+}
+
+/// What a session knows of its waitlist: how many ever joined, when it is drawn, what was drawn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::engine::tests) struct List {
+    joined: u32,
+    drawn_at: Timestamp,
+    seed: Option<u64>,
+}
+
+impl Naive {
+    pub(in crate::engine::tests) fn join(
+        &mut self,
+        actor: &Actor,
+        join: &JoinWaitlist,
+    ) -> Result<Receipt, Refusal> {
+        if join.targets.is_empty() || join.latest < join.earliest {
+            return Err(Outcome::ClaimsInvalid.into());
+        }
+        let mut targets = join.targets.to_vec();
+        targets.sort_unstable();
+        targets.dedup();
+        if targets.len() != join.targets.len() {
+            return Err(Outcome::ClaimsOverlap.into());
+        }
+        if self.joins.contains(join) {
+            return Ok(told_of_nothing(self.now, true));
+        }
+        let declined = self.declined.iter().any(|(hold, _)| hold.appointment.0 == join.request.0);
+        if self.is_used(join.request) || declined {
+            return Err(Outcome::IdReused.into());
+        }
+        let refusals: Vec<_> =
+            join.targets.iter().filter_map(|id| self.why_not(actor, join, *id)).collect();
+        lowest(&refusals)?;
+        let mut places = Vec::new();
+        for id in &join.targets {
+            let rule = self.session(*id).unwrap().terms.waitlist.clone().unwrap();
+            let list = self.lists.entry(*id).or_default();
+            if list.joined == 0 && rule.draw_millis != 0 {
+                list.drawn_at = self.now.plus_millis(rule.draw_millis.into());
+            }
+            let in_draw = self.now < list.drawn_at;
+            let drawn_at = if in_draw { list.drawn_at } else { Timestamp::default() };
+            places.push((*id, list.joined, drawn_at));
+            list.joined += 1;
+        }
+        let (join, joined) = (join.clone(), self.now);
+        self.joins.push(join.clone());
+        self.entries.push(Entry { join, joined, places, offer: None, skipped: Vec::new() });
+        Ok(told_of_nothing(self.now, false))
+    }
+
+    fn why_not(&self, actor: &Actor, join: &JoinWaitlist, id: SessionId) -> Option<Outcome> {
+        let Some(session) = self.session(id) else { return Some(Outcome::SessionNotFound) };
+        let mut refusals = Vec::new();
+        if !actor.may_touch(session.organization) {
+            refusals.push(Outcome::OrganizationNotPermitted);
+        }
+        let slots = 0..u16::try_from(session.slot_count()).unwrap();
+        let suits = |slot: &u16| {
+            let start = session.slot_start(SlotIndex(*slot));
+            join.earliest <= start && start <= join.latest
+        };
+        if !slots.clone().any(|slot| suits(&slot)) {
+            refusals.push(Outcome::SlotNotFound);
+        }
+        let pools: Vec<u8> = (0..)
+            .zip(&session.pools)
+            .filter(|(_, pool)| pool.admits(join.channel, join.class))
+            .map(|(index, _)| index)
+            .collect();
+        if pools.is_empty() {
+            refusals.push(Outcome::PoolNotFound);
+        }
+        let live = |line: &(crate::model::PatientId, AppointmentId, SessionId)| {
+            (line.0, line.2) == (join.patient, id)
+        };
+        if session.repeat == Repeat::OnePerPatient && self.ledger().iter().any(live) {
+            refusals.push(Outcome::AlreadyHasAppointment);
+        }
+        let is_free = |slot: u16| {
+            let quota = |pool: u8| session.pools[usize::from(pool)].quotas[usize::from(slot)];
+            self.is_ahead(session, slot)
+                && !self.is_blocked(id, slot)
+                && pools.iter().any(|pool| self.taken(id, slot, *pool) < quota(*pool))
+        };
+        if slots.filter(suits).any(is_free) {
+            refusals.push(Outcome::NotFull);
+        }
+        let own = |entry: &&Entry| entry.join.patient == join.patient;
+        let here = |entry: &&Entry| entry.places.iter().any(|place| place.0 == id);
+        if self.entries.iter().filter(own).any(|entry| here(&entry)) {
+            refusals.push(Outcome::AlreadyWaiting);
+        }
+        match session.terms.waitlist.as_deref().filter(|rule| self.now < rule.closes_at) {
+            None => refusals.push(Outcome::WaitlistClosed),
+            Some(rule)
+                if usize::from(rule.entries_max) <= self.entries.iter().filter(here).count() =>
+            {
+                refusals.push(Outcome::WaitlistFull);
+            }
+            Some(_) => {}
+        }
+        refusals.into_iter().min()
+    }
+
+    fn is_ahead(&self, session: &crate::model::Session, slot: u16) -> bool {
+        self.now < session.slot_end(SlotIndex(slot)) && self.is_bookable(session, slot)
+    }
+
+    pub(in crate::engine::tests) fn leave(
+        &mut self,
+        actor: &Actor,
+        leave: &LeaveWaitlist,
+    ) -> Result<Receipt, Refusal> {
+        let same = |other: &&LeaveWaitlist| {
+            (other.request, other.entry, other.patient)
+                == (leave.request, leave.entry, leave.patient)
+        };
+        if self.leaves.iter().any(|other| same(&other)) {
+            return Ok(told_of_nothing(self.now, true));
+        }
+        let declined = self.declined.iter().any(|(hold, _)| hold.appointment.0 == leave.request.0);
+        if self.is_used(leave.request) || declined {
+            return Err(Outcome::IdReused.into());
+        }
+        let own = |entry: &Entry| {
+            (entry.join.request, entry.join.patient) == (leave.entry, leave.patient)
+        };
+        let Some(index) = self.entries.iter().position(own) else {
+            return Err(Outcome::NotWaiting.into());
+        };
+        let permitted = |place: &(SessionId, u32, Timestamp)| {
+            actor.may_touch(self.session(place.0).unwrap().organization)
+        };
+        if !self.entries[index].places.iter().all(permitted) {
+            return Err(Outcome::OrganizationNotPermitted.into());
+        }
+        if self.entries[index].offer.is_some() {
+            return Err(Outcome::NotWaiting.into());
+        }
+        self.entries.remove(index);
+        self.leaves.push(*leave);
+        Ok(told_of_nothing(self.now, false))
+    }
+
+    /// The end of an offer is the end of its entry.
+    pub(in crate::engine::tests) fn end_offer(&mut self, id: AppointmentId) {
+        self.entries.retain(|entry| entry.offer != Some(id));
+    }
+
+    /// Does what is due, until nothing is.
+    pub(in crate::engine::tests) fn step_waitlists(&mut self) {
+        let mut ids: Vec<_> = self.sessions.iter().map(|session| session.id).collect();
+        ids.sort_unstable();
+        while ids.iter().map(|id| self.tend(*id)).fold(false, |any, done| any | done) {}
+    }
+
+    /// Whether anything was done.
+    fn tend(&mut self, id: SessionId) -> bool {
+        let mut any = false;
+        let list = self.lists.get(&id).copied().unwrap_or_default();
+        let awaits = list.drawn_at != Timestamp::default() && list.seed.is_none();
+        if awaits && list.drawn_at <= self.now {
+            self.lists.get_mut(&id).unwrap().seed = Some(self.chance);
+            any = true;
+        }
+        let rule = self.session(id).unwrap().terms.waitlist.clone();
+        if let Some(rule) = &rule {
+            if rule.closes_at <= self.now {
+                for entry in self.entries.iter_mut().filter(|entry| entry.offer.is_none()) {
+                    let before = entry.places.len();
+                    entry.places.retain(|place| place.0 != id);
+                    any |= entry.places.len() < before;
+                }
+                self.entries.retain(|entry| !entry.places.is_empty());
+            }
+            while self.offer_one(id, rule) {
+                any = true;
+            }
+        }
+        let now = self.now;
+        let open = self.line(id);
+        let due = self.returning.iter().copied().filter(|place| {
+            let is_wanted = open.iter().any(|index| {
+                rule.as_ref().is_some_and(|rule| now < rule.closes_at)
+                    && self.suits(&self.entries[*index], id, place)
+            });
+            place.0 == id && place.3 <= now && !is_wanted
+        });
+        let due: Vec<_> = due.collect();
+        any |= !due.is_empty();
+        for place in due {
+            let index = self.returning.iter().position(|other| *other == place).unwrap();
+            self.returning.remove(index);
+        }
+        any
+    }
+
+    /// Who waits for a session, has no offer and is not left out, in their order.
+    fn line(&self, id: SessionId) -> Vec<usize> {
+        let list = self.lists.get(&id).copied().unwrap_or_default();
+        let mut open: Vec<usize> = (0..self.entries.len())
+            .filter(|index| {
+                let entry = &self.entries[*index];
+                let skipped = entry.skipped.iter().any(|it| it.0 == id && self.now < it.1);
+                entry.offer.is_none() && !skipped && entry.places.iter().any(|it| it.0 == id)
+            })
+            .collect();
+        open.sort_by_key(|index| self.waiter(&self.entries[*index], id).key(list.seed));
+        open
+    }
+
+    fn suits(&self, entry: &Entry, id: SessionId, place: &(SessionId, u16, u8, Timestamp)) -> bool {
+        let session = self.session(id).unwrap();
+        let start = session.slot_start(SlotIndex(place.1));
+        place.0 == id
+            && session.pools[usize::from(place.2)].admits(entry.join.channel, entry.join.class)
+            && entry.join.earliest <= start
+            && start <= entry.join.latest
+            && self.is_ahead(session, place.1)
+            && !self.is_blocked(id, place.1)
+    }
+
+    /// Offers a place to the first whom one suits and who may have it; passes over who may not.
+    fn offer_one(&mut self, id: SessionId, rule: &WaitlistRule) -> bool {
+        let list = self.lists.get(&id).copied().unwrap_or_default();
+        let awaits = list.drawn_at != Timestamp::default() && list.seed.is_none();
+        let quiet = rule
+            .hours
+            .as_ref()
+            .and_then(|hours| hours.closed_for(self.now, crate::model::BookingChannel::default()));
+        if awaits || quiet.is_some() || rule.closes_at <= self.now {
+            return false;
+        }
+        for index in self.line(id) {
+            let entry = self.entries[index].clone();
+            let places = self.returning.iter().filter(|place| self.suits(&entry, id, place));
+            let Some(place) = places.min_by_key(|it| (it.1, it.3, it.2)).copied() else { continue };
+            let once = self.session(id).unwrap().repeat == Repeat::OnePerPatient;
+            let live = self.ledger().iter().any(|it| (it.0, it.2) == (entry.join.patient, id));
+            if once && live {
+                self.entries[index].skipped.retain(|it| it.0 != id);
+                self.entries[index].skipped.push((id, self.now.plus_millis(10_000)));
+                continue;
+            }
+            self.give(index, place, rule);
+            return true;
+        }
+        false
+    }
+
+    fn give(&mut self, index: usize, place: (SessionId, u16, u8, Timestamp), rule: &WaitlistRule) {
+        let session = self.session(place.0).unwrap().clone();
+        let join = self.entries[index].join.clone();
+        let start = session.slot_start(SlotIndex(place.1));
+        let is_near = start <= self.now.plus_millis(rule.near_millis.into());
+        let ttl = if is_near { rule.near_offer_millis } else { rule.offer_millis };
+        let id = crate::engine::offer_id(join.request, self.now);
+        let (slot, pool) = (SlotIndex(place.1), PoolIndex(place.2));
+        let claim = Claim { session: place.0, slot, count: 1, pool };
+        let appointment = Appointment {
+            id,
+            patient: join.patient,
+            account: join.account,
+            organization: session.organization,
+            channel: join.channel,
+            class: join.class,
+            sharing: session.sharing,
+            status: AppointmentStatus::Pending,
+            cause: Cause::None,
+            until: self.now.plus_millis(ttl.into()).min(rule.closes_at),
+            fingerprint: crate::engine::offer_fingerprint(join.request),
+            payment: None,
+            rules: RulesVersion(0),
+            claims: std::iter::once(claim).collect(),
+        };
+        let gone = self.returning.iter().position(|other| *other == place).unwrap();
+        self.returning.remove(gone);
+        self.take_offer(appointment);
+        self.entries[index].offer = Some(id);
+    }
+
+    fn waiter(&self, entry: &Entry, id: SessionId) -> Waiter {
+        let rule = self.session(id).unwrap().terms.waitlist.clone().unwrap();
+        let place = entry.places.iter().find(|place| place.0 == id).unwrap();
+        Waiter {
+            entry: entry.join.request,
+            patient: entry.join.patient,
+            channel: entry.join.channel,
+            class: entry.join.class,
+            earliest: entry.join.earliest,
+            latest: entry.join.latest,
+            priority: rule.priority[entry.join.class as usize],
+            number: place.1,
+            in_draw: place.2 != Timestamp::default(),
+            is_offered: entry.offer.is_some(),
+        }
+    }
+
+    /// The waitlist of a session as the engine should have it.
+    pub(in crate::engine::tests) fn waitlist(&self, id: SessionId) -> Option<WaitState> {
+        let list = self.lists.get(&id)?;
+        let here = |entry: &&Entry| entry.places.iter().any(|place| place.0 == id);
+        let waiters = self.entries.iter().filter(here).map(|entry| self.waiter(entry, id));
+        let List { joined, drawn_at, seed } = *list;
+        Some(WaitState { drawn_at, seed, joined, waiters: waiters.collect() })
+    }
+
+    /// Every entry with its sessions and offer, by patient.
+    pub(in crate::engine::tests) fn waits(
+        &self,
+    ) -> Vec<(RequestId, Timestamp, Vec<SessionId>, Option<AppointmentId>)> {
+        let mut all: Vec<_> = self.entries.iter().collect();
+        all.sort_by_key(|entry| entry.join.patient);
+        let line = |entry: &Entry| {
+            let sessions = entry.places.iter().map(|place| place.0).collect();
+            (entry.join.request, entry.joined, sessions, entry.offer)
+        };
+        all.into_iter().map(line).collect()
+    }
+}
+
+/// Everybody is alike.
+pub(in crate::engine::tests) const EQUAL: [u8; PatientClass::COUNT] = [0; PatientClass::COUNT];

@@ -1,0 +1,327 @@
+//! Decides who joins and leaves the waitlists of sessions, and keeps a session's references to them.
+//!
+//! ```text
+//! join    every target full for the patient, none waited for, none closed     else nothing
+//! leave   all targets of the entry, unless it has an offer
+//! ```
+
+use std::collections::BTreeMap;
+
+use super::session::SessionState;
+use super::view::{Context, Decision, View};
+use super::waiting::Waits;
+use crate::model::limits::PATIENT_ENTRIES_MAX;
+use crate::model::{
+    AppointmentId, Cause, Claims, Ended, Fact, Facts, JoinWaitlist, LeaveWaitlist, Outcome,
+    PlaceOffered, PoolIndex, Receipt, Refusal, Repeat, RequestId, SessionId, SlotIndex, Timestamp,
+    WaitDrawn, WaitEnd, WaitEntry, WaitJoined, WaitLeft, WaitState, WaitTarget, Waiter,
+    WaitlistRule,
+};
+
+/// Decides whether a patient joins waitlists (加入候补).
+///
+/// # Errors
+///
+/// The refusal with the lowest code of those that apply, over all targets. Nothing happens then.
+pub fn decide_join(
+    view: &View<'_>,
+    context: &Context<'_>,
+    join: &JoinWaitlist,
+) -> Result<Decision, Refusal> {
+    join.check()?;
+    let fingerprint = join.fingerprint();
+    if let Some(retry) = retry(view, context, join.request, fingerprint)? {
+        return Ok(retry);
+    }
+    let mut refusal: Option<Outcome> = None;
+    let mut targets = arrayvec::ArrayVec::new();
+    for session in &join.targets {
+        match target(view, context, join, *session) {
+            Ok(target) => targets.push(target),
+            Err(next) => refusal = Some(refusal.map_or(next, |known| known.min(next))),
+        }
+    }
+    let entries = view.ledger.map_or(0, |ledger| ledger.waits(join.patient).len());
+    if PATIENT_ENTRIES_MAX <= entries {
+        refusal = refusal.or(Some(Outcome::WaitlistFull));
+    }
+    if let Some(outcome) = refusal {
+        return Err(outcome.into());
+    }
+
+    let JoinWaitlist { request, patient, account, channel, class, earliest, latest, .. } = *join;
+    let joined = context.now;
+    let entry = WaitEntry {
+        entry: request,
+        patient,
+        account,
+        channel,
+        class,
+        joined,
+        earliest,
+        latest,
+        targets,
+    };
+    let targets = entry.sessions();
+    let fact = Fact::WaitJoined(Box::new(WaitJoined { fingerprint, entry, targets }));
+    Ok(Decision { facts: std::iter::once(fact).collect(), receipt: receipt(context, false) })
+}
+
+/// Decides whether an entry leaves its waitlists (退出候补).
+///
+/// # Errors
+///
+/// As [`decide_join`].
+pub fn decide_leave(
+    view: &View<'_>,
+    context: &Context<'_>,
+    leave: &LeaveWaitlist,
+) -> Result<Decision, Refusal> {
+    let fingerprint = leave.fingerprint();
+    if let Some(retry) = retry(view, context, leave.request, fingerprint)? {
+        return Ok(retry);
+    }
+    let LeaveWaitlist { request, entry, patient, .. } = *leave;
+    let Some(waits) = view.waits(patient, entry) else { return Err(Outcome::NotWaiting.into()) };
+    let targets = waits.entry.sessions();
+    let may = |id: &SessionId| {
+        let session = view.session(*id);
+        session.is_none_or(|session| context.actor.may_touch(session.spec().organization))
+    };
+    if !targets.iter().all(may) {
+        return Err(Outcome::OrganizationNotPermitted.into());
+    }
+    if waits.offer.is_some() {
+        return Err(Outcome::NotWaiting.into());
+    }
+    let (request, why) = (Some((request, fingerprint)), WaitEnd::Left);
+    let left = WaitLeft { request, entry, patient, targets, why };
+    let facts = std::iter::once(Fact::WaitLeft(Box::new(left))).collect();
+    Ok(Decision { facts, receipt: receipt(context, false) })
+}
+
+/// Adds to the booking or the end of a hold what it does to an entry, where the hold was an offer: the
+/// end of an offer is the end of its entry.
+pub(super) fn with_entry(view: &View<'_>, fact: Fact) -> Facts {
+    let why = match fact.ended() {
+        Some(Ended { request: Some(_), .. }) => WaitEnd::Declined,
+        Some(Ended { cause: Cause::Displaced, .. }) => WaitEnd::Blocked,
+        Some(_) => WaitEnd::Lapsed,
+        None => WaitEnd::Accepted,
+    };
+    let left = fact.appointment().and_then(|id| view.offered(id)).map(|waits| WaitLeft {
+        request: None,
+        entry: waits.entry.entry,
+        patient: waits.entry.patient,
+        targets: waits.entry.sessions(),
+        why,
+    });
+    std::iter::once(fact).chain(left.map(|left| Fact::WaitLeft(Box::new(left)))).collect()
+}
+
+fn retry(
+    view: &View<'_>,
+    context: &Context<'_>,
+    request: RequestId,
+    fingerprint: u64,
+) -> Result<Option<Decision>, Refusal> {
+    if let Some(earlier) = view.request(request) {
+        let retry = Decision { facts: Facts::new(), receipt: receipt(context, true) };
+        return if earlier == fingerprint {
+            Ok(Some(retry))
+        } else {
+            Err(Outcome::IdReused.into())
+        };
+    }
+    let id = AppointmentId(request.0);
+    let is_used = view.appointment(id).is_some() || view.declined(id).is_some();
+    if is_used { Err(Outcome::IdReused.into()) } else { Ok(None) }
+}
+
+fn receipt(context: &Context<'_>, retried: bool) -> Receipt {
+    Receipt { status: None, until: context.now, claims: Claims::new(), retried }
+}
+
+/// What the entry is in one of its targets, or why it cannot be.
+fn target(
+    view: &View<'_>,
+    context: &Context<'_>,
+    join: &JoinWaitlist,
+    id: SessionId,
+) -> Result<WaitTarget, Outcome> {
+    let session = view.session(id).ok_or(Outcome::SessionNotFound)?;
+    let spec = session.spec();
+    if !context.actor.may_touch(spec.organization) {
+        return Err(Outcome::OrganizationNotPermitted);
+    }
+    let will_do =
+        |slot: &SlotIndex| (join.earliest..=join.latest).contains(&spec.slot_start(*slot));
+    if !session.slots().any(|slot| will_do(&slot)) {
+        return Err(Outcome::SlotNotFound);
+    }
+    if session.places().admitted(join.channel, join.class).next().is_none() {
+        return Err(Outcome::PoolNotFound);
+    }
+    if spec.repeat == Repeat::OnePerPatient && view.has_live_but(join.patient, id, &[]) {
+        return Err(Outcome::AlreadyHasAppointment);
+    }
+    let is_free = |slot: SlotIndex| {
+        session.can_be_booked(slot, context.now)
+            && session
+                .places()
+                .admitted(join.channel, join.class)
+                .any(|pool| 0 < session.free(slot, pool))
+    };
+    if session.slots().filter(will_do).any(is_free) {
+        return Err(Outcome::NotFull);
+    }
+    if view.ledger.is_some_and(|ledger| ledger.waits(join.patient).iter().any(|w| w.waits_for(id)))
+    {
+        return Err(Outcome::AlreadyWaiting);
+    }
+    let Some(rule) = spec.terms.waitlist.as_deref().filter(|rule| context.now < rule.closes_at)
+    else {
+        return Err(Outcome::WaitlistClosed);
+    };
+    let (state, unheard) = (session.waitlist(), WaitState::default());
+    let state = state.unwrap_or(&unheard);
+    if usize::from(rule.entries_max) <= state.waiters.len() {
+        return Err(Outcome::WaitlistFull);
+    }
+    let drawn_at = draw_of(rule, state, context.now);
+    Ok(WaitTarget { session: id, priority: rule.priority_of(join.class), drawn_at })
+}
+
+/// When the draw takes place that orders who joins now; zero where none does.
+fn draw_of(rule: &WaitlistRule, state: &WaitState, now: Timestamp) -> Timestamp {
+    if state.joined == 0 && rule.draw_millis != 0 {
+        return now.plus_millis(rule.draw_millis.into());
+    }
+    if now < state.drawn_at { state.drawn_at } else { Timestamp::default() }
+}
+
+/// The waitlist of a session: what snapshots keep, and when to look again, which is derived.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Waitlist {
+    pub(super) state: WaitState,
+    /// Who was found not to be eligible, and when they are looked at again.
+    skipped: BTreeMap<RequestId, Timestamp>,
+    /// Before this there is nothing to offer, unless something changes.
+    pub(super) not_before: Timestamp,
+}
+
+impl PartialEq for Waitlist {
+    fn eq(&self, other: &Self) -> bool {
+        self.state == other.state
+    }
+}
+
+impl Eq for Waitlist {}
+
+impl Waitlist {
+    pub(super) fn of(state: WaitState) -> Self {
+        Self { state, ..Self::default() }
+    }
+
+    pub(super) fn join(&mut self, entry: &WaitEntry, target: &WaitTarget) {
+        let WaitState { drawn_at, joined, waiters, .. } = &mut self.state;
+        let again = waiters.iter().any(|waiter| waiter.patient == entry.patient);
+        assert!(!again, "an impossible fact: a patient joins a waitlist twice");
+        *drawn_at = (*drawn_at).max(target.drawn_at);
+        waiters.push(entry.waiter(target, *joined));
+        *joined = joined.saturating_add(1);
+    }
+
+    pub(super) fn offer(&mut self, offered: &PlaceOffered) {
+        let mut waiters = self.state.waiters.iter_mut();
+        let waiter = waiters.find(|waiter| waiter.entry == offered.entry);
+        let waiter = waiter.filter(|waiter| !waiter.is_offered);
+        waiter.expect("an impossible fact: who has an offer waits, and had none").is_offered = true;
+    }
+
+    pub(super) fn leave(&mut self, left: &WaitLeft) {
+        let before = self.state.waiters.len();
+        self.state.waiters.retain(|waiter| waiter.entry != left.entry);
+        assert!(self.state.waiters.len() < before, "an impossible fact: who leaves did not wait");
+        self.skipped.remove(&left.entry);
+    }
+
+    pub(super) fn draw(&mut self, drawn: &WaitDrawn) {
+        let earlier = self.state.seed.replace(drawn.seed);
+        assert!(earlier.is_none(), "an impossible fact: a waitlist is drawn twice");
+    }
+
+    /// Leaves somebody out of account until an instant.
+    pub(super) fn skip(&mut self, entry: RequestId, until: Timestamp) {
+        self.skipped.insert(entry, until);
+    }
+
+    /// Whether some of those who joined wait for the draw.
+    pub(super) fn awaits_draw(&self) -> bool {
+        self.state.drawn_at != Timestamp::default() && self.state.seed.is_none()
+    }
+
+    /// Who waits and has no offer, in their order.
+    pub(super) fn open(&self) -> Vec<&Waiter> {
+        let mut open: Vec<_> = self.waiters().collect();
+        open.sort_by_cached_key(|waiter| waiter.key(self.state.seed));
+        open
+    }
+
+    /// Who waits and has no offer, in no order.
+    pub(super) fn waiters(&self) -> impl Iterator<Item = &Waiter> {
+        self.state.waiters.iter().filter(|waiter| !waiter.is_offered)
+    }
+
+    /// Until when somebody is left out of account.
+    pub(super) fn skipped_until(&self, entry: RequestId) -> Timestamp {
+        self.skipped.get(&entry).copied().unwrap_or_default()
+    }
+}
+
+impl SessionState {
+    /// Whether a slot is not over and its booking has not ended.
+    pub(super) fn can_be_booked(&self, slot: SlotIndex, now: Timestamp) -> bool {
+        let start = self.spec().slot_start(slot);
+        let places = self.places();
+        now < self.spec().slot_end(slot)
+            && places.conditions().is_none_or(|conditions| conditions.is_bookable(start, now))
+    }
+
+    /// Whether a place would do for somebody who waits.
+    pub(super) fn suits(
+        &self,
+        (slot, pool): (SlotIndex, PoolIndex),
+        waiter: &Waiter,
+        now: Timestamp,
+    ) -> bool {
+        let spec = self.spec();
+        let admits = spec
+            .pools
+            .get(usize::from(pool.0))
+            .is_some_and(|pool| pool.admits(waiter.channel, waiter.class));
+        admits
+            && !self.is_blocked(slot)
+            && (waiter.earliest..=waiter.latest).contains(&spec.slot_start(slot))
+            && self.can_be_booked(slot, now)
+    }
+}
+
+impl View<'_> {
+    /// An entry of a patient.
+    pub(super) fn waits(
+        &self,
+        patient: crate::model::PatientId,
+        entry: RequestId,
+    ) -> Option<&Waits> {
+        let ledger = self.ledger?;
+        ledger.waits(patient).iter().find(|waits| waits.entry.entry == entry)
+    }
+
+    /// The entry to which an appointment is offered.
+    pub(super) fn offered(&self, appointment: AppointmentId) -> Option<&Waits> {
+        let patient = self.appointment(appointment)?.patient;
+        let ledger = self.ledger?;
+        ledger.waits(patient).iter().find(|waits| waits.offer == Some(appointment))
+    }
+}
