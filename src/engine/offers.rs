@@ -167,7 +167,7 @@ fn tend(session: &SessionState, list: &Waitlist, rule: &WaitlistRule, now: Times
             let others = [quiet, eligible_again].into_iter().flatten();
             Step::Wait(others.chain([until, rule.closes_at]).min().unwrap_or(until))
         }
-        step => step,
+        step @ (Step::Happen(_) | Step::Offer(_) | Step::Clear(_)) => step,
     }
 }
 

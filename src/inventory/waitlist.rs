@@ -204,8 +204,9 @@ impl Inventory {
             WaitEnd::Left => return,
         };
         let shard = &group.session_mut(*session).state;
-        let Some(spec) = shard.session(*session).map(|state| state.spec()) else { return };
-        let mut counts = self.waited.entry((spec.organization, spec.department)).or_default();
+        let Some(state) = shard.session(*session) else { return };
+        let of = (state.spec().organization, state.spec().department);
+        let mut counts = self.waited.entry(of).or_default();
         counts.0 = counts.0.saturating_add(was_offered);
         counts.1 = counts.1.saturating_add(1);
     }

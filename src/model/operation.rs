@@ -79,12 +79,12 @@ operations! {
     Substitute = 14 "substitute" Command;
     /// Adds a place for one patient (加号).
     AddPlace = 15 "add_place" Command;
-    /// Gives the value of a draw's public beacon (摇号).
-    RevealDraw = 18 "reveal_draw" Command;
     /// Joins the waitlists of sessions that are full (加入候补).
     JoinWaitlist = 16 "join_waitlist" Command;
     /// Leaves them (退出候补).
     LeaveWaitlist = 17 "leave_waitlist" Command;
+    /// Gives the value of a draw's public beacon (摇号).
+    RevealDraw = 18 "reveal_draw" Command;
     /// Reads the free places of a session (余号).
     Availability = 32 "availability" Query;
     /// Reads one appointment.
@@ -95,12 +95,12 @@ operations! {
     ReadSession = 35 "read_session" Query;
     /// Lists the nearest places that an appointment could take instead.
     Alternatives = 36 "alternatives" Query;
+    /// Reads how long the waitlist of a session is, and where a patient stands in it.
+    Waitlist = 37 "waitlist" Query;
     /// Lists displaced appointments that have no other places yet.
     Displaced = 40 "displaced" Query;
     /// Reads where a draw stands: its commitment, its entries, what was revealed.
     Draw = 39 "draw" Query;
-    /// Reads how long the waitlist of a session is, and where a patient stands in it.
-    Waitlist = 37 "waitlist" Query;
     /// Subscribes to facts.
     Watch = 48 "watch" Push;
     /// Fetches a snapshot, to start watching from.
@@ -141,7 +141,6 @@ const POSITIONS: [u8; 256] = {
 /// block_session                   x            x
 /// substitute                                   x
 /// add_place                       x
-/// reveal_draw                                  x
 /// hold            x       x       x
 /// book            x       x       x
 /// release         x       x       x
@@ -152,14 +151,15 @@ const POSITIONS: [u8; 256] = {
 /// no_show                 x       x
 /// join_waitlist   x       x       x
 /// leave_waitlist  x       x       x
+/// reveal_draw                                  x
 /// availability    x       x       x            x     x       x        x
 /// get             x       x       x            x     x
 /// list            x       x       x            x     x
 /// read_session    x       x       x            x     x
 /// alternatives    x       x       x            x     x
+/// waitlist        x       x       x            x     x
 /// displaced               x       x            x     x
 /// draw            x       x       x            x     x       x
-/// waitlist        x       x       x            x     x
 /// watch                                        x     x                x
 /// snapshot                                     x     x                x
 /// clock                                        x     x       x

@@ -188,7 +188,9 @@ fn read_sessions(shard: &mut SessionShard, source: &mut Source<'_>) -> Result<()
             sessions.insert(state.spec().id, state);
         }
     }
-    sessions.into_values().for_each(|state| shard.restore(state));
+    for state in sessions.into_values() {
+        shard.restore(state);
+    }
     Ok(())
 }
 

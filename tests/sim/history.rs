@@ -136,7 +136,6 @@ impl History {
                 }
                 AppointmentStatus::Booked
             }
-            Fact::Swept(_) => return,
             Fact::QuotasSet(set) => {
                 if let Some(session) = self.sessions.get_mut(&set.session) {
                     for (pool, quotas) in session.pools.iter_mut().zip(&set.quotas) {
@@ -156,9 +155,12 @@ impl History {
                 }
                 return;
             }
-            Fact::WaitJoined(_) | Fact::WaitLeft(_) | Fact::WaitDrawn(_) => return,
             // No session of the simulation has a draw.
-            Fact::Entered(_)
+            Fact::Swept(_)
+            | Fact::WaitJoined(_)
+            | Fact::WaitLeft(_)
+            | Fact::WaitDrawn(_)
+            | Fact::Entered(_)
             | Fact::BeaconGiven(_)
             | Fact::DrawRevealed(_)
             | Fact::DrawWon(_)

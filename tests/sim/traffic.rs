@@ -6,10 +6,10 @@ use haoyuan::model::{
     Action, Actor, AddPlace, Appointment, AppointmentId, AppointmentStatus, Attributes,
     BlockSession, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command,
     Delay, DepartmentId, Hold, JoinWaitlist, LeaveWaitlist, OpenSession, OrganizationId,
-    Organizations, PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Query,
-    Reading, Reclaim, Repeat, RequestId, Reschedule, ResourceId, ReturnRule, Role, ServiceHours,
-    Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice, SlotIndex,
-    Substitute, Timestamp, Ttl, WaitlistRule, permits,
+    Organizations, Outcome, PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms,
+    Query, Reading, Reclaim, Repeat, RequestId, Reschedule, ResourceId, ReturnRule, Role,
+    ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice,
+    SlotIndex, Substitute, Timestamp, Ttl, WaitlistRule, permits,
 };
 
 use crate::ask::{Ask, Body, Reply, Said};
@@ -28,6 +28,8 @@ pub(crate) struct Traffic {
     by_id: BTreeMap<AppointmentId, usize>,
     /// Who was to wait.
     entries: Vec<(RequestId, PatientId)>,
+    /// Sessions in which somebody found no place.
+    full: Vec<SessionId>,
 }
 
 /// An appointment that some client was told of.
@@ -64,8 +66,8 @@ impl Traffic {
         }
         actors.push(Actor::unbounded(Role::Auditor));
         let (known, by_id) = (Vec::new(), BTreeMap::new());
-        let (asked, entries) = (BTreeMap::new(), Vec::new());
-        Self { actors, patients: plan.patients, sessions: 0, asked, known, by_id, entries }
+        let (asked, entries, full) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { actors, patients: plan.patients, sessions: 0, asked, known, by_id, entries, full }
     }
 
     pub(crate) fn clients(&self) -> usize {
@@ -141,6 +143,11 @@ impl Traffic {
             Ok(Said::Reading(Reading::Appointments(found))) => {
                 for found in found {
                     self.note_found(found);
+                }
+            }
+            Err(refusal) if refusal.outcome == Outcome::SoldOut => {
+                if let Body::Command(Command::Hold(hold)) = &ask.body {
+                    self.full.extend(hold.claims.iter().map(|claim| claim.session));
                 }
             }
             _ => {}
@@ -296,12 +303,17 @@ impl Traffic {
             claims,
         })))
     }
-    /// Mostly for sessions of late, full or not.
+
+    /// Mostly for sessions of late that were full.
     fn join(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
         let oldest = self.sessions.saturating_sub(5).max(1);
         let targets = (0..random.pick(&[1, 1, 2, 3]))
             .map(|_| {
                 let unknown = u64::from(random.chance(20));
+                let late = self.full.len().min(8);
+                if 0 < late && random.chance(800) {
+                    return self.full[self.full.len() - 1 - random.index(late)];
+                }
                 SessionId(random.between(oldest, self.sessions + unknown))
             })
             .collect();
@@ -552,7 +564,7 @@ fn session_terms(random: &mut Random, now: Timestamp) -> SessionTerms {
         lead_millis: random.chance(300).then_some(600_000),
         hours: random.chance(300).then_some(hours),
         changes_max: random.chance(200).then_some(1),
-        displaced_offer: if random.chance(600) { Ttl::from_millis(120_000) } else { None },
+        displaced_offer: if random.chance(950) { Ttl::from_millis(120_000) } else { None },
         ..waiting(random, now)
     }
 }

@@ -147,7 +147,8 @@ fn reading(found: &WaitlistReading, json: bool) -> Result<(), Failure> {
     }
     output.line(format_args!("{waiting} wait, until {}", show::time(closes_at)))?;
     if let Some(entry) = entry {
-        let position = position.map_or("not known yet".to_owned(), |place| place.to_string());
+        let position =
+            position.map_or_else(|| "not known yet".to_owned(), |place| place.to_string());
         match offer {
             Some(offer) => output.line(format_args!(
                 "entry {} is offered appointment {}: book or release it",

@@ -85,7 +85,7 @@ impl SessionState {
     /// Takes a place that was on its way back: it stays taken.
     fn reserve(&mut self, claim: &Claim, until: Timestamp) {
         let place = Returning { until, slot: claim.slot, pool: claim.pool, count: 1 };
-        let known = self.aside.get_or_insert_default().returns.remove(&place);
-        known.unwrap_or_else(|| panic!("an impossible fact: {claim:?} is offered twice"));
+        let was_known = self.aside.get_or_insert_default().returns.remove(&place).is_some();
+        assert!(was_known, "an impossible fact: {claim:?} is offered twice");
     }
 }

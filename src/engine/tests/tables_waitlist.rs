@@ -5,9 +5,9 @@ use super::naive::EQUAL;
 use super::world::World;
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
-    Action, Actor, AppointmentId, ChannelSet, Command, Delay, Fact, Facts, JoinWaitlist,
-    LeaveWaitlist, Outcome, PatientClass, PatientId, PaymentRef, RequestId, ReturnRule, Role,
-    ServiceHours, Session, SessionId, SessionTerms, Targets, Timestamp, WaitEnd, WaitlistRule,
+    Action, Actor, AppointmentId, ChannelSet, Command, Delay, Fact, JoinWaitlist, LeaveWaitlist,
+    Outcome, PatientClass, PatientId, PaymentRef, RequestId, ReturnRule, Role, ServiceHours,
+    Session, SessionId, SessionTerms, Targets, Timestamp, WaitEnd, WaitlistRule,
 };
 
 const DELAY: Delay = Delay { min_millis: 60_000, max_millis: 60_000 };
@@ -32,20 +32,20 @@ fn full(rule: &WaitlistRule) -> World {
         let (returns, waitlist) = (ReturnRule::WaitlistFirst(DELAY), Some(Box::new(rule.clone())));
         let terms = SessionTerms { returns, waitlist, ..SessionTerms::default() };
         let session = Session { terms, ..build::session(id, &[1]) };
-        run(&mut world, Command::OpenSession(build::open(session).into())).unwrap();
+        run(&mut world, &Command::OpenSession(build::open(session).into())).unwrap();
         let hold = build::hold(id.into(), id.into(), [build::any(id)]);
-        run(&mut world, Command::Hold(hold)).unwrap();
+        run(&mut world, &Command::Hold(hold)).unwrap();
         let book = build::change(50 + u128::from(id), id.into(), BOOK);
-        run(&mut world, Command::Change(book)).unwrap();
+        run(&mut world, &Command::Change(book)).unwrap();
     }
     world
 }
 
 const BOOK: Action = Action::Book { payment: PaymentRef(1) };
 
-fn run(world: &mut World, command: Command) -> Result<(), Outcome> {
+fn run(world: &mut World, command: &Command) -> Result<(), Outcome> {
     let actor = Actor::unbounded(Role::Admin);
-    world.run(&actor, &command).map(|_| ()).map_err(|refusal| refusal.outcome)
+    world.run(&actor, command).map(|_| ()).map_err(|refusal| refusal.outcome)
 }
 
 fn entry(number: u128) -> RequestId {
@@ -66,12 +66,12 @@ fn join(patient: u128, sessions: &[u64]) -> JoinWaitlist {
 }
 
 fn joins(world: &mut World, patient: u128, sessions: &[u64]) -> Result<(), Outcome> {
-    run(world, Command::JoinWaitlist(join(patient, sessions).into()))
+    run(world, &Command::JoinWaitlist(join(patient, sessions).into()))
 }
 
 fn cancel(world: &mut World, id: u128) {
     let change = build::change(100 + id, id, Action::Cancel);
-    run(world, Command::Change(change)).unwrap();
+    run(world, &Command::Change(change)).unwrap();
     world.step_sessions();
 }
 
@@ -99,7 +99,7 @@ fn offer_of(world: &World, patient: u128) -> AppointmentId {
 fn act(world: &mut World, request: u128, appointment: AppointmentId, action: Action) {
     let change = build::change(request, 0, action);
     let change = crate::model::Change { appointment, ..change };
-    run(world, Command::Change(change)).unwrap();
+    run(world, &Command::Change(change)).unwrap();
     world.step_sessions();
 }
 
@@ -110,9 +110,9 @@ fn free(world: &World, session: u64) -> u16 {
 
 fn left(world: &World) -> Vec<(u128, WaitEnd)> {
     let facts = world.records.iter().flat_map(|(_, facts)| facts);
-    let left = facts.filter_map(|fact| match fact {
-        Fact::WaitLeft(left) => Some((left.patient.0, left.why)),
-        _ => None,
+    let left = facts.filter_map(|fact| {
+        let Fact::WaitLeft(left) = fact else { return None };
+        Some((left.patient.0, left.why))
     });
     left.collect()
 }
@@ -124,8 +124,7 @@ fn check_replay(world: &World) {
         encode_facts(facts, &mut bytes);
         (*time, decode_facts(&bytes).unwrap())
     });
-    let records: Vec<(Timestamp, Facts)> = records.collect();
-    assert_eq!(World::replayed(records.into_iter()).state(), world.state(), "replay equals live");
+    assert_eq!(World::replayed(records).state(), world.state(), "replay equals live");
 }
 
 #[test]
@@ -133,7 +132,7 @@ fn one_joins_what_is_full_and_open_and_not_joined_yet() {
     let mut world = full(&rule());
     let free_session =
         Session { terms: SessionTerms { ..SessionTerms::default() }, ..build::session(3, &[1]) };
-    run(&mut world, Command::OpenSession(build::open(free_session).into())).unwrap();
+    run(&mut world, &Command::OpenSession(build::open(free_session).into())).unwrap();
     for (patient, sessions, expected) in [
         (1, &[1][..], Err(Outcome::AlreadyHasAppointment)),
         (10, &[], Err(Outcome::ClaimsInvalid)),
@@ -150,7 +149,7 @@ fn one_joins_what_is_full_and_open_and_not_joined_yet() {
         assert_eq!(joins(&mut world, patient, sessions), expected, "{patient} {sessions:?}");
     }
     let again = JoinWaitlist { request: entry(99), ..join(11, &[2]) };
-    assert_eq!(run(&mut world, Command::JoinWaitlist(again.into())), Err(Outcome::AlreadyWaiting));
+    assert_eq!(run(&mut world, &Command::JoinWaitlist(again.into())), Err(Outcome::AlreadyWaiting));
     world.now = rule().closes_at;
     assert_eq!(joins(&mut world, 15, &[2]), Err(Outcome::WaitlistClosed));
     check_replay(&world);
@@ -165,7 +164,7 @@ fn one_live_entry_per_patient_and_target() {
     for sessions in [&[1][..], &[1, 2], &[2], &[2, 1], &[1]] {
         number += 1;
         let join = JoinWaitlist { request: entry(number), ..join(10, sessions) };
-        let _answer = run(&mut world, Command::JoinWaitlist(join.into()));
+        let _answer = run(&mut world, &Command::JoinWaitlist(join.into()));
         let state = world.state();
         for session in [1, 2] {
             let waits = state.waits.iter().filter(|waits| waits.waits_for(SessionId(session)));
@@ -180,12 +179,12 @@ fn one_live_entry_per_patient_and_target() {
         patient: PatientId(10),
         channel: build::channel(0),
     };
-    run(&mut world, Command::LeaveWaitlist(leave)).unwrap();
-    assert_eq!(run(&mut world, Command::LeaveWaitlist(leave)), Ok(()), "a retry");
+    run(&mut world, &Command::LeaveWaitlist(leave)).unwrap();
+    assert_eq!(run(&mut world, &Command::LeaveWaitlist(leave)), Ok(()), "a retry");
     let other = LeaveWaitlist { request: build::request(201), ..leave };
-    assert_eq!(run(&mut world, Command::LeaveWaitlist(other)), Err(Outcome::NotWaiting));
+    assert_eq!(run(&mut world, &Command::LeaveWaitlist(other)), Err(Outcome::NotWaiting));
     let again = JoinWaitlist { request: entry(7), ..join(10, &[1]) };
-    assert_eq!(run(&mut world, Command::JoinWaitlist(again.into())), Ok(()));
+    assert_eq!(run(&mut world, &Command::JoinWaitlist(again.into())), Ok(()));
     check_replay(&world);
 }
 
@@ -202,7 +201,7 @@ fn an_offer_is_exclusive() {
     cancel(&mut world, 2);
     assert_eq!(offers(&world), [(10, 1, 30), (11, 2, 31)], "10 has an offer, so 11 has the next");
     let hold = Command::Hold(build::hold(20, 20, [build::any(1)]));
-    assert_eq!(run(&mut world, hold), Err(Outcome::SoldOut));
+    assert_eq!(run(&mut world, &hold), Err(Outcome::SoldOut));
     assert_eq!((free(&world, 1), free(&world, 2)), (0, 0));
     assert!(world.session(SessionId(1)).returning().is_empty());
     check_replay(&world);
@@ -262,22 +261,22 @@ fn who_is_not_eligible_now_is_passed_over_and_not_dropped() {
     let terms = SessionTerms { returns, waitlist, ..SessionTerms::default() };
     let session = Session { terms, ..build::session(1, &[1, 1]) };
     let (first, second) = (session.start, session.slot_start(crate::model::SlotIndex(1)));
-    run(&mut world, Command::OpenSession(build::open(session).into())).unwrap();
+    run(&mut world, &Command::OpenSession(build::open(session).into())).unwrap();
     for id in [1, 2] {
-        run(&mut world, Command::Hold(build::hold(id, id, [build::any(1)]))).unwrap();
-        run(&mut world, Command::Change(build::change(50 + id, id, BOOK))).unwrap();
+        run(&mut world, &Command::Hold(build::hold(id, id, [build::any(1)]))).unwrap();
+        run(&mut world, &Command::Change(build::change(50 + id, id, BOOK))).unwrap();
     }
     // Both want the first slot; the second comes back to everybody, and 10 books it.
     for patient in [10, 11] {
         let join = JoinWaitlist { latest: first, ..join(patient, &[1]) };
-        run(&mut world, Command::JoinWaitlist(join.into())).unwrap();
+        run(&mut world, &Command::JoinWaitlist(join.into())).unwrap();
     }
     cancel(&mut world, 2);
     world.now = MORNING.plus_millis(MINUTE);
     world.step_sessions();
     assert!(first < second);
-    run(&mut world, Command::Hold(build::hold(3, 10, [build::at(1, 1)]))).unwrap();
-    run(&mut world, Command::Change(build::change(53, 3, BOOK))).unwrap();
+    run(&mut world, &Command::Hold(build::hold(3, 10, [build::at(1, 1)]))).unwrap();
+    run(&mut world, &Command::Change(build::change(53, 3, BOOK))).unwrap();
     cancel(&mut world, 1);
     assert_eq!(offers(&world), [(11, 1, 31)], "10 has an appointment in the session");
     // 10 gives that up, and is the first again.
@@ -329,7 +328,7 @@ fn classes_go_before_one_another_as_the_rule_says() {
     joins(&mut world, 10, &[1]).unwrap();
     let class = PatientClass::Inpatient;
     let inpatient = JoinWaitlist { class, ..join(11, &[1]) };
-    run(&mut world, Command::JoinWaitlist(inpatient.into())).unwrap();
+    run(&mut world, &Command::JoinWaitlist(inpatient.into())).unwrap();
     cancel(&mut world, 1);
     assert_eq!(offers(&world), [(11, 1, 30)]);
 }
@@ -363,7 +362,7 @@ fn an_offer_of_a_near_visit_is_short_and_only_slots_that_suit_are_offered() {
     let near = WaitlistRule { near_millis: 3_600_000, ..rule() };
     let mut world = full(&near);
     let late = JoinWaitlist { earliest: MORNING.plus_millis(build::DAY), ..join(9, &[1]) };
-    assert_eq!(run(&mut world, Command::JoinWaitlist(late.into())), Err(Outcome::SlotNotFound));
+    assert_eq!(run(&mut world, &Command::JoinWaitlist(late.into())), Err(Outcome::SlotNotFound));
     joins(&mut world, 10, &[1]).unwrap();
     cancel(&mut world, 1);
     assert_eq!(offers(&world), [(10, 1, 5)]);

@@ -88,7 +88,9 @@ impl World {
         let ids: Vec<_> = self.sessions.sessions().iter().map(|state| state.spec().id).collect();
         loop {
             let before = self.records.len();
-            ids.iter().for_each(|id| self.step_session(*id));
+            for id in &ids {
+                self.step_session(*id);
+            }
             if self.records.len() == before {
                 return;
             }

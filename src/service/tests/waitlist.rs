@@ -26,7 +26,7 @@ fn session(draw_millis: u32) -> Session {
         ..SessionTerms::default()
     };
     let start = MORNING.plus_millis(600 * MINUTE);
-    Session { terms, start, ..build::session(1, &[1]) }
+    Session { start, terms, ..build::session(1, &[1]) }
 }
 
 fn join(node: &Node, patient: u128) {

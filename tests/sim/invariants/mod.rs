@@ -24,6 +24,7 @@ mod replay_agrees;
 mod reply_implies_durable;
 mod retry_same_answer;
 mod snapshot_agrees;
+mod waits_once;
 
 use haoyuan::model::{Sequence, Timestamp};
 use haoyuan::service::Service;
@@ -80,6 +81,7 @@ pub(crate) fn all(retention_millis: u64) -> Vec<Box<dyn Invariant>> {
         Box::new(nothing_early::NothingEarly),
         Box::<blocked_is_empty::BlockedIsEmpty>::default(),
         Box::<held_once::HeldOnce>::default(),
+        Box::<waits_once::WaitsOnce>::default(),
         Box::<one_live_appointment_per_patient_and_session::OneLive>::default(),
         Box::<clock_only_forward::ClockOnlyForward>::default(),
         Box::<expiry_on_time::ExpiryOnTime>::default(),

@@ -65,7 +65,7 @@ fn terms(kind: usize) -> SessionTerms {
             let returns = ReturnRule::WaitlistFirst(delay);
             let displaced_offer = (kind % 11 == 6).then_some(Ttl::DEFAULT);
             let waitlist = Some(Box::new(waitlist(kind / 11)));
-            SessionTerms { returns, waitlist, displaced_offer, ..terms }
+            SessionTerms { returns, displaced_offer, waitlist, ..terms }
         }
         0 | 4 | 7 => SessionTerms { displaced_offer: Some(Ttl::DEFAULT), ..terms },
         _ => terms,

@@ -33,7 +33,7 @@ impl Case {
                         let booked = Some(PaymentRef(1));
                         let hold = build::hold(id, id, [build::any(number)]);
                         let book = if id % 3 == 0 { None } else { booked };
-                        if !both(Command::Hold(Hold { class, channel, book, ..hold })) {
+                        if !both(Command::Hold(Hold { channel, class, book, ..hold })) {
                             break;
                         }
                     }
@@ -69,8 +69,9 @@ impl Case {
                         continue;
                     };
                     self.set_chance(step);
-                    let action = if step.0[2] % 2 == 0 { Action::Cancel } else { Action::Release };
-                    let name = if step.0[2] % 2 == 0 { "cancel" } else { "release" };
+                    let action =
+                        if step.0[2].is_multiple_of(2) { Action::Cancel } else { Action::Release };
+                    let name = if step.0[2].is_multiple_of(2) { "cancel" } else { "release" };
                     let change = Change { appointment, ..step.change(23, action) };
                     self.run(&Actor::unbounded(Role::Admin), Command::Change(change), name, pairs)?;
                 }
@@ -126,9 +127,10 @@ impl Step {
         let [_, id, other, _, _, _, request, _] = self.0;
         let entries = &naive.entries;
         let known = entries.get(usize::from(id) % entries.len().max(1));
-        let (entry, patient) = known.map_or((build::request(4_000), PatientId(0)), |entry| {
-            (entry.join.request, entry.join.patient)
-        });
+        let (entry, patient) = known.map_or_else(
+            || (build::request(4_000), PatientId(0)),
+            |entry| (entry.join.request, entry.join.patient),
+        );
         let patient = if other < 32 { PatientId(9) } else { patient };
         let request = match request {
             240.. => build::request(u128::from(id % 4)),
@@ -141,7 +143,7 @@ impl Step {
     pub(super) fn offered(self, naive: &Naive) -> Option<AppointmentId> {
         let offers: Vec<_> = naive.entries.iter().filter_map(|entry| entry.offer).collect();
         let index = usize::from(self.0[1]) % offers.len().max(1);
-        offers.get(index).copied().filter(|_| self.0[4] % 2 == 0)
+        offers.get(index).copied().filter(|_| self.0[4].is_multiple_of(2))
     }
 }
 
@@ -155,8 +157,8 @@ pub(super) fn waitlist(kind: usize) -> WaitlistRule {
     };
     WaitlistRule {
         entries_max: if kind % 4 == 1 { 1 } else { 3 },
-        priority: if kind % 2 == 0 { EQUAL } else { [1, 0, 1, 1, 1] },
-        draw_millis: if kind % 3 == 0 { 120_000 } else { 0 },
+        priority: if kind.is_multiple_of(2) { EQUAL } else { [1, 0, 1, 1, 1] },
+        draw_millis: if kind.is_multiple_of(3) { 120_000 } else { 0 },
         offer_millis: 600_000,
         near_offer_millis: 180_000,
         near_millis: 900_000,
