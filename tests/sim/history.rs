@@ -126,7 +126,6 @@ impl History {
                 }
                 AppointmentStatus::Booked
             }
-            Fact::Swept(_) => return,
             Fact::QuotasSet(set) => {
                 if let Some(session) = self.sessions.get_mut(&set.session) {
                     for (pool, quotas) in session.pools.iter_mut().zip(&set.quotas) {
@@ -147,7 +146,8 @@ impl History {
                 return;
             }
             // No session of the simulation has a draw.
-            Fact::Entered(_)
+            Fact::Swept(_)
+            | Fact::Entered(_)
             | Fact::BeaconGiven(_)
             | Fact::DrawRevealed(_)
             | Fact::DrawWon(_)
