@@ -364,7 +364,7 @@ async fn a_stopping_node_answers_what_becomes_durable_and_then_closes() {
 #[tokio::test]
 async fn a_stopping_node_waits_for_no_client_that_has_all_its_answers() {
     let engine = Fake::eager();
-    let hour = std::time::Duration::from_secs(3_600);
+    let hour = std::time::Duration::from_hours(1);
     let local = "127.0.0.1:0".parse().unwrap();
     let authority = Authority::new(validity()).unwrap();
     let mut node = Node::start_with(local, &engine, authority, |config| {
