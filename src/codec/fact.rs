@@ -42,6 +42,9 @@ const DISPLACED: u8 = 21;
 const SUBSTITUTED: u8 = 22;
 const PLACE_ADDED: u8 = 23;
 const OFFERED: u8 = 24;
+const QUEUED: u8 = 30;
+const LEFT: u8 = 31;
+const CALLED: u8 = 32;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
@@ -128,6 +131,18 @@ impl Encode for Fact {
                 RESCHEDULED.encode(encoder)?;
                 fact.encode(encoder)
             }
+            Self::Queued(fact) => {
+                QUEUED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Left(fact) => {
+                LEFT.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Called(fact) => {
+                CALLED.encode(encoder)?;
+                fact.encode(encoder)
+            }
             Self::Held(fact) => {
                 HELD.encode(encoder)?;
                 fact.encode(encoder)
@@ -191,6 +206,9 @@ impl<Context> Decode<Context> for Fact {
             SUBSTITUTED => Self::Substituted(Box::new(Decode::decode(decoder)?)),
             PLACE_ADDED => Self::PlaceAdded(Box::new(Decode::decode(decoder)?)),
             OFFERED => Self::Offered(Box::new(Decode::decode(decoder)?)),
+            QUEUED => Self::Queued(Decode::decode(decoder)?),
+            LEFT => Self::Left(Decode::decode(decoder)?),
+            CALLED => Self::Called(Decode::decode(decoder)?),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

@@ -4,7 +4,7 @@
 //! session | u8 n | n terms, by tag and pool, each at most once
 //! term    1 service u64        2 fee u32              3 booking ends u64      4 lead u32
 //!         5 hours u16 u16 u64, u8 n, n (u64 i16)      6 returns u8 u32 u32    8 changes u8
-//!         10 offer u32
+//!         9 attendance u32 (u8, i32 if 1) u32 u32 u8 u8        10 offer u32
 //!         33 opens u8 pool, u64     34 floor u8 pool, u32      35 reclaim u8 pool, u64, u8 pool
 //! ```
 //!
@@ -18,8 +18,8 @@ use bincode::{Decode, Encode};
 use super::fact::NEWER;
 use crate::model::limits::OFFSETS_MAX;
 use crate::model::{
-    ChannelSet, Delay, OpenSession, Pool, PoolIndex, PoolTerms, Reclaim, ReturnRule, ServiceHours,
-    ServiceId, Session, SessionTerms, Timestamp, Ttl,
+    Attendance, ChannelSet, Delay, OpenSession, Pool, PoolIndex, PoolTerms, Reclaim, ReturnRule,
+    ServiceHours, ServiceId, Session, SessionTerms, Timestamp, Ttl,
 };
 
 /// A session with its terms. Without this wrapper a session is written as before there were any.
@@ -38,6 +38,7 @@ const HOURS: u8 = 5;
 const RETURNS: u8 = 6;
 const CHANGES: u8 = 8;
 const DISPLACED_OFFER: u8 = 10;
+const ATTENDANCE: u8 = 9;
 const OPENS: u8 = 33;
 const FLOOR: u8 = 34;
 const RECLAIM: u8 = 35;
@@ -56,6 +57,7 @@ enum Term {
     Returns(ReturnRule),
     Changes(u8),
     DisplacedOffer(Ttl),
+    Attendance(Attendance),
     Opens(u8, Timestamp),
     Floor(u8, u32),
     Reclaim(u8, Reclaim),
@@ -110,7 +112,7 @@ impl<Context> Decode<Context> for OpenWithTerms {
 fn terms_of(session: &Session) -> Vec<Term> {
     let SessionTerms { service, fee, booking_ends, lead_millis, hours, returns, .. } =
         &session.terms;
-    let SessionTerms { changes_max, displaced_offer, .. } = &session.terms;
+    let SessionTerms { changes_max, displaced_offer, attendance, .. } = &session.terms;
     let mut terms = Vec::new();
     terms.extend((*service != ServiceId::default()).then_some(Term::Service(*service)));
     terms.extend((*fee != 0).then_some(Term::Fee(*fee)));
@@ -120,6 +122,7 @@ fn terms_of(session: &Session) -> Vec<Term> {
     terms.extend((*returns != ReturnRule::AtOnce).then_some(Term::Returns(*returns)));
     terms.extend(changes_max.map(Term::Changes));
     terms.extend(displaced_offer.map(Term::DisplacedOffer));
+    terms.extend(attendance.map(Term::Attendance));
     for (pool, Pool { terms: PoolTerms { opens, floor, reclaim }, .. }) in (0..).zip(&session.pools)
     {
         terms.extend((*opens != Timestamp::default()).then_some(Term::Opens(pool, *opens)));
@@ -143,6 +146,7 @@ fn put(term: Term, session: &mut Session) -> Result<(), DecodeError> {
         Term::Returns(returns) => session.terms.returns = returns,
         Term::Changes(changes) => session.terms.changes_max = Some(changes),
         Term::DisplacedOffer(ttl) => session.terms.displaced_offer = Some(ttl),
+        Term::Attendance(attendance) => session.terms.attendance = Some(attendance),
     }
     Ok(())
 }
@@ -163,6 +167,7 @@ impl Term {
             Self::Returns(_) => (RETURNS, None),
             Self::Changes(_) => (CHANGES, None),
             Self::DisplacedOffer(_) => (DISPLACED_OFFER, None),
+            Self::Attendance(_) => (ATTENDANCE, None),
             Self::Opens(pool, _) => (OPENS, Some(*pool)),
             Self::Floor(pool, _) => (FLOOR, Some(*pool)),
             Self::Reclaim(pool, _) => (RECLAIM, Some(*pool)),
@@ -193,6 +198,7 @@ impl Encode for Term {
             Self::Returns(returns) => returns.encode(encoder),
             Self::DisplacedOffer(ttl) => ttl.encode(encoder),
             Self::Changes(changes) => changes.encode(encoder),
+            Self::Attendance(attendance) => attendance.encode(encoder),
             Self::Reclaim(_, reclaim) => reclaim.encode(encoder),
         }
     }
@@ -211,6 +217,7 @@ impl<Context> Decode<Context> for Term {
             RETURNS => Self::Returns(Decode::decode(decoder)?),
             CHANGES => Self::Changes(Decode::decode(decoder)?),
             DISPLACED_OFFER => Self::DisplacedOffer(Decode::decode(decoder)?),
+            ATTENDANCE => Self::Attendance(Decode::decode(decoder)?),
             OPENS => Self::Opens(pool, Decode::decode(decoder)?),
             FLOOR => Self::Floor(pool, Decode::decode(decoder)?),
             RECLAIM => Self::Reclaim(pool, Decode::decode(decoder)?),
@@ -267,8 +274,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::codec::{decode, encode_into};
     use crate::model::{
-        ClassSet, DepartmentId, OrganizationId, Pick, Repeat, ResourceId, SessionId, Sharing,
-        SiteId,
+        ClassSet, DepartmentId, LateRule, OrganizationId, Pick, Repeat, ResourceId, SessionId,
+        Sharing, SiteId,
     };
 
     fn plain_session() -> Session {
@@ -314,6 +321,7 @@ pub(crate) mod tests {
             returns: ReturnRule::WaitlistFirst(delay),
             changes_max: Some(3),
             displaced_offer: None,
+            attendance: None,
         };
         for pool in &mut session.pools {
             let reclaim = Some(Reclaim { at: Timestamp::from_millis(16), to: PoolIndex(1) });
@@ -330,9 +338,17 @@ pub(crate) mod tests {
 
     #[test]
     fn a_session_comes_back_with_its_terms() {
+        let mut attended = rich_session();
+        attended.terms.attendance = Some(Attendance {
+            check_in_from: 3,
+            pick_up_until: Some(-4),
+            grace: 5,
+            late_until: 6,
+            late: LateRule::Every(7),
+        });
         let mut offers = rich_session();
         offers.terms.displaced_offer = Some(Ttl::DEFAULT);
-        for session in [plain_session(), rich_session(), offers] {
+        for session in [plain_session(), rich_session(), offers, attended] {
             let bytes = bytes_of(&session);
             let (read, length) = decode::<WithTerms<Session>>(&bytes).unwrap();
             assert_eq!((read.0, length), (session, bytes.len()));

@@ -1,5 +1,6 @@
 //! Decides what happens to an appointment that exists.
 
+use super::attendance::Post;
 use super::returns::end;
 use super::view::{Context, Decision, View};
 use crate::model::{
@@ -35,15 +36,19 @@ pub fn decide_change(
     let about_places =
         matches!(change.action, Action::Book { .. } | Action::Release | Action::Cancel);
     refuse_stranger(context, &appointment, change.patient, change.channel, about_places)?;
-    let status = next_status(view, context, change, &appointment)?;
+    let post = Post::of(view, &appointment);
+    let status = next_status(view, context, change, &appointment, post.as_ref())?;
+    let queued =
+        post.and_then(|post| post.fact(context.now, change, &appointment, status, fingerprint));
 
     let receipt = Receipt {
         status: Some(status),
         until: context.now,
         claims: appointment.claims.clone(),
         retried: false,
+        appointment: None,
     };
-    let fact = match fact_of(change, &appointment, status, fingerprint) {
+    let fact = match queued.unwrap_or_else(|| fact_of(change, &appointment, status, fingerprint)) {
         Fact::Ended(ended) => end(view, context, ended),
         other => other,
     };
@@ -91,6 +96,7 @@ fn next_status(
     context: &Context<'_>,
     change: &Change,
     appointment: &Appointment,
+    post: Option<&Post<'_>>,
 ) -> Result<AppointmentStatus, Refusal> {
     let status = appointment.status;
     let void = status == AppointmentStatus::Pending && appointment.until <= context.now;
@@ -100,7 +106,9 @@ fn next_status(
     let Some(next) = status.after(change.action.event()) else {
         return Err(Refusal::of_status(Outcome::WrongStatus, status));
     };
-    if matches!(change.action, Action::NoShow) {
+    if let Some(post) = post {
+        post.check(context.now, change.action, status)?;
+    } else if matches!(change.action, Action::NoShow) {
         let begun = appointment.claims.iter().any(|claim| {
             let session = view.session(claim.session);
             session.is_some_and(|session| session.spec().slot_start(claim.slot) <= context.now)

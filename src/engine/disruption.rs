@@ -103,6 +103,7 @@ pub fn decide_add(
         until: context.now,
         claims: claims.clone(),
         retried: false,
+        appointment: None,
     };
     let fact = PlaceAdded {
         appointment: add.appointment,
@@ -231,5 +232,5 @@ fn done(now: Timestamp, fact: Fact) -> Decision {
 }
 
 fn receipt(now: Timestamp, retried: bool) -> Receipt {
-    Receipt { status: None, until: now, claims: Claims::new(), retried }
+    Receipt { status: None, until: now, claims: Claims::new(), retried, appointment: None }
 }

@@ -19,6 +19,7 @@
 
 mod agenda;
 mod alterations;
+mod attendance;
 mod change;
 mod chunks;
 mod conditions;
@@ -31,6 +32,7 @@ mod ledger;
 mod open;
 mod pick;
 mod places;
+mod queue;
 mod quotas;
 mod reschedule;
 mod returns;
@@ -41,6 +43,7 @@ pub(crate) mod tests;
 mod view;
 
 pub use alterations::Alterations;
+pub use attendance::decide_call;
 pub use change::{decide_change, decide_expiry};
 pub use disruption::{
     decide_add, decide_block, decide_displace, decide_offer, decide_substitute, offers,
@@ -51,6 +54,7 @@ pub use ledger::{LedgerEntry, LedgerShard, Live};
 pub use open::decide_open;
 pub use pick::{Seeker, places_near};
 pub use places::Places;
+pub use queue::{Queue, Tally};
 pub use quotas::decide_quotas;
 pub use reschedule::{Leaving, decide_reschedule};
 pub use returns::decide_session;

@@ -42,5 +42,5 @@ pub fn decide_open(
 }
 
 fn receipt(now: Timestamp, retried: bool) -> Receipt {
-    Receipt { status: None, until: now, claims: Claims::new(), retried }
+    Receipt { status: None, until: now, claims: Claims::new(), retried, appointment: None }
 }

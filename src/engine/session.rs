@@ -8,10 +8,11 @@ use hashbrown::HashMap;
 use super::agenda::Agenda;
 use super::alterations::Alterations;
 use super::places::Places;
+use super::queue::Queue;
 use super::returns::Returns;
 use crate::model::{
-    BlockSession, Claim, Fact, PoolIndex, Reclaimed, Returned, Returning, Sequence, Session,
-    SessionId, SlotIndex, Timestamp,
+    AppointmentId, BlockSession, Claim, Fact, PoolIndex, Reclaimed, Returned, Returning, Sequence,
+    Session, SessionId, SlotIndex, Timestamp,
 };
 
 /// The sessions of this shard.
@@ -34,6 +35,8 @@ pub struct SessionState {
     altered: Option<Box<Alterations>>,
     /// What few sessions have, and no hold looks at. `None` where it would be empty.
     aside: Option<Box<Aside>>,
+    /// Who checked in and has not left, if anybody ever did.
+    pub(super) queue: Option<Box<Queue>>,
 }
 
 /// What lies beside the places of a session.
@@ -61,6 +64,15 @@ impl SessionShard {
                 self.change(set.session, last, |state| state.share_out(&set.quotas));
             }
             Fact::Reclaimed(fact) => self.change(fact.session, last, |state| state.reclaim(fact)),
+            Fact::Queued(fact) => {
+                self.change(fact.session, last, |state| state.queue_mut().enqueue(fact));
+            }
+            Fact::Left(fact) => {
+                self.change(fact.session, last, |state| state.queue_mut().leave(fact));
+            }
+            Fact::Called(fact) => {
+                self.change(fact.session, last, |state| state.queue_mut().call(fact));
+            }
             Fact::Returned(fact) => {
                 self.change(fact.session, last, |state| state.give_back_returned(fact));
             }
@@ -99,6 +111,14 @@ impl SessionShard {
         self.due.move_to(id, before, after);
     }
 
+    /// Lets who lost their places leave the queue, if they are in it: they are not checked in any more.
+    pub fn drop_queued(&mut self, session: SessionId, appointment: AppointmentId) {
+        let state = self.sessions.get_mut(&session);
+        if let Some(queue) = state.and_then(|state| state.queue.as_deref_mut()) {
+            queue.drop_out(appointment);
+        }
+    }
+
     /// When a session is due next.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.due.first().map(|(due, _)| due)
@@ -129,7 +149,13 @@ impl SessionShard {
         }
         let places = Arc::new(Places::new(&spec));
         places.note(last);
-        self.restore(SessionState { spec: Box::new(spec), places, aside: None, altered: None });
+        self.restore(SessionState {
+            spec: Box::new(spec),
+            places,
+            aside: None,
+            queue: None,
+            altered: None,
+        });
     }
 
     /// Puts a session in as a snapshot brings it.
@@ -247,7 +273,13 @@ impl SessionState {
                 }
             }
         }
-        Some(Self { spec: Box::new(spec), places: Arc::new(places), aside: None, altered: None })
+        Some(Self {
+            spec: Box::new(spec),
+            places: Arc::new(places),
+            aside: None,
+            queue: None,
+            altered: None,
+        })
     }
 
     /// The same with places on their way back, if they are among those that are taken.
@@ -327,6 +359,18 @@ impl SessionState {
 
     fn tidy(&mut self) {
         self.altered = self.altered.take().filter(|altered| !altered.is_empty());
+    }
+
+    /// The same session with a queue, as a snapshot kept it.
+    #[must_use]
+    pub fn with_queue(self, queue: Queue) -> Self {
+        Self { queue: Some(Box::new(queue)), ..self }
+    }
+
+    fn queue_mut(&mut self) -> &mut Queue {
+        let rules = self.spec.terms.attendance;
+        assert!(rules.is_some(), "an impossible fact: session {} keeps no queue", self.spec.id.0);
+        self.queue.get_or_insert_default()
     }
 
     /// The session as it was opened.
@@ -456,7 +500,7 @@ impl Clone for SessionState {
     fn clone(&self) -> Self {
         let copy = Self::from_parts(Session::clone(&self.spec), &self.taken())
             .expect("what is taken fits the quotas");
-        let copy = Self { aside: self.aside.clone(), ..copy };
+        let copy = Self { aside: self.aside.clone(), queue: self.queue.clone(), ..copy };
         match self.alterations() {
             Some(altered) => {
                 copy.with_alterations(altered.clone()).expect("what was changed fits the session")
@@ -470,6 +514,7 @@ impl PartialEq for SessionState {
     fn eq(&self, other: &Self) -> bool {
         (&self.spec, &self.altered, &self.aside) == (&other.spec, &other.altered, &other.aside)
             && self.taken() == other.taken()
+            && self.queue == other.queue
     }
 }
 

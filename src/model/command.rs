@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::actor::BookingChannel;
 use super::appointment::{AppointmentEvent, Claims, PatientClass};
+use super::attendance::CallNext;
 use super::disruption::{AddPlace, BlockSession, Substitute};
 use super::fingerprint::Fingerprint;
 use super::id::{
@@ -35,6 +36,8 @@ pub enum Command {
     Substitute(Substitute),
     /// Adds a place for one patient (加号).
     AddPlace(AddPlace),
+    /// Calls the next patient of a session's queue (叫号).
+    CallNext(CallNext),
 }
 
 /// Opens a session.
@@ -336,6 +339,7 @@ impl Command {
             Self::BlockSession(block) => block.request,
             Self::Substitute(substitute) => substitute.request,
             Self::AddPlace(add) => add.appointment.request(),
+            Self::CallNext(call) => call.request,
         }
     }
 
@@ -351,6 +355,7 @@ impl Command {
             Self::Substitute(_) => Operation::Substitute,
             Self::AddPlace(_) => Operation::AddPlace,
             Self::Change(change) => change.action.operation(),
+            Self::CallNext(_) => Operation::CallNext,
         }
     }
 }
@@ -366,4 +371,6 @@ pub struct Receipt {
     pub claims: Claims,
     /// Whether an earlier request with the same id did it.
     pub retried: bool,
+    /// The appointment that the engine chose, where the request named none.
+    pub appointment: Option<AppointmentId>,
 }

@@ -62,6 +62,9 @@ pub const RETURN_DELAY_MILLIS_MAX: u32 = 24 * 60 * 60 * 1_000;
 /// Kinds of returning places that one record frees: 13 bytes each.
 pub const RETURNED_MAX: usize = 128;
 
+/// How far around the start of a slot a bound of attendance may lie: a day, in milliseconds.
+pub const ATTENDANCE_MILLIS_MAX: u32 = 24 * 60 * 60 * 1_000;
+
 /// Facts of one record: a hold and its booking, or a change.
 pub const RECORD_FACTS_MAX: usize = 2;
 

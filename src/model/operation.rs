@@ -79,6 +79,8 @@ operations! {
     Substitute = 14 "substitute" Command;
     /// Adds a place for one patient (加号).
     AddPlace = 15 "add_place" Command;
+    /// Calls the next patient of a session's queue (叫号).
+    CallNext = 19 "call_next" Command;
     /// Reads the free places of a session (余号).
     Availability = 32 "availability" Query;
     /// Reads one appointment.
@@ -91,6 +93,8 @@ operations! {
     Alternatives = 36 "alternatives" Query;
     /// Lists displaced appointments that have no other places yet.
     Displaced = 40 "displaced" Query;
+    /// Reads the queue of a session in the order of its calls (候诊队列).
+    CallOrder = 38 "call_order" Query;
     /// Subscribes to facts.
     Watch = 48 "watch" Push;
     /// Fetches a snapshot, to start watching from.
@@ -139,12 +143,14 @@ const POSITIONS: [u8; 256] = {
 /// check_in        x       x       x
 /// fulfil                          x
 /// no_show                 x       x
+/// call_next               x       x
 /// availability    x       x       x            x     x       x        x
 /// get             x       x       x            x     x
 /// list            x       x       x            x     x
 /// read_session    x       x       x            x     x
 /// alternatives    x       x       x            x     x
 /// displaced               x       x            x     x
+/// call_order      x       x       x            x     x
 /// watch                                        x     x                x
 /// snapshot                                     x     x                x
 /// clock                                        x     x       x
@@ -162,14 +168,14 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
             matches!(role, R::Gateway | R::Counter | R::Practitioner | R::Admin)
         }
         O::CheckIn => matches!(role, R::Gateway | R::Counter | R::Practitioner),
-        O::Arrive | O::NoShow => matches!(role, R::Counter | R::Practitioner),
+        O::Arrive | O::NoShow | O::CallNext => matches!(role, R::Counter | R::Practitioner),
         O::Fulfil | O::AddPlace => matches!(role, R::Practitioner),
         O::BlockSession => matches!(role, R::Practitioner | R::Admin),
         O::Displaced => {
             matches!(role, R::Counter | R::Practitioner | R::Admin | R::Auditor)
         }
         O::Availability => true,
-        O::Get | O::List | O::ReadSession | O::Alternatives => {
+        O::Get | O::List | O::ReadSession | O::Alternatives | O::CallOrder => {
             !matches!(role, R::Observer | R::Replica)
         }
         O::Watch | O::Snapshot => matches!(role, R::Admin | R::Auditor | R::Replica),

@@ -5,6 +5,7 @@ use arrayvec::ArrayVec;
 use super::actor::BookingChannel;
 use super::appointment::Claim;
 use super::appointment::{Appointment, PatientClass};
+use super::attendance::{CallOrder, CallOrderOf};
 use super::id::{
     AppointmentId, DepartmentId, OrganizationId, PatientId, ResourceId, SessionId, SlotIndex,
 };
@@ -75,6 +76,13 @@ pub enum Query {
         /// Those with an id above this one; 0 for the first page.
         after: AppointmentId,
     },
+    /// Whose turn it is in a session's queue.
+    CallOrder {
+        /// The session.
+        session: SessionId,
+        /// Everybody's turn, or one appointment's.
+        of: CallOrderOf,
+    },
     /// The node's clock.
     Clock,
     /// The node's clock, after an operator said that the machine's is right. It changes nothing that
@@ -109,6 +117,8 @@ pub enum Reading {
     Alternatives(Vec<Alternative>),
     /// See [`Query::Displaced`].
     Displaced(DisplacedPage),
+    /// See [`Query::CallOrder`].
+    CallOrder(Box<CallOrder>),
 }
 
 /// A place that would be given if it were asked for now.
@@ -175,6 +185,7 @@ impl Query {
             Self::ReadSession { .. } => Operation::ReadSession,
             Self::Alternatives { .. } => Operation::Alternatives,
             Self::Displaced { .. } => Operation::Displaced,
+            Self::CallOrder { .. } => Operation::CallOrder,
             Self::Clock => Operation::Clock,
             Self::ConfirmClock => Operation::ConfirmClock,
         }

@@ -13,6 +13,7 @@
 //! a schedule and its time zone before the session was opened. Nothing here knows a calendar.
 
 use super::actor::{BookingChannel, ChannelSet};
+use super::attendance::Attendance;
 use super::fingerprint::Fingerprint;
 use super::id::{PoolIndex, ServiceId};
 use super::limits::{OFFSETS_MAX, RETURN_DELAY_MILLIS_MAX};
@@ -41,6 +42,8 @@ pub struct SessionTerms {
     /// How long a place stands that is offered to an appointment which a block displaced. Without it
     /// none is offered by itself.
     pub displaced_offer: Option<Ttl>,
+    /// When its patients may come; where it says so it keeps a queue of them.
+    pub attendance: Option<Attendance>,
 }
 
 /// When a pool opens, and what becomes of its places.
@@ -118,6 +121,9 @@ pub enum TermsFault {
     /// Unused places go to a pool that is not there, or to the same.
     #[error("a pool's unused places go to another pool of the session")]
     Reclaim,
+    /// The bounds of attendance are too long or the wrong way round, or nobody goes before the late.
+    #[error("attendance is within a day of the start, late from the grace on, after 1 or more")]
+    Attendance,
 }
 
 impl SessionTerms {
@@ -129,6 +135,9 @@ impl SessionTerms {
     pub fn check(&self) -> Result<(), TermsFault> {
         if let Some(hours) = &self.hours {
             hours.check()?;
+        }
+        if self.attendance.is_some_and(|attendance| !attendance.is_sound()) {
+            return Err(TermsFault::Attendance);
         }
         match self.returns {
             ReturnRule::Delayed(delay) | ReturnRule::WaitlistFirst(delay) => delay.check(),
@@ -156,6 +165,9 @@ impl SessionTerms {
         }
         if let Some(ttl) = self.displaced_offer {
             print.add(10 << 32 | u64::from(ttl.as_millis()));
+        }
+        if let Some(attendance) = &self.attendance {
+            attendance.fingerprint(print);
         }
     }
 }

@@ -7,7 +7,6 @@ use crate::model::{
 
 /// What a client may send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a hold is the usual request, and must not allocate")]
 pub enum Request {
     /// Something that changes state.
     Command(Command),
@@ -116,6 +115,10 @@ pub fn write_request(correlation: u32, request: &Request, buffer: &mut Vec<u8>) 
             buffer.push(Operation::AddPlace as u8);
             codec::encode_into(add, buffer);
         }
+        Request::Command(Command::CallNext(call)) => {
+            buffer.push(Operation::CallNext as u8);
+            codec::encode_into(call, buffer);
+        }
         Request::Query(query) => codec::encode_into(query, buffer),
         Request::Watch { from } => {
             buffer.push(Operation::Watch as u8);
@@ -193,6 +196,7 @@ impl RequestParts<'_> {
             }
             Operation::Substitute => Some(Command::Substitute(codec::decode_exact(fields).ok()?)),
             Operation::AddPlace => Some(Command::AddPlace(codec::decode_exact(fields).ok()?)),
+            Operation::CallNext => Some(Command::CallNext(codec::decode_exact(fields).ok()?)),
             _ => None,
         }
     }

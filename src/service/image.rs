@@ -4,8 +4,9 @@
 //! home      u32 n, n appointments | u32 n, n (time, request, fingerprint) | u32 n, n refusals
 //!           [ u32 n, n (appointment, u8 moves) ]
 //! ledger    u32 n, n (patient, appointment, session)
-//! session   u32 n, n (session, u16 taken of each cell)
+//! session   u32 n, n (session, u16 taken of each cell, queue)
 //!           [ u32 n, n (session id, alterations) ]
+//! queue     u16 run, u32 visits, u64 their milliseconds | u32 n, n entries
 //! ```
 //!
 //! Where a session of a shard has terms the highest bit of their number is set, and terms follow each
@@ -14,16 +15,16 @@
 //! bit of the number of refusals is set, and the moves follow.
 //! Where a session was altered, bit 29 of the number of
 //! sessions is set, and the alterations follow: u8 sweeping, u16 n, n (slot, u16 reason), u16 n,
-//! n (slot, u16 added).
+//! n (slot, u16 added). A queue follows the taken places where the terms say something about attendance.
 
 use std::collections::BTreeMap;
 
 use crate::codec::{CodecError, WithTerms, decode, encode_into};
-use crate::engine::{Alterations, Live, SessionState};
+use crate::engine::{Alterations, Live, Queue, SessionState, Tally};
 use crate::inventory::Part;
 use crate::model::{
-    Appointment, AppointmentId, Outcome, PatientId, RequestId, Returning, Session, SessionId,
-    SlotIndex, Timestamp,
+    Appointment, AppointmentId, Outcome, PatientId, QueueEntry, RequestId, Returning, Session,
+    SessionId, SlotIndex, Timestamp,
 };
 
 /// Set in the number of sessions where terms follow each.
@@ -73,6 +74,10 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
                     encode_into(state.spec(), buffer);
                 }
                 state.taken().iter().for_each(|taken| encode_into(taken, buffer));
+                if state.spec().terms.attendance.is_some() {
+                    let nobody = Queue::default();
+                    write_queue(state.queue().unwrap_or(&nobody), buffer);
+                }
                 if with_aside {
                     list(buffer, state.returning().iter(), encode_into);
                 }
@@ -158,8 +163,12 @@ fn session(source: &mut Source<'_>, flags: u32) -> Result<SessionState, CodecErr
     };
     let cells = spec.slot_count() * spec.pools.len();
     let taken: Vec<u16> = (0..cells).map(|_| source.next()).collect::<Result<_, _>>()?;
+    let keeps_queue = spec.terms.attendance.is_some();
     let state = SessionState::from_parts(spec, &taken)
         .ok_or(CodecError::Invalid("more places are taken than there are"))?;
+    let queue = if keeps_queue { read_queue(source)? } else { Queue::default() };
+    // Nobody checked in yet: as it was opened.
+    let state = if queue == Queue::default() { state } else { state.with_queue(queue) };
     if flags & WITH_ASIDE == 0 {
         return Ok(state);
     }
@@ -186,6 +195,20 @@ fn alterations(source: &mut Source<'_>) -> Result<Alterations, CodecError> {
         (0..count).map(|_| source.next::<(SlotIndex, u16)>()).collect::<Result<_, _>>()
     };
     Ok(Alterations { is_sweeping, blocked: slots()?, added: slots()? })
+}
+
+fn write_queue(queue: &Queue, buffer: &mut Vec<u8>) {
+    let Tally { run, visits, visit_millis } = queue.tally();
+    encode_into(&(run, visits, visit_millis), buffer);
+    list(buffer, queue.entries(), encode_into);
+}
+
+fn read_queue(source: &mut Source<'_>) -> Result<Queue, CodecError> {
+    let (run, visits, visit_millis) = source.next::<(u16, u32, u64)>()?;
+    let entries = (0..source.next::<u32>()?).map(|_| source.next::<QueueEntry>());
+    let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
+    Queue::from_parts(Tally { run, visits, visit_millis }, &entries)
+        .ok_or(CodecError::Invalid("somebody waits twice"))
 }
 
 /// Writes items with their number in front, which is known only afterwards.

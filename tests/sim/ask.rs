@@ -3,8 +3,8 @@
 use std::fmt;
 
 use haoyuan::model::{
-    Action, Actor, AppointmentId, Command, Hold, Outcome, Query, Reading, Receipt, Refusal,
-    RequestId, Sequence, Timestamp,
+    Action, Actor, AppointmentId, CallOrderOf, Command, Hold, Outcome, Query, Reading, Receipt,
+    Refusal, RequestId, Sequence, Timestamp,
 };
 use haoyuan::service::{Imported, Service};
 
@@ -87,6 +87,7 @@ impl Ask {
             Body::Command(Command::AddPlace(add)) => {
                 Some((add.appointment.request(), add.fingerprint()))
             }
+            Body::Command(Command::CallNext(call)) => Some((call.request, call.fingerprint())),
             // Its id follows from the time of the call.
             Body::Settle(..) | Body::Query(_) => None,
         }
@@ -98,9 +99,11 @@ impl Ask {
             Body::Command(Command::Hold(hold)) | Body::Import(hold) => Some(hold.appointment),
             Body::Command(Command::Change(change)) => Some(change.appointment),
             Body::Command(Command::Reschedule(ask)) => Some(ask.appointment),
-            Body::Settle(appointment, _) | Body::Query(Query::Get { appointment, .. }) => {
-                Some(*appointment)
-            }
+            Body::Settle(appointment, _)
+            | Body::Query(
+                Query::Get { appointment, .. }
+                | Query::CallOrder { of: CallOrderOf::One { appointment, .. }, .. },
+            ) => Some(*appointment),
             _ => None,
         }
     }
@@ -164,6 +167,9 @@ impl fmt::Display for Ask {
                 command
                 @ (Command::BlockSession(_) | Command::Substitute(_) | Command::AddPlace(_)),
             ) => write!(out, " {command:?}"),
+            Body::Command(Command::CallNext(call)) => {
+                write!(out, " {:x} session {}", call.request.0, call.session.0)
+            }
             Body::Query(query) => write!(out, " {query:?}"),
             Body::Settle(appointment, came) => write!(out, " {:x} came {came}", appointment.0),
         }
@@ -186,6 +192,9 @@ impl fmt::Display for Reply {
             Ok(Said::Reading(Reading::Appointment(found))) => write!(out, " {:?}", found.status),
             Ok(Said::Reading(Reading::Appointments(found))) => write!(out, " {}", found.len()),
             Ok(Said::Reading(Reading::Clock(clock))) => write!(out, " {clock:?}"),
+            Ok(Said::Reading(Reading::CallOrder(order))) => {
+                write!(out, " {} wait, {} lines", order.waiting, order.lines.len())
+            }
             Ok(Said::Reading(Reading::Session(found))) => write!(out, " {:?}", found.taken),
             Ok(Said::Reading(Reading::Alternatives(found))) => write!(out, " {}", found.len()),
             Ok(Said::Reading(Reading::Displaced(page))) => {

@@ -155,6 +155,9 @@ impl History {
             }
             Fact::Progressed(fact) => fact.status,
             Fact::Settled(fact) => fact.status,
+            Fact::Left(fact) => fact.status,
+            Fact::Queued(_) => AppointmentStatus::CheckedIn,
+            Fact::Called(_) => return,
         };
         let life = fact.appointment().and_then(|id| self.lives.get_mut(&id));
         if let Some(life) = life {

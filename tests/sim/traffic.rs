@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use haoyuan::model::{
-    Action, Actor, Appointment, AppointmentId, AppointmentStatus, Attributes, BookingChannel,
-    Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command, Delay, DepartmentId, Hold,
-    OpenSession, OrganizationId, Organizations, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    PoolIndex, PoolTerms, Query, Reading, Reclaim, Repeat, RequestId, Reschedule, ResourceId,
-    ReturnRule, Role, ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId,
-    SlotChoice, SlotIndex, Timestamp, Ttl, permits,
+    Action, Actor, Appointment, AppointmentId, AppointmentStatus, Attendance, Attributes,
+    BookingChannel, CallNext, CallOrderOf, Change, ChannelSet, Claim, ClaimRequest, ClassSet,
+    ClientKeys, Command, Delay, DepartmentId, Hold, LateRule, OpenSession, Operation,
+    OrganizationId, Organizations, PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex,
+    PoolTerms, Query, Reading, Reclaim, Repeat, RequestId, Reschedule, ResourceId, ReturnRule,
+    Role, ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice,
+    SlotIndex, Timestamp, Ttl, permits,
 };
 
 use crate::ask::{Ask, Body, Reply, Said};
@@ -33,6 +34,8 @@ struct Known {
     patient: PatientId,
     channel: BookingChannel,
     status: AppointmentStatus,
+    /// The sessions of its places.
+    sessions: Vec<SessionId>,
 }
 
 const MINUTE: u64 = 60_000;
@@ -108,6 +111,7 @@ impl Traffic {
             Body::Command(Command::BlockSession(block)) => block.request = id,
             Body::Command(Command::Substitute(ask)) => ask.request = id,
             Body::Command(Command::AddPlace(add)) => add.appointment = AppointmentId(id.0),
+            Body::Command(Command::CallNext(call)) => call.request = id,
             Body::Query(_) | Body::Settle(..) => {}
         }
         body
@@ -124,7 +128,7 @@ impl Traffic {
         match &reply.result {
             Ok(Said::Receipt(receipt)) => {
                 if let (Some(id), Some(status)) = (ask.appointment(), receipt.status) {
-                    self.note(ask, id, status);
+                    self.note(ask, id, status, &receipt.claims);
                 }
             }
             Ok(Said::Reading(Reading::Appointment(found))) => self.note_found(found),
@@ -143,13 +147,14 @@ impl Traffic {
         }
     }
 
-    fn note(&mut self, ask: &Ask, id: AppointmentId, status: AppointmentStatus) {
+    fn note(&mut self, ask: &Ask, id: AppointmentId, status: AppointmentStatus, claims: &[Claim]) {
         if let Some(index) = self.by_id.get(&id) {
             self.known[*index].status = status;
         } else if let Body::Command(Command::Hold(hold)) | Body::Import(hold) = &ask.body {
             let _none = self.by_id.insert(id, self.known.len());
             let (patient, channel) = (hold.patient.unwrap_or_default(), hold.channel);
-            self.known.push(Known { id, patient, channel, status });
+            let sessions = claims.iter().map(|claim| claim.session).collect();
+            self.known.push(Known { id, patient, channel, status, sessions });
         }
     }
 
@@ -183,6 +188,11 @@ impl Traffic {
     }
 
     fn patient_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
+        let calls = permits(self.actors[client].role, Operation::CallNext);
+        if calls && random.chance(150) {
+            let (request, session) = (new_id(random, now), self.busy_session(random));
+            return Body::Command(Command::CallNext(CallNext { request, session }));
+        }
         match random.weighted(&[10, 8, 3, 1, 2]) {
             0 => Body::Command(Command::Hold(self.hold(random, client, now))),
             1 => self.change(random, client, now),
@@ -203,6 +213,27 @@ impl Traffic {
         self.asked.entry(number).or_insert_with(|| session.clone());
         let request = new_id(random, now);
         Body::Command(Command::OpenSession(Box::new(OpenSession { request, session })))
+    }
+
+    /// Mostly one where somebody waits.
+    fn busy_session(&self, random: &mut Random) -> SessionId {
+        let keeps_queue = |id: &SessionId| {
+            self.asked.get(&id.0).is_some_and(|session| session.terms.attendance.is_some())
+        };
+        let checked_in = |known: &&Known| known.status == AppointmentStatus::CheckedIn;
+        let waiting = self.known.iter().filter(checked_in).flat_map(|known| &known.sessions);
+        let busy: Vec<SessionId> = waiting.copied().filter(keeps_queue).collect();
+        if busy.is_empty() || random.chance(200) {
+            return self.late_session(random);
+        }
+        busy[random.index(busy.len())]
+    }
+
+    /// One of the latest.
+    fn late_session(&self, random: &mut Random) -> SessionId {
+        let oldest = self.sessions.saturating_sub(5).max(1);
+        let unknown = u64::from(random.chance(50));
+        SessionId(random.between(oldest, self.sessions + unknown))
     }
 
     /// Some places of a late session to another pool.
@@ -278,9 +309,14 @@ impl Traffic {
             Some(AppointmentStatus::Pending) => {
                 random.pick(&[Action::Book { payment }, Action::Book { payment }, Action::Release])
             }
-            Some(AppointmentStatus::Booked) => {
-                random.pick(&[Action::Cancel, Action::Arrive, Action::CheckIn, Action::NoShow])
-            }
+            Some(AppointmentStatus::Booked) => random.pick(&[
+                Action::Cancel,
+                Action::Arrive,
+                Action::CheckIn,
+                Action::CheckIn,
+                Action::CheckIn,
+                Action::NoShow,
+            ]),
             _ => random.pick(&[Action::CheckIn, Action::Fulfil, Action::NoShow, Action::Cancel]),
         };
         let any = [
@@ -327,7 +363,16 @@ impl Traffic {
 
     fn query(&self, random: &mut Random) -> Query {
         let channel = some_channel(random);
-        match (random.below(3), self.some_known(random)) {
+        match (random.below(4), self.some_known(random)) {
+            (3, Some(known)) if random.chance(500) => {
+                let patient = random.chance(700).then_some(known.patient);
+                let of = CallOrderOf::One { appointment: known.id, patient, channel };
+                Query::CallOrder { session: self.late_session(random), of }
+            }
+            (3, _) => {
+                let of = CallOrderOf::All { from: u16::try_from(random.below(3)).unwrap() };
+                Query::CallOrder { session: self.late_session(random), of }
+            }
             (0, Some(known)) => {
                 let patient = random.chance(700).then_some(known.patient);
                 Query::Get { appointment: known.id, patient, channel }
@@ -366,7 +411,7 @@ fn some_channel(random: &mut Random) -> BookingChannel {
 /// A small session, so that it sells out: some have begun, and some are over soon.
 fn session(random: &mut Random, number: u64, now: Timestamp) -> Session {
     let slots = random.between(1, 5);
-    let rich = random.chance(500);
+    let rich = random.chance(600);
     let count = random.between(1, 3);
     let pools = (0..count)
         .map(|index| Pool {
@@ -424,6 +469,7 @@ fn session_terms(random: &mut Random, now: Timestamp) -> SessionTerms {
         lead_millis: random.chance(300).then_some(600_000),
         hours: random.chance(300).then_some(hours),
         returns: returns(random),
+        attendance: random.chance(700).then(|| attendance(random)),
         ..SessionTerms::default()
     }
 }
@@ -439,6 +485,19 @@ fn returns(random: &mut Random) -> ReturnRule {
         ReturnRule::WaitlistFirst(delay),
         ReturnRule::Withheld,
     ])
+}
+
+/// Mostly wide bounds, so that many come.
+fn attendance(random: &mut Random) -> Attendance {
+    let minutes = |minutes: u64| u32::try_from(minutes * MINUTE).unwrap();
+    let grace = minutes(random.below(20));
+    Attendance {
+        check_in_from: minutes(random.pick(&[30, 180, 600])),
+        pick_up_until: random.pick(&[None, None, None, Some(-600_000), Some(1_200_000)]),
+        grace,
+        late_until: grace + minutes(random.below(120)),
+        late: random.pick(&[LateRule::EndOfSegment, LateRule::Every(1), LateRule::Every(3)]),
+    }
 }
 
 fn malformed(random: &mut Random, mut hold: Hold) -> Body {

@@ -5,6 +5,7 @@
 mod connect;
 mod describe;
 mod document;
+mod queue;
 mod quotas;
 mod schedule;
 mod session;
@@ -94,6 +95,8 @@ enum Task {
         origin: Origin,
     },
     Quotas(quotas::QuotasTask),
+    CallNext(queue::CallTask),
+    Queue(queue::QueueTask),
     /// Hold places until a deadline, or book them at once with --book
     #[command(after_help = "Examples:
   haoyuan ctl hold 1001 --patient-text 'Li Lei'              any slot
@@ -254,6 +257,8 @@ pub(super) fn run(arguments: &CtlArguments) -> Result<(), Failure> {
             let asked = client.availability(*session, origin.channel, origin.class).await;
             show::availability(&told(asked, json)?, json)
         }),
+        Task::CallNext(task) => queue::call(connection, task, json),
+        Task::Queue(task) => queue::run(connection, task, json),
         Task::Quotas(task) => quotas::run(connection, task, json),
         Task::Hold(task) => {
             let hold = task.hold()?;

@@ -17,11 +17,12 @@ use super::pairs::Pairs;
 use super::world::{State, World};
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
-    Action, Actor, AddPlace, AppointmentId, BlockSession, Change, ChannelSet, ClaimRequest,
-    ClassSet, Command, Delay, Hold, OpenSession, OrganizationId, Organizations, Outcome,
-    PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Receipt, Reclaim,
-    Refusal, Repeat, RequestId, Reschedule, ResourceId, ReturnRule, Role, ServiceHours, Session,
-    SessionId, SessionTerms, SetQuotas, Sharing, SlotChoice, SlotIndex, Substitute, Timestamp, Ttl,
+    Action, Actor, AddPlace, AppointmentId, Attendance, BlockSession, Change, ChannelSet,
+    ClaimRequest, ClassSet, Command, Delay, Hold, LateRule, OpenSession, OrganizationId,
+    Organizations, Outcome, PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms,
+    Receipt, Reclaim, Refusal, Repeat, RequestId, Reschedule, ResourceId, ReturnRule, Role,
+    ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SlotChoice, SlotIndex,
+    Substitute, Timestamp, Ttl,
 };
 
 /// `PROPTEST_CASES` sets another number; with fewer, nothing is said about how often each pair
@@ -46,6 +47,7 @@ fn the_engine_answers_as_the_naive_model_does() {
             Case::new(opened).play(&steps, &mut pairs.borrow_mut())
         })
         .unwrap();
+    super::agreement_queue::play(cases / 8, &pairs);
     if CASES <= cases {
         pairs.into_inner().check(50);
     }
@@ -87,8 +89,8 @@ fn cases_asked_for() -> Option<u32> {
     std::env::var("PROPTEST_CASES").ok()?.parse().ok()
 }
 
-struct Case {
-    engine: World,
+pub(super) struct Case {
+    pub(super) engine: World,
     naive: Naive,
     /// What was carried out, to be asked again.
     done: Vec<(&'static str, Command)>,
@@ -110,12 +112,34 @@ impl Case {
         case
     }
 
+    /// Every one of the sessions is open.
+    pub(super) fn of(sessions: &[Session]) -> Self {
+        let mut case = Self::new([u8::MAX; 4]);
+        let admin = Actor::unbounded(Role::Admin);
+        for session in sessions {
+            let open = Command::OpenSession(build::open(session.clone()).into());
+            case.naive.run(&admin, &open).unwrap();
+            case.engine.run(&admin, &open).unwrap();
+        }
+        case
+    }
+
+    pub(super) fn later(&mut self, millis: u64) {
+        self.engine.now = self.engine.now.plus_millis(millis);
+        self.naive.now = self.engine.now;
+    }
+
     fn play(mut self, steps: &[[u8; 8]], pairs: &mut Pairs) -> Result<(), TestCaseError> {
         for step in steps {
             self.step(Step(*step), pairs)?;
         }
+        self.compare_state(&self.engine.state())?;
+        self.replay()
+    }
+
+    /// What was written down makes the same state again.
+    pub(super) fn replay(&self) -> Result<(), TestCaseError> {
         let state = self.engine.state();
-        self.compare_state(&state)?;
         let records = self.engine.records.iter().map(|(time, facts)| {
             let mut bytes = Vec::new();
             encode_facts(facts, &mut bytes);
@@ -227,7 +251,7 @@ impl Case {
         }
     }
 
-    fn run(
+    pub(super) fn run(
         &mut self,
         actor: &Actor,
         command: Command,
@@ -243,7 +267,7 @@ impl Case {
         Ok(())
     }
 
-    fn compare_state(&self, state: &State) -> Result<(), TestCaseError> {
+    pub(super) fn compare_state(&self, state: &State) -> Result<(), TestCaseError> {
         let mut appointments = self.naive.appointments.clone();
         appointments.sort_by_key(|appointment| appointment.id);
         same(&state.appointments, &appointments, "appointments")?;
@@ -276,6 +300,17 @@ impl Case {
                 let added = altered.added.get(&slot).copied().unwrap_or_default();
                 same(&added, &self.naive.taken(id, slot.0, 255), "added places")?;
             }
+            let queue = session.queue().cloned().unwrap_or_default();
+            let rule = session.spec().terms.attendance.map(|rules| rules.late);
+            let page = rule.map(|rule| queue.page(rule, 1, 0).lines).unwrap_or_default();
+            let turns = page.iter().filter(|line| line.called.is_none());
+            let engine = (
+                queue.entries().copied().collect(),
+                turns.map(|line| line.appointment).collect(),
+                u64::from(queue.tally().visits),
+                queue.tally().visit_millis,
+            );
+            same(&engine, &self.naive.queue_of(id), "a queue")?;
             for (slot, pool, taken) in session.cells() {
                 let cell = format!("places of {id:?} {slot:?} {pool:?}");
                 same(&taken, &self.naive.taken(id, slot.0, pool.0), &cell)?;
@@ -502,7 +537,7 @@ impl Step {
 }
 
 /// Mostly an id that the same change always has, so that it is retried.
-fn request_id(choice: u8, own: u128) -> RequestId {
+pub(super) fn request_id(choice: u8, own: u128) -> RequestId {
     match choice {
         0..200 => build::request(1_000 + own),
         200..230 => build::request(2_000 + u128::from(choice % 4)),
@@ -560,6 +595,7 @@ fn session(id: u64, kind: u8) -> Session {
 fn terms(kind: usize) -> SessionTerms {
     let terms = SessionTerms::default();
     match kind % 11 {
+        5 | 6 => SessionTerms { attendance: Some(attendance(kind)), ..terms },
         1 => SessionTerms { lead_millis: Some(600_000), ..terms },
         2 => SessionTerms { booking_ends: Some(MORNING.plus_millis(8 * MINUTE)), ..terms },
         3 => {
@@ -579,6 +615,18 @@ fn terms(kind: usize) -> SessionTerms {
         10 => SessionTerms { changes_max: Some(u8::try_from(kind / 11 % 2).unwrap()), ..terms },
         0 | 4 | 7 => SessionTerms { displaced_offer: Some(Ttl::DEFAULT), ..terms },
         _ => terms,
+    }
+}
+
+/// Around slots of which most begin within half an hour.
+pub(super) fn attendance(kind: usize) -> Attendance {
+    let minute = |minutes: u32| minutes * 60_000;
+    Attendance {
+        check_in_from: minute([60, 15][kind / 8 % 2]),
+        pick_up_until: [None, Some(-60_000), Some(120_000), None][kind / 4 % 4],
+        grace: minute([0, 2][kind / 2 % 2]),
+        late_until: minute([4, 15][kind / 16 % 2]),
+        late: [LateRule::EndOfSegment, LateRule::Every(1), LateRule::Every(2)][kind / 11 % 3],
     }
 }
 

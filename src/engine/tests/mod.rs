@@ -4,12 +4,15 @@
 //! what a decision says and what a view shows.
 
 mod agreement;
+mod agreement_queue;
 pub(crate) mod build;
 mod forgetting;
 mod naive;
+mod naive_queue;
 mod pairs;
 mod script;
 mod shards;
+mod tables_attendance;
 mod tables_change;
 mod tables_disruption;
 mod tables_hold;

@@ -8,6 +8,7 @@ mod disruption;
 #[path = "naive/moves.rs"]
 mod moves;
 
+use super::naive_queue::NaiveQueue;
 use crate::model::{
     Action, Actor, AddPlace, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus,
     BlockSession, BookingChannel, Cause, Change, Claim, ClaimRequest, Claims, Command, Delay, Hold,
@@ -38,6 +39,7 @@ pub(super) struct Naive {
     blocked: Vec<(SessionId, u16)>,
     /// How often each appointment was moved, at the same position.
     changes: Vec<u8>,
+    pub(super) queue: NaiveQueue,
     pub(super) declined: Vec<(Hold, Outcome)>,
 }
 
@@ -56,6 +58,7 @@ impl Naive {
             Command::BlockSession(block) => self.block(actor, block),
             Command::Substitute(ask) => self.substitute(actor, ask),
             Command::AddPlace(add) => self.add_place(actor, add),
+            Command::CallNext(call) => self.call_next(actor, call),
         }
     }
 
@@ -151,7 +154,7 @@ impl Naive {
         lines
     }
 
-    fn session(&self, id: SessionId) -> Option<&Session> {
+    pub(super) fn session(&self, id: SessionId) -> Option<&Session> {
         self.sessions.iter().find(|session| session.id == id)
     }
 
@@ -160,7 +163,7 @@ impl Naive {
     }
 
     /// Whether the id was used for something.
-    fn is_used(&self, id: RequestId) -> bool {
+    pub(super) fn is_used(&self, id: RequestId) -> bool {
         self.appointments.iter().any(|appointment| appointment.id.request() == id)
             || self.opened.iter().any(|open| open.request == id)
             || self.changed.iter().any(|change| change.request == id)
@@ -168,11 +171,17 @@ impl Naive {
             || self.moved.iter().any(|ask| ask.request == id)
             || self.blocks.iter().any(|block| block.request == id)
             || self.substitutes.iter().any(|ask| ask.request == id)
+            || self.queue.calls.iter().any(|(call, ..)| call.request == id)
     }
 
     fn open(&mut self, actor: &Actor, open: &OpenSession) -> Result<Receipt, Refusal> {
-        let receipt =
-            |retried| Receipt { status: None, until: self.now, claims: Claims::new(), retried };
+        let receipt = |retried| Receipt {
+            status: None,
+            until: self.now,
+            claims: Claims::new(),
+            retried,
+            appointment: None,
+        };
         if self.opened.contains(open) {
             return Ok(receipt(true));
         }
@@ -369,8 +378,13 @@ impl Naive {
     }
 
     fn set_quotas(&mut self, actor: &Actor, set: &SetQuotas) -> Result<Receipt, Refusal> {
-        let receipt =
-            |retried| Receipt { status: None, until: self.now, claims: Claims::new(), retried };
+        let receipt = |retried| Receipt {
+            status: None,
+            until: self.now,
+            claims: Claims::new(),
+            retried,
+            appointment: None,
+        };
         if self.shared_out.contains(set) {
             return Ok(receipt(true));
         }
@@ -466,7 +480,11 @@ impl Naive {
         }
         let has_begun =
             |claim: &Claim| self.session(claim.session).unwrap().slot_start(claim.slot) <= self.now;
-        if event == AppointmentEvent::NoShow && !appointment.claims.iter().any(has_begun) {
+        let rules = self.attendance(appointment);
+        if event == AppointmentEvent::NoShow
+            && rules.is_none()
+            && !appointment.claims.iter().any(has_begun)
+        {
             refusals.push(Outcome::TooEarly);
         }
         let is_offer = appointment.status == AppointmentStatus::Pending
@@ -477,10 +495,17 @@ impl Naive {
         {
             refusals.push(Outcome::AppointmentDisplaced);
         }
+        // What is displaced has a higher code than what is too early or too late.
+        if refusals.iter().all(|outcome| *outcome == Outcome::AppointmentDisplaced)
+            && let Some((_, slot_start, rules)) = rules
+        {
+            self.in_time(appointment, change.action, slot_start, &rules)?;
+        }
         if let Some(outcome) = refusals.iter().min() {
             return Err(Refusal::of_status(*outcome, appointment.status));
         }
 
+        self.note_queue(change, index);
         let now = self.now;
         let appointment = &mut self.appointments[index];
         if let Action::Book { payment } = change.action {
@@ -589,5 +614,6 @@ fn told(appointment: &Appointment, retried: bool) -> Receipt {
         until: appointment.until,
         claims: appointment.claims.clone(),
         retried,
+        appointment: None,
     }
 }

@@ -75,8 +75,21 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::WrongStatus,
         ],
     ),
-    ("arrive", STAFF),
-    ("check_in", STAFF),
+    ("arrive", ARRIVAL),
+    (
+        "check_in",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::IdReused,
+            O::OrganizationNotPermitted,
+            O::AppointmentNotFound,
+            O::WrongStatus,
+            O::TooEarly,
+            O::TooLate,
+            O::AppointmentDisplaced,
+        ],
+    ),
     ("fulfil", FULFILLER),
     ("settle", STAFF),
     (
@@ -160,6 +173,17 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
     ),
     ("displace", &[O::Done]),
     ("offer", &[O::Done]),
+    (
+        "call_next",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::IdReused,
+            O::SessionNotFound,
+            O::OrganizationNotPermitted,
+            O::NobodyWaiting,
+        ],
+    ),
     ("expire", &[O::Done]),
 ];
 
@@ -191,6 +215,17 @@ const HOLDER: &[Outcome] = &[
     O::ChannelNotShared,
     O::HoldExpired,
     O::WrongStatus,
+];
+
+const ARRIVAL: &[Outcome] = &[
+    O::Done,
+    O::AlreadyDone,
+    O::IdReused,
+    O::OrganizationNotPermitted,
+    O::AppointmentNotFound,
+    O::WrongStatus,
+    O::TooLate,
+    O::AppointmentDisplaced,
 ];
 
 const STAFF: &[Outcome] = &[

@@ -3,8 +3,9 @@
 use super::build::{self, DAY, MORNING};
 use crate::engine::{
     Context, Decision, HomeShard, LedgerShard, SessionShard, SessionState, View, decide_add,
-    decide_block, decide_change, decide_displace, decide_expiry, decide_hold, decide_import,
-    decide_offer, decide_open, decide_quotas, decide_reschedule, decide_session, decide_substitute,
+    decide_block, decide_call, decide_change, decide_displace, decide_expiry, decide_hold,
+    decide_import, decide_offer, decide_open, decide_quotas, decide_reschedule, decide_session,
+    decide_substitute,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,
@@ -182,6 +183,7 @@ impl World {
             Command::BlockSession(block) => decide_block(view, &context, block),
             Command::Substitute(substitute) => decide_substitute(view, &context, substitute),
             Command::AddPlace(add) => decide_add(view, &context, add),
+            Command::CallNext(call) => decide_call(view, &context, call),
         })
     }
 
@@ -218,6 +220,9 @@ impl World {
         self.ledger.evolve(fact);
         for (index, claim) in fact.freed().iter().enumerate() {
             self.sessions.free(claim, fact.back(index), Sequence(1));
+            if let Fact::Displaced(fact) = fact {
+                self.sessions.drop_queued(claim.session, fact.appointment);
+            }
         }
         fact.taken().iter().for_each(|claim| self.sessions.take(claim, Sequence(1)));
         self.sessions.evolve(fact, Sequence(1));

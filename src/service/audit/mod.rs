@@ -9,6 +9,7 @@
 //! **Architecture invariant:** the account here shares no code with the engine but the table of
 //! transitions: two ways to the same state, compared.
 
+mod attendance;
 mod disruption;
 mod moves;
 mod supply;
@@ -249,6 +250,7 @@ struct Account {
     kept: BTreeMap<(SessionId, u16, u8), u32>,
     /// Places that nobody has and that are not free yet, with when they are.
     returning: BTreeMap<(SessionId, u16, u8, Timestamp), u16>,
+    queues: BTreeMap<SessionId, attendance::Waiting>,
 }
 
 impl Account {
@@ -280,6 +282,12 @@ impl Account {
                 };
                 self.step(report, sequence, time, fact.appointment, event, None);
             }
+            Fact::Queued(fact) => self.queue(report, sequence, time, fact),
+            Fact::Left(fact) => {
+                self.leave(report, sequence, time, fact);
+                self.add(report, sequence, time, &Fact::Settled(fact.settled()));
+            }
+            Fact::Called(fact) => self.call(report, sequence, fact),
             Fact::Settled(fact) => {
                 let event = match fact.status {
                     AppointmentStatus::NoShow => AppointmentEvent::NoShow,
@@ -462,6 +470,7 @@ impl Account {
     /// Counts at the end, and recounts every place from the appointments that take one.
     fn close(mut self, report: &mut AuditReport) {
         let mut digest = Digest::default();
+        self.close_queues(report, &mut digest);
         let mut recount = std::mem::take(&mut self.kept);
         for ((session, slot, pool, until), count) in &self.returning {
             let places = Returning {

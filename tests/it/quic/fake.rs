@@ -110,7 +110,8 @@ impl Engine for Fake {
         }
         drop(state);
         let status = Some(AppointmentStatus::Pending);
-        let result = Ok(Receipt { status, until: NOW, claims: Claims::new(), retried });
+        let result =
+            Ok(Receipt { status, until: NOW, claims: Claims::new(), retried, appointment: None });
         Answer { after, result }
     }
 
@@ -123,7 +124,7 @@ impl Engine for Fake {
             }
             Query::Get { .. } => Answer::at_once(Err(Outcome::AppointmentNotFound.into())),
             Query::List { .. } => Answer::at_once(Ok(Reading::Appointments(Vec::new()))),
-            Query::ReadSession { .. } | Query::Alternatives { .. } => {
+            Query::ReadSession { .. } | Query::Alternatives { .. } | Query::CallOrder { .. } => {
                 Answer::refused(Outcome::SessionNotFound)
             }
             Query::Displaced { .. } => {

@@ -39,6 +39,7 @@ impl Invariant for HeldOnce {
                 | Fact::SessionOpened(_)
                 | Fact::QuotasSet(_)
                 | Fact::Reclaimed(_)
+                | Fact::Called(_)
                 | Fact::Returned(_) => continue,
                 _ => fact.appointment().into_iter().collect(),
             };
@@ -67,7 +68,7 @@ fn step(life: &mut Life, fact: &Fact) -> Result<(), String> {
             ensure(moved.from == life.claims, || "leaves what it had not".to_owned())?;
             life.claims.clone_from(&moved.to);
         }
-        Fact::Settled(_) => life.ended += 1,
+        Fact::Settled(_) | Fact::Left(_) => life.ended += 1,
         Fact::Forgotten(_) => {
             life.forgotten += 1;
             ensure(was_over, || "is forgotten while it lives".to_owned())?;

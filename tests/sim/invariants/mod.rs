@@ -3,6 +3,7 @@
 //! **Architecture invariant:** an invariant keeps its own account of what it is shown. It reads the
 //! durable records and what leaves the node, and believes neither the engine nor the journal.
 
+mod called_in_turn;
 mod clock_only_forward;
 mod damage_is_refused;
 mod durable_is_kept;
@@ -77,6 +78,7 @@ pub(crate) fn all(retention_millis: u64) -> Vec<Box<dyn Invariant>> {
         Box::<quota_kept::QuotaKept>::default(),
         Box::<quota_sum::QuotaSum>::default(),
         Box::new(nothing_early::NothingEarly),
+        Box::<called_in_turn::CalledInTurn>::default(),
         Box::<held_once::HeldOnce>::default(),
         Box::<one_live_appointment_per_patient_and_session::OneLive>::default(),
         Box::<clock_only_forward::ClockOnlyForward>::default(),

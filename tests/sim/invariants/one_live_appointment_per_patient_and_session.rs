@@ -45,7 +45,7 @@ impl Invariant for OneLive {
                         ensure(!once || live.len() == 1, || format!("{live:x?} after a move"))?;
                     }
                 }
-                Fact::Ended(_) | Fact::Freed(_) | Fact::Settled(_) => {
+                Fact::Ended(_) | Fact::Freed(_) | Fact::Settled(_) | Fact::Left(_) => {
                     let id = fact.appointment();
                     self.live.values_mut().for_each(|live| live.retain(|live| Some(*live) != id));
                 }

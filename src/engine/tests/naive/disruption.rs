@@ -101,10 +101,7 @@ impl Naive {
     }
 
     /// What blocks do to everybody, each with an offer of any place in a session.
-    pub(in super::super) fn displace(
-        &mut self,
-        offered: SessionId,
-    ) -> Vec<(AppointmentId, bool)> {
+    pub(in super::super) fn displace(&mut self, offered: SessionId) -> Vec<(AppointmentId, bool)> {
         let live = self.appointments.iter().filter(|appointment| is_live(appointment));
         let mut ids: Vec<_> = live.map(|appointment| appointment.id).collect();
         ids.sort_unstable();
@@ -124,6 +121,7 @@ impl Naive {
                     _ => AppointmentStatus::Booked,
                 };
                 (appointment.cause, appointment.until) = (Cause::Displaced, now);
+                self.leave_queue(id);
                 reached.push((id, false));
             }
             if self.offer(index, offered).is_some() {
@@ -202,7 +200,7 @@ impl Naive {
     }
 
     fn receipt(&self, retried: bool) -> Receipt {
-        Receipt { status: None, until: self.now, claims: Claims::new(), retried }
+        Receipt { status: None, until: self.now, claims: Claims::new(), retried, appointment: None }
     }
 
     /// Blocked slots of a session, in order.
