@@ -20,8 +20,8 @@ pub use turns::Turn;
 use turns::position;
 
 use crate::model::{
-    Actor, BookingChannel, Command, HoldFault, IdFault, Operation, Outcome, Query, Timestamp,
-    permits,
+    Actor, BookingChannel, CallOrderOf, Command, HoldFault, IdFault, Operation, Outcome, Query,
+    Role, Timestamp, permits,
 };
 
 /// Checks what can be told of a command without state, in the order of outcome codes.
@@ -39,6 +39,7 @@ pub fn admit(
         Command::OpenSession(_)
         | Command::SetQuotas(_)
         | Command::RevealDraw(_)
+        | Command::CallNext(_)
         | Command::BlockSession(_)
         | Command::Substitute(_) => None,
         Command::AddPlace(add) => Some(add.channel),
@@ -86,10 +87,16 @@ pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
         Query::Availability { channel, .. }
         | Query::Get { channel, .. }
         | Query::List { channel, .. }
+        | Query::CallOrder { of: CallOrderOf::One { channel, .. }, .. }
         | Query::Alternatives { channel, .. }
         | Query::Waitlist { channel, .. }
         | Query::Draw { appointment: Some(_), channel, .. } => Some(channel),
-        Query::ReadSession { .. }
+        // Whose turn it is, of everybody, is not for who acts for patients from outside.
+        Query::CallOrder { of: CallOrderOf::All { .. }, .. } if actor.role == Role::Gateway => {
+            return Err(Outcome::RoleNotPermitted);
+        }
+        Query::CallOrder { .. }
+        | Query::ReadSession { .. }
         | Query::Draw { appointment: None, .. }
         | Query::Displaced { .. }
         | Query::Clock
@@ -117,7 +124,7 @@ fn admit_operation(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Action, AppointmentId, Change, ChannelSet, RequestId, Role};
+    use crate::model::{Action, AppointmentId, Change, ChannelSet, RequestId};
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
     const DAY: u64 = 86_400_000;

@@ -148,6 +148,17 @@ impl Enricher {
                 let line = Line { patient: Some(hex(fact.patient.0)), ..line };
                 self.add_known(lines, line, fact.appointment);
             }
+            Fact::Queued(fact) => {
+                let line = of_request(line, fact.request, AppointmentStatus::CheckedIn);
+                self.add_known(lines, line, fact.appointment);
+            }
+            Fact::Left(fact) => {
+                self.add(lines, line, &Fact::Settled(fact.settled()));
+            }
+            Fact::Called(fact) => {
+                let line = of_request(line, fact.request, AppointmentStatus::CheckedIn);
+                self.add_known(lines, line, fact.appointment);
+            }
             Fact::Declined(fact) => lines.push(Line {
                 appointment: Some(hex(fact.appointment.0)),
                 patient: Some(hex(fact.patient.0)),

@@ -115,10 +115,10 @@ pub use lane::{Lane, LaneReceiver, LaneSender};
 pub use watch::{Event, SnapshotReader, Watch};
 
 use crate::model::{
-    Action, Appointment, AppointmentId, Availability, BookingChannel, Change, ClockReading, DrawId,
-    DrawReading, Hold, JoinWaitlist, LeaveWaitlist, OpenSession, PatientClass, PatientId, Query,
-    Reading, Receipt, RequestId, RevealDraw, Sequence, SessionId, SessionReading, SetQuotas,
-    WaitlistReading,
+    Action, Appointment, AppointmentId, Availability, BookingChannel, CallNext, CallOrder,
+    CallOrderOf, Change, ClockReading, DrawId, DrawReading, Hold, JoinWaitlist, LeaveWaitlist,
+    OpenSession, PatientClass, PatientId, Query, Reading, Receipt, RequestId, RevealDraw, Sequence,
+    SessionId, SessionReading, SetQuotas, WaitlistReading,
 };
 use crate::protocol::{Reply, Request};
 use link::{BACKOFF_MIN, Link, pause};
@@ -301,6 +301,23 @@ impl Client {
     pub async fn session(&self, session: SessionId) -> Result<SessionReading, CallError> {
         match self.read(Query::ReadSession { session }).await? {
             Reading::Session(reading) => Ok(*reading),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Calls the next patient of a session's queue; the receipt says whom.
+    pub async fn call_next(&self, call: CallNext) -> Result<Receipt, CallError> {
+        receipt(self.call(&crate::model::Command::CallNext(call).into()).await?)
+    }
+
+    /// Whose turn it is in a session.
+    pub async fn call_order(
+        &self,
+        session: SessionId,
+        of: CallOrderOf,
+    ) -> Result<CallOrder, CallError> {
+        match self.read(Query::CallOrder { session, of }).await? {
+            Reading::CallOrder(order) => Ok(*order),
             _ => Err(unexpected()),
         }
     }

@@ -196,6 +196,8 @@ impl<Context> Decode<Context> for Receipt {
             until: Decode::decode(decoder)?,
             claims: ClaimList::decode(decoder)?.0,
             retried: Decode::decode(decoder)?,
+            // `protocol::reply` puts it behind.
+            appointment: None,
         })
     }
 }

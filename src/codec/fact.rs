@@ -51,6 +51,9 @@ const WAIT_JOINED: u8 = 16;
 const PLACE_OFFERED: u8 = 17;
 const WAIT_LEFT: u8 = 18;
 const WAIT_DRAWN: u8 = 19;
+const QUEUED: u8 = 30;
+const LEFT: u8 = 31;
+const CALLED: u8 = 32;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
@@ -173,6 +176,18 @@ impl Encode for Fact {
                 ENTRY_ENDED.encode(encoder)?;
                 fact.encode(encoder)
             }
+            Self::Queued(fact) => {
+                QUEUED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Left(fact) => {
+                LEFT.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Called(fact) => {
+                CALLED.encode(encoder)?;
+                fact.encode(encoder)
+            }
             Self::Held(fact) => {
                 HELD.encode(encoder)?;
                 fact.encode(encoder)
@@ -245,6 +260,9 @@ impl<Context> Decode<Context> for Fact {
             PLACE_OFFERED => Self::PlaceOffered(Box::new(Decode::decode(decoder)?)),
             WAIT_LEFT => Self::WaitLeft(Box::new(Decode::decode(decoder)?)),
             WAIT_DRAWN => Self::WaitDrawn(Decode::decode(decoder)?),
+            QUEUED => Self::Queued(Decode::decode(decoder)?),
+            LEFT => Self::Left(Decode::decode(decoder)?),
+            CALLED => Self::Called(Decode::decode(decoder)?),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

@@ -11,6 +11,7 @@
 
 #[macro_use]
 mod layout;
+mod attendance;
 mod demand;
 mod disruption;
 mod draw;

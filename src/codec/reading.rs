@@ -8,12 +8,13 @@ use bincode::enc::write::Writer;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
+use super::attendance::Lines;
 use super::returns::ReturningList;
 use super::terms::WithTerms;
 use crate::model::limits::{SESSION_CELLS_MAX, SESSION_SLOTS_MAX};
 use crate::model::{
-    ALTERNATIVES_MAX, Alternative, Appointment, Availability, ClockReading, DisplacedPage,
-    LISTED_MAX, Operation, Query, Reading, Session, SessionReading,
+    ALTERNATIVES_MAX, Alternative, Appointment, Availability, CallOrder, ClockReading,
+    DisplacedPage, LISTED_MAX, Operation, Query, Reading, Session, SessionReading,
 };
 
 const AVAILABILITY: u8 = 2;
@@ -25,6 +26,7 @@ const ALTERNATIVES: u8 = 9;
 const DISPLACED: u8 = 13;
 const DRAW: u8 = 12;
 const WAITLIST: u8 = 10;
+const CALL_ORDER: u8 = 11;
 
 /// Free places of the slots of a session.
 type Free = ArrayVec<u16, SESSION_SLOTS_MAX>;
@@ -85,6 +87,10 @@ impl Encode for Query {
                 patient.encode(encoder)?;
                 channel.encode(encoder)
             }
+            Self::CallOrder { session, of } => {
+                session.encode(encoder)?;
+                of.encode(encoder)
+            }
             Self::Clock | Self::ConfirmClock => Ok(()),
         }
     }
@@ -133,6 +139,10 @@ impl<Context> Decode<Context> for Query {
                 appointment: Decode::decode(decoder)?,
                 patient: Decode::decode(decoder)?,
                 channel: Decode::decode(decoder)?,
+            }),
+            Operation::CallOrder => Ok(Self::CallOrder {
+                session: Decode::decode(decoder)?,
+                of: Decode::decode(decoder)?,
             }),
             Operation::Clock => Ok(Self::Clock),
             Operation::ConfirmClock => Ok(Self::ConfirmClock),
@@ -185,6 +195,12 @@ impl Encode for Reading {
                 DRAW.encode(encoder)?;
                 reading.encode(encoder)
             }
+            Self::CallOrder(order) => {
+                CALL_ORDER.encode(encoder)?;
+                order.waiting.encode(encoder)?;
+                order.visit_millis.encode(encoder)?;
+                Lines(&order.lines).encode(encoder)
+            }
         }
     }
 }
@@ -209,6 +225,11 @@ impl<Context> Decode<Context> for Reading {
                 appointments: ListedList::decode(decoder)?.0,
             }),
             DRAW => Self::Draw(Box::new(Decode::decode(decoder)?)),
+            CALL_ORDER => Self::CallOrder(Box::new(CallOrder {
+                waiting: Decode::decode(decoder)?,
+                visit_millis: Decode::decode(decoder)?,
+                lines: Lines::decode(decoder)?.0,
+            })),
             _ => return Err(DecodeError::Other("no reading has this form")),
         })
     }

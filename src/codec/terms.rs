@@ -4,7 +4,7 @@
 //! session | u8 n | n terms, by tag and pool, each at most once
 //! term    1 service u64        2 fee u32              3 booking ends u64      4 lead u32
 //!         5 hours u16 u16 u64, u8 n, n (u64 i16)      6 returns u8 u32 u32    8 changes u8
-//!         7 waitlist: its rule                       10 offer u32
+//!         7 waitlist: its rule    9 attendance u32 (u8, i32 if 1) u32 u32 u8 u8    10 offer u32
 //!         33 opens u8 pool, u64     34 floor u8 pool, u32      35 reclaim u8 pool, u64, u8 pool
 //!         36 draw u8 pool, u64 closes, u8 preferences, u32 ttl, beacon (32 bytes, u64) or none,
 //!            commitment (32 bytes) or none
@@ -20,8 +20,8 @@ use bincode::{Decode, Encode};
 use super::fact::NEWER;
 use crate::model::limits::OFFSETS_MAX;
 use crate::model::{
-    ChannelSet, Delay, Draw, OpenSession, Pool, PoolIndex, PoolTerms, Reclaim, ReturnRule,
-    ServiceHours, ServiceId, Session, SessionTerms, Timestamp, Ttl, WaitlistRule,
+    Attendance, ChannelSet, Delay, Draw, OpenSession, Pool, PoolIndex, PoolTerms, Reclaim,
+    ReturnRule, ServiceHours, ServiceId, Session, SessionTerms, Timestamp, Ttl, WaitlistRule,
 };
 
 /// A session with its terms. Without this wrapper a session is written as before there were any.
@@ -41,6 +41,7 @@ const RETURNS: u8 = 6;
 const CHANGES: u8 = 8;
 const DISPLACED_OFFER: u8 = 10;
 const WAITLIST: u8 = 7;
+const ATTENDANCE: u8 = 9;
 const OPENS: u8 = 33;
 const FLOOR: u8 = 34;
 const RECLAIM: u8 = 35;
@@ -61,6 +62,7 @@ enum Term {
     Changes(u8),
     DisplacedOffer(Ttl),
     Waitlist(Box<WaitlistRule>),
+    Attendance(Attendance),
     Opens(u8, Timestamp),
     Floor(u8, u32),
     Reclaim(u8, Reclaim),
@@ -129,7 +131,7 @@ pub(super) fn with_terms<C, D: Decoder<Context = C>>(
 fn terms_of(session: &Session) -> Vec<Term> {
     let SessionTerms { service, fee, booking_ends, lead_millis, hours, returns, .. } =
         &session.terms;
-    let SessionTerms { changes_max, displaced_offer, waitlist, .. } = &session.terms;
+    let SessionTerms { changes_max, displaced_offer, waitlist, attendance, .. } = &session.terms;
     let mut terms = Vec::new();
     terms.extend((*service != ServiceId::default()).then_some(Term::Service(*service)));
     terms.extend((*fee != 0).then_some(Term::Fee(*fee)));
@@ -140,6 +142,7 @@ fn terms_of(session: &Session) -> Vec<Term> {
     terms.extend(changes_max.map(Term::Changes));
     terms.extend(waitlist.clone().map(Term::Waitlist));
     terms.extend(displaced_offer.map(Term::DisplacedOffer));
+    terms.extend(attendance.map(Term::Attendance));
     for (pool, Pool { terms: PoolTerms { opens, floor, reclaim, draw }, .. }) in
         (0..).zip(&session.pools)
     {
@@ -167,6 +170,7 @@ fn put(term: Term, session: &mut Session) -> Result<(), DecodeError> {
         Term::Changes(changes) => session.terms.changes_max = Some(changes),
         Term::DisplacedOffer(ttl) => session.terms.displaced_offer = Some(ttl),
         Term::Waitlist(rule) => session.terms.waitlist = Some(rule),
+        Term::Attendance(attendance) => session.terms.attendance = Some(attendance),
     }
     Ok(())
 }
@@ -188,6 +192,7 @@ impl Term {
             Self::Changes(_) => (CHANGES, None),
             Self::DisplacedOffer(_) => (DISPLACED_OFFER, None),
             Self::Waitlist(_) => (WAITLIST, None),
+            Self::Attendance(_) => (ATTENDANCE, None),
             Self::Opens(pool, _) => (OPENS, Some(*pool)),
             Self::Floor(pool, _) => (FLOOR, Some(*pool)),
             Self::Reclaim(pool, _) => (RECLAIM, Some(*pool)),
@@ -220,6 +225,7 @@ impl Encode for Term {
             Self::DisplacedOffer(ttl) => ttl.encode(encoder),
             Self::Changes(changes) => changes.encode(encoder),
             Self::Waitlist(rule) => rule.encode(encoder),
+            Self::Attendance(attendance) => attendance.encode(encoder),
             Self::Reclaim(_, reclaim) => reclaim.encode(encoder),
             Self::Draw(_, draw) => draw.encode(encoder),
         }
@@ -240,6 +246,7 @@ impl<Context> Decode<Context> for Term {
             CHANGES => Self::Changes(Decode::decode(decoder)?),
             DISPLACED_OFFER => Self::DisplacedOffer(Decode::decode(decoder)?),
             WAITLIST => Self::Waitlist(Box::new(Decode::decode(decoder)?)),
+            ATTENDANCE => Self::Attendance(Decode::decode(decoder)?),
             OPENS => Self::Opens(pool, Decode::decode(decoder)?),
             FLOOR => Self::Floor(pool, Decode::decode(decoder)?),
             RECLAIM => Self::Reclaim(pool, Decode::decode(decoder)?),
@@ -297,8 +304,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::codec::{decode, encode_into};
     use crate::model::{
-        Beacon, ClassSet, DepartmentId, DrawHash, OrganizationId, Pick, Repeat, ResourceId,
-        SessionId, Sharing, SiteId,
+        Beacon, ClassSet, DepartmentId, DrawHash, LateRule, OrganizationId, Pick, Repeat,
+        ResourceId, SessionId, Sharing, SiteId,
     };
 
     fn plain_session() -> Session {
@@ -345,6 +352,7 @@ pub(crate) mod tests {
             changes_max: Some(3),
             displaced_offer: None,
             waitlist: None,
+            attendance: None,
         };
         for pool in &mut session.pools {
             let reclaim = Some(Reclaim { at: Timestamp::from_millis(16), to: PoolIndex(1) });
@@ -383,6 +391,14 @@ pub(crate) mod tests {
 
     #[test]
     fn a_session_comes_back_with_its_terms() {
+        let mut attended = rich_session();
+        attended.terms.attendance = Some(Attendance {
+            check_in_from: 3,
+            pick_up_until: Some(-4),
+            grace: 5,
+            late_until: 6,
+            late: LateRule::Every(7),
+        });
         let mut offers = rich_session();
         offers.terms.displaced_offer = Some(Ttl::DEFAULT);
         let mut drawn = rich_session();
@@ -395,7 +411,8 @@ pub(crate) mod tests {
         };
         drawn.pools[0].terms.draw = Some(draw);
         drawn.pools[1].terms.draw = Some(Draw { beacon: None, commitment: None, ..draw });
-        for session in [plain_session(), rich_session(), offers, drawn, waitlist_session()] {
+        let waits = waitlist_session();
+        for session in [plain_session(), rich_session(), offers, drawn, waits, attended] {
             let bytes = bytes_of(&session);
             let (read, length) = decode::<WithTerms<Session>>(&bytes).unwrap();
             assert_eq!((read.0, length), (session, bytes.len()));

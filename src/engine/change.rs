@@ -1,5 +1,6 @@
 //! Decides what happens to an appointment that exists.
 
+use super::attendance::Post;
 use super::drawing::refuse_withdrawal;
 use super::returns::end;
 use super::view::{Context, Decision, View};
@@ -37,16 +38,20 @@ pub fn decide_change(
     let about_places =
         matches!(change.action, Action::Book { .. } | Action::Release | Action::Cancel);
     refuse_stranger(context, &appointment, change.patient, change.channel, about_places)?;
-    let status = next_status(view, context, change, &appointment)?;
+    let post = Post::of(view, &appointment);
+    let status = next_status(view, context, change, &appointment, post.as_ref())?;
+    let queued =
+        post.and_then(|post| post.fact(context.now, change, &appointment, status, fingerprint));
 
     let receipt = Receipt {
         status: Some(status),
         until: context.now,
         claims: appointment.claims.clone(),
         retried: false,
+        appointment: None,
     };
     let was_pending = appointment.status == AppointmentStatus::Pending;
-    let mut fact = fact_of(change, &appointment, status, fingerprint);
+    let mut fact = queued.unwrap_or_else(|| fact_of(change, &appointment, status, fingerprint));
     if let Fact::Ended(ended) = fact {
         fact = end(view, context, ended);
     }
@@ -95,6 +100,7 @@ fn next_status(
     context: &Context<'_>,
     change: &Change,
     appointment: &Appointment,
+    post: Option<&Post<'_>>,
 ) -> Result<AppointmentStatus, Refusal> {
     let status = appointment.status;
     let void = status == AppointmentStatus::Pending && appointment.until <= context.now;
@@ -107,7 +113,9 @@ fn next_status(
     if let Some(draw) = appointment.draw() {
         refuse_withdrawal(view, context, draw)?;
     }
-    if matches!(change.action, Action::NoShow) {
+    if let Some(post) = post {
+        post.check(context.now, change.action, status)?;
+    } else if matches!(change.action, Action::NoShow) {
         let begun = appointment.claims.iter().any(|claim| {
             let session = view.session(claim.session);
             session.is_some_and(|session| session.spec().slot_start(claim.slot) <= context.now)

@@ -104,6 +104,7 @@ pub fn decide_add(
         until: context.now,
         claims: claims.clone(),
         retried: false,
+        appointment: None,
     };
     let fact = PlaceAdded {
         appointment: add.appointment,
@@ -232,5 +233,5 @@ fn done(now: Timestamp, fact: Fact) -> Decision {
 }
 
 fn receipt(now: Timestamp, retried: bool) -> Receipt {
-    Receipt { status: None, until: now, claims: Claims::new(), retried }
+    Receipt { status: None, until: now, claims: Claims::new(), retried, appointment: None }
 }

@@ -182,8 +182,13 @@ pub(super) fn decide_entry(
     let draw = state.id();
     let until = state.terms().closes;
     let claims = std::iter::once(choice.claim(draw)).collect();
-    let receipt =
-        Receipt { status: Some(AppointmentStatus::Waitlist), until, claims, retried: false };
+    let receipt = Receipt {
+        status: Some(AppointmentStatus::Waitlist),
+        until,
+        claims,
+        retried: false,
+        appointment: None,
+    };
     let entry = DrawEntry { pseudonym: key.pseudonym(draw, patient), choice };
     let fact = Fact::Entered(Box::new(Entered {
         appointment: hold.appointment,
@@ -220,8 +225,13 @@ pub fn decide_beacon(
     reveal: &RevealDraw,
 ) -> Result<Decision, Refusal> {
     let fingerprint = reveal.fingerprint();
-    let receipt =
-        |retried| Receipt { status: None, until: context.now, claims: Claims::new(), retried };
+    let receipt = |retried| Receipt {
+        status: None,
+        until: context.now,
+        claims: Claims::new(),
+        retried,
+        appointment: None,
+    };
     if let Some(earlier) = view.request(reveal.request) {
         let retry = Decision { facts: Facts::new(), receipt: receipt(true) };
         return if earlier == fingerprint { Ok(retry) } else { Err(Outcome::IdReused.into()) };

@@ -247,7 +247,7 @@ fn receipt(now: Timestamp, until: Timestamp, book: Option<PaymentRef>, claims: C
         Some(_) => (AppointmentStatus::Booked, now),
         None => (AppointmentStatus::Pending, until),
     };
-    Receipt { status: Some(status), until, claims, retried: false }
+    Receipt { status: Some(status), until, claims, retried: false, appointment: None }
 }
 
 pub(super) fn refusal_of(fault: HoldFault) -> Refusal {

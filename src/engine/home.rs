@@ -106,6 +106,14 @@ impl HomeShard {
                 let position = self.position(fact.appointment);
                 self.step(position, fact.event(), Cause::None, time);
             }
+            Fact::Queued(fact) => {
+                let position = self.position(fact.appointment);
+                self.step(position, Some(AppointmentEvent::CheckIn), Cause::None, time);
+            }
+            Fact::Left(fact) => {
+                let position = self.position(fact.appointment);
+                self.step(position, fact.event(), Cause::None, time);
+            }
             Fact::Declined(fact) => {
                 self.insert_declined(fact.appointment, fact.fingerprint, fact.outcome);
             }
@@ -140,6 +148,7 @@ impl HomeShard {
             Fact::SessionOpened(_)
             | Fact::QuotasSet(_)
             | Fact::Reclaimed(_)
+            | Fact::Called(_)
             | Fact::Returned(_)
             | Fact::Swept(_)
             | Fact::SessionBlocked(_)

@@ -82,7 +82,10 @@ impl LedgerShard {
                 self.remove(fact.patient, fact.appointment);
                 self.insert_all(fact.patient, fact.appointment, &fact.to);
             }
+            Fact::Left(left) => self.remove(left.patient, left.appointment),
             Fact::SessionOpened(_)
+            | Fact::Queued(_)
+            | Fact::Called(_)
             | Fact::QuotasSet(_)
             | Fact::Reclaimed(_)
             | Fact::Returned(_)

@@ -19,6 +19,7 @@
 
 mod agenda;
 mod alterations;
+mod attendance;
 mod change;
 mod chunks;
 mod conditions;
@@ -34,6 +35,7 @@ mod offers;
 mod open;
 mod pick;
 mod places;
+mod queue;
 mod quotas;
 mod reschedule;
 mod returns;
@@ -46,6 +48,7 @@ mod waiting;
 mod waitlist;
 
 pub use alterations::Alterations;
+pub use attendance::decide_call;
 pub use change::{decide_change, decide_expiry};
 pub use disruption::{
     decide_add, decide_block, decide_displace, decide_offer, decide_substitute, offers,
@@ -65,6 +68,7 @@ pub use offers::{
 pub use open::decide_open;
 pub use pick::{Seeker, places_near};
 pub use places::Places;
+pub use queue::{Queue, Tally};
 pub use quotas::decide_quotas;
 pub use reschedule::{Leaving, decide_reschedule};
 pub use session::{SessionShard, SessionState};

@@ -59,5 +59,5 @@ fn bind(context: &Context<'_>, session: &mut Session) -> Result<(), Refusal> {
 }
 
 fn receipt(now: Timestamp, retried: bool) -> Receipt {
-    Receipt { status: None, until: now, claims: Claims::new(), retried }
+    Receipt { status: None, until: now, claims: Claims::new(), retried, appointment: None }
 }

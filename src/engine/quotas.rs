@@ -25,8 +25,13 @@ pub fn decide_quotas(
     set: &SetQuotas,
 ) -> Result<Decision, Refusal> {
     let fingerprint = set.fingerprint();
-    let receipt =
-        |retried| Receipt { status: None, until: context.now, claims: Claims::new(), retried };
+    let receipt = |retried| Receipt {
+        status: None,
+        until: context.now,
+        claims: Claims::new(),
+        retried,
+        appointment: None,
+    };
     if let Some(earlier) = view.request(set.request) {
         let retry = Decision { facts: Facts::new(), receipt: receipt(true) };
         return if earlier == fingerprint { Ok(retry) } else { Err(Outcome::IdReused.into()) };

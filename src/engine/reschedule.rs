@@ -145,6 +145,7 @@ fn moved(
         until: if is_displaced { now } else { appointment.until },
         claims: Claims::from_slice(&granted.claims),
         retried: false,
+        appointment: None,
     };
     let mut facts = Facts::new();
     facts.extend(leaving.offer.map(|offer| {

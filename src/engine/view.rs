@@ -99,6 +99,7 @@ impl Decision {
             until: appointment.until,
             claims: crate::model::Claims::from_slice(&appointment.claims),
             retried: true,
+            appointment: None,
         };
         Self { facts: Facts::new(), receipt }
     }

@@ -139,7 +139,7 @@ fn retry(
 }
 
 fn receipt(context: &Context<'_>, retried: bool) -> Receipt {
-    Receipt { status: None, until: context.now, claims: Claims::new(), retried }
+    Receipt { status: None, until: context.now, claims: Claims::new(), retried, appointment: None }
 }
 
 /// What the entry is in one of its targets, or why it cannot be.

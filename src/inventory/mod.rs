@@ -38,14 +38,14 @@ pub use self::shards::SHARD_COUNT;
 use self::shards::Shards;
 use self::sweep::Sweeps;
 use crate::engine::{
-    Context, Decision, HomeShard, LedgerShard, Places, SessionShard, View, decide_change,
-    decide_hold, decide_import, decide_open, decide_quotas,
+    Context, Decision, HomeShard, LedgerShard, Places, Queue, SessionShard, View, decide_call,
+    decide_change, decide_hold, decide_import, decide_open, decide_quotas,
 };
 use crate::model::limits::SESSION_CELLS_MAX;
 use crate::model::{
-    Actor, Answer, Appointment, AppointmentId, Availability, BookingChannel, Change, Fact, Facts,
-    Hold, OpenSession, Outcome, PatientClass, PatientId, Reading, Receipt, Refusal, RequestId,
-    Sequence, SessionId, SessionReading, SetQuotas, Timestamp,
+    Actor, Answer, Appointment, AppointmentId, Availability, BookingChannel, CallNext, CallOrder,
+    Change, Fact, Facts, Hold, LateRule, OpenSession, Outcome, PatientClass, PatientId, Reading,
+    Receipt, Refusal, RequestId, Sequence, SessionId, SessionReading, SetQuotas, Timestamp,
 };
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
@@ -197,6 +197,46 @@ impl Inventory {
     ) -> Answer<Receipt> {
         let decide = |view: &View<'_>| decide_quotas(view, context, set);
         self.alter(context, (set.request, set.session), decide, append)
+    }
+
+    /// Calls the next patient of a session's queue, or refuses.
+    pub fn call_next(
+        &self,
+        context: &Context<'_>,
+        call: &CallNext,
+        append: impl FnOnce(&Facts) -> Sequence,
+    ) -> Answer<Receipt> {
+        let mut group = Group::of_homes(&self.homes, &[call.request]);
+        group.lock_sessions(&self.sessions, std::iter::once(call.session));
+        let decided = group.view(|view| decide_call(view, context, call));
+        self.conclude(&mut group, context.now, decided, append)
+    }
+
+    /// The queue of a session from a line on, or the line of one appointment alone: `None` where it
+    /// is not in the queue.
+    pub fn call_order(
+        &self,
+        actor: &Actor,
+        id: SessionId,
+        of: Result<AppointmentId, u16>,
+    ) -> Answer<Option<CallOrder>> {
+        let shard = self.sessions.lock(session_route(id));
+        let after = shard.last;
+        let Some(state) = shard.state.session(id) else {
+            return Answer { after, result: Err(Outcome::SessionNotFound.into()) };
+        };
+        let spec = state.spec();
+        if !actor.may_touch(spec.organization) {
+            return Answer::refused(Outcome::OrganizationNotPermitted);
+        }
+        let nobody = Queue::default();
+        let queue = state.queue().unwrap_or(&nobody);
+        let rule = spec.terms.attendance.map_or(LateRule::EndOfSegment, |rules| rules.late);
+        let order = match of {
+            Err(from) => Some(queue.page(rule, spec.slot_millis, from)),
+            Ok(appointment) => queue.page_of(rule, spec.slot_millis, appointment),
+        };
+        Answer { after, result: Ok(order) }
     }
 
     /// A session as it stands.

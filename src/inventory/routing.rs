@@ -73,6 +73,9 @@ pub(super) fn evolve_sessions(
     for (index, claim) in fact.freed().iter().enumerate() {
         if let Some(shard) = news(sessions.reach(session_route(claim.session)), sequence) {
             shard.free(claim, fact.back(index), sequence);
+            if let Fact::Displaced(fact) = fact {
+                shard.drop_queued(claim.session, fact.appointment);
+            }
         }
     }
     let offers = matches!(fact, Fact::PlaceOffered(_));

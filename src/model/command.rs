@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::actor::BookingChannel;
 use super::appointment::{AppointmentEvent, Claims, PatientClass};
+use super::attendance::CallNext;
 use super::disruption::{AddPlace, BlockSession, Substitute};
 use super::draw::RevealDraw;
 use super::fingerprint::Fingerprint;
@@ -43,6 +44,8 @@ pub enum Command {
     JoinWaitlist(Box<JoinWaitlist>),
     /// Leaves waitlists (退出候补).
     LeaveWaitlist(LeaveWaitlist),
+    /// Calls the next patient of a session's queue (叫号).
+    CallNext(CallNext),
 }
 
 /// Opens a session.
@@ -347,6 +350,7 @@ impl Command {
             Self::BlockSession(block) => block.request,
             Self::Substitute(substitute) => substitute.request,
             Self::AddPlace(add) => add.appointment.request(),
+            Self::CallNext(call) => call.request,
         }
     }
 
@@ -365,6 +369,7 @@ impl Command {
             Self::Substitute(_) => Operation::Substitute,
             Self::AddPlace(_) => Operation::AddPlace,
             Self::Change(change) => change.action.operation(),
+            Self::CallNext(_) => Operation::CallNext,
         }
     }
 }
@@ -380,4 +385,6 @@ pub struct Receipt {
     pub claims: Claims,
     /// Whether an earlier request with the same id did it.
     pub retried: bool,
+    /// The appointment that the engine chose, where the request named none.
+    pub appointment: Option<AppointmentId>,
 }

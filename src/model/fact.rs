@@ -18,7 +18,7 @@ use super::disruption::{Displaced, PlaceAdded, SessionBlocked, Substituted};
 use super::draw::{BeaconGiven, DrawRevealed, DrawWon, Entered, EntryEnded};
 use super::id::{
     AccountId, AppointmentId, OrganizationId, PatientId, PaymentRef, PoolIndex, RequestId,
-    RulesVersion, SessionId,
+    RulesVersion, SessionId, SlotIndex,
 };
 use super::limits::FORGOTTEN_MAX;
 use super::outcome::Outcome;
@@ -90,6 +90,12 @@ pub enum Fact {
     WaitLeft(Box<WaitLeft>),
     /// The order of those who came soon after the first was drawn.
     WaitDrawn(WaitDrawn),
+    /// A patient checked in where the session keeps a queue, and waits in it.
+    Queued(Queued),
+    /// An appointment was settled as by [`Fact::Settled`], and left its session's queue.
+    Left(Left),
+    /// The next of a queue was called.
+    Called(Called),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -241,6 +247,62 @@ pub struct Offered {
     pub held: Held,
 }
 
+/// See [`Fact::Queued`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The request that did it.
+    pub request: RequestId,
+    /// Its fingerprint.
+    pub fingerprint: u64,
+    /// Which appointment. It is checked in.
+    pub appointment: AppointmentId,
+    /// In which session's queue.
+    pub session: SessionId,
+    /// The slot that was booked, the first of a run.
+    pub slot: SlotIndex,
+    /// The slot in whose turn they are called.
+    pub segment: SlotIndex,
+    /// Whether they came after the grace.
+    pub is_late: bool,
+    /// When.
+    pub since: Timestamp,
+}
+
+/// See [`Fact::Left`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The request that did it.
+    pub request: RequestId,
+    /// Its fingerprint.
+    pub fingerprint: u64,
+    /// Which appointment.
+    pub appointment: AppointmentId,
+    /// Whose.
+    pub patient: PatientId,
+    /// `Fulfilled` or `NoShow`.
+    pub status: AppointmentStatus,
+    /// Whose queue.
+    pub session: SessionId,
+    /// How long the visit took, in milliseconds, where it began with a call and ended with its
+    /// fulfilment.
+    pub visit_millis: Option<u32>,
+}
+
+/// See [`Fact::Called`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Called {
+    /// The request that did it.
+    pub request: RequestId,
+    /// Its fingerprint.
+    pub fingerprint: u64,
+    /// From which session's queue.
+    pub session: SessionId,
+    /// Which appointment.
+    pub appointment: AppointmentId,
+    /// When: the actual start of the visit.
+    pub at: Timestamp,
+}
+
 impl Ended {
     const fn name(&self) -> &'static str {
         match self.cause {
@@ -270,6 +332,19 @@ impl Progressed {
             AppointmentStatus::CheckedIn => Some(AppointmentEvent::CheckIn),
             _ => None,
         }
+    }
+}
+
+impl Left {
+    /// What happened to the appointment; `None` where the status settles nothing.
+    pub fn event(&self) -> Option<AppointmentEvent> {
+        self.settled().event()
+    }
+
+    /// The same without the queue.
+    pub const fn settled(&self) -> Settled {
+        let Self { request, fingerprint, appointment, patient, status, .. } = *self;
+        Settled { request, fingerprint, appointment, patient, status }
     }
 }
 
@@ -304,10 +379,13 @@ impl Fact {
                 AppointmentStatus::Arrived => "Arrived",
                 _ => "CheckedIn",
             },
-            Self::Settled(settled) => match settled.status {
+            Self::Settled(Settled { status, .. }) | Self::Left(Left { status, .. }) => match status
+            {
                 AppointmentStatus::Fulfilled => "Fulfilled",
                 _ => "NoShow",
             },
+            Self::Queued(_) => "Queued",
+            Self::Called(_) => "Called",
             Self::Declined(_) => "Declined",
             Self::Forgotten(_) => "Forgotten",
             Self::QuotasSet(_) => "QuotasSet",
@@ -339,7 +417,10 @@ impl Fact {
             Self::Booked(fact) if fact.request == fact.appointment.request() => None,
             Self::Booked(Booked { request, fingerprint, .. })
             | Self::Progressed(Progressed { request, fingerprint, .. })
-            | Self::Settled(Settled { request, fingerprint, .. }) => Some((*request, *fingerprint)),
+            | Self::Settled(Settled { request, fingerprint, .. })
+            | Self::Queued(Queued { request, fingerprint, .. })
+            | Self::Left(Left { request, fingerprint, .. })
+            | Self::Called(Called { request, fingerprint, .. }) => Some((*request, *fingerprint)),
             Self::Ended(fact) => fact.request,
             Self::Freed(fact) => fact.ended.request,
             Self::EntryEnded(fact) => fact.request,
@@ -373,6 +454,7 @@ impl Fact {
             Self::SessionOpened(_)
             | Self::QuotasSet(_)
             | Self::Reclaimed(_)
+            | Self::Called(_)
             | Self::Returned(_)
             | Self::Swept(_)
             | Self::SessionBlocked(_)
@@ -395,6 +477,8 @@ impl Fact {
             Self::Ended(fact) => Some(fact.appointment),
             Self::Progressed(fact) => Some(fact.appointment),
             Self::Settled(fact) => Some(fact.appointment),
+            Self::Queued(fact) => Some(fact.appointment),
+            Self::Left(fact) => Some(fact.appointment),
             Self::Declined(fact) => Some(fact.appointment),
             Self::Rescheduled(fact) => Some(fact.appointment),
             Self::Forgotten(fact) => fact.appointments.first().copied(),
@@ -416,7 +500,10 @@ impl Fact {
             Self::Rescheduled(fact) => Some(fact.patient),
             Self::PlaceAdded(fact) => Some(fact.patient),
             Self::PlaceOffered(fact) => Some(fact.held.patient),
-            Self::Swept(_)
+            Self::Left(fact) => Some(fact.patient),
+            Self::Queued(_)
+            | Self::Called(_)
+            | Self::Swept(_)
             | Self::BeaconGiven(_)
             | Self::DrawRevealed(_)
             | Self::DrawWon(_)
@@ -451,6 +538,9 @@ impl Fact {
             Self::SessionBlocked(fact) => Some(fact.block.session),
             Self::Substituted(fact) => Some(fact.substitute.session),
             Self::WaitDrawn(fact) => Some(fact.session),
+            Self::Queued(fact) => Some(fact.session),
+            Self::Left(fact) => Some(fact.session),
+            Self::Called(fact) => Some(fact.session),
             Self::Displaced(_)
             | Self::PlaceAdded(_)
             | Self::Offered(_)
@@ -495,6 +585,9 @@ impl Fact {
             | Self::Forgotten(_)
             | Self::QuotasSet(_)
             | Self::Reclaimed(_)
+            | Self::Queued(_)
+            | Self::Left(_)
+            | Self::Called(_)
             | Self::Returned(_)
             | Self::WaitJoined(_)
             | Self::PlaceOffered(_)
@@ -538,6 +631,9 @@ impl Fact {
             | Self::Forgotten(_)
             | Self::QuotasSet(_)
             | Self::Reclaimed(_)
+            | Self::Queued(_)
+            | Self::Left(_)
+            | Self::Called(_)
             | Self::Returned(_)
             | Self::WaitJoined(_)
             | Self::WaitLeft(_)

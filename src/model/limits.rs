@@ -74,6 +74,9 @@ pub const WAITLIST_ENTRIES_MAX: u16 = 1_000;
 /// Entries of waitlists that one patient may have at a time.
 pub const PATIENT_ENTRIES_MAX: usize = 16;
 
+/// How far around the start of a slot a bound of attendance may lie: a day, in milliseconds.
+pub const ATTENDANCE_MILLIS_MAX: u32 = 24 * 60 * 60 * 1_000;
+
 /// Facts of one record: a hold and its booking, or a change.
 pub const RECORD_FACTS_MAX: usize = 2;
 

@@ -13,6 +13,7 @@
 mod actor;
 mod answer;
 mod appointment;
+mod attendance;
 mod command;
 mod disruption;
 mod draw;
@@ -35,6 +36,9 @@ pub use answer::{Answer, FeedError, FeedPage, FeedRecord};
 pub use appointment::{
     Appointment, AppointmentEvent, AppointmentStatus, Cause, Claim, Claims, PatientClass,
 };
+pub use attendance::{
+    Attendance, CallLine, CallNext, CallOrder, CallOrderOf, LateRule, QueueEntry,
+};
 pub use command::{
     Action, Attributes, Change, ClaimRequest, ClaimRequests, ClientKeys, Command, Hold, HoldFault,
     OpenSession, Receipt, SetQuotas, SlotChoice,
@@ -47,8 +51,8 @@ pub use draw::{
     DrawWon, Entered, EntryEnded, Pseudonym, RevealDraw, Seed,
 };
 pub use fact::{
-    Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Offered, Progressed, QuotasSet,
-    Reclaimed, SessionOpened, Settled,
+    Booked, Called, Declined, Ended, Fact, Facts, Forgotten, Held, Left, Offered, Progressed,
+    Queued, QuotasSet, Reclaimed, SessionOpened, Settled,
 };
 pub use id::{
     AccountId, AppointmentId, ClientKey, DepartmentId, IdFault, OrganizationId, PatientId,

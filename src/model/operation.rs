@@ -85,6 +85,8 @@ operations! {
     LeaveWaitlist = 17 "leave_waitlist" Command;
     /// Gives the value of a draw's public beacon (摇号).
     RevealDraw = 18 "reveal_draw" Command;
+    /// Calls the next patient of a session's queue (叫号).
+    CallNext = 19 "call_next" Command;
     /// Reads the free places of a session (余号).
     Availability = 32 "availability" Query;
     /// Reads one appointment.
@@ -99,6 +101,8 @@ operations! {
     Waitlist = 37 "waitlist" Query;
     /// Lists displaced appointments that have no other places yet.
     Displaced = 40 "displaced" Query;
+    /// Reads the queue of a session in the order of its calls (候诊队列).
+    CallOrder = 38 "call_order" Query;
     /// Reads where a draw stands: its commitment, its entries, what was revealed.
     Draw = 39 "draw" Query;
     /// Subscribes to facts.
@@ -152,6 +156,7 @@ const POSITIONS: [u8; 256] = {
 /// join_waitlist   x       x       x
 /// leave_waitlist  x       x       x
 /// reveal_draw                                  x
+/// call_next               x       x
 /// availability    x       x       x            x     x       x        x
 /// get             x       x       x            x     x
 /// list            x       x       x            x     x
@@ -159,6 +164,7 @@ const POSITIONS: [u8; 256] = {
 /// alternatives    x       x       x            x     x
 /// waitlist        x       x       x            x     x
 /// displaced               x       x            x     x
+/// call_order      x       x       x            x     x
 /// draw            x       x       x            x     x       x
 /// watch                                        x     x                x
 /// snapshot                                     x     x                x
@@ -184,14 +190,14 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
             matches!(role, R::Gateway | R::Counter | R::Practitioner)
         }
         O::CheckIn => matches!(role, R::Gateway | R::Counter | R::Practitioner),
-        O::Arrive | O::NoShow => matches!(role, R::Counter | R::Practitioner),
+        O::Arrive | O::NoShow | O::CallNext => matches!(role, R::Counter | R::Practitioner),
         O::Fulfil | O::AddPlace => matches!(role, R::Practitioner),
         O::BlockSession => matches!(role, R::Practitioner | R::Admin),
         O::Displaced => {
             matches!(role, R::Counter | R::Practitioner | R::Admin | R::Auditor)
         }
         O::Availability => true,
-        O::Get | O::List | O::ReadSession | O::Alternatives | O::Waitlist => {
+        O::Get | O::List | O::ReadSession | O::Alternatives | O::Waitlist | O::CallOrder => {
             !matches!(role, R::Observer | R::Replica)
         }
         O::Draw => !matches!(role, R::Replica),

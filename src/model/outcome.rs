@@ -117,10 +117,15 @@ outcomes! {
     HoldExpired = 602 lasting;
     /// The appointment's status does not allow it.
     WrongStatus = 603 lasting;
-    /// The slot has not begun, so nobody can have missed it.
+    /// The slot has not begun, so nobody can have missed it; or it is too early to check in, or to say
+    /// that who may still check in did not come.
     TooEarly = 604 transient;
     /// The appointment was moved as often as its session allows.
     TooManyChanges = 605 lasting;
+    /// It is later than the session lets a patient pick up the number or check in.
+    TooLate = 606 lasting;
+    /// Nobody waits in the session's queue to be called, or it keeps none.
+    NobodyWaiting = 607 transient;
 
     /// A session with this id exists and differs.
     SessionExists = 700 lasting;

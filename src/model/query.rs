@@ -5,6 +5,7 @@ use arrayvec::ArrayVec;
 use super::actor::BookingChannel;
 use super::appointment::Claim;
 use super::appointment::{Appointment, PatientClass};
+use super::attendance::{CallOrder, CallOrderOf};
 use super::draw::{DrawId, DrawReading};
 use super::id::{
     AppointmentId, DepartmentId, OrganizationId, PatientId, RequestId, ResourceId, SessionId,
@@ -97,6 +98,13 @@ pub enum Query {
         /// Through which channel.
         channel: BookingChannel,
     },
+    /// Whose turn it is in a session's queue.
+    CallOrder {
+        /// The session.
+        session: SessionId,
+        /// Everybody's turn, or one appointment's.
+        of: CallOrderOf,
+    },
     /// The node's clock.
     Clock,
     /// The node's clock, after an operator said that the machine's is right. It changes nothing that
@@ -135,6 +143,8 @@ pub enum Reading {
     Displaced(DisplacedPage),
     /// See [`Query::Waitlist`].
     Waitlist(WaitlistReading),
+    /// See [`Query::CallOrder`].
+    CallOrder(Box<CallOrder>),
 }
 
 /// A place that would be given if it were asked for now.
@@ -222,6 +232,7 @@ impl Query {
             Self::Displaced { .. } => Operation::Displaced,
             Self::Draw { .. } => Operation::Draw,
             Self::Waitlist { .. } => Operation::Waitlist,
+            Self::CallOrder { .. } => Operation::CallOrder,
             Self::Clock => Operation::Clock,
             Self::ConfirmClock => Operation::ConfirmClock,
         }

@@ -13,6 +13,7 @@
 //! a schedule and its time zone before the session was opened. Nothing here knows a calendar.
 
 use super::actor::{BookingChannel, ChannelSet};
+use super::attendance::Attendance;
 use super::draw::Draw;
 use super::fingerprint::Fingerprint;
 use super::id::{PoolIndex, ServiceId};
@@ -45,6 +46,8 @@ pub struct SessionTerms {
     pub displaced_offer: Option<Ttl>,
     /// Who waits where it is full, and how.
     pub waitlist: Option<Box<WaitlistRule>>,
+    /// When its patients may come; where it says so it keeps a queue of them.
+    pub attendance: Option<Attendance>,
 }
 
 /// When a pool opens, and what becomes of its places.
@@ -136,6 +139,9 @@ pub enum TermsFault {
         "a waitlist takes 1 to {WAITLIST_ENTRIES_MAX} entries, offers places for up to a day, in hours for every channel, and needs freed places to go to it first"
     )]
     Waitlist,
+    /// The bounds of attendance are too long or the wrong way round, or nobody goes before the late.
+    #[error("attendance is within a day of the start, late from the grace on, after 1 or more")]
+    Attendance,
 }
 
 impl SessionTerms {
@@ -147,6 +153,9 @@ impl SessionTerms {
     pub fn check(&self) -> Result<(), TermsFault> {
         if let Some(hours) = &self.hours {
             hours.check()?;
+        }
+        if self.attendance.is_some_and(|attendance| !attendance.is_sound()) {
+            return Err(TermsFault::Attendance);
         }
         match self.returns {
             ReturnRule::Delayed(delay) | ReturnRule::WaitlistFirst(delay) => delay.check(),
@@ -179,6 +188,9 @@ impl SessionTerms {
         }
         if let Some(rule) = &self.waitlist {
             rule.fingerprint(print);
+        }
+        if let Some(attendance) = &self.attendance {
+            attendance.fingerprint(print);
         }
     }
 }

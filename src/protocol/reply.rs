@@ -14,6 +14,8 @@ use crate::model::{AppointmentStatus, Outcome, Reading, Receipt, Refusal, Sequen
 const RECEIPT: u8 = 1;
 const WATCHING: u8 = 5;
 const SNAPSHOT: u8 = 6;
+/// A receipt with the appointment that the engine chose behind it.
+const RECEIPT_OF: u8 = 14;
 
 /// What a node answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +80,7 @@ pub fn write_receipt(correlation: u32, result: &Result<Receipt, Refusal>, buffer
         Ok(receipt) => {
             let done = if receipt.retried { Outcome::AlreadyDone } else { Outcome::Done };
             write_head(correlation, done, buffer);
-            buffer.push(RECEIPT);
-            codec::encode_into(receipt, buffer);
+            put_receipt(receipt, buffer);
         }
         Err(refusal) => write_refusal(correlation, *refusal, buffer),
     }
@@ -98,8 +99,7 @@ pub fn write_reply(correlation: u32, reply: &Reply, buffer: &mut Vec<u8>) {
     }
     match reply {
         Reply::Receipt(receipt) => {
-            buffer.push(RECEIPT);
-            codec::encode_into(receipt, buffer);
+            put_receipt(receipt, buffer);
         }
         Reply::Reading(reading) => codec::encode_into(reading, buffer),
         Reply::Watching { from } => {
@@ -157,6 +157,15 @@ fn write_head(correlation: u32, outcome: Outcome, buffer: &mut Vec<u8>) {
 }
 
 #[inline]
+fn put_receipt(receipt: &Receipt, buffer: &mut Vec<u8>) {
+    buffer.push(if receipt.appointment.is_some() { RECEIPT_OF } else { RECEIPT });
+    codec::encode_into(receipt, buffer);
+    if let Some(appointment) = &receipt.appointment {
+        codec::encode_into(appointment, buffer);
+    }
+}
+
+#[inline]
 fn write_refusal(correlation: u32, refusal: Refusal, buffer: &mut Vec<u8>) {
     write_head(correlation, refusal.outcome, buffer);
     if let Some(status) = refusal.status {
@@ -170,8 +179,13 @@ fn write_refusal(correlation: u32, refusal: Refusal, buffer: &mut Vec<u8>) {
 fn read_success(outcome: Outcome, body: &[u8]) -> Option<Reply> {
     let (form, fields) = body.split_first()?;
     match *form {
-        RECEIPT => {
-            let receipt: Receipt = codec::decode_exact(fields).ok()?;
+        RECEIPT | RECEIPT_OF => {
+            let receipt = if *form == RECEIPT {
+                codec::decode_exact::<Receipt>(fields).ok()?
+            } else {
+                let (receipt, id): (Receipt, _) = codec::decode_exact(fields).ok()?;
+                Receipt { appointment: Some(id), ..receipt }
+            };
             (receipt.retried == (outcome == Outcome::AlreadyDone))
                 .then_some(Reply::Receipt(receipt))
         }

@@ -127,6 +127,10 @@ pub fn write_request(correlation: u32, request: &Request, buffer: &mut Vec<u8>) 
             buffer.push(Operation::LeaveWaitlist as u8);
             codec::encode_into(leave, buffer);
         }
+        Request::Command(Command::CallNext(call)) => {
+            buffer.push(Operation::CallNext as u8);
+            codec::encode_into(call, buffer);
+        }
         Request::Query(query) => codec::encode_into(query, buffer),
         Request::Watch { from } => {
             buffer.push(Operation::Watch as u8);
@@ -213,6 +217,7 @@ impl RequestParts<'_> {
             Operation::RevealDraw => {
                 Some(Command::RevealDraw(Box::new(codec::decode_exact(fields).ok()?)))
             }
+            Operation::CallNext => Some(Command::CallNext(codec::decode_exact(fields).ok()?)),
             _ => None,
         }
     }

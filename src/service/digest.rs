@@ -2,18 +2,19 @@
 //!
 //! ```text
 //! digest = sum, lane by lane, of blake3(kind, item)
-//!          over every appointment, place, pool, returning place, ledger line and remembered refusal
+//!          over every appointment, place, pool, returning place, ledger line remembered refusal and
+//!          queue
 //! ```
 //!
 //! The sum does not depend on the order of items, on the number of shards, on how facts were cut
 //! into records, or on when a status was reached; the deadline of a pending hold is state and counts.
 
 use crate::codec::{DrawHead, WithTerms, encode_into};
-use crate::engine::SessionState;
+use crate::engine::{SessionState, Tally};
 use crate::inventory::{Inventory, Part, SHARD_COUNT};
 use crate::model::{
     Appointment, AppointmentId, AppointmentStatus, DrawEntry, DrawId, Outcome, PatientId,
-    PoolIndex, Returning, SessionId, Timestamp, WaitEntry, WaitState,
+    PoolIndex, QueueEntry, Returning, SessionId, Timestamp, WaitEntry, WaitState,
 };
 
 /// A digest in the making.
@@ -60,6 +61,10 @@ impl Digest {
         for (slot, pool, taken) in state.cells() {
             self.add(b'P', |buffer| encode_into(&(id, slot, pool, taken), buffer));
         }
+        if let Some(queue) = state.queue() {
+            queue.entries().for_each(|entry| self.queued(id, entry));
+            self.tally(id, queue.tally());
+        }
         for draw in state.draws() {
             let left = draw.left().map(|left| left.free().to_vec());
             let revealed = draw.revealed().cloned().zip(left);
@@ -67,6 +72,22 @@ impl Digest {
             for waiting in draw.waiting().iter() {
                 self.entry(draw.id(), waiting.appointment, &waiting.entry);
             }
+        }
+    }
+
+    /// Adds somebody in a queue.
+    pub fn queued(&mut self, session: SessionId, entry: &QueueEntry) {
+        self.add(b'Q', |buffer| {
+            encode_into(&session, buffer);
+            encode_into(entry, buffer);
+        });
+    }
+
+    /// Adds what a queue counts, where it has counted anything.
+    pub fn tally(&mut self, session: SessionId, tally: Tally) {
+        let Tally { run, visits, visit_millis } = tally;
+        if tally != Tally::default() {
+            self.add(b'T', |buffer| encode_into(&(session, run, visits, visit_millis), buffer));
         }
     }
 

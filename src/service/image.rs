@@ -4,8 +4,9 @@
 //! home      u32 n, n appointments | u32 n, n (time, request, fingerprint) | u32 n, n refusals
 //!           [ u32 n, n (appointment, u8 moves) ]
 //! ledger    u32 n, n (patient, appointment, session)     [ u32 n, n (entry, offer) ]
-//! session   u32 n, n (session, u16 taken of each cell, [ places on their way back ], its draws)
+//! session   u32 n, n (session, u16 taken of each cell, queue, [ places on their way back ], its draws)
 //!           [ u32 n, n (session id, alterations) ]     [ u32 n, n (session id, waitlist) ]
+//! queue     u16 run, u32 visits, u64 their milliseconds | u32 n, n entries
 //! draw      beacon or none, revealed or none, u32 n, n (appointment, entry)
 //! ```
 //!
@@ -13,19 +14,22 @@
 //! session. Where one has something beside its places the next bit is set, and behind the places of each
 //! follow a u32 n and n kinds of returning places. Where an appointment of a home was moved, the highest
 //! bit of the number of refusals is set, and the moves follow.
-//! Where a session was altered, bit 29 of the number of sessions is set, and the alterations follow: u8
-//! sweeping, u16 n, n (slot, u16 reason), u16 n, n (slot, u16 added). Where anybody ever waited for one,
-//! bit 28 is set, and the waitlists follow. Where patients wait, the highest bit of the number of a
-//! ledger is set, and a u32 n and n (entry, option of an offer) follow.
+//! A queue follows the taken places where the terms say something about attendance. Where a session was
+//! altered, bit 29 of the number of sessions is set, and the alterations follow: u8 sweeping, u16 n,
+//! n (slot, u16 reason), u16 n, n (slot, u16 added). Where anybody ever waited for one, bit 28 is set,
+//! and the waitlists follow. Where patients wait, the highest bit of the number of a ledger is set, and
+//! a u32 n and n (entry, option of an offer) follow.
 
 use std::collections::BTreeMap;
 
 use crate::codec::{CodecError, DrawHead, WithTerms, decode, encode_into};
-use crate::engine::{Alterations, DrawState, Live, SessionShard, SessionState, Waiting, Waits};
+use crate::engine::{
+    Alterations, DrawState, Live, Queue, SessionShard, SessionState, Tally, Waiting, Waits,
+};
 use crate::inventory::Part;
 use crate::model::{
-    Appointment, AppointmentId, Outcome, PatientId, RequestId, Returning, Session, SessionId,
-    SlotIndex, Timestamp,
+    Appointment, AppointmentId, Outcome, PatientId, QueueEntry, RequestId, Returning, Session,
+    SessionId, SlotIndex, Timestamp,
 };
 
 /// Set in the number of sessions where terms follow each.
@@ -88,6 +92,10 @@ fn write_sessions(shard: &SessionShard, buffer: &mut Vec<u8>) {
             encode_into(state.spec(), buffer);
         }
         state.taken().iter().for_each(|taken| encode_into(taken, buffer));
+        if state.spec().terms.attendance.is_some() {
+            let nobody = Queue::default();
+            write_queue(state.queue().unwrap_or(&nobody), buffer);
+        }
         if with_aside {
             list(buffer, state.returning().iter(), encode_into);
         }
@@ -202,8 +210,14 @@ fn session(source: &mut Source<'_>, flags: u32) -> Result<SessionState, CodecErr
     };
     let cells = spec.slot_count() * spec.pools.len();
     let taken: Vec<u16> = (0..cells).map(|_| source.next()).collect::<Result<_, _>>()?;
+    let keeps_queue = spec.terms.attendance.is_some();
     let mut state = SessionState::from_parts(spec, &taken)
         .ok_or(CodecError::Invalid("more places are taken than there are"))?;
+    let queue = if keeps_queue { read_queue(source)? } else { Queue::default() };
+    // Nobody checked in yet: as it was opened.
+    if queue != Queue::default() {
+        state = state.with_queue(queue);
+    }
     if flags & WITH_ASIDE != 0 {
         let returning: Vec<Returning> =
             (0..source.next::<u32>()?).map(|_| source.next()).collect::<Result<_, _>>()?;
@@ -250,6 +264,20 @@ fn alterations(source: &mut Source<'_>) -> Result<Alterations, CodecError> {
         (0..count).map(|_| source.next::<(SlotIndex, u16)>()).collect::<Result<_, _>>()
     };
     Ok(Alterations { is_sweeping, blocked: slots()?, added: slots()? })
+}
+
+fn write_queue(queue: &Queue, buffer: &mut Vec<u8>) {
+    let Tally { run, visits, visit_millis } = queue.tally();
+    encode_into(&(run, visits, visit_millis), buffer);
+    list(buffer, queue.entries(), encode_into);
+}
+
+fn read_queue(source: &mut Source<'_>) -> Result<Queue, CodecError> {
+    let (run, visits, visit_millis) = source.next::<(u16, u32, u64)>()?;
+    let entries = (0..source.next::<u32>()?).map(|_| source.next::<QueueEntry>());
+    let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
+    Queue::from_parts(Tally { run, visits, visit_millis }, &entries)
+        .ok_or(CodecError::Invalid("somebody waits twice"))
 }
 
 /// Writes items with their number in front, which is known only afterwards.

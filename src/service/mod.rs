@@ -49,9 +49,9 @@ pub use crate::inventory::Imported;
 use crate::inventory::Inventory;
 use crate::journal::{Journal, JournalError, Lane};
 use crate::model::{
-    Action, Actor, Answer, Appointment, AppointmentId, BookingChannel, Change, ClockReading,
-    Command, Facts, Hold, LISTED_MAX, Outcome, PatientId, Query, Reading, Receipt, Refusal,
-    RequestId, Role, Sequence, Sharing, Timestamp,
+    Action, Actor, Answer, Appointment, AppointmentId, BookingChannel, CallOrderOf, Change,
+    ClockReading, Command, Facts, Hold, LISTED_MAX, Outcome, PatientId, Query, Reading, Receipt,
+    Refusal, RequestId, Role, Sequence, SessionId, Sharing, Timestamp,
 };
 
 /// A node's reservation service: the inventory, and the journal that makes it last.
@@ -218,6 +218,7 @@ impl Service {
             Command::RevealDraw(reveal) => self.inventory.give_beacon(&context, reveal, append),
             Command::JoinWaitlist(join) => self.inventory.join_waitlist(&context, join, append),
             Command::LeaveWaitlist(leave) => self.inventory.leave_waitlist(&context, leave, append),
+            Command::CallNext(call) => self.inventory.call_next(&context, call, append),
         }
     }
 
@@ -302,6 +303,7 @@ impl Service {
             Query::Waitlist { session, patient, .. } => {
                 self.inventory.waitlist(actor, session, patient)
             }
+            Query::CallOrder { session, of } => self.call_order(actor, session, of),
             Query::Clock | Query::ConfirmClock => {
                 let Some(timekeeper) = self.timekeeper.get() else {
                     return Answer::refused(Refusal::for_now(Outcome::NotReady, CLOCK_MILLIS));
@@ -314,6 +316,26 @@ impl Service {
                 Answer::at_once(Ok(Reading::Clock(timekeeper.read())))
             }
         }
+    }
+
+    /// Whose turn it is. One appointment's place is told to who may read the appointment.
+    fn call_order(&self, actor: &Actor, session: SessionId, of: CallOrderOf) -> Answer<Reading> {
+        let (sought, mut after, status) = match of {
+            CallOrderOf::All { from } => (Err(from), Sequence(0), None),
+            CallOrderOf::One { appointment, patient, channel } => {
+                let (found, after) = self.inventory.appointment(appointment);
+                match may_read(actor, channel, patient, found) {
+                    Err(outcome) => return Answer { after, result: Err(outcome.into()) },
+                    Ok(found) => (Ok(appointment), after, Some(found.status)),
+                }
+            }
+        };
+        let answer = self.inventory.call_order(actor, session, sought);
+        after = after.max(answer.after);
+        // What it wants is a check-in; or it was seen already.
+        let absent = Refusal { status, ..Outcome::WrongStatus.into() };
+        let result = answer.result.and_then(|order| order.ok_or(absent));
+        Answer { after, result: result.map(|order| Reading::CallOrder(Box::new(order))) }
     }
 
     /// Books a row of history under a clock that the caller turns. A refusal is remembered like a

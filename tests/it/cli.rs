@@ -336,6 +336,10 @@ fn a_node_is_started_asked_watched_and_stopped() {
     let refusal: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert_eq!(refusal["outcome"], "AlreadyHasAppointment");
     assert_eq!(told(&["check-in", id])["status"], "checked-in");
+    let nobody = ask(&["call-next", "1001"]);
+    let refusal: Value = serde_json::from_slice(&nobody.stdout).unwrap();
+    assert_eq!(refusal["outcome"], "NobodyWaiting", "the document says nothing of attendance");
+    assert_eq!(told(&["queue", "1001"])["waiting"], 0);
     assert_eq!(told(&["fulfil", id])["status"], "fulfilled");
     let observer = ask(&["get", id, "--role", "observer"]);
     assert_eq!(observer.status.code(), Some(1));

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use haoyuan::model::{
-    Action, Actor, AppointmentId, Command, Hold, Outcome, Query, Reading, Receipt, Refusal,
-    RequestId, Sequence, Timestamp,
+    Action, Actor, AppointmentId, CallOrderOf, Command, Hold, Outcome, Query, Reading, Receipt,
+    Refusal, RequestId, Sequence, Timestamp,
 };
 use haoyuan::service::{Imported, Service};
 
@@ -94,6 +94,7 @@ impl Ask {
             Body::Command(Command::LeaveWaitlist(leave)) => {
                 Some((leave.request, leave.fingerprint()))
             }
+            Body::Command(Command::CallNext(call)) => Some((call.request, call.fingerprint())),
             // Its id follows from the time of the call.
             Body::Settle(..) | Body::Query(_) => None,
         }
@@ -106,9 +107,11 @@ impl Ask {
             Body::Command(Command::Change(change)) => Some(change.appointment),
             Body::Command(Command::Reschedule(ask)) => Some(ask.appointment),
             Body::Command(Command::AddPlace(add)) => Some(add.appointment),
-            Body::Settle(appointment, _) | Body::Query(Query::Get { appointment, .. }) => {
-                Some(*appointment)
-            }
+            Body::Settle(appointment, _)
+            | Body::Query(
+                Query::Get { appointment, .. }
+                | Query::CallOrder { of: CallOrderOf::One { appointment, .. }, .. },
+            ) => Some(*appointment),
             _ => None,
         }
     }
@@ -181,6 +184,9 @@ impl fmt::Display for Ask {
             Body::Command(Command::LeaveWaitlist(leave)) => {
                 write!(out, " {:x} entry {:x}", leave.request.0, leave.entry.0)
             }
+            Body::Command(Command::CallNext(call)) => {
+                write!(out, " {:x} session {}", call.request.0, call.session.0)
+            }
             Body::Query(query) => write!(out, " {query:?}"),
             Body::Settle(appointment, came) => write!(out, " {:x} came {came}", appointment.0),
         }
@@ -203,6 +209,9 @@ impl fmt::Display for Reply {
             Ok(Said::Reading(Reading::Appointment(found))) => write!(out, " {:?}", found.status),
             Ok(Said::Reading(Reading::Appointments(found))) => write!(out, " {}", found.len()),
             Ok(Said::Reading(Reading::Clock(clock))) => write!(out, " {clock:?}"),
+            Ok(Said::Reading(Reading::CallOrder(order))) => {
+                write!(out, " {} wait, {} lines", order.waiting, order.lines.len())
+            }
             Ok(Said::Reading(Reading::Session(found))) => write!(out, " {:?}", found.taken),
             Ok(Said::Reading(Reading::Alternatives(found))) => write!(out, " {}", found.len()),
             Ok(Said::Reading(Reading::Displaced(page))) => {

@@ -160,6 +160,7 @@ impl History {
             | Fact::WaitJoined(_)
             | Fact::WaitLeft(_)
             | Fact::WaitDrawn(_)
+            | Fact::Called(_)
             | Fact::Entered(_)
             | Fact::BeaconGiven(_)
             | Fact::DrawRevealed(_)
@@ -208,6 +209,8 @@ impl History {
             }
             Fact::Progressed(fact) => fact.status,
             Fact::Settled(fact) => fact.status,
+            Fact::Left(fact) => fact.status,
+            Fact::Queued(_) => AppointmentStatus::CheckedIn,
         };
         let life = fact.appointment().and_then(|id| self.lives.get_mut(&id));
         if let Some(life) = life {

@@ -85,6 +85,8 @@ const MUST_HAPPEN: &[(&str, &str, u64)] = &[
     ("outcome", "BookingClosed", 50),
     ("outcome", "OutsideServiceHours", 50),
     ("outcome", "QuotasInvalid", 20),
+    ("outcome", "TooLate", 10),
+    ("outcome", "NobodyWaiting", 100),
     ("outcome", "HoldExpired", 20),
     ("outcome", "AlreadyHasAppointment", 100),
     ("outcome", "WrongStatus", 100),

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use haoyuan::model::{
-    Action, Actor, AddPlace, Appointment, AppointmentId, AppointmentStatus, Attributes,
-    BlockSession, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command,
-    Delay, DepartmentId, Hold, JoinWaitlist, LeaveWaitlist, OpenSession, OrganizationId,
-    Organizations, Outcome, PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms,
-    Query, Reading, Reclaim, Repeat, RequestId, Reschedule, ResourceId, ReturnRule, Role,
-    ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice,
-    SlotIndex, Substitute, Timestamp, Ttl, WaitlistRule, permits,
+    Action, Actor, AddPlace, Appointment, AppointmentId, AppointmentStatus, Attendance, Attributes,
+    BlockSession, BookingChannel, CallNext, CallOrderOf, Change, ChannelSet, Claim, ClaimRequest,
+    ClassSet, ClientKeys, Command, Delay, DepartmentId, Hold, JoinWaitlist, LateRule,
+    LeaveWaitlist, OpenSession, Operation, OrganizationId, Organizations, Outcome, PatientClass,
+    PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Query, Reading, Reclaim, Repeat,
+    RequestId, Reschedule, ResourceId, ReturnRule, Role, ServiceHours, Session, SessionId,
+    SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice, SlotIndex, Substitute, Timestamp, Ttl,
+    WaitlistRule, permits,
 };
 
 use crate::ask::{Ask, Body, Reply, Said};
@@ -38,6 +39,8 @@ struct Known {
     patient: PatientId,
     channel: BookingChannel,
     status: AppointmentStatus,
+    /// The sessions of its places.
+    sessions: Vec<SessionId>,
 }
 
 const MINUTE: u64 = 60_000;
@@ -120,6 +123,7 @@ impl Traffic {
             Body::Command(Command::RevealDraw(reveal)) => reveal.request = id,
             Body::Command(Command::JoinWaitlist(join)) => join.request = id,
             Body::Command(Command::LeaveWaitlist(leave)) => leave.request = id,
+            Body::Command(Command::CallNext(call)) => call.request = id,
             Body::Query(_) | Body::Settle(..) => {}
         }
         body
@@ -136,7 +140,7 @@ impl Traffic {
         match &reply.result {
             Ok(Said::Receipt(receipt)) => {
                 if let (Some(id), Some(status)) = (ask.appointment(), receipt.status) {
-                    self.note(ask, id, status);
+                    self.note(ask, id, status, &receipt.claims);
                 }
             }
             Ok(Said::Reading(Reading::Appointment(found))) => self.note_found(found),
@@ -162,20 +166,22 @@ impl Traffic {
         // Somebody who waited finds an offer.
         let _none = self.by_id.insert(found.id, self.known.len());
         let Appointment { id, patient, channel, status, .. } = *found;
-        self.known.push(Known { id, patient, channel, status });
+        let sessions = found.claims.iter().map(|claim| claim.session).collect();
+        self.known.push(Known { id, patient, channel, status, sessions });
     }
 
-    fn note(&mut self, ask: &Ask, id: AppointmentId, status: AppointmentStatus) {
+    fn note(&mut self, ask: &Ask, id: AppointmentId, status: AppointmentStatus, claims: &[Claim]) {
         if let Some(index) = self.by_id.get(&id) {
             self.known[*index].status = status;
         } else if let Body::Command(Command::AddPlace(add)) = &ask.body {
             let _none = self.by_id.insert(id, self.known.len());
-            let (patient, channel) = (add.patient, add.channel);
-            self.known.push(Known { id, patient, channel, status });
+            let (patient, channel, sessions) = (add.patient, add.channel, vec![add.session]);
+            self.known.push(Known { id, patient, channel, status, sessions });
         } else if let Body::Command(Command::Hold(hold)) | Body::Import(hold) = &ask.body {
             let _none = self.by_id.insert(id, self.known.len());
             let (patient, channel) = (hold.patient.unwrap_or_default(), hold.channel);
-            self.known.push(Known { id, patient, channel, status });
+            let sessions = claims.iter().map(|claim| claim.session).collect();
+            self.known.push(Known { id, patient, channel, status, sessions });
         }
     }
 
@@ -211,6 +217,11 @@ impl Traffic {
     }
 
     fn patient_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
+        let calls = permits(self.actors[client].role, Operation::CallNext);
+        if calls && random.chance(150) {
+            let (request, session) = (new_id(random, now), self.busy_session(random));
+            return Body::Command(Command::CallNext(CallNext { request, session }));
+        }
         let adds = u64::from(self.actors[client].role == Role::Practitioner);
         match random.weighted(&[14, 8, 2, 1, 2, 2 * adds, adds, 5, 1]) {
             7 => self.join(random, client, now),
@@ -236,6 +247,20 @@ impl Traffic {
         self.asked.entry(number).or_insert_with(|| session.clone());
         let request = new_id(random, now);
         Body::Command(Command::OpenSession(Box::new(OpenSession { request, session })))
+    }
+
+    /// Mostly one where somebody waits.
+    fn busy_session(&self, random: &mut Random) -> SessionId {
+        let keeps_queue = |id: &SessionId| {
+            self.asked.get(&id.0).is_some_and(|session| session.terms.attendance.is_some())
+        };
+        let checked_in = |known: &&Known| known.status == AppointmentStatus::CheckedIn;
+        let waiting = self.known.iter().filter(checked_in).flat_map(|known| &known.sessions);
+        let busy: Vec<SessionId> = waiting.copied().filter(keeps_queue).collect();
+        if busy.is_empty() || random.chance(200) {
+            return self.late_session(random);
+        }
+        busy[random.index(busy.len())]
     }
 
     /// Some places of a late session to another pool.
@@ -397,9 +422,14 @@ impl Traffic {
             Some(AppointmentStatus::Pending) => {
                 random.pick(&[Action::Book { payment }, Action::Book { payment }, Action::Release])
             }
-            Some(AppointmentStatus::Booked) => {
-                random.pick(&[Action::Cancel, Action::Arrive, Action::CheckIn, Action::NoShow])
-            }
+            Some(AppointmentStatus::Booked) => random.pick(&[
+                Action::Cancel,
+                Action::Arrive,
+                Action::CheckIn,
+                Action::CheckIn,
+                Action::CheckIn,
+                Action::NoShow,
+            ]),
             _ => random.pick(&[Action::CheckIn, Action::Fulfil, Action::NoShow, Action::Cancel]),
         };
         let any = [
@@ -446,7 +476,16 @@ impl Traffic {
 
     fn query(&self, random: &mut Random) -> Query {
         let channel = some_channel(random);
-        match (random.below(6), self.some_known(random)) {
+        match (random.below(7), self.some_known(random)) {
+            (6, Some(known)) if random.chance(500) => {
+                let patient = random.chance(700).then_some(known.patient);
+                let of = CallOrderOf::One { appointment: known.id, patient, channel };
+                Query::CallOrder { session: self.late_session(random), of }
+            }
+            (6, _) => {
+                let of = CallOrderOf::All { from: u16::try_from(random.below(3)).unwrap() };
+                Query::CallOrder { session: self.late_session(random), of }
+            }
             (3, Some(known)) => Query::Alternatives {
                 appointment: Some(known.id),
                 session: SessionId(0),
@@ -505,7 +544,7 @@ fn some_channel(random: &mut Random) -> BookingChannel {
 /// A small session, so that it sells out: some have begun, and some are over soon.
 fn session(random: &mut Random, number: u64, now: Timestamp) -> Session {
     let slots = random.between(1, 5);
-    let rich = random.chance(500);
+    let rich = random.chance(600);
     let count = random.between(1, 3);
     let pools = (0..count)
         .map(|index| Pool {
@@ -563,6 +602,7 @@ fn session_terms(random: &mut Random, now: Timestamp) -> SessionTerms {
         booking_ends: random.chance(300).then_some(ends),
         lead_millis: random.chance(300).then_some(600_000),
         hours: random.chance(300).then_some(hours),
+        attendance: random.chance(700).then(|| attendance(random)),
         changes_max: random.chance(200).then_some(1),
         displaced_offer: if random.chance(950) { Ttl::from_millis(120_000) } else { None },
         ..waiting(random, now)
@@ -605,6 +645,19 @@ fn returns(random: &mut Random) -> ReturnRule {
         ReturnRule::WaitlistFirst(delay),
         ReturnRule::Withheld,
     ])
+}
+
+/// Mostly wide bounds, so that many come.
+fn attendance(random: &mut Random) -> Attendance {
+    let minutes = |minutes: u64| u32::try_from(minutes * MINUTE).unwrap();
+    let grace = minutes(random.below(20));
+    Attendance {
+        check_in_from: minutes(random.pick(&[30, 180, 600])),
+        pick_up_until: random.pick(&[None, None, None, Some(-600_000), Some(1_200_000)]),
+        grace,
+        late_until: grace + minutes(random.below(120)),
+        late: random.pick(&[LateRule::EndOfSegment, LateRule::Every(1), LateRule::Every(3)]),
+    }
 }
 
 fn malformed(random: &mut Random, mut hold: Hold) -> Body {

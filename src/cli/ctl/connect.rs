@@ -116,6 +116,8 @@ fn of_refusal(refusal: Refusal) -> &'static str {
         Outcome::HoldExpired | Outcome::WrongStatus => {
             "`haoyuan ctl get APPOINTMENT` shows where it stands"
         }
+        Outcome::TooLate => "the session takes nobody so late; a practitioner may still see them",
+        Outcome::NobodyWaiting => "`haoyuan ctl queue SESSION` shows who checked in",
         Outcome::IdReused => "leave --id away to get a new one",
         outcome if outcome.is_transient() => "try again in a moment",
         _ => "docs/protocol.md explains every outcome",

@@ -6,6 +6,7 @@ mod connect;
 mod describe;
 mod document;
 mod draw;
+mod queue;
 mod quotas;
 mod schedule;
 mod session;
@@ -96,6 +97,8 @@ enum Task {
         origin: Origin,
     },
     Quotas(quotas::QuotasTask),
+    CallNext(queue::CallTask),
+    Queue(queue::QueueTask),
     /// Hold places until a deadline, or book them at once with --book
     #[command(after_help = "Examples:
   haoyuan ctl hold 1001 --patient-text 'Li Lei'              any slot
@@ -270,6 +273,8 @@ pub(super) fn run(arguments: &CtlArguments) -> Result<(), Failure> {
             let asked = client.availability(*session, origin.channel, origin.class).await;
             show::availability(&told(asked, json)?, json)
         }),
+        Task::CallNext(task) => queue::call(connection, task, json),
+        Task::Queue(task) => queue::run(connection, task, json),
         Task::Quotas(task) => quotas::run(connection, task, json),
         Task::Hold(task) => {
             let hold = task.hold()?;

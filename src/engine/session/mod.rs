@@ -15,9 +15,11 @@ use super::agenda::Agenda;
 use super::alterations::Alterations;
 use super::draws::DrawState;
 use super::places::Places;
+use super::queue::Queue;
 use super::quotas::keeps_sums;
 use crate::model::{
-    Claim, DrawId, Fact, PoolIndex, Reclaimed, Sequence, Session, SessionId, SlotIndex, Timestamp,
+    AppointmentId, Claim, DrawId, Fact, PoolIndex, Reclaimed, Sequence, Session, SessionId,
+    SlotIndex, Timestamp,
 };
 
 /// The sessions of this shard.
@@ -44,6 +46,8 @@ pub struct SessionState {
     altered: Option<Box<Alterations>>,
     /// What few sessions have, and no hold looks at. `None` where it would be empty.
     aside: Option<Box<Aside>>,
+    /// Who checked in and has not left, if anybody ever did.
+    pub(super) queue: Option<Box<Queue>>,
 }
 
 impl SessionShard {
@@ -78,6 +82,15 @@ impl SessionShard {
                 .change_draw(fact.draw(), last, |state| state.win(fact.appointment, &fact.claim)),
             Fact::EntryEnded(fact) => {
                 self.change_draw(fact.draw, last, |state| state.end(fact));
+            }
+            Fact::Queued(fact) => {
+                self.change(fact.session, last, |state| state.queue_mut().enqueue(fact));
+            }
+            Fact::Left(fact) => {
+                self.change(fact.session, last, |state| state.queue_mut().leave(fact));
+            }
+            Fact::Called(fact) => {
+                self.change(fact.session, last, |state| state.queue_mut().call(fact));
             }
             Fact::Returned(fact) => {
                 self.change(fact.session, last, |state| state.give_back_returned(fact));
@@ -148,6 +161,14 @@ impl SessionShard {
         })
     }
 
+    /// Lets who lost their places leave the queue, if they are in it: they are not checked in any more.
+    pub fn drop_queued(&mut self, session: SessionId, appointment: AppointmentId) {
+        let state = self.sessions.get_mut(&session);
+        if let Some(queue) = state.and_then(|state| state.queue.as_deref_mut()) {
+            queue.drop_out(appointment);
+        }
+    }
+
     /// When a session is due next.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.due.first().map(|(due, _)| due)
@@ -184,6 +205,7 @@ impl SessionShard {
             draws,
             altered: None,
             aside: None,
+            queue: None,
         });
     }
 
@@ -305,7 +327,19 @@ impl SessionState {
         }
         let draws = draws_of(&spec);
         let (spec, places) = (Box::new(spec), Arc::new(places));
-        Some(Self { spec, places, draws, altered: None, aside: None })
+        Some(Self { spec, places, draws, altered: None, aside: None, queue: None })
+    }
+
+    /// The same session with a queue, as a snapshot kept it.
+    #[must_use]
+    pub fn with_queue(self, queue: Queue) -> Self {
+        Self { queue: Some(Box::new(queue)), ..self }
+    }
+
+    fn queue_mut(&mut self) -> &mut Queue {
+        let rules = self.spec.terms.attendance;
+        assert!(rules.is_some(), "an impossible fact: session {} keeps no queue", self.spec.id.0);
+        self.queue.get_or_insert_default()
     }
 
     /// The session as it was opened.
@@ -409,7 +443,8 @@ impl Clone for SessionState {
     fn clone(&self) -> Self {
         let copy = Self::from_parts(Session::clone(&self.spec), &self.taken())
             .expect("what is taken fits the quotas");
-        let copy = Self { aside: self.aside.clone(), draws: self.draws.clone(), ..copy };
+        let (aside, draws, queue) = (self.aside.clone(), self.draws.clone(), self.queue.clone());
+        let copy = Self { draws, aside, queue, ..copy };
         copy.note_drawn();
         match self.alterations() {
             Some(altered) => {
@@ -425,6 +460,7 @@ impl PartialEq for SessionState {
         (&self.spec, &self.altered, &self.aside, &self.draws)
             == (&other.spec, &other.altered, &other.aside, &other.draws)
             && self.taken() == other.taken()
+            && self.queue == other.queue
     }
 }
 

@@ -12,6 +12,7 @@ mod naive;
 mod pairs;
 mod script;
 mod shards;
+mod tables_attendance;
 mod tables_change;
 mod tables_disruption;
 mod tables_hold;

@@ -11,12 +11,15 @@ mod draws;
 mod finding;
 #[path = "naive/moves.rs"]
 mod moves;
+#[path = "naive/queue.rs"]
+mod queue;
 #[path = "naive/waitlist.rs"]
 mod waitlist;
 
 pub(super) use self::waitlist::EQUAL;
 
 use self::draws::{Found, NaiveDraws, bound};
+use self::queue::NaiveQueue;
 use self::waitlist::{Entry, List};
 use crate::model::{
     Action, Actor, AddPlace, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus,
@@ -48,6 +51,7 @@ pub(super) struct Naive {
     blocked: Vec<(SessionId, u16)>,
     /// How often each appointment was moved, at the same position.
     changes: Vec<u8>,
+    pub(super) queue: NaiveQueue,
     pub(super) declined: Vec<(Hold, Outcome)>,
     pub(super) draws: NaiveDraws,
     pub(super) joins: Vec<JoinWaitlist>,
@@ -74,6 +78,7 @@ impl Naive {
             Command::RevealDraw(reveal) => self.reveal_draw(actor, reveal),
             Command::JoinWaitlist(join) => self.join(actor, join),
             Command::LeaveWaitlist(leave) => self.leave(actor, leave),
+            Command::CallNext(call) => self.call_next(actor, call),
         }
     }
 
@@ -193,11 +198,17 @@ impl Naive {
             || self.draws.given.iter().any(|reveal| reveal.request == id)
             || self.joins.iter().any(|join| join.request == id)
             || self.leaves.iter().any(|leave| leave.request == id)
+            || self.queue.calls.iter().any(|(call, ..)| call.request == id)
     }
 
     fn open(&mut self, actor: &Actor, open: &OpenSession) -> Result<Receipt, Refusal> {
-        let receipt =
-            |retried| Receipt { status: None, until: self.now, claims: Claims::new(), retried };
+        let receipt = |retried| Receipt {
+            status: None,
+            until: self.now,
+            claims: Claims::new(),
+            retried,
+            appointment: None,
+        };
         if self.opened.contains(open) {
             return Ok(receipt(true));
         }
@@ -304,8 +315,13 @@ impl Naive {
     }
 
     fn set_quotas(&mut self, actor: &Actor, set: &SetQuotas) -> Result<Receipt, Refusal> {
-        let receipt =
-            |retried| Receipt { status: None, until: self.now, claims: Claims::new(), retried };
+        let receipt = |retried| Receipt {
+            status: None,
+            until: self.now,
+            claims: Claims::new(),
+            retried,
+            appointment: None,
+        };
         if self.shared_out.contains(set) {
             return Ok(receipt(true));
         }
@@ -404,7 +420,11 @@ impl Naive {
         }
         let has_begun =
             |claim: &Claim| self.session(claim.session).unwrap().slot_start(claim.slot) <= self.now;
-        if event == AppointmentEvent::NoShow && !appointment.claims.iter().any(has_begun) {
+        let rules = self.attendance(appointment);
+        if event == AppointmentEvent::NoShow
+            && rules.is_none()
+            && !appointment.claims.iter().any(has_begun)
+        {
             refusals.push(Outcome::TooEarly);
         }
         let is_offer = appointment.status == AppointmentStatus::Pending
@@ -415,6 +435,12 @@ impl Naive {
         {
             refusals.push(Outcome::AppointmentDisplaced);
         }
+        // What is displaced has a higher code than what is too early or too late.
+        if refusals.iter().all(|outcome| *outcome == Outcome::AppointmentDisplaced)
+            && let Some((_, slot_start, rules)) = rules
+        {
+            self.in_time(appointment, change.action, slot_start, &rules)?;
+        }
         if let Some(outcome) = refusals.iter().min() {
             return Err(Refusal::of_status(*outcome, appointment.status));
         }
@@ -423,6 +449,7 @@ impl Naive {
             self.withdraw(index)?;
         }
 
+        self.note_queue(change, index);
         let now = self.now;
         let appointment = &mut self.appointments[index];
         if let Action::Book { payment } = change.action {
@@ -528,7 +555,7 @@ pub(super) fn lowest(refusals: &[Outcome]) -> Result<(), Refusal> {
 
 /// What is told of a request about no appointment.
 pub(super) fn told_of_nothing(now: Timestamp, retried: bool) -> Receipt {
-    Receipt { status: None, until: now, claims: Claims::new(), retried }
+    Receipt { status: None, until: now, claims: Claims::new(), retried, appointment: None }
 }
 
 pub(super) fn told(appointment: &Appointment, retried: bool) -> Receipt {
@@ -537,5 +564,6 @@ pub(super) fn told(appointment: &Appointment, retried: bool) -> Receipt {
         until: appointment.until,
         claims: appointment.claims.clone(),
         retried,
+        appointment: None,
     }
 }

@@ -79,8 +79,21 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::WrongStatus,
         ],
     ),
-    ("arrive", STAFF),
-    ("check_in", STAFF),
+    ("arrive", ARRIVAL),
+    (
+        "check_in",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::IdReused,
+            O::OrganizationNotPermitted,
+            O::AppointmentNotFound,
+            O::WrongStatus,
+            O::TooEarly,
+            O::TooLate,
+            O::AppointmentDisplaced,
+        ],
+    ),
     ("fulfil", FULFILLER),
     ("settle", STAFF),
     (
@@ -202,6 +215,17 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
         &[O::Done, O::AlreadyDone, O::IdReused, O::OrganizationNotPermitted, O::NotWaiting],
     ),
     ("place_offer", &[O::Done]),
+    (
+        "call_next",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::IdReused,
+            O::SessionNotFound,
+            O::OrganizationNotPermitted,
+            O::NobodyWaiting,
+        ],
+    ),
     ("expire", &[O::Done]),
 ];
 
@@ -234,6 +258,17 @@ const HOLDER: &[Outcome] = &[
     O::HoldExpired,
     O::WrongStatus,
     O::DrawPending,
+];
+
+const ARRIVAL: &[Outcome] = &[
+    O::Done,
+    O::AlreadyDone,
+    O::IdReused,
+    O::OrganizationNotPermitted,
+    O::AppointmentNotFound,
+    O::WrongStatus,
+    O::TooLate,
+    O::AppointmentDisplaced,
 ];
 
 const STAFF: &[Outcome] = &[

@@ -9,6 +9,8 @@
 //! block S1 0*2    unblock S1 0*2    substitute S1 77    add A1 P1 S1@0    displace S2 (offers there)
 //! import A1 P1 S1@0    expire    forget    tick 15m    free S1    live P1
 //! open S1 2,1~opens@08:15~floor@1~reclaim@08:30>1 0,1  ends=08:50 lead=10m hours=08:05-08:30
+//! open S1 1,1 attend=30m,10m,20m[,pick@-5m] late=end|2     check-in from, grace, until; who is late
+//! call S1    queue S1            // calls the next one; `A3! A1 A2~`: called, waits, waits late
 //! quotas S1 1,1 1,1    due       // shares the places out anew; does what time demands of sessions
 //! ```
 //!
@@ -19,11 +21,12 @@
 use super::build;
 use super::world::World;
 use crate::model::{
-    Action, Actor, AddPlace, AppointmentId, AppointmentStatus, BlockSession, BookingChannel,
-    Change, ChannelSet, Claim, ClaimRequest, ClassSet, Command, Hold, OpenSession, OrganizationId,
-    Organizations, PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Receipt,
-    Reclaim, Refusal, Repeat, RequestId, Reschedule, ResourceId, Role, ServiceHours, Session,
-    SessionId, SetQuotas, Sharing, SlotChoice, SlotIndex, Substitute, Timestamp, Ttl,
+    Action, Actor, AddPlace, AppointmentId, AppointmentStatus, Attendance, BlockSession,
+    BookingChannel, CallNext, Change, ChannelSet, Claim, ClaimRequest, ClassSet, Command, Hold,
+    LateRule, OpenSession, OrganizationId, Organizations, PatientClass, PatientId, PaymentRef,
+    Pick, Pool, PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId, Reschedule,
+    ResourceId, Role, ServiceHours, Session, SessionId, SetQuotas, Sharing, SlotChoice, SlotIndex,
+    Substitute, Timestamp, Ttl,
 };
 
 /// Runs a script against an empty world.
@@ -76,6 +79,11 @@ impl<'a> Line<'a> {
                 let admin = Actor::unbounded(Role::Admin);
                 answer(world.run(&admin, &Command::SetQuotas(self.set_quotas().into())))
             }
+            "call" => {
+                let (request, session) = (self.request(), SessionId(small(self.words[0])));
+                answer(world.run(&self.actor(), &Command::CallNext(CallNext { request, session })))
+            }
+            "queue" => queue(world, SessionId(small(self.words[0]))),
             "due" => {
                 world.step_sessions();
                 String::new()
@@ -186,7 +194,26 @@ impl<'a> Line<'a> {
         terms.booking_ends = self.option("ends").map(time_of);
         terms.lead_millis = self.option("lead").map(|lead| u32::try_from(millis(lead)).unwrap());
         terms.hours = self.option("hours").map(hours);
+        terms.attendance = self.option("attend").map(|word| self.attendance(word));
         OpenSession { request: self.request(), session }
+    }
+
+    fn attendance(&self, word: &str) -> Attendance {
+        let (bounds, pick) = word.split_once(",pick@").unwrap_or((word, ""));
+        let bounds: Vec<_> =
+            bounds.split(',').map(|bound| u32::try_from(millis(bound)).unwrap()).collect();
+        let pick_up = |word: &str| i32::try_from(millis(word.trim_start_matches('-'))).unwrap();
+        let sign = if pick.starts_with('-') { -1 } else { 1 };
+        Attendance {
+            check_in_from: bounds[0],
+            pick_up_until: (!pick.is_empty()).then(|| sign * pick_up(pick)),
+            grace: bounds[1],
+            late_until: bounds[2],
+            late: match self.option("late") {
+                None | Some("end") => LateRule::EndOfSegment,
+                Some(number) => LateRule::Every(small(number)),
+            },
+        }
     }
 
     fn set_quotas(&self) -> SetQuotas {
@@ -343,10 +370,11 @@ fn class(name: &str) -> PatientClass {
 
 fn answer(result: Result<Receipt, Refusal>) -> String {
     match result {
-        Ok(Receipt { status, until, claims, retried }) => {
+        Ok(Receipt { status, until, claims, retried, appointment }) => {
             let done = if retried { "AlreadyDone" } else { "Done" };
             let status = status.map_or("-", AppointmentStatus::code);
-            let claims: Vec<_> = claims.iter().map(claim_text).collect();
+            let mut claims: Vec<_> = claims.iter().map(claim_text).collect();
+            claims.extend(appointment.map(|id| format!("A{}", id.0 & 0xffff)));
             format!("{done} {status} {} {}", clock(until), claims.join(" "))
         }
         Err(Refusal { outcome, status, retry_after_millis }) => {
@@ -385,6 +413,23 @@ fn free(world: &World, id: SessionId) -> String {
     }
     let pools: Vec<_> = pools.into_iter().map(|pool| pool.join(",")).collect();
     format!("{} sum={sum}", pools.join("|"))
+}
+
+/// Called ones, then waiting ones: `A3! A1 A2~`, as one word for each place: `1:A1`, with the wait in
+/// minutes behind the slash.
+fn queue(world: &World, id: SessionId) -> String {
+    let state = world.session(id);
+    let rule = state.spec().terms.attendance.unwrap().late;
+    let Some(queue) = state.queue() else { return "none".to_owned() };
+    let order = queue.page(rule, state.spec().slot_millis, 0);
+    let lines = order.lines.iter().map(|line| {
+        let called = if line.called.is_some() { "!" } else { "" };
+        let late = if line.is_late { "~" } else { "" };
+        let (id, minutes) = (line.appointment.0 & 0xffff, line.wait_millis / 60_000);
+        format!("{}:A{id}{called}{late}/{minutes}m", line.position)
+    });
+    let lines: Vec<_> = lines.collect();
+    format!("{} waiting={}", lines.join(" "), order.waiting)
 }
 
 fn ttl_of(word: &str) -> Ttl {

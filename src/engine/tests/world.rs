@@ -3,10 +3,10 @@
 use super::build::{self, DAY, KEY, MORNING};
 use crate::engine::{
     Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard, SKIP_MILLIS, SessionShard,
-    SessionState, Step, View, Waits, decide_add, decide_beacon, decide_block, decide_change,
-    decide_clear, decide_displace, decide_draw_step, decide_expiry, decide_hold, decide_import,
-    decide_join, decide_leave, decide_offer, decide_open, decide_place_offer, decide_quotas,
-    decide_reschedule, decide_reveal, decide_substitute, next_step, offer_id,
+    SessionState, Step, View, Waits, decide_add, decide_beacon, decide_block, decide_call,
+    decide_change, decide_clear, decide_displace, decide_draw_step, decide_expiry, decide_hold,
+    decide_import, decide_join, decide_leave, decide_offer, decide_open, decide_place_offer,
+    decide_quotas, decide_reschedule, decide_reveal, decide_substitute, next_step, offer_id,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,
@@ -266,6 +266,7 @@ impl World {
             Command::AddPlace(add) => decide_add(view, &context, add),
             Command::JoinWaitlist(join) => decide_join(view, &context, join),
             Command::LeaveWaitlist(leave) => decide_leave(view, &context, leave),
+            Command::CallNext(call) => decide_call(view, &context, call),
         })
     }
 
@@ -302,6 +303,9 @@ impl World {
         self.ledger.evolve(fact);
         for (index, claim) in fact.freed().iter().enumerate() {
             self.sessions.free(claim, fact.back(index), Sequence(1));
+            if let Fact::Displaced(fact) = fact {
+                self.sessions.drop_queued(claim.session, fact.appointment);
+            }
         }
         if !matches!(fact, Fact::PlaceOffered(_)) {
             fact.taken().iter().for_each(|claim| self.sessions.take(claim, Sequence(1)));

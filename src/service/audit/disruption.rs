@@ -85,6 +85,7 @@ impl Account {
             appointment.cause = Cause::Displaced;
         }
         self.give_back(report, sequence, &fact.claims, &[]);
+        self.drop_queued(fact.appointment);
     }
 
     /// Another resource.

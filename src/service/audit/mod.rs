@@ -9,6 +9,7 @@
 //! **Architecture invariant:** the account here shares no code with the engine but the table of
 //! transitions: two ways to the same state, compared.
 
+mod attendance;
 mod disruption;
 mod draws;
 mod moves;
@@ -255,6 +256,7 @@ struct Account {
     /// Who waits, with the offer that they have, and the waitlists of sessions.
     waits: BTreeMap<RequestId, (WaitEntry, Option<AppointmentId>)>,
     waitlists: BTreeMap<SessionId, WaitState>,
+    queues: BTreeMap<SessionId, attendance::Waiting>,
 }
 
 impl Account {
@@ -279,7 +281,7 @@ impl Account {
             Fact::Returned(fact) => self.come_back(report, sequence, fact),
             Fact::WaitJoined(fact) => self.join(report, sequence, fact),
             Fact::WaitDrawn(fact) => self.draw(report, sequence, fact),
-            Fact::WaitLeft(fact) => self.leave(report, sequence, fact),
+            Fact::WaitLeft(fact) => self.leave_waitlist(report, sequence, fact),
             Fact::PlaceOffered(fact) => {
                 self.offer_place(report, sequence, fact);
                 self.hold(report, sequence, &fact.held);
@@ -294,6 +296,12 @@ impl Account {
                 };
                 self.step(report, sequence, time, fact.appointment, event, None);
             }
+            Fact::Queued(fact) => self.queue(report, sequence, time, fact),
+            Fact::Left(fact) => {
+                self.leave(report, sequence, time, fact);
+                self.add(report, sequence, time, &Fact::Settled(fact.settled()));
+            }
+            Fact::Called(fact) => self.call(report, sequence, fact),
             Fact::Settled(fact) => {
                 let event = match fact.status {
                     AppointmentStatus::NoShow => AppointmentEvent::NoShow,
@@ -489,6 +497,7 @@ impl Account {
     /// Counts at the end, and recounts every place from the appointments that take one.
     fn close(mut self, report: &mut AuditReport) {
         let mut digest = Digest::default();
+        self.close_queues(report, &mut digest);
         let mut recount = std::mem::take(&mut self.kept);
         for ((session, slot, pool, until), count) in &self.returning {
             let places = Returning {

@@ -69,7 +69,12 @@ impl Account {
         }
     }
 
-    pub(super) fn leave(&mut self, report: &mut AuditReport, at: Sequence, fact: &WaitLeft) {
+    pub(super) fn leave_waitlist(
+        &mut self,
+        report: &mut AuditReport,
+        at: Sequence,
+        fact: &WaitLeft,
+    ) {
         for session in &fact.targets {
             if let Some(waitlist) = self.waitlists.get_mut(session) {
                 waitlist.waiters.retain(|waiter| waiter.entry != fact.entry);

@@ -4,6 +4,7 @@
 //! by the test, and the clock is an argument.
 
 mod answers;
+mod attendance;
 mod crash;
 mod digests;
 mod disruption;

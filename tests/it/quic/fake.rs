@@ -110,7 +110,8 @@ impl Engine for Fake {
         }
         drop(state);
         let status = Some(AppointmentStatus::Pending);
-        let result = Ok(Receipt { status, until: NOW, claims: Claims::new(), retried });
+        let result =
+            Ok(Receipt { status, until: NOW, claims: Claims::new(), retried, appointment: None });
         Answer { after, result }
     }
 
@@ -126,7 +127,8 @@ impl Engine for Fake {
             Query::ReadSession { .. }
             | Query::Alternatives { .. }
             | Query::Draw { .. }
-            | Query::Waitlist { .. } => Answer::refused(Outcome::SessionNotFound),
+            | Query::Waitlist { .. }
+            | Query::CallOrder { .. } => Answer::refused(Outcome::SessionNotFound),
             Query::Displaced { .. } => {
                 Answer::at_once(Ok(Reading::Displaced(DisplacedPage::default())))
             }

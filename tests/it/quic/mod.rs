@@ -1,5 +1,6 @@
 //! The protocol over real QUIC on loopback, with a journal that the test moves.
 
+mod attendance;
 pub(crate) mod fake;
 pub(crate) mod service;
 mod waitlist;

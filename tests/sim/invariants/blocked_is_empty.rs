@@ -44,7 +44,7 @@ impl BlockedIsEmpty {
             }
         }
         if let Some(id) = fact.appointment() {
-            if !fact.freed().is_empty() || matches!(fact, Fact::Settled(_)) {
+            if !fact.freed().is_empty() || matches!(fact, Fact::Settled(_) | Fact::Left(_)) {
                 self.live.remove(&id);
             }
             if !fact.taken().is_empty() {

@@ -49,7 +49,8 @@ impl Invariant for HeldOnce {
                 | Fact::Substituted(_)
                 | Fact::WaitJoined(_)
                 | Fact::WaitLeft(_)
-                | Fact::WaitDrawn(_) => continue,
+                | Fact::WaitDrawn(_)
+                | Fact::Called(_) => continue,
                 _ => fact.appointment().into_iter().collect(),
             };
             for id in ids {
@@ -82,7 +83,7 @@ fn step(life: &mut Life, fact: &Fact) -> Result<(), String> {
             ensure(moved.from == life.claims, || "leaves what it had not".to_owned())?;
             life.claims.clone_from(&moved.to);
         }
-        Fact::Settled(_) => life.ended += 1,
+        Fact::Settled(_) | Fact::Left(_) => life.ended += 1,
         Fact::Forgotten(_) => {
             life.forgotten += 1;
             ensure(was_over, || "is forgotten while it lives".to_owned())?;

@@ -4,6 +4,7 @@
 //! durable records and what leaves the node, and believes neither the engine nor the journal.
 
 mod blocked_is_empty;
+mod called_in_turn;
 mod clock_only_forward;
 mod damage_is_refused;
 mod durable_is_kept;
@@ -80,6 +81,7 @@ pub(crate) fn all(retention_millis: u64) -> Vec<Box<dyn Invariant>> {
         Box::<quota_sum::QuotaSum>::default(),
         Box::new(nothing_early::NothingEarly),
         Box::<blocked_is_empty::BlockedIsEmpty>::default(),
+        Box::<called_in_turn::CalledInTurn>::default(),
         Box::<held_once::HeldOnce>::default(),
         Box::<waits_once::WaitsOnce>::default(),
         Box::<one_live_appointment_per_patient_and_session::OneLive>::default(),

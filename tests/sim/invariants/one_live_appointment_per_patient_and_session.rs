@@ -45,7 +45,11 @@ impl Invariant for OneLive {
                     }
                 }
                 // Who was displaced has no place: an offer may lie in the same session.
-                Fact::Ended(_) | Fact::Freed(_) | Fact::Settled(_) | Fact::Displaced(_) => {
+                Fact::Ended(_)
+                | Fact::Freed(_)
+                | Fact::Settled(_)
+                | Fact::Left(_)
+                | Fact::Displaced(_) => {
                     self.live.values_mut().for_each(|live| live.retain(|live| Some(*live) != id));
                 }
                 _ => {}

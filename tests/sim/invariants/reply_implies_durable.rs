@@ -1,6 +1,8 @@
 //! Whatever a client is told rests on records that the disk has, successes and refusals alike.
 
-use haoyuan::model::{ClaimRequest, Command, Outcome, PatientId, Query, Reading, Refusal};
+use haoyuan::model::{
+    AppointmentStatus, ClaimRequest, Command, Outcome, PatientId, Query, Reading, Refusal,
+};
 
 use super::{Ask, History, Invariant, Sight, ensure};
 use crate::ask::{Body, Said};
@@ -18,10 +20,13 @@ impl Invariant for ReplyImpliesDurable {
         let is_durable = match &reply.result {
             Ok(Said::Receipt(receipt)) => {
                 let did = ask.identity().is_none_or(|(id, _)| history.requests.contains(&id));
-                let life = ask.appointment().and_then(|id| history.lives.get(&id));
+                let chosen = receipt.appointment;
+                let id = ask.appointment().or(chosen);
+                let life = id.and_then(|id| history.lives.get(&id));
                 let stood = receipt.status.is_none_or(|status| {
                     life.is_some_and(|life| {
-                        life.stood(status) && life.places.contains(&receipt.claims)
+                        let same_places = life.places.contains(&receipt.claims);
+                        life.stood(status) && (same_places || chosen.is_some())
                     })
                 });
                 did && stood
@@ -57,6 +62,10 @@ impl Invariant for ReplyImpliesDurable {
                 found.entry.is_none_or(|entry| history.requests.contains(&entry))
                     && found.offer.is_none_or(|offer| history.lives.contains_key(&offer))
             }
+            Ok(Said::Reading(Reading::CallOrder(order))) => order.lines.iter().all(|line| {
+                let life = history.lives.get(&line.appointment);
+                life.is_some_and(|life| life.stood(AppointmentStatus::CheckedIn))
+            }),
             // The clock rests on nothing in the journal.
             Ok(Said::Reading(Reading::Clock(_))) => true,
             Err(refusal) => refusal_is_durable(ask, *refusal, history),
@@ -78,6 +87,7 @@ fn refusal_is_durable(ask: &Ask, refusal: Refusal, history: &History) -> bool {
         Outcome::WrongStatus
         | Outcome::HoldExpired
         | Outcome::TooEarly
+        | Outcome::TooLate
         | Outcome::TooManyChanges => {
             refusal.status.is_some_and(|status| life.is_some_and(|life| life.stood(status)))
         }

@@ -8,6 +8,7 @@
 
 mod disruption;
 mod draws;
+mod queue;
 mod sessions;
 mod waitlist;
 
@@ -76,6 +77,7 @@ fn round(cases: u32, pairs: &RefCell<Pairs>) {
             Case::new(opened).play(&steps, &mut pairs.borrow_mut())
         })
         .unwrap();
+    queue::play(cases / 8, pairs);
 }
 
 /// The same step with more blocks, and more that they reach.
@@ -114,8 +116,8 @@ fn cases_asked_for() -> Option<u32> {
     std::env::var("PROPTEST_CASES").ok()?.parse().ok()
 }
 
-struct Case {
-    engine: World,
+pub(super) struct Case {
+    pub(super) engine: World,
     naive: Naive,
     /// What was carried out, to be asked again.
     done: Vec<(&'static str, Command)>,
@@ -137,6 +139,23 @@ impl Case {
         case
     }
 
+    /// Every one of the sessions is open.
+    pub(super) fn of(sessions: &[Session]) -> Self {
+        let mut case = Self::new([u8::MAX; 4]);
+        let admin = Actor::unbounded(Role::Admin);
+        for session in sessions {
+            let open = Command::OpenSession(build::open(session.clone()).into());
+            case.naive.run(&admin, &open).unwrap();
+            case.engine.run(&admin, &open).unwrap();
+        }
+        case
+    }
+
+    pub(super) fn later(&mut self, millis: u64) {
+        self.engine.now = self.engine.now.plus_millis(millis);
+        self.naive.now = self.engine.now;
+    }
+
     fn play(mut self, steps: &[[u8; 8]], pairs: &mut Pairs) -> Result<(), TestCaseError> {
         for step in steps {
             self.step(Step(*step), pairs)?;
@@ -150,8 +169,13 @@ impl Case {
         for _ in facts.filter(|fact| fact.name() == "PlaceOffered") {
             pairs.count("place_offer", Outcome::Done);
         }
+        self.compare_state(&self.engine.state())?;
+        self.replay()
+    }
+
+    /// What was written down makes the same state again.
+    pub(super) fn replay(&self) -> Result<(), TestCaseError> {
         let state = self.engine.state();
-        self.compare_state(&state)?;
         let records = self.engine.records.iter().map(|(time, facts)| {
             let mut bytes = Vec::new();
             encode_facts(facts, &mut bytes);
@@ -293,7 +317,7 @@ impl Case {
         }
     }
 
-    fn run(
+    pub(super) fn run(
         &mut self,
         actor: &Actor,
         command: Command,
@@ -309,7 +333,7 @@ impl Case {
         Ok(())
     }
 
-    fn compare_state(&self, state: &State) -> Result<(), TestCaseError> {
+    pub(super) fn compare_state(&self, state: &State) -> Result<(), TestCaseError> {
         let mut appointments = self.naive.appointments.clone();
         appointments.sort_by_key(|appointment| appointment.id);
         same(&state.appointments, &appointments, "appointments")?;
@@ -352,6 +376,17 @@ impl Case {
                 let added = altered.added.get(&slot).copied().unwrap_or_default();
                 same(&added, &self.naive.taken(id, slot.0, 255), "added places")?;
             }
+            let queue = session.queue().cloned().unwrap_or_default();
+            let rule = session.spec().terms.attendance.map(|rules| rules.late);
+            let page = rule.map(|rule| queue.page(rule, 1, 0).lines).unwrap_or_default();
+            let turns = page.iter().filter(|line| line.called.is_none());
+            let engine = (
+                queue.entries().copied().collect(),
+                turns.map(|line| line.appointment).collect(),
+                u64::from(queue.tally().visits),
+                queue.tally().visit_millis,
+            );
+            same(&engine, &self.naive.queue_of(id), "a queue")?;
             for (slot, pool, taken) in session.cells() {
                 let cell = format!("places of {id:?} {slot:?} {pool:?}");
                 same(&taken, &self.naive.taken(id, slot.0, pool.0), &cell)?;
@@ -534,7 +569,7 @@ impl Step {
 }
 
 /// Mostly an id that the same change always has, so that it is retried.
-fn request_id(choice: u8, own: u128) -> RequestId {
+pub(super) fn request_id(choice: u8, own: u128) -> RequestId {
     match choice {
         0..200 => build::request(1_000 + own),
         200..230 => build::request(2_000 + u128::from(choice % 4)),

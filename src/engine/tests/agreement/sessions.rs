@@ -4,9 +4,9 @@ use super::draws::{drawn, undrawn};
 use super::waitlist::waitlist;
 use super::{MINUTE, MORNING, build};
 use crate::model::{
-    Beacon, ChannelSet, ClassSet, Delay, DrawHash, OrganizationId, Pick, Pool, PoolIndex,
-    PoolTerms, Reclaim, Repeat, ReturnRule, ServiceHours, Session, SessionTerms, Sharing,
-    Timestamp, Ttl,
+    Attendance, Beacon, ChannelSet, ClassSet, Delay, DrawHash, LateRule, OrganizationId, Pick,
+    Pool, PoolIndex, PoolTerms, Reclaim, Repeat, ReturnRule, ServiceHours, Session, SessionTerms,
+    Sharing, Timestamp, Ttl,
 };
 
 /// One of 256 sessions with an id. They begin from five minutes ago to in an hour.
@@ -59,7 +59,8 @@ fn terms(kind: usize) -> SessionTerms {
             ];
             SessionTerms { returns: rules[kind / 11 % 3], ..terms }
         }
-        8 | 10 => SessionTerms { changes_max: Some(u8::try_from(kind / 11 % 2).unwrap()), ..terms },
+        8 => SessionTerms { attendance: Some(attendance(kind)), ..terms },
+        10 => SessionTerms { changes_max: Some(u8::try_from(kind / 11 % 2).unwrap()), ..terms },
         5 | 6 => {
             let delay = Delay { min_millis: 60_000, max_millis: 360_000 };
             let returns = ReturnRule::WaitlistFirst(delay);
@@ -67,7 +68,11 @@ fn terms(kind: usize) -> SessionTerms {
             let waitlist = Some(Box::new(waitlist(kind / 11)));
             SessionTerms { returns, displaced_offer, waitlist, ..terms }
         }
-        0 | 4 | 7 => SessionTerms { displaced_offer: Some(Ttl::DEFAULT), ..terms },
+        0 | 4 => SessionTerms { displaced_offer: Some(Ttl::DEFAULT), ..terms },
+        7 => {
+            let attendance = Some(attendance(kind));
+            SessionTerms { displaced_offer: Some(Ttl::DEFAULT), attendance, ..terms }
+        }
         _ => terms,
     }
 }
@@ -108,6 +113,18 @@ fn waves(kind: usize, mut pools: Vec<Pool>) -> Vec<Pool> {
         _ => {}
     }
     pools
+}
+
+/// Around slots of which most begin within half an hour.
+pub(super) fn attendance(kind: usize) -> Attendance {
+    let minute = |minutes: u32| minutes * 60_000;
+    Attendance {
+        check_in_from: minute([60, 15][kind / 8 % 2]),
+        pick_up_until: [None, Some(-60_000), Some(120_000), None][kind / 4 % 4],
+        grace: minute([0, 2][kind / 2 % 2]),
+        late_until: minute([4, 15][kind / 16 % 2]),
+        late: [LateRule::EndOfSegment, LateRule::Every(1), LateRule::Every(2)][kind / 11 % 3],
+    }
 }
 
 fn start(choice: usize) -> Timestamp {

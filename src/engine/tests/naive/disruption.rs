@@ -123,6 +123,7 @@ impl Naive {
                 if was_held {
                     self.end_offer(id);
                 }
+                self.leave_queue(id);
                 reached.push((id, false));
             }
             if self.offer(index, offered).is_some() {
@@ -202,7 +203,7 @@ impl Naive {
     }
 
     fn receipt(&self, retried: bool) -> Receipt {
-        Receipt { status: None, until: self.now, claims: Claims::new(), retried }
+        Receipt { status: None, until: self.now, claims: Claims::new(), retried, appointment: None }
     }
 
     /// Blocked slots of a session, in order.

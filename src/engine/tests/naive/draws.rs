@@ -143,8 +143,13 @@ impl Naive {
         actor: &Actor,
         reveal: &RevealDraw,
     ) -> Result<Receipt, Refusal> {
-        let receipt =
-            |retried| Receipt { status: None, until: self.now, claims: Claims::new(), retried };
+        let receipt = |retried| Receipt {
+            status: None,
+            until: self.now,
+            claims: Claims::new(),
+            retried,
+            appointment: None,
+        };
         if self.draws.given.contains(reveal) {
             return Ok(receipt(true));
         }
