@@ -1,6 +1,7 @@
 //! Blocks under way, and what can be had instead of a place.
 
-use super::{Service, may_read};
+use super::Service;
+use super::read::may_read;
 use crate::codec::encode_facts;
 use crate::engine::Seeker;
 use crate::journal::Lane;

@@ -9,6 +9,7 @@ use crate::codec;
 use crate::codec::rich_session;
 use crate::model::*;
 
+mod attendance;
 mod broken;
 mod disruption;
 mod returns;
@@ -132,6 +133,7 @@ fn change(action: Action) -> Change {
 fn requests() -> Vec<(&'static str, Request)> {
     let mut all = first_requests();
     all.extend(disruption::requests());
+    all.extend(attendance::requests());
     all.extend(waitlist::requests());
     all
 }
@@ -181,29 +183,6 @@ fn first_requests() -> Vec<(&'static str, Request)> {
             }
             .into(),
         ),
-        (
-            "call_next",
-            Request::Command(Command::CallNext(CallNext {
-                request: RequestId::from_parts(NOW, 5),
-                session: SessionId(7),
-            })),
-        ),
-        (
-            "call_order",
-            Query::CallOrder { session: SessionId(7), of: CallOrderOf::All { from: 64 } }.into(),
-        ),
-        (
-            "call_order_one",
-            Query::CallOrder {
-                session: SessionId(7),
-                of: CallOrderOf::One {
-                    appointment: id(1),
-                    patient: Some(PatientId(0x11)),
-                    channel: channel(2),
-                },
-            }
-            .into(),
-        ),
     ]
 }
 
@@ -238,6 +217,7 @@ fn availability(slots: u16) -> Availability {
 fn replies() -> Vec<(&'static str, Reply)> {
     let mut all = first_replies();
     all.extend(disruption::replies());
+    all.extend(attendance::replies());
     all.extend(waitlist::replies());
     all
 }
@@ -293,30 +273,8 @@ fn first_replies() -> Vec<(&'static str, Reply)> {
                 ..receipt()
             }),
         ),
-        ("call_order", Reply::Reading(Reading::CallOrder(Box::new(call_order())))),
         ("gone_bare", Reply::Gone { oldest: Sequence(40), snapshot: None }),
     ]
-}
-
-fn call_order() -> CallOrder {
-    let line = CallLine {
-        appointment: id(1),
-        slot: SlotIndex(3),
-        is_late: false,
-        since: NOW,
-        called: Some(NOW),
-        position: 0,
-        wait_millis: 0,
-    };
-    let next = CallLine {
-        appointment: id(2),
-        is_late: true,
-        called: None,
-        position: 1,
-        wait_millis: 300_000,
-        ..line
-    };
-    CallOrder { waiting: 1, visit_millis: 300_000, lines: vec![line, next] }
 }
 
 fn facts() -> Vec<(&'static str, Fact)> {
@@ -324,6 +282,7 @@ fn facts() -> Vec<(&'static str, Fact)> {
     all.extend(returns::facts());
     all.extend(waitlist::facts());
     all.extend(disruption::facts());
+    all.extend(attendance::facts());
     all
 }
 
@@ -439,41 +398,6 @@ fn first_facts() -> Vec<(&'static str, Fact)> {
                 to: PoolIndex(0),
                 places: vec![0, 1, 2],
             })),
-        ),
-        (
-            "queued",
-            Fact::Queued(Queued {
-                request,
-                fingerprint: 6,
-                appointment,
-                session: SessionId(7),
-                slot: SlotIndex(1),
-                segment: SlotIndex(2),
-                is_late: true,
-                since: NOW,
-            }),
-        ),
-        (
-            "left",
-            Fact::Left(Left {
-                request,
-                fingerprint: 6,
-                appointment,
-                patient,
-                status: AppointmentStatus::Fulfilled,
-                session: SessionId(7),
-                visit_millis: Some(300_000),
-            }),
-        ),
-        (
-            "called",
-            Fact::Called(Called {
-                request,
-                fingerprint: 6,
-                session: SessionId(7),
-                appointment,
-                at: NOW,
-            }),
         ),
     ]
 }
