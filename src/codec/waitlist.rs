@@ -4,7 +4,7 @@
 //! rule       entries u16, 5 u8, draw u32, offer u32, near offer u32, near u32, option hours, closes u64
 //! join       request, patient, option account, channel, class, earliest, latest, u8 n, n sessions
 //! leave      request, entry, patient, channel
-//! WaitJoined fingerprint, entry              PlaceOffered  entry, u8 n, n sessions, back, as Held
+//! WaitJoined option fingerprint, entry              PlaceOffered  entry, u8 n, n sessions, back, as Held
 //! WaitLeft   option (request, fingerprint), entry, patient, u8 n, n sessions, why
 //! WaitDrawn  session, seed
 //! ```
@@ -18,12 +18,14 @@ use bincode::{Decode, Encode};
 use crate::model::limits::{CLAIMS_MAX, WAITLIST_ENTRIES_MAX};
 use crate::model::{
     JoinWaitlist, LeaveWaitlist, PatientClass, PlaceOffered, Targets, WaitDrawn, WaitEnd,
-    WaitEntry, WaitJoined, WaitLeft, WaitState, WaitTarget, Waiter, WaitlistReading, WaitlistRule,
+    WaitEntry, WaitJoined, WaitLeft, WaitOrder, WaitState, WaitTarget, Waiter, WaitlistReading,
+    WaitlistRule,
 };
 
 layout_code!(WaitEnd { Accepted, Left, Declined, Lapsed, Cleared, Blocked });
 layout_struct!(WaitDrawn { session, seed });
-layout_struct!(WaitTarget { session, priority, drawn_at });
+layout_code!(WaitOrder { Opening, Draw, Time });
+layout_struct!(WaitTarget { session, priority, order, drawn_at });
 layout_struct!(LeaveWaitlist { request, entry, patient, channel });
 layout_struct!(Waiter {
     entry,
@@ -34,7 +36,7 @@ layout_struct!(Waiter {
     latest,
     priority,
     number,
-    in_draw,
+    order,
     is_offered
 });
 layout_struct!(WaitlistReading { waiting, closes_at, entry, position, offer, likelihood });
@@ -107,7 +109,7 @@ layout_with_lists!(WaitEntry {
     latest,
     targets as WaitTargetList<WaitTargets>,
 });
-layout_with_lists!(WaitState { drawn_at, seed, joined, waiters as WaiterList<Waiters> });
+layout_with_lists!(WaitState { drawn_at, seed, joined, brought, waiters as WaiterList<Waiters> });
 layout_with_lists!(PlaceOffered { entry, targets as TargetList<Targets>, back, held });
 layout_with_lists!(WaitLeft { request, entry, patient, targets as TargetList<Targets>, why });
 

@@ -16,13 +16,14 @@ use std::sync::Arc;
 use super::draws::{DrawState, Waiting};
 use super::session::SessionState;
 use super::view::{Context, Decision, View};
+use super::waitlist::join_undrawn;
 use crate::draw::{NodeKey, Places, entries_digest, final_seed, rank, receipt, result_digest};
 use crate::model::limits::DRAW_ENTRIES_MAX;
 use crate::model::{
-    AppointmentId, AppointmentStatus, BeaconGiven, Cause, Claim, ClaimRequest, Claims, DrawChoice,
-    DrawEntry, DrawId, DrawReading, DrawRevealed, DrawWon, Entered, EntryEnded, Fact, Facts, Hold,
-    Outcome, PatientId, PoolIndex, Receipt, Refusal, RevealDraw, Seed, SlotChoice, SlotIndex,
-    Timestamp,
+    Appointment, AppointmentId, AppointmentStatus, BeaconGiven, Cause, Claim, ClaimRequest, Claims,
+    DrawChoice, DrawEntry, DrawId, DrawReading, DrawRevealed, DrawWon, Entered, EntryEnded, Fact,
+    Facts, Hold, Outcome, PatientId, PoolIndex, Receipt, Refusal, RevealDraw, Seed, SlotChoice,
+    SlotIndex, Timestamp,
 };
 
 /// What a draw is made from, as it was at one moment.
@@ -290,26 +291,23 @@ pub fn decide_draw_step(
     let session = view.session(draw.session)?;
     let state = session.draw(draw.pool)?;
     state.revealed()?;
-    let count = state.entry(step.appointment)?.choice.count;
+    let choice = state.entry(step.appointment)?.choice.clone();
+    let count = choice.count;
     let appointment = view.appointment(step.appointment)?;
     let claim = |slot| Claim { session: draw.session, slot, count, pool: draw.pool };
     // A block since the reveal takes what was won there.
     let won = step.won.map(claim).filter(|claim| session.reason_of_block(claim).is_none());
-    let fact = match won {
-        Some(claim) => {
-            let until = now.after(state.terms().ttl);
-            Fact::DrawWon(DrawWon { appointment: step.appointment, until, claim })
-        }
-        None => not_drawn(draw, step.appointment, appointment.patient),
-    };
-    Some(std::iter::once(fact).collect())
-}
-
-/// What becomes of an entry that won nothing. Entries come here in drawn order: a session with a
-/// waitlist would let them join it here, in that order.
-const fn not_drawn(draw: DrawId, appointment: AppointmentId, patient: PatientId) -> Fact {
+    if let Some(claim) = won {
+        let until = now.after(state.terms().ttl);
+        let fact = Fact::DrawWon(DrawWon { appointment: step.appointment, until, claim });
+        return Some(std::iter::once(fact).collect());
+    }
+    let Appointment { id, patient, .. } = appointment;
     let cause = Cause::NotDrawn;
-    Fact::EntryEnded(EntryEnded { request: None, draw, appointment, patient, cause })
+    let ended = EntryEnded { request: None, draw, appointment: id, patient, cause };
+    // Entries come here in drawn order, and wait on in it.
+    let joined = join_undrawn(view, now, &appointment, &choice);
+    Some(std::iter::once(Fact::EntryEnded(ended)).chain(joined).collect())
 }
 
 /// Refuses to withdraw an entry after the close, until the draw has decided it.

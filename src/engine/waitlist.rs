@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! join    every target full for the patient, none waited for, none closed     else nothing
+//!         or an opening's draw had no place for them, and there is room
 //! leave   all targets of the entry, unless it has an offer
 //! ```
 
@@ -12,10 +13,10 @@ use super::view::{Context, Decision, View};
 use super::waiting::Waits;
 use crate::model::limits::PATIENT_ENTRIES_MAX;
 use crate::model::{
-    AppointmentId, Cause, Claims, Ended, Fact, Facts, JoinWaitlist, LeaveWaitlist, Outcome,
-    PlaceOffered, PoolIndex, Receipt, Refusal, Repeat, RequestId, SessionId, SlotIndex, Timestamp,
-    WaitDrawn, WaitEnd, WaitEntry, WaitJoined, WaitLeft, WaitState, WaitTarget, Waiter,
-    WaitlistRule,
+    Appointment, AppointmentId, Cause, Claims, DrawChoice, Ended, Fact, Facts, JoinWaitlist,
+    LeaveWaitlist, Outcome, PlaceOffered, PoolIndex, Receipt, Refusal, Repeat, RequestId,
+    SessionId, SlotIndex, Timestamp, WaitDrawn, WaitEnd, WaitEntry, WaitJoined, WaitLeft,
+    WaitOrder, WaitState, WaitTarget, Waiter, WaitlistRule,
 };
 
 /// Decides whether a patient joins waitlists (加入候补).
@@ -63,6 +64,7 @@ pub fn decide_join(
         targets,
     };
     let targets = entry.sessions();
+    let fingerprint = Some(fingerprint);
     let fact = Fact::WaitJoined(Box::new(WaitJoined { fingerprint, entry, targets }));
     Ok(Decision { facts: std::iter::once(fact).collect(), receipt: receipt(context, false) })
 }
@@ -189,12 +191,54 @@ fn target(
         return Err(Outcome::WaitlistFull);
     }
     let drawn_at = draw_of(rule, state, context.now);
-    Ok(WaitTarget { session: id, priority: rule.priority_of(join.class), drawn_at })
+    let is_drawn = drawn_at != Timestamp::default();
+    let order = if is_drawn { WaitOrder::Draw } else { WaitOrder::Time };
+    Ok(WaitTarget { session: id, priority: rule.priority_of(join.class), order, drawn_at })
+}
+
+/// What becomes of who had no place in the draw of an opening: the waitlist, where the session keeps one
+/// that is open and has room. Entries come here in drawn order, and wait in it.
+pub(super) fn join_undrawn(
+    view: &View<'_>,
+    now: Timestamp,
+    appointment: &Appointment,
+    choice: &DrawChoice,
+) -> Option<Fact> {
+    let session = view.session(appointment.claims.first()?.session)?;
+    let spec = session.spec();
+    let rule = spec.terms.waitlist.as_deref().filter(|rule| now < rule.closes_at)?;
+    let waits = view.ledger?.waits(appointment.patient);
+    let waiting = session.waitlist().map_or(0, |state| state.waiters.len());
+    let has_room = waits.len() < PATIENT_ENTRIES_MAX && waiting < usize::from(rule.entries_max);
+    // A waitlist offers single places.
+    if !has_room || choice.count != 1 || waits.iter().any(|waits| waits.waits_for(spec.id)) {
+        return None;
+    }
+    let wished = || choice.slots.iter().map(|slot| spec.slot_start(*slot));
+    let target = WaitTarget {
+        session: spec.id,
+        priority: rule.priority_of(appointment.class),
+        order: WaitOrder::Opening,
+        drawn_at: Timestamp::default(),
+    };
+    let entry = WaitEntry {
+        entry: appointment.id.request(),
+        patient: appointment.patient,
+        account: appointment.account,
+        channel: appointment.channel,
+        class: appointment.class,
+        joined: now,
+        earliest: wished().min().unwrap_or_default(),
+        latest: wished().max().unwrap_or(Timestamp::MAX),
+        targets: std::iter::once(target).collect(),
+    };
+    let targets = entry.sessions();
+    Some(Fact::WaitJoined(Box::new(WaitJoined { fingerprint: None, entry, targets })))
 }
 
 /// When the draw takes place that orders who joins now; zero where none does.
 fn draw_of(rule: &WaitlistRule, state: &WaitState, now: Timestamp) -> Timestamp {
-    if state.joined == 0 && rule.draw_millis != 0 {
+    if state.joined == state.brought && rule.draw_millis != 0 {
         return now.plus_millis(rule.draw_millis.into());
     }
     if now < state.drawn_at { state.drawn_at } else { Timestamp::default() }
@@ -224,12 +268,9 @@ impl Waitlist {
     }
 
     pub(super) fn join(&mut self, entry: &WaitEntry, target: &WaitTarget) {
-        let WaitState { drawn_at, joined, waiters, .. } = &mut self.state;
-        let again = waiters.iter().any(|waiter| waiter.patient == entry.patient);
+        let again = self.state.waiters.iter().any(|waiter| waiter.patient == entry.patient);
         assert!(!again, "an impossible fact: a patient joins a waitlist twice");
-        *drawn_at = (*drawn_at).max(target.drawn_at);
-        waiters.push(entry.waiter(target, *joined));
-        *joined = joined.saturating_add(1);
+        entry.join(target, &mut self.state);
     }
 
     pub(super) fn offer(&mut self, offered: &PlaceOffered) {

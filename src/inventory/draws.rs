@@ -73,10 +73,8 @@ impl Inventory {
         let (draw, step) = (plan.draw(), plan.next_step()?);
         let mut group = Group::of_home(&self.homes, route(step.appointment.0));
         let patient = group.view(|view| view.appointment(step.appointment))?.patient;
-        // A winner's ledger stays as it is.
-        if step.won.is_none() {
-            group.lock_ledger(&self.ledgers, patient);
-        }
+        // A winner's ledger stays as it is, unless a block has taken what was won.
+        group.lock_ledger(&self.ledgers, patient);
         group.lock_sessions(&self.sessions, std::iter::once(draw.session));
         let facts = group.view(|view| decide_draw_step(view, now, draw, step))?;
         Some(self.carry_out(&mut group, now, &facts, append))

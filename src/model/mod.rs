@@ -72,5 +72,5 @@ pub use terms::{Delay, PoolTerms, Reclaim, ReturnRule, ServiceHours, SessionTerm
 pub use time::{Timestamp, Ttl};
 pub use waitlist::{
     JoinWaitlist, LeaveWaitlist, PlaceOffered, Targets, WaitDrawn, WaitEnd, WaitEntry, WaitJoined,
-    WaitLeft, WaitState, WaitTarget, Waiter, WaitlistRule,
+    WaitLeft, WaitOrder, WaitState, WaitTarget, Waiter, WaitlistRule,
 };

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! JoinWaitlist --> WaitJoined      in the ledger of the patient, and by reference in each target
+//! not drawn at an opening --^
 //!                  WaitDrawn       the order of those who came soon after the first
 //!                  PlaceOffered         a hold that the engine makes for the first who may have a place
 //! book, release, deadline, leave, close --> WaitLeft
@@ -113,8 +114,22 @@ pub struct WaitTarget {
     pub session: SessionId,
     /// The priority of the patient's class there, the lowest first.
     pub priority: u8,
-    /// When the draw takes place that orders it; zero where it is ordered by when it joined.
+    /// What orders it among those of its priority.
+    pub order: WaitOrder,
+    /// When the draw takes place that orders it; zero where none does.
     pub drawn_at: Timestamp,
+}
+
+/// What orders somebody who waits among those of the same priority. The first of these go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum WaitOrder {
+    /// The draw of an opening that brought them here without a place: by their ranks in it.
+    Opening = 1,
+    /// The draw of those who joined soon after the first.
+    Draw = 2,
+    /// When they joined.
+    Time = 3,
 }
 
 /// A waitlist as its session has it.
@@ -126,6 +141,8 @@ pub struct WaitState {
     pub seed: Option<u64>,
     /// How many have ever joined.
     pub joined: u32,
+    /// How many of them the draw of an opening brought.
+    pub brought: u32,
     /// Who waits or has an offer, in the order of joining.
     pub waiters: Vec<Waiter>,
 }
@@ -149,8 +166,8 @@ pub struct Waiter {
     pub priority: u8,
     /// How many had joined before.
     pub number: u32,
-    /// Whether the draw orders it.
-    pub in_draw: bool,
+    /// What orders it among those of its priority.
+    pub order: WaitOrder,
     /// Whether it has an offer, here or elsewhere.
     pub is_offered: bool,
 }
@@ -158,8 +175,9 @@ pub struct Waiter {
 /// See [`super::Fact::WaitJoined`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitJoined {
-    /// The fingerprint of the request, whose id is the entry's.
-    pub fingerprint: u64,
+    /// The fingerprint of the request, whose id is the entry's; `None` where the draw of an opening
+    /// brought the patient, and the id is that of the appointment which had no place.
+    pub fingerprint: Option<u64>,
     /// The entry.
     pub entry: WaitEntry,
     /// Its targets.
@@ -325,6 +343,16 @@ impl WaitEntry {
         self.targets.iter().map(|target| target.session).collect()
     }
 
+    /// Counts it into the waitlist of one of its targets, and refers to it there.
+    pub fn join(&self, target: &WaitTarget, state: &mut WaitState) {
+        state.drawn_at = state.drawn_at.max(target.drawn_at);
+        state.waiters.push(self.waiter(target, state.joined));
+        state.joined = state.joined.saturating_add(1);
+        if target.order == WaitOrder::Opening {
+            state.brought = state.brought.saturating_add(1);
+        }
+    }
+
     /// A session's reference to it, of the `number`th who joined there.
     pub fn waiter(&self, target: &WaitTarget, number: u32) -> Waiter {
         Waiter {
@@ -336,21 +364,22 @@ impl WaitEntry {
             latest: self.latest,
             priority: target.priority,
             number,
-            in_draw: target.drawn_at != Timestamp::default(),
+            order: target.order,
             is_offered: false,
         }
     }
 }
 
 impl Waiter {
-    /// What orders it among the others, the lowest first: class, then those of the draw by what was
-    /// drawn, then the others by when they joined.
-    pub fn key(&self, seed: Option<u64>) -> (u8, bool, u64, u32) {
+    /// What orders it among the others, the lowest first: class, then those whom an opening's draw
+    /// brought as it ranked them, then those of the waitlist's draw by what was drawn, then the others by
+    /// when they joined.
+    pub fn key(&self, seed: Option<u64>) -> (u8, WaitOrder, u64, u32) {
         let rank = match seed {
-            Some(seed) if self.in_draw => draw_rank(seed, self.patient),
+            Some(seed) if self.order == WaitOrder::Draw => draw_rank(seed, self.patient),
             _ => 0,
         };
-        (self.priority, !self.in_draw, rank, self.number)
+        (self.priority, self.order, rank, self.number)
     }
 }
 

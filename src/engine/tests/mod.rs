@@ -7,6 +7,7 @@ mod agreement;
 pub(crate) mod build;
 mod draws;
 mod draws_blocked;
+mod draws_waitlist;
 mod forgetting;
 mod naive;
 mod pairs;

@@ -215,6 +215,7 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
         &[O::Done, O::AlreadyDone, O::IdReused, O::OrganizationNotPermitted, O::NotWaiting],
     ),
     ("place_offer", &[O::Done]),
+    ("not_drawn_waits", &[O::Done]),
     (
         "call_next",
         &[

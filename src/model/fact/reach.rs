@@ -41,7 +41,7 @@ impl Fact {
             | Self::Offered(_)
             | Self::PlaceOffered(_)
             | Self::WaitDrawn(_) => None,
-            Self::WaitJoined(fact) => Some((fact.entry.entry, fact.fingerprint)),
+            Self::WaitJoined(fact) => Some((fact.entry.entry, fact.fingerprint?)),
             Self::WaitLeft(fact) => fact.request,
         }
     }

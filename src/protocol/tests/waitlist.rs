@@ -44,7 +44,7 @@ pub(super) fn facts() -> Vec<(&'static str, Fact)> {
         (
             "wait_joined",
             Fact::WaitJoined(Box::new(WaitJoined {
-                fingerprint: 6,
+                fingerprint: Some(6),
                 entry: wait_entry(),
                 targets: wait_entry().sessions(),
             })),
@@ -108,7 +108,12 @@ fn leave() -> LeaveWaitlist {
 
 fn wait_entry() -> WaitEntry {
     let JoinWaitlist { request, patient, account, channel, class, earliest, latest, .. } = join();
-    let target = |session| WaitTarget { session, priority: 3, drawn_at: NOW.plus_millis(600_000) };
+    let target = |session| WaitTarget {
+        session,
+        priority: 3,
+        order: WaitOrder::Draw,
+        drawn_at: NOW.plus_millis(600_000),
+    };
     WaitEntry {
         entry: request,
         patient,

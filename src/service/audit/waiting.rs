@@ -3,7 +3,7 @@
 //! **Architecture invariant:** the account shares nothing with the engine but the vocabulary.
 
 use super::{Account, AuditReport};
-use crate::model::{PlaceOffered, RequestId, Sequence, Timestamp, WaitDrawn, WaitJoined, WaitLeft};
+use crate::model::{PlaceOffered, RequestId, Sequence, WaitDrawn, WaitJoined, WaitLeft};
 
 impl Account {
     /// An entry waits in each of its targets, once for each patient.
@@ -14,12 +14,7 @@ impl Account {
             if waitlist.waiters.iter().any(|waiter| waiter.patient == entry.patient) {
                 report.fault(at, "a patient waits twice for a session");
             }
-            if target.drawn_at != Timestamp::default() {
-                waitlist.drawn_at = target.drawn_at;
-            }
-            let waiter = entry.waiter(target, waitlist.joined);
-            waitlist.waiters.push(waiter);
-            waitlist.joined += 1;
+            entry.join(target, waitlist);
         }
         if self.waits.insert(entry.entry, (entry.clone(), None)).is_some() {
             report.fault(at, "an entry joins twice");

@@ -1,9 +1,42 @@
 //! Sessions with draws, and the values of their beacons.
 
-use super::{MINUTE, MORNING, Step, request_id};
+use super::waitlist::waitlist;
+use super::{Case, MINUTE, MORNING, Naive, Step, World, build, request_id};
 use crate::model::{
-    Beacon, Draw, DrawId, PoolIndex, PoolTerms, RevealDraw, Session, SessionId, Timestamp, Ttl,
+    Actor, Beacon, Command, Delay, Draw, DrawId, PoolIndex, PoolTerms, ReturnRule, RevealDraw,
+    Role, Session, SessionId, SessionTerms, Timestamp, Ttl,
 };
+
+impl Case {
+    /// Sessions of one place that is drawn, with waitlists, which some patients have entered.
+    pub(super) fn drawing(kinds: [u8; 4]) -> Self {
+        let mut case =
+            Self { engine: World::new(MORNING), naive: Naive::new(MORNING), done: Vec::new() };
+        let admin = Actor::unbounded(Role::Admin);
+        let both = |case: &mut Self, command: Command| {
+            let answers = (case.engine.run(&admin, &command), case.naive.run(&admin, &command));
+            assert_eq!(answers.0, answers.1, "{command:?}");
+        };
+        for (id, kind) in (0_u64..4).zip(kinds) {
+            let delay = Delay { min_millis: 60_000, max_millis: 360_000 };
+            let (returns, rule) = (ReturnRule::WaitlistFirst(delay), waitlist(kind.into()));
+            let waitlist = Some(Box::new(rule));
+            let terms = SessionTerms { returns, waitlist, ..SessionTerms::default() };
+            let mut session = Session { terms, ..build::session(id, &[1]) };
+            session.pools[0].terms = drawn(MORNING.plus_millis(4 * MINUTE), None);
+            both(&mut case, Command::OpenSession(build::open(session).into()));
+        }
+        case.later(2 * MINUTE);
+        for (session, kind) in (0_u64..4).zip(kinds) {
+            for patient in 0..u128::from(kind % 6) {
+                let id = 10_000 + u128::from(session) * 10 + patient;
+                both(&mut case, Command::Hold(build::hold(id, patient, [build::any(session)])));
+            }
+        }
+        case.later(2 * MINUTE);
+        case
+    }
+}
 
 impl Step {
     /// Mostly of a session that is there, with one of three values.

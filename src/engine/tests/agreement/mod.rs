@@ -67,6 +67,9 @@ fn round(cases: u32, pairs: &RefCell<Pairs>) {
             if opened[3] % 4 == 0 {
                 Case::waiting(opened).play_waiting(&steps, &mut pairs.borrow_mut())?;
             }
+            if opened[3] % 16 == 1 {
+                Case::drawing(opened).play_waiting(&steps, &mut pairs.borrow_mut())?;
+            }
             Case::new(opened).play(&steps, &mut pairs.borrow_mut())
         })
         .unwrap();
@@ -168,6 +171,11 @@ impl Case {
         let facts = self.engine.records.iter().flat_map(|(_, facts)| facts);
         for _ in facts.filter(|fact| fact.name() == "PlaceOffered") {
             pairs.count("place_offer", Outcome::Done);
+        }
+        let facts = self.engine.records.iter().flat_map(|(_, facts)| facts);
+        let joined = facts.filter(|fact| fact.name() == "WaitJoined");
+        for _ in joined.filter(|fact| fact.request().is_none()) {
+            pairs.count("not_drawn_waits", Outcome::Done);
         }
         self.compare_state(&self.engine.state())?;
         self.replay()

@@ -39,9 +39,14 @@ pub(super) fn session(id: u64, kind: u8) -> Session {
     if session.check().is_ok() { session } else { undrawn(session) }
 }
 
-/// Half of the sessions say nothing more.
+/// Half of the sessions say nothing more. Of those with a draw, half let the others wait.
 fn terms(kind: usize) -> SessionTerms {
+    let delay = Delay { min_millis: 60_000, max_millis: 360_000 };
     let terms = SessionTerms::default();
+    if 9 <= kind % 12 && (kind / 12).is_multiple_of(2) {
+        let waitlist = Some(Box::new(waitlist(kind / 12)));
+        return SessionTerms { returns: ReturnRule::WaitlistFirst(delay), waitlist, ..terms };
+    }
     match kind % 11 {
         1 => SessionTerms { lead_millis: Some(600_000), ..terms },
         2 => SessionTerms { booking_ends: Some(MORNING.plus_millis(8 * MINUTE)), ..terms },
@@ -51,7 +56,6 @@ fn terms(kind: usize) -> SessionTerms {
             SessionTerms { hours: Some(hours), ..terms }
         }
         9 => {
-            let delay = Delay { min_millis: 60_000, max_millis: 360_000 };
             let rules = [
                 ReturnRule::Delayed(delay),
                 ReturnRule::WaitlistFirst(delay),
@@ -62,7 +66,6 @@ fn terms(kind: usize) -> SessionTerms {
         8 => SessionTerms { attendance: Some(attendance(kind)), ..terms },
         10 => SessionTerms { changes_max: Some(u8::try_from(kind / 11 % 2).unwrap()), ..terms },
         5 | 6 => {
-            let delay = Delay { min_millis: 60_000, max_millis: 360_000 };
             let returns = ReturnRule::WaitlistFirst(delay);
             let displaced_offer = (kind % 11 == 6).then_some(Ttl::DEFAULT);
             let waitlist = Some(Box::new(waitlist(kind / 11)));

@@ -249,6 +249,7 @@ impl Naive {
             appointment.status = AppointmentStatus::Cancelled;
             appointment.cause = Cause::NotDrawn;
             appointment.until = now;
+            self.bring(session, index);
         }
     }
 }

@@ -4,7 +4,8 @@ use super::{Naive, lowest, told_of_nothing};
 use crate::model::{
     Actor, Appointment, AppointmentId, AppointmentStatus, Cause, Claim, JoinWaitlist,
     LeaveWaitlist, Outcome, PatientClass, PoolIndex, Receipt, Refusal, Repeat, RequestId,
-    RulesVersion, SessionId, SlotIndex, Timestamp, WaitState, Waiter, WaitlistRule,
+    RulesVersion, Session, SessionId, SlotChoice, SlotIndex, Timestamp, WaitOrder, WaitState,
+    Waiter, WaitlistRule,
 };
 
 /// Who joined, and in which sessions they still wait.
@@ -12,9 +13,11 @@ use crate::model::{
 pub(in crate::engine::tests) struct Entry {
     pub(in crate::engine::tests) join: JoinWaitlist,
     joined: Timestamp,
-    /// Session, how many had joined before, when it is drawn.
+    /// Session, how many had joined before, when it is drawn; zero for who an opening's draw brought, if
+    /// `is_brought`.
     pub(in crate::engine::tests) places: Vec<(SessionId, u32, Timestamp)>,
     pub(in crate::engine::tests) offer: Option<AppointmentId>,
+    is_brought: bool,
     /// Until when a session leaves it out of account.
     skipped: Vec<(SessionId, Timestamp)>,
 }
@@ -23,6 +26,7 @@ pub(in crate::engine::tests) struct Entry {
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::engine::tests) struct List {
     joined: u32,
+    brought: u32,
     drawn_at: Timestamp,
     seed: Option<u64>,
 }
@@ -56,7 +60,7 @@ impl Naive {
         for id in &join.targets {
             let rule = self.session(*id).unwrap().terms.waitlist.clone().unwrap();
             let list = self.lists.entry(*id).or_default();
-            if list.joined == 0 && rule.draw_millis != 0 {
+            if list.joined == list.brought && rule.draw_millis != 0 {
                 list.drawn_at = self.now.plus_millis(rule.draw_millis.into());
             }
             let in_draw = self.now < list.drawn_at;
@@ -66,8 +70,43 @@ impl Naive {
         }
         let (join, joined) = (join.clone(), self.now);
         self.joins.push(join.clone());
-        self.entries.push(Entry { join, joined, places, offer: None, skipped: Vec::new() });
+        let (offer, skipped) = (None, Vec::new());
+        self.entries.push(Entry { join, joined, places, offer, is_brought: false, skipped });
         Ok(told_of_nothing(self.now, false))
+    }
+
+    /// Who had no place in the draw of an opening waits on, where there is a waitlist with room.
+    pub(super) fn bring(&mut self, session: &Session, index: usize) {
+        let Appointment { id, patient, account, channel, class, .. } = self.appointments[index];
+        let Some(rule) = &session.terms.waitlist else { return };
+        let wish = self.holds[index].as_ref().unwrap().claims[0].clone();
+        let own = self.entries.iter().filter(|entry| entry.join.patient == patient);
+        let here = |entry: &&Entry| entry.places.iter().any(|place| place.0 == session.id);
+        let waits = own.clone().any(|entry| here(&entry));
+        let is_full = usize::from(rule.entries_max) <= self.entries.iter().filter(here).count()
+            || 16 <= own.count();
+        if rule.closes_at <= self.now || waits || is_full || wish.count != 1 {
+            return;
+        }
+        let wished: Vec<Timestamp> = match &wish.slots {
+            SlotChoice::Any => Vec::new(),
+            SlotChoice::Ranked(slots) => slots.iter().map(|it| session.slot_start(*it)).collect(),
+        };
+        let join = JoinWaitlist {
+            request: id.request(),
+            patient,
+            account,
+            channel,
+            class,
+            earliest: wished.iter().min().copied().unwrap_or_default(),
+            latest: wished.iter().max().copied().unwrap_or(Timestamp::MAX),
+            targets: std::iter::once(session.id).collect(),
+        };
+        let list = self.lists.entry(session.id).or_default();
+        let places = vec![(session.id, list.joined, Timestamp::default())];
+        (list.joined, list.brought) = (list.joined + 1, list.brought + 1);
+        let (joined, offer, skipped) = (self.now, None, Vec::new());
+        self.entries.push(Entry { join, joined, places, offer, is_brought: true, skipped });
     }
 
     fn why_not(&self, actor: &Actor, join: &JoinWaitlist, id: SessionId) -> Option<Outcome> {
@@ -124,7 +163,7 @@ impl Naive {
         refusals.into_iter().min()
     }
 
-    fn is_ahead(&self, session: &crate::model::Session, slot: u16) -> bool {
+    fn is_ahead(&self, session: &Session, slot: u16) -> bool {
         self.now < session.slot_end(SlotIndex(slot)) && self.is_bookable(session, slot)
     }
 
@@ -313,7 +352,11 @@ impl Naive {
             latest: entry.join.latest,
             priority: rule.priority[entry.join.class as usize],
             number: place.1,
-            in_draw: place.2 != Timestamp::default(),
+            order: match place.2 {
+                _ if entry.is_brought => WaitOrder::Opening,
+                drawn_at if drawn_at != Timestamp::default() => WaitOrder::Draw,
+                _ => WaitOrder::Time,
+            },
             is_offered: entry.offer.is_some(),
         }
     }
@@ -323,8 +366,8 @@ impl Naive {
         let list = self.lists.get(&id)?;
         let here = |entry: &&Entry| entry.places.iter().any(|place| place.0 == id);
         let waiters = self.entries.iter().filter(here).map(|entry| self.waiter(entry, id));
-        let List { joined, drawn_at, seed } = *list;
-        Some(WaitState { drawn_at, seed, joined, waiters: waiters.collect() })
+        let List { joined, brought, drawn_at, seed } = *list;
+        Some(WaitState { drawn_at, seed, joined, brought, waiters: waiters.collect() })
     }
 
     /// Every entry with its sessions and offer, by patient.
