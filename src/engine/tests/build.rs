@@ -113,3 +113,6 @@ pub(crate) fn change(request_number: u128, id: u128, action: Action) -> Change {
         action,
     }
 }
+
+/// Priorities of a waitlist in which all classes are alike.
+pub(crate) const EQUAL: [u8; PatientClass::COUNT] = [0; PatientClass::COUNT];

@@ -1,7 +1,7 @@
 //! Who has no place in the draw of an opening, where the session keeps a waitlist.
 
+use super::build::EQUAL;
 use super::build::{self, MINUTE, MORNING, any, drawn, hold};
-use super::naive::EQUAL;
 use super::world::World;
 use crate::model::{
     Action, Actor, AppointmentId, Change, Command, Delay, Fact, JoinWaitlist, LeaveWaitlist,

@@ -16,8 +16,6 @@ mod queue;
 #[path = "naive/waitlist.rs"]
 mod waitlist;
 
-pub(super) use self::waitlist::EQUAL;
-
 use self::draws::{Found, NaiveDraws, bound};
 use self::queue::NaiveQueue;
 use self::waitlist::{Entry, List};

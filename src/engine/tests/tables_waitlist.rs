@@ -1,7 +1,7 @@
 //! The waitlist of a session: who joins, who is offered what, and when.
 
+use super::build::EQUAL;
 use super::build::{self, MINUTE, MORNING};
-use super::naive::EQUAL;
 use super::world::World;
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{

@@ -2,7 +2,7 @@
 
 use super::sessions::session;
 use super::{Case, MINUTE, MORNING, Naive, Pairs, Step, World, build};
-use crate::engine::tests::naive::EQUAL;
+use crate::engine::tests::build::EQUAL;
 use crate::model::{
     Action, Actor, AppointmentId, Change, ChannelSet, Command, Hold, JoinWaitlist, LeaveWaitlist,
     PatientClass, PatientId, PaymentRef, Role, ServiceHours, SessionId, Timestamp, WaitlistRule,

@@ -8,7 +8,7 @@ use crate::model::{
 };
 
 impl Naive {
-    pub(in crate::engine::tests) fn is_blocked(&self, session: SessionId, slot: u16) -> bool {
+    pub(in super::super) fn is_blocked(&self, session: SessionId, slot: u16) -> bool {
         self.blocked.contains(&(session, slot))
     }
 

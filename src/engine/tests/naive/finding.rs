@@ -131,7 +131,7 @@ impl Naive {
         Some(Refusal::until(Outcome::OutsideServiceHours, self.now, until))
     }
 
-    pub(in crate::engine::tests) fn is_bookable(&self, session: &Session, slot: u16) -> bool {
+    pub(in super::super) fn is_bookable(&self, session: &Session, slot: u16) -> bool {
         let start = session.slot_start(SlotIndex(slot));
         let ended = session.terms.booking_ends.is_some_and(|end| end <= self.now);
         let lead = session.terms.lead_millis.map(|lead| start.minus_millis(lead.into()));

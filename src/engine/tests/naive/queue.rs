@@ -8,7 +8,7 @@ use crate::model::{
 };
 
 #[derive(Default)]
-pub(in crate::engine::tests) struct NaiveQueue {
+pub(in super::super) struct NaiveQueue {
     /// Everybody who ever checked in where there is a queue, in this order.
     check_ins: Vec<(SessionId, QueueEntry)>,
     /// Those who left, with how long the visit took.
@@ -156,7 +156,7 @@ impl Naive {
     }
 
     /// What the queue of a session comes to.
-    pub(in crate::engine::tests) fn queue_of(&self, session: SessionId) -> QueueState {
+    pub(in super::super) fn queue_of(&self, session: SessionId) -> QueueState {
         let mut entries = self.in_queue(session);
         entries.sort_by_key(|entry| entry.appointment);
         let left = self.queue.left.iter().filter(|(other, ..)| *other == session);

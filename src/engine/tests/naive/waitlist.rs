@@ -3,20 +3,19 @@
 use super::{Naive, lowest, told_of_nothing};
 use crate::model::{
     Actor, Appointment, AppointmentId, AppointmentStatus, Cause, Claim, JoinWaitlist,
-    LeaveWaitlist, Outcome, PatientClass, PoolIndex, Receipt, Refusal, Repeat, RequestId,
-    RulesVersion, Session, SessionId, SlotChoice, SlotIndex, Timestamp, WaitOrder, WaitState,
-    Waiter, WaitlistRule,
+    LeaveWaitlist, Outcome, PoolIndex, Receipt, Refusal, Repeat, RequestId, RulesVersion, Session,
+    SessionId, SlotChoice, SlotIndex, Timestamp, WaitOrder, WaitState, Waiter, WaitlistRule,
 };
 
 /// Who joined, and in which sessions they still wait.
 #[derive(Clone, Debug)]
-pub(in crate::engine::tests) struct Entry {
-    pub(in crate::engine::tests) join: JoinWaitlist,
+pub(in super::super) struct Entry {
+    pub(in super::super) join: JoinWaitlist,
     joined: Timestamp,
     /// Session, how many had joined before, when it is drawn; zero for who an opening's draw brought, if
     /// `is_brought`.
-    pub(in crate::engine::tests) places: Vec<(SessionId, u32, Timestamp)>,
-    pub(in crate::engine::tests) offer: Option<AppointmentId>,
+    pub(in super::super) places: Vec<(SessionId, u32, Timestamp)>,
+    pub(in super::super) offer: Option<AppointmentId>,
     is_brought: bool,
     /// Until when a session leaves it out of account.
     skipped: Vec<(SessionId, Timestamp)>,
@@ -24,7 +23,7 @@ pub(in crate::engine::tests) struct Entry {
 
 /// What a session knows of its waitlist: how many ever joined, when it is drawn, what was drawn.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::engine::tests) struct List {
+pub(in super::super) struct List {
     joined: u32,
     brought: u32,
     drawn_at: Timestamp,
@@ -32,7 +31,7 @@ pub(in crate::engine::tests) struct List {
 }
 
 impl Naive {
-    pub(in crate::engine::tests) fn join(
+    pub(in super::super) fn join(
         &mut self,
         actor: &Actor,
         join: &JoinWaitlist,
@@ -167,7 +166,7 @@ impl Naive {
         self.now < session.slot_end(SlotIndex(slot)) && self.is_bookable(session, slot)
     }
 
-    pub(in crate::engine::tests) fn leave(
+    pub(in super::super) fn leave(
         &mut self,
         actor: &Actor,
         leave: &LeaveWaitlist,
@@ -204,12 +203,12 @@ impl Naive {
     }
 
     /// The end of an offer is the end of its entry.
-    pub(in crate::engine::tests) fn end_offer(&mut self, id: AppointmentId) {
+    pub(in super::super) fn end_offer(&mut self, id: AppointmentId) {
         self.entries.retain(|entry| entry.offer != Some(id));
     }
 
     /// Does what is due, until nothing is.
-    pub(in crate::engine::tests) fn step_waitlists(&mut self) {
+    pub(in super::super) fn step_waitlists(&mut self) {
         let mut ids: Vec<_> = self.sessions.iter().map(|session| session.id).collect();
         ids.sort_unstable();
         while ids.iter().map(|id| self.tend(*id)).fold(false, |any, done| any | done) {}
@@ -362,7 +361,7 @@ impl Naive {
     }
 
     /// The waitlist of a session as the engine should have it.
-    pub(in crate::engine::tests) fn waitlist(&self, id: SessionId) -> Option<WaitState> {
+    pub(in super::super) fn waitlist(&self, id: SessionId) -> Option<WaitState> {
         let list = self.lists.get(&id)?;
         let here = |entry: &&Entry| entry.places.iter().any(|place| place.0 == id);
         let waiters = self.entries.iter().filter(here).map(|entry| self.waiter(entry, id));
@@ -371,7 +370,7 @@ impl Naive {
     }
 
     /// Every entry with its sessions and offer, by patient.
-    pub(in crate::engine::tests) fn waits(
+    pub(in super::super) fn waits(
         &self,
     ) -> Vec<(RequestId, Timestamp, Vec<SessionId>, Option<AppointmentId>)> {
         let mut all: Vec<_> = self.entries.iter().collect();
@@ -383,6 +382,3 @@ impl Naive {
         all.into_iter().map(line).collect()
     }
 }
-
-/// Everybody is alike.
-pub(in crate::engine::tests) const EQUAL: [u8; PatientClass::COUNT] = [0; PatientClass::COUNT];
