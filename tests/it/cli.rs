@@ -372,4 +372,92 @@ fn the_demonstration_agrees_with_its_own_audit() {
     for key in ["sold", "expired", "cancelled", "resold"] {
         assert!(0 < shown[key].as_u64().unwrap(), "nothing was {key}: {shown}");
     }
+    the_draw_adds_up(&shown["draw"]);
+    the_waitlist_adds_up(&shown["waitlist"]);
+}
+
+fn number(object: &Value, key: &str) -> u64 {
+    object[key].as_u64().unwrap_or_else(|| panic!("no {key} in {object}"))
+}
+
+fn the_draw_adds_up(draw: &Value) {
+    let groups = draw["groups"].as_array().unwrap();
+    let sum = |key: &str| groups.iter().map(|group| number(group, key)).sum::<u64>();
+    let names: Vec<_> = groups.iter().map(|group| group["group"].as_str().unwrap()).collect();
+    assert_eq!(names, ["scripts", "early", "late"]);
+    assert_eq!(number(draw, "places"), 12);
+    for key in ["winners", "booked"] {
+        assert_eq!(number(draw, key), 12, "{key}: {draw}");
+    }
+    assert_eq!((sum("places"), sum("entries")), (12, number(draw, "entries")));
+    assert_eq!(sum("tries"), number(draw, "tries"));
+    let refused = ["refused_too_early", "refused_second_entries", "refused_too_late"];
+    let refused = refused.iter().map(|key| number(draw, key)).sum::<u64>();
+    assert_eq!(number(draw, "tries"), number(draw, "entries") + refused, "{draw}");
+    assert!(0 < number(draw, "refused_second_entries"), "{draw}");
+    let mut means = 0.0;
+    for group in groups {
+        assert!(number(group, "entries") <= number(group, "people"), "{group}");
+        for (part, whole) in [("entries", &draw["entries"]), ("places", &draw["winners"])] {
+            let share = group[format!("{part}_percent")].as_f64().unwrap();
+            let expected = group[part].as_f64().unwrap() / whole.as_f64().unwrap() * 100.0;
+            assert!((share - expected).abs() < 0.06, "{part}: {group}");
+        }
+        means += group["places_with_other_seeds"].as_f64().unwrap();
+    }
+    assert!((means - 12.0).abs() < 0.001, "{draw}");
+    assert!(number(draw, "commitment_read_ms") < number(draw, "opens_ms"));
+    assert!(number(draw, "opens_ms") < number(draw, "closes_ms"));
+    for key in ["commitment", "seed", "receipt"] {
+        assert_eq!(draw[key].as_str().map(str::len), Some(64), "{key}: {draw}");
+    }
+    assert!((1..=number(draw, "entries")).contains(&number(draw, "receipt_rank")), "{draw}");
+    for key in ["file_agrees", "forgery_found", "same_after_the_kill", "holds"] {
+        assert_eq!(draw[key], true, "{key}: {draw}");
+    }
+}
+
+fn the_waitlist_adds_up(list: &Value) {
+    let of = |key: &str| number(list, key);
+    let offers = list["offers"].as_array().unwrap();
+    let answered = |how: &str| offers.iter().filter(|offer| offer["answer"] == how).count() as u64;
+    for how in ["accepted", "declined", "lapsed"] {
+        assert_eq!(answered(how), of(how), "{how}: {list}");
+    }
+    assert_eq!((of("cancelled"), of("accepted"), of("given_back")), (4, 4, 0), "{list}");
+    assert!(0 < of("lapsed"), "nobody let an offer lapse: {list}");
+    assert_eq!(offers.len() as u64, of("cancelled") + of("declined") + of("lapsed"), "{list}");
+    let positions: Vec<_> = offers.iter().map(|offer| number(offer, "position")).collect();
+    assert_eq!(positions, (1..=offers.len() as u64).collect::<Vec<_>>(), "{list}");
+    let slowest = offers.iter().map(|offer| number(offer, "after_ms")).max();
+    assert_eq!(slowest, Some(of("longest_until_offer_ms")));
+    assert_eq!(of("joined"), offers.len() as u64 + of("still_waiting"), "{list}");
+    assert_eq!((of("booked_first"), of("taken")), (of("places"), of("places")), "{list}");
+    assert_eq!((of("script_got"), of("overtaken")), (0, 0), "{list}");
+    assert_eq!(of("script_tries"), of("script_refused"));
+    assert!(0 < of("script_refused") && list["holds"] == true, "{list}");
+}
+
+#[test]
+fn the_demonstration_tells_a_manager_what_it_shows() {
+    let output = haoyuan(&["demo", "--seconds", "1"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{told}");
+    let words = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    for sentence in [
+        "1. AN OPENING BY FAIR DRAW",
+        "winners who booked 12",
+        "gives the same lots and winners yes",
+        "the receipt is found in the list",
+        "=> Being fast bought nothing",
+        "2. A WAITLIST",
+        "a patient cancelled",
+        "=> Each freed place went to the first who waited",
+        "got 0 places",
+        "3. AN OPENING FOR WHOEVER COMES FIRST",
+        "places sold twice (oversold) 0",
+        "every answer is in the journal yes",
+    ] {
+        assert!(words.contains(sentence), "{sentence:?} is missing in:\n{told}");
+    }
 }

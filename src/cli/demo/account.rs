@@ -6,7 +6,7 @@
 use hashbrown::HashMap;
 
 use crate::model::{
-    AppointmentId, AppointmentStatus, Cause, Claims, Ended, Fact, Facts, PoolIndex, SessionId,
+    AppointmentId, AppointmentStatus, Cause, Claim, Ended, Fact, Facts, Held, PoolIndex, SessionId,
     SlotIndex,
 };
 
@@ -21,6 +21,10 @@ pub(super) enum Acknowledged {
     Released,
     /// It was cancelled.
     Cancelled,
+    /// It is an entry of a draw.
+    Entered,
+    /// It was an entry of a draw, and won nothing.
+    NotDrawn,
 }
 
 /// Every appointment that the node acknowledged.
@@ -34,9 +38,19 @@ pub(super) struct Account {
 /// What a journal says, as far as the account can be compared with it.
 #[derive(Debug, Default)]
 pub(super) struct Story {
-    states: HashMap<AppointmentId, (AppointmentStatus, Cause), foldhash::fast::FixedState>,
+    states: HashMap<AppointmentId, State, foldhash::fast::FixedState>,
     quotas: HashMap<(SessionId, SlotIndex, PoolIndex), u64, foldhash::fast::FixedState>,
     held: HashMap<(SessionId, SlotIndex, PoolIndex), u64, foldhash::fast::FixedState>,
+}
+
+/// What became of an appointment, and in which session it began.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    status: AppointmentStatus,
+    cause: Cause,
+    session: Option<SessionId>,
+    /// Whether the node made it by itself, for somebody who waits.
+    is_offer: bool,
 }
 
 impl Account {
@@ -50,10 +64,16 @@ impl Account {
         self.appointments.values().filter(|found| **found == what).count() as u64
     }
 
+    /// Takes over what was acknowledged to others.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        self.appointments.extend(&other.appointments);
+        self.unanswered += other.unanswered;
+    }
+
     /// Where account and journal disagree, the first of it in a sentence.
     pub(super) fn disagreement(&self, story: &Story) -> Option<String> {
         let differs = self.appointments.iter().find_map(|(id, what)| {
-            let found = story.states.get(id).copied();
+            let found = story.states.get(id).map(|state| (state.status, state.cause));
             let agrees = match (what, found) {
                 (Acknowledged::Held, Some((status, cause))) => {
                     status == AppointmentStatus::Pending || cause == Cause::Expired
@@ -61,6 +81,8 @@ impl Account {
                 (Acknowledged::Booked, Some((status, _))) => status == AppointmentStatus::Booked,
                 (Acknowledged::Released, Some((_, cause))) => cause == Cause::Released,
                 (Acknowledged::Cancelled, Some((_, cause))) => cause == Cause::Cancelled,
+                (Acknowledged::Entered, Some((status, _))) => status == AppointmentStatus::Waitlist,
+                (Acknowledged::NotDrawn, Some((_, cause))) => cause == Cause::NotDrawn,
                 (_, None) => false,
             };
             let id = crate::cli::ids::uuid(id.0);
@@ -70,7 +92,13 @@ impl Account {
         if differs.is_some() || self.unanswered != 0 {
             return differs;
         }
-        let (acknowledged, journaled) = (self.appointments.len(), story.states.len());
+        // Who does not look in time never hears of an offer.
+        let is_known = |(id, state): &(&AppointmentId, &State)| {
+            let is_lapsed_offer = state.is_offer && state.cause == Cause::Expired;
+            !is_lapsed_offer || self.appointments.contains_key(*id)
+        };
+        let journaled = story.states.iter().filter(is_known).count();
+        let acknowledged = self.appointments.len();
         (acknowledged != journaled).then(|| {
             format!("{acknowledged} appointments were acknowledged, the journal has {journaled}")
         })
@@ -90,18 +118,24 @@ impl Story {
                         }
                     }
                 }
-                Fact::Held(held) => {
-                    self.states.insert(held.appointment, (AppointmentStatus::Pending, Cause::None));
-                    self.take(&held.claims);
+                Fact::Held(held) => self.hold(held, false),
+                Fact::Offered(offered) => self.hold(&offered.held, false),
+                Fact::PlaceOffered(offered) => self.hold(&offered.held, true),
+                Fact::Entered(entered) => {
+                    let session = Some(entered.draw.session);
+                    let (status, cause) = (AppointmentStatus::Waitlist, Cause::None);
+                    let state = State { status, cause, session, is_offer: false };
+                    self.states.insert(entered.appointment, state);
                 }
-                Fact::Offered(offered) => {
-                    let held = &offered.held;
-                    self.states.insert(held.appointment, (AppointmentStatus::Pending, Cause::None));
-                    self.take(&held.claims);
+                Fact::DrawWon(won) => {
+                    self.turn(won.appointment, AppointmentStatus::Pending, Cause::None);
+                    self.take(std::slice::from_ref(&won.claim));
+                }
+                Fact::EntryEnded(ended) => {
+                    self.turn(ended.appointment, AppointmentStatus::Cancelled, ended.cause);
                 }
                 Fact::Booked(booked) => {
-                    let state = (AppointmentStatus::Booked, Cause::None);
-                    self.states.insert(booked.appointment, state);
+                    self.turn(booked.appointment, AppointmentStatus::Booked, Cause::None);
                 }
                 Fact::Ended(ended) => self.end(ended),
                 Fact::Freed(freed) => self.end(&freed.ended),
@@ -110,20 +144,45 @@ impl Story {
         }
     }
 
-    /// Places that were taken, came back, and were taken again.
-    pub(super) fn resold(&self) -> u64 {
+    /// Appointments of some sessions that ended for a cause.
+    pub(super) fn ended(&self, why: Cause, is_of: impl Fn(SessionId) -> bool) -> u64 {
+        let states = self.states.values().filter(|state| state.cause == why);
+        states.filter(|state| state.session.is_some_and(&is_of)).count() as u64
+    }
+
+    /// Places of some sessions.
+    pub(super) fn places(&self, is_of: impl Fn(SessionId) -> bool) -> u64 {
+        let quotas = self.quotas.iter().filter(|((session, ..), _)| is_of(*session));
+        quotas.map(|(_, quota)| quota).sum()
+    }
+
+    /// Places of some sessions that were taken, came back, and were taken again.
+    pub(super) fn resold(&self, is_of: impl Fn(SessionId) -> bool) -> u64 {
+        let held = self.held.iter().filter(|((session, ..), _)| is_of(*session));
         let again = |(cell, held): (_, &u64)| {
             held.saturating_sub(self.quotas.get(cell).copied().unwrap_or(0))
         };
-        self.held.iter().map(again).sum()
+        held.map(again).sum()
+    }
+
+    fn hold(&mut self, held: &Held, is_offer: bool) {
+        let session = held.claims.first().map(|claim| claim.session);
+        let (status, cause) = (AppointmentStatus::Pending, Cause::None);
+        self.states.insert(held.appointment, State { status, cause, session, is_offer });
+        self.take(&held.claims);
     }
 
     fn end(&mut self, ended: &Ended) {
-        let state = (AppointmentStatus::Cancelled, ended.cause);
-        self.states.insert(ended.appointment, state);
+        self.turn(ended.appointment, AppointmentStatus::Cancelled, ended.cause);
     }
 
-    fn take(&mut self, claims: &Claims) {
+    fn turn(&mut self, id: AppointmentId, status: AppointmentStatus, cause: Cause) {
+        let state = State { status, cause, session: None, is_offer: false };
+        let known = self.states.entry(id).or_insert(state);
+        (known.status, known.cause) = (status, cause);
+    }
+
+    fn take(&mut self, claims: &[Claim]) {
         for claim in claims {
             for slot in (claim.slot.0..).take(claim.count.into()) {
                 let cell = (claim.session, SlotIndex(slot), claim.pool);
@@ -136,7 +195,7 @@ impl Story {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Booked, PatientId, PaymentRef, RequestId};
+    use crate::model::{Booked, Claims, DrawId, EntryEnded, PatientId, PaymentRef, RequestId};
 
     const ID: AppointmentId = AppointmentId(7);
 
@@ -163,6 +222,16 @@ mod tests {
         })
     }
 
+    fn not_drawn() -> Fact {
+        Fact::EntryEnded(EntryEnded {
+            request: None,
+            draw: DrawId { session: SessionId(1), pool: PoolIndex(0) },
+            appointment: ID,
+            patient: PatientId(1),
+            cause: Cause::NotDrawn,
+        })
+    }
+
     #[test]
     fn an_answer_that_the_journal_does_not_know_is_a_disagreement() {
         for (what, facts, agrees) in [
@@ -173,6 +242,10 @@ mod tests {
             (Acknowledged::Held, vec![ended(Cause::Expired)], true),
             (Acknowledged::Held, vec![ended(Cause::Released)], false),
             (Acknowledged::Released, vec![ended(Cause::Expired)], false),
+            (Acknowledged::NotDrawn, vec![not_drawn()], true),
+            (Acknowledged::NotDrawn, vec![booked()], false),
+            (Acknowledged::Held, vec![not_drawn()], false),
+            (Acknowledged::Entered, vec![not_drawn()], false),
         ] {
             let mut account = Account::default();
             account.note(ID, what);

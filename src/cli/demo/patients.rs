@@ -206,10 +206,10 @@ impl World {
 }
 
 /// Small, seeded chance: the same patient does the same in every run.
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    const fn new(seed: u64) -> Self {
+    pub(super) const fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
     }
 
@@ -222,7 +222,7 @@ impl Dice {
         word ^ word >> 31
     }
 
-    const fn below(&mut self, end: u64) -> u64 {
+    pub(super) const fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
@@ -232,13 +232,13 @@ impl Dice {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    fn between(&mut self, (least, greatest): (u64, u64)) -> Duration {
+    pub(super) fn between(&mut self, (least, greatest): (u64, u64)) -> Duration {
         Duration::from_millis(least + self.below(greatest - least))
     }
 }
 
 /// Waits as a person does.
-async fn pause(duration: Duration) {
+pub(super) async fn pause(duration: Duration) {
     #![expect(clippy::disallowed_methods, reason = "a patient thinks in real time")]
     tokio::time::sleep(duration).await;
 }
