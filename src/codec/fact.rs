@@ -7,6 +7,7 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use super::demand::ClaimList;
+use super::reschedule::MovedLater;
 use super::supply::{QuotaTable, Quotas};
 use super::terms::{WithTerms, with_terms};
 use crate::model::limits::{FORGOTTEN_MAX, RECORD_FACTS_MAX};
@@ -54,6 +55,7 @@ const WAIT_DRAWN: u8 = 19;
 const QUEUED: u8 = 30;
 const LEFT: u8 = 31;
 const CALLED: u8 = 32;
+const MOVED_LATER: u8 = 33;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
@@ -152,9 +154,13 @@ impl Encode for Fact {
                 OFFERED.encode(encoder)?;
                 fact.encode(encoder)
             }
-            Self::Rescheduled(fact) => {
+            Self::Rescheduled(fact) if fact.back.is_empty() => {
                 RESCHEDULED.encode(encoder)?;
                 fact.encode(encoder)
+            }
+            Self::Rescheduled(fact) => {
+                MOVED_LATER.encode(encoder)?;
+                MovedLater(fact.as_ref()).encode(encoder)
             }
             Self::Entered(fact) => {
                 ENTERED.encode(encoder)?;
@@ -245,6 +251,7 @@ impl<Context> Decode<Context> for Fact {
             FREED => Self::Freed(Box::new(Decode::decode(decoder)?)),
             RETURNED => Self::Returned(Box::new(Decode::decode(decoder)?)),
             RESCHEDULED => Self::Rescheduled(Box::new(Decode::decode(decoder)?)),
+            MOVED_LATER => Self::Rescheduled(Box::new(MovedLater::decode(decoder)?.0)),
             SWEPT => Self::Swept(Decode::decode(decoder)?),
             SESSION_BLOCKED => Self::SessionBlocked(Box::new(Decode::decode(decoder)?)),
             DISPLACED => Self::Displaced(Box::new(Decode::decode(decoder)?)),

@@ -1,4 +1,9 @@
-//! Layouts of moving an appointment: the command and the fact.
+//! Layouts of moving an appointment: the command, and the fact in its two forms.
+//!
+//! ```text
+//! all places come back at once     the fields of the fact
+//! others come back later           the same, u8 n, n (u64: when the places of a claim come back)
+//! ```
 
 use bincode::de::Decoder;
 use bincode::enc::Encoder;
@@ -6,7 +11,8 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use super::demand::{ClaimList, Wishes};
-use crate::model::{Reschedule, Rescheduled};
+use super::returns::TimeList;
+use crate::model::{Reschedule, Rescheduled, Timestamp};
 
 impl Encode for Reschedule {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
@@ -55,7 +61,29 @@ impl<Context> Decode<Context> for Rescheduled {
             sharing: Decode::decode(decoder)?,
             changes: Decode::decode(decoder)?,
             from: ClaimList::decode(decoder)?.0,
+            back: Vec::new(),
             to: ClaimList::decode(decoder)?.0,
         })
+    }
+}
+
+/// A move of which places come back later.
+pub(super) struct MovedLater<T>(pub(super) T);
+
+impl Encode for MovedLater<&Rescheduled> {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.0.encode(encoder)?;
+        TimeList(&self.0.back).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for MovedLater<Rescheduled> {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let fact: Rescheduled = Decode::decode(decoder)?;
+        let back = TimeList::decode(decoder)?.0;
+        if back.len() != fact.from.len() || back.iter().all(|it| *it == Timestamp::default()) {
+            return Err(DecodeError::Other("a move says when its places come back, or not at all"));
+        }
+        Ok(Self(Rescheduled { back, ..fact }))
     }
 }

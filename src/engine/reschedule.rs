@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! appointment   id, status, deadline, payment stay
-//!   from  S1 slot 3  --back-->  free      the old places count as free for this request
+//!   from  S1 slot 3  --back-->  free, when the session lets it; free at once for this request
 //!   to    S2 slot 7  <--take--  free      every rule of a hold holds
 //! ```
 
 use super::change::refuse_stranger;
 use super::hold::{Grant, Granted, Wanted, grant, refusal_of};
+use super::returns::back_of;
 use super::view::{Context, Decision, View};
 use crate::model::{
     Appointment, AppointmentId, AppointmentStatus, Cause, Claims, Ended, Fact, Facts, Outcome,
@@ -65,7 +66,7 @@ pub fn decide_reschedule(
         }
     };
 
-    Ok(moved(view, (context.now, ask), &appointment, leaving, granted))
+    Ok(moved(view, (context, ask), &appointment, leaving, granted))
 }
 
 /// What an appointment gives back when it moves.
@@ -134,11 +135,12 @@ fn refuse_leaving(
 
 fn moved(
     view: &View<'_>,
-    (now, ask): (Timestamp, &Reschedule),
+    (context, ask): (&Context<'_>, &Reschedule),
     appointment: &Appointment,
     leaving: Leaving,
     granted: Granted,
 ) -> Decision {
+    let now = context.now;
     let is_displaced = appointment.is_displaced();
     let receipt = Receipt {
         status: Some(appointment.status),
@@ -163,6 +165,7 @@ fn moved(
         organization: granted.organization,
         sharing: granted.sharing,
         changes,
+        back: back_of(view, context, appointment.places(), &granted.claims),
         from: Claims::from_slice(appointment.places()),
         to: granted.claims,
     })));

@@ -14,18 +14,40 @@ use crate::model::{
 
 /// What an end comes to: its places come back by the rules of their sessions.
 pub(super) fn end(view: &View<'_>, context: &Context<'_>, ended: Ended) -> Fact {
+    match back_of(view, context, &ended.claims, &[]) {
+        back if back.is_empty() => Fact::Ended(ended),
+        back => Fact::Freed(Box::new(Freed { ended, back })),
+    }
+}
+
+/// When freed claims come back, by the rules of their sessions; nothing, where all do at once. What is
+/// taken again by the same record is free for it at once.
+pub(super) fn back_of(
+    view: &View<'_>,
+    context: &Context<'_>,
+    freed: &[Claim],
+    taken: &[Claim],
+) -> Vec<Timestamp> {
     // An added place is gone with its appointment: it is on the way to nobody.
     let rule = |claim: &Claim| match view.session(claim.session) {
+        Some(_) if taken.iter().any(|other| overlaps(claim, other)) => ReturnRule::AtOnce,
         Some(session) if claim.pool != PoolIndex::ADDED => session.spec().terms.returns,
         _ => ReturnRule::AtOnce,
     };
-    if ended.claims.iter().all(|claim| rule(claim) == ReturnRule::AtOnce) {
-        return Fact::Ended(ended);
+    if freed.iter().all(|claim| rule(claim) == ReturnRule::AtOnce) {
+        return Vec::new();
     }
     let chances = (0..).map(|claim: u32| context.chance.rotate_left(claim.saturating_mul(8)));
-    let back = ended.claims.iter().zip(chances);
-    let back = back.map(|(claim, chance)| rule(claim).back(context.now, chance)).collect();
-    Fact::Freed(Box::new(Freed { ended, back }))
+    let back = freed.iter().zip(chances);
+    back.map(|(claim, chance)| rule(claim).back(context.now, chance)).collect()
+}
+
+/// Whether two claims have a place in common.
+fn overlaps(one: &Claim, other: &Claim) -> bool {
+    let end = |claim: &Claim| claim.slot.0.saturating_add(claim.count.into());
+    (one.session, one.pool) == (other.session, other.pool)
+        && one.slot.0 < end(other)
+        && other.slot.0 < end(one)
 }
 
 /// The places of a session that are on their way back, the earliest first, equal ones together.

@@ -10,6 +10,7 @@ use super::id::{AppointmentId, OrganizationId, PatientId, RequestId, SessionId};
 use super::limits::MOVE_SESSIONS_MAX;
 use super::operation::Operation;
 use super::session::Sharing;
+use super::time::Timestamp;
 
 /// Moves an appointment. It keeps its id, status, deadline and payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +44,10 @@ pub struct Rescheduled {
     pub sharing: Sharing,
     /// How often it was moved, with this time, by wish.
     pub changes: u8,
-    /// The places that came back. None where it had lost them before.
+    /// The places that it gives back. None where it had lost them before.
     pub from: Claims,
+    /// When those of each claim come back, as by [`super::Fact::Freed`]. Empty where all do at once.
+    pub back: Vec<Timestamp>,
     /// The places that it takes now.
     pub to: Claims,
 }

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use haoyuan::codec::decode_facts;
 use haoyuan::journal::Block;
 use haoyuan::model::{
-    Appointment, AppointmentId, AppointmentStatus, Cause, Claims, Fact, Facts, Held, Outcome,
-    PlaceAdded, RequestId, Sequence, Session, SessionId, Timestamp,
+    Appointment, AppointmentId, AppointmentStatus, Cause, Claim, Claims, Fact, Facts, Held,
+    Outcome, PlaceAdded, RequestId, Sequence, Session, SessionId, Timestamp,
 };
 
 /// A durable record.
@@ -76,6 +76,17 @@ impl History {
             self.add_fact(fact);
         }
         self.records.push(record);
+    }
+
+    /// Places that come back later are on their way.
+    fn set_out(&mut self, claims: &[Claim], back: &[Timestamp]) {
+        let later = claims.iter().zip(back).filter(|(_, back)| **back != Timestamp::default());
+        for (claim, back) in later {
+            for slot in claim.slot.0..claim.slot.0 + u16::from(claim.count) {
+                let cell = (claim.session, slot, claim.pool.0, *back);
+                *self.returning.entry(cell).or_default() += 1;
+            }
+        }
     }
 
     fn add_fact(&mut self, fact: &Fact) {
@@ -180,6 +191,7 @@ impl History {
                 return;
             }
             Fact::Rescheduled(moved) => {
+                self.set_out(&moved.from, &moved.back);
                 if let Some(life) = self.lives.get_mut(&moved.appointment) {
                     life.places.push(moved.to.clone());
                     life.is_displaced = false;
@@ -196,15 +208,7 @@ impl History {
             }
             Fact::Ended(_) => AppointmentStatus::Cancelled,
             Fact::Freed(freed) => {
-                for (claim, back) in freed.ended.claims.iter().zip(&freed.back) {
-                    if *back == Timestamp::default() {
-                        continue;
-                    }
-                    for slot in claim.slot.0..claim.slot.0 + u16::from(claim.count) {
-                        let cell = (claim.session, slot, claim.pool.0, *back);
-                        *self.returning.entry(cell).or_default() += 1;
-                    }
-                }
+                self.set_out(&freed.ended.claims, &freed.back);
                 AppointmentStatus::Cancelled
             }
             Fact::Progressed(fact) => fact.status,

@@ -116,8 +116,19 @@ impl Naive {
 
     /// What becomes of the places of an appointment that ended, as its sessions say.
     fn free(&mut self, index: usize) {
-        for (number, claim) in self.appointments[index].claims.clone().iter().enumerate() {
-            if claim.pool.0 == 255 {
+        let claims = self.appointments[index].claims.clone();
+        self.free_but(&claims, &[]);
+    }
+
+    /// The same of claims, but those with a place that is taken again.
+    fn free_but(&mut self, claims: &[Claim], taken: &[Claim]) {
+        let cells = |claim: &Claim| -> Vec<(SessionId, u8, u16)> {
+            let slots = claim.slot.0..claim.slot.0 + u16::from(claim.count);
+            slots.map(|slot| (claim.session, claim.pool.0, slot)).collect()
+        };
+        let again: Vec<_> = taken.iter().flat_map(cells).collect();
+        for (number, claim) in claims.iter().enumerate() {
+            if claim.pool.0 == 255 || cells(claim).iter().any(|cell| again.contains(cell)) {
                 continue;
             }
             let chance = u128::from(self.chance.rotate_left(8 * u32::try_from(number).unwrap()));

@@ -6,8 +6,8 @@ use super::world::World;
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
     Action, Actor, AppointmentId, ChannelSet, Command, Delay, Fact, JoinWaitlist, LeaveWaitlist,
-    Outcome, PatientClass, PatientId, PaymentRef, RequestId, ReturnRule, Role, ServiceHours,
-    Session, SessionId, SessionTerms, Targets, Timestamp, WaitEnd, WaitlistRule,
+    Outcome, PatientClass, PatientId, PaymentRef, RequestId, Reschedule, ReturnRule, Role,
+    ServiceHours, Session, SessionId, SessionTerms, Targets, Timestamp, WaitEnd, WaitlistRule,
 };
 
 const DELAY: Delay = Delay { min_millis: 60_000, max_millis: 60_000 };
@@ -229,6 +229,28 @@ fn an_offer_is_accepted_declined_or_lapses_and_goes_to_the_next_at_once() {
         [(10, WaitEnd::Declined), (11, WaitEnd::Lapsed), (12, WaitEnd::Accepted)]
     );
     assert_eq!(free(&world, 1), 0);
+    check_replay(&world);
+}
+
+/// Nobody can bring a place past those who wait by moving away from it.
+#[test]
+fn a_place_that_is_left_by_moving_away_goes_to_who_waits_too() {
+    let mut world = full(&rule());
+    let open = build::open(build::session(3, &[1]));
+    run(&mut world, &Command::OpenSession(open.into())).unwrap();
+    joins(&mut world, 10, &[1]).unwrap();
+    let away = Reschedule {
+        request: build::request(400),
+        appointment: build::appointment(1),
+        patient: None,
+        channel: build::channel(0),
+        claims: std::iter::once(build::any(3)).collect(),
+    };
+    run(&mut world, &Command::Reschedule(away.into())).unwrap();
+    let hold = Command::Hold(build::hold(20, 20, [build::any(1)]));
+    assert_eq!(run(&mut world, &hold), Err(Outcome::SoldOut));
+    world.step_sessions();
+    assert_eq!(offers(&world), [(10, 1, 30)]);
     check_replay(&world);
 }
 

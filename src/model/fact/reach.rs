@@ -198,6 +198,7 @@ impl Fact {
     pub fn back(&self, index: usize) -> Timestamp {
         match self {
             Self::Freed(fact) => fact.back.get(index).copied().unwrap_or_default(),
+            Self::Rescheduled(fact) => fact.back.get(index).copied().unwrap_or_default(),
             _ => Timestamp::default(),
         }
     }

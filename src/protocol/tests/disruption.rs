@@ -94,6 +94,7 @@ fn rescheduled() -> Rescheduled {
         sharing: Sharing::Cancel,
         changes: 1,
         from: claims(),
+        back: Vec::new(),
         to: std::iter::once(to).collect(),
     }
 }
@@ -147,6 +148,13 @@ pub(super) fn facts() -> Vec<(&'static str, Fact)> {
     let substituted = Substituted { fingerprint: 6, from: ResourceId(4), substitute: substitute() };
     vec![
         ("rescheduled", Fact::Rescheduled(Box::new(rescheduled()))),
+        (
+            "moved_later",
+            Fact::Rescheduled(Box::new(Rescheduled {
+                back: vec![NOW.after(Ttl::DEFAULT); claims().len()],
+                ..rescheduled()
+            })),
+        ),
         ("session_blocked", Fact::SessionBlocked(Box::new(blocked(true)))),
         ("session_unblocked", Fact::SessionBlocked(Box::new(blocked(false)))),
         ("displaced", Fact::Displaced(Box::new(displaced()))),

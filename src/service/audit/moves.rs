@@ -6,7 +6,7 @@ use super::{Account, AuditReport};
 use crate::model::{AppointmentStatus, Cause, Rescheduled, Sequence, Timestamp};
 
 impl Account {
-    /// All new places are taken and all old ones free, in one record.
+    /// All new places are taken and all old ones given back, in one record.
     pub(super) fn reschedule(
         &mut self,
         report: &mut AuditReport,
@@ -34,7 +34,7 @@ impl Account {
         if 0 < fact.changes {
             self.changes.insert(fact.appointment, fact.changes);
         }
-        self.give_back(report, sequence, &fact.from, &[]);
+        self.give_back(report, sequence, &fact.from, &fact.back);
         self.take(report, sequence, &fact.to);
     }
 }

@@ -70,6 +70,10 @@ impl Naive {
             claims.iter().map(|claim| self.session(claim.session).unwrap()).collect();
         let organization = sessions[0].organization;
         let sharing = sessions.iter().map(|session| session.sharing).min().unwrap();
+        if !is_lost {
+            let left = self.appointments[index].claims.clone();
+            self.free_but(&left, &claims);
+        }
         let appointment = &mut self.appointments[index];
         (appointment.organization, appointment.sharing) = (organization, sharing);
         appointment.claims = claims;
