@@ -110,6 +110,7 @@ impl Ask {
             Body::Settle(appointment, _)
             | Body::Query(
                 Query::Get { appointment, .. }
+                | Query::Draw { appointment: Some(appointment), .. }
                 | Query::CallOrder { of: CallOrderOf::One { appointment, .. }, .. },
             ) => Some(*appointment),
             _ => None,

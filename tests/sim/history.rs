@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use haoyuan::codec::decode_facts;
 use haoyuan::journal::Block;
 use haoyuan::model::{
-    Appointment, AppointmentId, AppointmentStatus, Cause, Claim, Claims, Fact, Facts, Held,
-    Outcome, PlaceAdded, RequestId, Sequence, Session, SessionId, Timestamp,
+    Appointment, AppointmentId, AppointmentStatus, Cause, Claim, Claims, DrawId, Entered, Fact,
+    Facts, Held, Outcome, PlaceAdded, RequestId, Sequence, Session, SessionId, Timestamp,
 };
 
 /// A durable record.
@@ -166,17 +166,13 @@ impl History {
                 }
                 return;
             }
-            // No session of the simulation has a draw.
             Fact::Swept(_)
             | Fact::WaitJoined(_)
             | Fact::WaitLeft(_)
             | Fact::WaitDrawn(_)
             | Fact::Called(_)
-            | Fact::Entered(_)
             | Fact::BeaconGiven(_)
-            | Fact::DrawRevealed(_)
-            | Fact::DrawWon(_)
-            | Fact::EntryEnded(_) => return,
+            | Fact::DrawRevealed(_) => return,
             Fact::Declined(declined) => {
                 self.requests.insert(declined.appointment.request());
                 self.declined.insert(declined.appointment, declined.outcome);
@@ -190,6 +186,19 @@ impl History {
                 }
                 return;
             }
+            Fact::Entered(entered) => {
+                self.requests.insert(entered.appointment.request());
+                let life = Life::new(entry_as_held(entered), AppointmentStatus::Waitlist);
+                self.lives.entry(entered.appointment).or_insert(life);
+                return;
+            }
+            Fact::DrawWon(won) => {
+                if let Some(life) = self.lives.get_mut(&won.appointment) {
+                    life.places.push(std::iter::once(won.claim).collect());
+                }
+                AppointmentStatus::Pending
+            }
+            Fact::EntryEnded(_) => AppointmentStatus::Cancelled,
             Fact::Rescheduled(moved) => {
                 self.set_out(&moved.from, &moved.back);
                 if let Some(life) = self.lives.get_mut(&moved.appointment) {
@@ -220,6 +229,26 @@ impl History {
         if let Some(life) = life {
             life.statuses.push(status);
         }
+    }
+}
+
+/// An entry of a draw, as if it were a hold: it names the place that is wished most, and takes none.
+fn entry_as_held(entered: &Entered) -> Held {
+    let DrawId { session, pool } = entered.draw;
+    let choice = &entered.entry.choice;
+    let slot = choice.slots.first().copied().unwrap_or_default();
+    Held {
+        appointment: entered.appointment,
+        patient: entered.patient,
+        account: entered.account,
+        organization: entered.organization,
+        channel: entered.channel,
+        class: choice.class,
+        sharing: entered.sharing,
+        until: entered.until,
+        fingerprint: entered.fingerprint,
+        rules: entered.rules,
+        claims: std::iter::once(Claim { session, slot, count: choice.count, pool }).collect(),
     }
 }
 

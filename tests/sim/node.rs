@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use haoyuan::codec::decode_facts;
+use haoyuan::draw::NodeKey;
 use haoyuan::inventory::{Inventory, SHARD_COUNT};
 use haoyuan::journal::{
     Hand, Journal, JournalConfig, MemoryImage, MemoryStore, OnFatal, Store, Tail,
@@ -164,7 +165,11 @@ impl Recovered {
         let (journal, hand) = Journal::by_hand(Box::new(disk.clone()), tail, config, on_fatal);
         let limits = Limits { retention_millis: plan.retention_millis, ..Limits::default() };
         Node {
-            service: Service::new(inventory, journal, limits).with_chances(clock.wall),
+            service: {
+                let service = Service::new(inventory, journal, limits).with_chances(clock.wall);
+                service.set_draw_key(NodeKey::new(DRAW_KEY));
+                service
+            },
             hand,
             disk,
             outbox: Vec::new(),
@@ -208,4 +213,7 @@ impl Node {
 }
 
 /// How often a node looks at the wall.
+/// The key for draws: a secret of the node, and the same after every start.
+const DRAW_KEY: [u8; NodeKey::BYTES] = [9; NodeKey::BYTES];
+
 const LOOK_MICROS: u64 = 100_000;

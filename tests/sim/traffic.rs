@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use haoyuan::model::{
     Action, Actor, AddPlace, Appointment, AppointmentId, AppointmentStatus, Attendance, Attributes,
-    BlockSession, BookingChannel, CallNext, CallOrderOf, Change, ChannelSet, Claim, ClaimRequest,
-    ClassSet, ClientKeys, Command, Delay, DepartmentId, Hold, JoinWaitlist, LateRule,
-    LeaveWaitlist, OpenSession, Operation, OrganizationId, Organizations, Outcome, PatientClass,
-    PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Query, Reading, Reclaim, Repeat,
-    RequestId, Reschedule, ResourceId, ReturnRule, Role, ServiceHours, Session, SessionId,
-    SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice, SlotIndex, Substitute, Timestamp, Ttl,
-    WaitlistRule, permits,
+    Beacon, BlockSession, BookingChannel, CallNext, CallOrderOf, Change, ChannelSet, Claim,
+    ClaimRequest, ClassSet, ClientKeys, Command, Delay, DepartmentId, Draw, DrawId, Hold,
+    JoinWaitlist, LateRule, LeaveWaitlist, OpenSession, Operation, OrganizationId, Organizations,
+    Outcome, PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Query, Reading,
+    Reclaim, Repeat, RequestId, Reschedule, ResourceId, ReturnRule, RevealDraw, Role, ServiceHours,
+    Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice, SlotIndex,
+    Substitute, Timestamp, Ttl, WaitlistRule, permits,
 };
 
 use crate::ask::{Ask, Body, Reply, Said};
@@ -202,10 +202,11 @@ impl Traffic {
     }
 
     fn admin_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
-        match random.weighted(&[4, 2, 2, 1, 2, 4, 1]) {
+        match random.weighted(&[4, 2, 2, 1, 2, 4, 1, 3]) {
             0 => self.opening(random, now),
             5 => Body::Command(Command::BlockSession(self.block(random, now))),
             6 => self.substitute(random, now),
+            7 => self.reveal(random, now),
             4 => self.quotas(random, now).unwrap_or_else(|| self.opening(random, now)),
             1 => Body::Query(self.query(random)),
             2 => self.change(random, client, now),
@@ -261,6 +262,22 @@ impl Traffic {
             return self.late_session(random);
         }
         busy[random.index(busy.len())]
+    }
+
+    /// The value of the beacon of a late session, where one is awaited or not.
+    fn reveal(&self, random: &mut Random, now: Timestamp) -> Body {
+        let drawn = |session: &&Session| session.pools[0].terms.draw.is_some();
+        let late: Vec<SessionId> =
+            self.asked.values().rev().filter(drawn).take(3).map(|session| session.id).collect();
+        let session = match late.len() {
+            0 => self.late_session(random),
+            count => late[random.index(count)],
+        };
+        let pool = PoolIndex(u8::from(random.chance(50)));
+        let beacon = random.pick(&["block 7", "7", "7", "8"]).to_owned();
+        let draw = DrawId { session, pool };
+        let request = new_id(random, now);
+        Body::Command(Command::RevealDraw(Box::new(RevealDraw { request, draw, beacon })))
     }
 
     /// Some places of a late session to another pool.
@@ -422,6 +439,7 @@ impl Traffic {
             Some(AppointmentStatus::Pending) => {
                 random.pick(&[Action::Book { payment }, Action::Book { payment }, Action::Release])
             }
+            Some(AppointmentStatus::Waitlist) => Action::Release,
             Some(AppointmentStatus::Booked) => random.pick(&[
                 Action::Cancel,
                 Action::Arrive,
@@ -476,7 +494,13 @@ impl Traffic {
 
     fn query(&self, random: &mut Random) -> Query {
         let channel = some_channel(random);
-        match (random.below(7), self.some_known(random)) {
+        match (random.below(8), self.some_known(random)) {
+            (7, known) => Query::Draw {
+                draw: DrawId { session: self.late_session(random), pool: PoolIndex(0) },
+                appointment: known.filter(|_| random.chance(500)).map(|known| known.id),
+                patient: None,
+                channel,
+            },
             (6, Some(known)) if random.chance(500) => {
                 let patient = random.chance(700).then_some(known.patient);
                 let of = CallOrderOf::One { appointment: known.id, patient, channel };
@@ -555,7 +579,7 @@ fn session(random: &mut Random, number: u64, now: Timestamp) -> Session {
         })
         .collect();
     let start = now.minus_millis(30 * MINUTE).plus_millis(random.below(180 * MINUTE));
-    Session {
+    let session = Session {
         id: SessionId(number),
         organization: OrganizationId(if random.chance(850) { 1 } else { 2 }),
         site: SiteId(1),
@@ -575,7 +599,33 @@ fn session(random: &mut Random, number: u64, now: Timestamp) -> Session {
         ttl_max: Ttl::from_millis(random.pick(&[30_000, 900_000, 86_400_000])).unwrap(),
         terms: if rich { session_terms(random, now) } else { SessionTerms::default() },
         pools,
-    }
+    };
+    if random.chance(250) { drawn(random, session, now) } else { session }
+}
+
+/// The same with a draw of its first pool, and few places in it.
+fn drawn(random: &mut Random, mut session: Session, now: Timestamp) -> Session {
+    let mut later = |from: Timestamp, most: u64| {
+        from.plus_millis(MINUTE / 10).plus_millis(random.below(most * MINUTE))
+    };
+    let opens = later(now, 10);
+    let closes = later(opens, 20);
+    let until = later(closes, 10);
+    session.start = later(until, 60);
+    let name = haoyuan::draw::beacon_name("a lottery's next number");
+    let draw = Draw {
+        closes,
+        preferences_max: 3,
+        ttl: Ttl::from_millis(random.pick(&[60_000, 900_000])).unwrap(),
+        beacon: random.chance(400).then_some(Beacon { name, until }),
+        commitment: None,
+    };
+    let pool = &mut session.pools[0];
+    (pool.channels, pool.classes) = (ChannelSet(u64::MAX), ClassSet(u8::MAX));
+    pool.terms = PoolTerms { opens, draw: Some(draw), ..PoolTerms::default() };
+    pool.quotas.iter_mut().for_each(|quota| *quota = (*quota).min(1));
+    session.repeat = Repeat::OnePerPatient;
+    session
 }
 
 fn pool_terms(random: &mut Random, index: u64, count: u64, now: Timestamp) -> PoolTerms {

@@ -43,6 +43,10 @@ impl ExpiryOnTime {
             self.pending.insert(held.appointment, held.until);
             return ensure(time < held.until, || "a hold is void from the start".to_owned());
         }
+        if let Fact::DrawWon(won) = fact {
+            self.pending.insert(won.appointment, won.until);
+            return ensure(time < won.until, || "a win is void from the start".to_owned());
+        }
         let Some(until) = fact.appointment().and_then(|id| self.pending.remove(&id)) else {
             return Ok(());
         };

@@ -35,6 +35,12 @@ impl Invariant for HeldOnce {
                 ensure(earlier.is_none(), || format!("{:x} is held twice", id.0))?;
                 continue;
             }
+            if let Fact::Entered(entered) = fact {
+                let life = Life { claims: Claims::new(), booked: 0, ended: 0, forgotten: 0 };
+                let earlier = self.lives.insert(entered.appointment, life);
+                ensure(earlier.is_none(), || format!("{:x} twice", entered.appointment.0))?;
+                continue;
+            }
             let ids = match fact {
                 Fact::Forgotten(forgotten) => forgotten.appointments.to_vec(),
                 Fact::Declined(_)
@@ -82,6 +88,14 @@ fn step(life: &mut Life, fact: &Fact) -> Result<(), String> {
         Fact::Rescheduled(moved) => {
             ensure(moved.from == life.claims, || "leaves what it had not".to_owned())?;
             life.claims.clone_from(&moved.to);
+        }
+        Fact::DrawWon(won) => {
+            ensure(life.claims.is_empty(), || "wins twice".to_owned())?;
+            life.claims.push(won.claim);
+        }
+        Fact::EntryEnded(_) => {
+            life.ended += 1;
+            ensure(life.claims.is_empty(), || "ends as an entry with a place".to_owned())?;
         }
         Fact::Settled(_) | Fact::Left(_) => life.ended += 1,
         Fact::Forgotten(_) => {

@@ -7,6 +7,7 @@ mod blocked_is_empty;
 mod called_in_turn;
 mod clock_only_forward;
 mod damage_is_refused;
+mod drawn_in_order;
 mod durable_is_kept;
 mod expiry_on_time;
 mod failed_sync_is_final;
@@ -84,6 +85,7 @@ pub(crate) fn all(retention_millis: u64) -> Vec<Box<dyn Invariant>> {
         Box::<called_in_turn::CalledInTurn>::default(),
         Box::<held_once::HeldOnce>::default(),
         Box::<waits_once::WaitsOnce>::default(),
+        Box::<drawn_in_order::DrawnInOrder>::default(),
         Box::<one_live_appointment_per_patient_and_session::OneLive>::default(),
         Box::<clock_only_forward::ClockOnlyForward>::default(),
         Box::<expiry_on_time::ExpiryOnTime>::default(),

@@ -57,7 +57,9 @@ fn closed(history: &History, taken: &Taken) -> u64 {
 fn taken(history: &History) -> Taken {
     let mut taken = Taken::new();
     for life in history.lives.values() {
-        if life.status() == AppointmentStatus::Cancelled || life.is_displaced {
+        let has_none =
+            matches!(life.status(), AppointmentStatus::Cancelled | AppointmentStatus::Waitlist);
+        if has_none || life.is_displaced {
             continue;
         }
         for claim in life.claims() {

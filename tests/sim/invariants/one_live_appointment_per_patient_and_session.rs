@@ -33,6 +33,13 @@ impl Invariant for OneLive {
                         })?;
                     }
                 }
+                // An entry of a draw counts, until it ends without a place.
+                Fact::Entered(entered) => {
+                    let key = (entered.patient, entered.draw.session);
+                    let live = self.live.entry(key).or_default();
+                    live.push(entered.appointment);
+                    ensure(live.len() == 1, || format!("{live:x?} with an entry"))?;
+                }
                 Fact::Rescheduled(moved) => {
                     let id = moved.appointment;
                     self.live.values_mut().for_each(|live| live.retain(|live| *live != id));
@@ -49,6 +56,7 @@ impl Invariant for OneLive {
                 | Fact::Freed(_)
                 | Fact::Settled(_)
                 | Fact::Left(_)
+                | Fact::EntryEnded(_)
                 | Fact::Displaced(_) => {
                     self.live.values_mut().for_each(|live| live.retain(|live| Some(*live) != id));
                 }
