@@ -13,6 +13,9 @@ pub(super) mod draw;
 pub(super) mod entry;
 pub(super) mod moment;
 pub(super) mod pools;
+mod returns;
+pub(super) mod subject;
+mod waitlist;
 pub(super) mod words;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,8 @@
 
 use jiff::civil::date;
 
+mod queues;
+
 use super::*;
 use crate::model::{ChannelSet, Delay, Pick, PoolIndex, Reclaim, ReturnRule, ServiceId};
 

@@ -165,9 +165,10 @@ impl Plan {
 
 impl Tally {
     fn conclude(&self, advice: &str) -> Result<(), Failure> {
-        match self.different {
-            0 => Ok(()),
-            count => Err(Failure::failed(
+        match (self.different, self.late) {
+            (0, 0) => Ok(()),
+            (0, late) => Err(late_failure(late)),
+            (count, _) => Err(Failure::failed(
                 format!("{count} of the sessions on the node are not as the document says"),
                 format!("they were left as they are; {advice}"),
             )),
@@ -176,11 +177,20 @@ impl Tally {
 
     fn conclude_difference(&self) -> Result<(), Failure> {
         match (self.different, self.missing) {
-            (0, 0) => Ok(()),
+            (0, 0) if self.late == 0 => Ok(()),
+            (0, 0) => Err(late_failure(self.late)),
             (different, missing) => Err(Failure::failed(
                 format!("{missing} sessions are missing, {different} are not as the document says"),
                 "`haoyuan ctl schedule apply` opens the missing ones; it changes nothing that is open",
             )),
         }
     }
+}
+
+fn late_failure(late: usize) -> Failure {
+    Failure::failed(
+        format!("{late} sessions are not open, and entries to their draws would have begun"),
+        "apply earlier: the node binds itself to a draw before it opens; these need a draw that \
+         opens later, or none",
+    )
 }
