@@ -314,7 +314,7 @@ mod tests {
         let window = "window_minutes = 60";
         let hash = "beacon_sha256 = \"00\"";
         for (draw, expected) in [
-            (format!("{OPENS}"), ".pools[0].draw: needs closes, or window_minutes"),
+            (OPENS.to_owned(), ".pools[0].draw: needs closes, or window_minutes"),
             (window.to_owned(), ".pools[0].draw.opens: is missing"),
             (
                 format!("{OPENS}\n{window}\ncloses = \"2027-02-21T08:00:00Z\""),

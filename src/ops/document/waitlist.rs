@@ -162,9 +162,9 @@ mod tests {
         Timestamp::from_millis(millis.try_into().unwrap())
     }
 
-    fn hours(from: u16, to: u16) -> Option<ServiceHours> {
+    fn hours(from: u16, to: u16) -> ServiceHours {
         let offsets = vec![(Timestamp::default(), 480)];
-        Some(ServiceHours { from, to, channels: ChannelSet::ALL, offsets })
+        ServiceHours { from, to, channels: ChannelSet::ALL, offsets }
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
             offer_millis: 24 * 3_600_000,
             near_offer_millis: 30 * 60_000,
             near_millis: 24 * 3_600_000,
-            hours: hours(360, 1_380),
+            hours: Some(hours(360, 1_380)),
             closes_at: at("2027-02-28T23:00:00+08:00"),
         };
         for table in ["waitlist = {}", "[sessions.waitlist]"] {
@@ -198,7 +198,7 @@ mod tests {
             offer_millis: 3_600_000,
             near_offer_millis: 300_000,
             near_millis: 5_400_000,
-            hours: hours(0, 1_440),
+            hours: Some(hours(0, 1_440)),
             closes_at: at("2027-03-01T07:00:00+08:00"),
         };
         assert_eq!(rule(table), expected);

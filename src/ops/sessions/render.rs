@@ -120,7 +120,10 @@ fn render_waitlist(rule: &WaitlistRule, zone: &Zone) -> Value {
     let mut put = |key: &str, value: Value| drop(map.insert(key.to_owned(), value));
     put("entries", rule.entries_max.into());
     put("closes", time(rule.closes_at, zone));
-    put("hours", rule.hours.as_ref().map_or("always".into(), |hours| render_daily(hours, zone)));
+    put(
+        "hours",
+        rule.hours.as_ref().map_or_else(|| "always".into(), |hours| render_daily(hours, zone)),
+    );
     let classes = CLASSES.iter().map(|(name, class)| (*name, rule.priority_of(*class)));
     let named: Map<String, Value> = classes
         .filter(|(_, priority)| *priority != u8::MAX)

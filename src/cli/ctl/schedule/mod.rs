@@ -48,8 +48,10 @@ const EXAMPLE: &str = "Example of a document:
   opens = { days_before = 7, at = \"07:00\" }
   booking_ends = { days_before = 1, at = \"15:00\" }
   periods = [{ name = \"morning\", start = \"08:00\", end = \"12:00\", slot_minutes = 10, places = 4 }]
+  waitlist = {}                           # who finds it full may wait for a place
 
-docs/policies.md explains every key; docs/schedule.schema.json lists them; docs/examples/ has more.";
+Places may be drawn instead of first come, first served: docs/examples/schedule-draw.toml.
+docs/policies.md explains the rules; docs/schedule.schema.json lists the keys.";
 
 #[derive(Debug, Subcommand)]
 enum ScheduleTask {
