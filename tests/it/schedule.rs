@@ -304,6 +304,8 @@ fn a_schedule_is_printed_for_people_without_a_node() {
         "2026-10-08 Thu thursday-afternoon: 2026-10-08 14:00-16:00, 6 slots of 20 minutes, 22 places",
         "opens 4 at once, 5 at 2026-09-24 07:00, 9 at 2026-10-01 07:00, 4 at 2026-10-06 12:00",
         "booking ends 2026-10-07 15:00",
+        "picked up by 15 minutes before the start; check-in from 45 minutes before the start, on \
+         time for 10 minutes after it, late for 90 minutes: one called after 3 on time\n",
         "2 schedules, 10 sessions from 2026-09-28 to 2026-10-10",
     ] {
         assert!(printed.contains(expected), "{expected} is not in\n{printed}");

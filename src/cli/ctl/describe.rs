@@ -2,8 +2,8 @@
 
 use crate::model::limits::SESSION_SLOTS_MAX;
 use crate::model::{
-    ChannelSet, ClassSet, Delay, Draw, Pick, Pool, Repeat, ReturnRule, ServiceHours, Session,
-    Sharing, Timestamp, WaitlistRule,
+    Attendance, ChannelSet, ClassSet, Delay, Draw, LateRule, Pick, Pool, Repeat, ReturnRule,
+    ServiceHours, Session, Sharing, Timestamp, WaitlistRule,
 };
 use crate::ops::civil::Zone;
 use crate::ops::sessions::CLASSES;
@@ -81,6 +81,7 @@ pub(super) fn terms(session: &Session, zone: &Zone) -> Vec<String> {
         lines.extend(waitlist(rule));
         lines.push(format!("waitlist closes {}", zone.show(rule.closes_at)));
     }
+    lines.extend(terms.attendance.as_ref().map(attendance));
     if let Some(changes) = terms.changes_max {
         lines.push(format!("an appointment can be moved {changes} times by its patient"));
     }
@@ -139,6 +140,30 @@ fn waitlist(rule: &WaitlistRule) -> [String; 2] {
             duration(rule.near_millis)
         ),
     ]
+}
+
+/// When patients may come, and what becomes of the late.
+fn attendance(attendance: &Attendance) -> String {
+    let Attendance { check_in_from, pick_up_until, grace, late_until, late } = *attendance;
+    let pick_up = match pick_up_until {
+        None => String::new(),
+        Some(0) => "picked up by the start; ".to_owned(),
+        Some(until) => {
+            let side = if until < 0 { "before" } else { "after" };
+            format!("picked up by {} {side} the start; ", duration(until.unsigned_abs()))
+        }
+    };
+    let late = match late {
+        LateRule::EndOfSegment => "called at the end of the slot".to_owned(),
+        LateRule::Every(1) => "called by turns with who is on time".to_owned(),
+        LateRule::Every(on_time) => format!("one called after {on_time} on time"),
+    };
+    let from = duration(check_in_from);
+    format!(
+        "{pick_up}check-in from {from} before the start, on time for {} after it, late for {}: {late}",
+        duration(grace),
+        duration(late_until)
+    )
 }
 
 /// What a draw is, without its places.

@@ -5,6 +5,7 @@
 
 use jiff::civil::Date;
 
+use super::attendance::read_attendance;
 use super::draw;
 use super::entry::{Entry, Fault, fault};
 use super::moment::{Locale, Moment};
@@ -13,8 +14,8 @@ use super::waitlist::WaitlistTable;
 use super::words::{LocalHours, MINUTE_MILLIS, PICKS, REPEATS, SHARINGS, WEEK_MINUTES, read_hours};
 use super::{DocumentDefaults, MAX_8, MAX_16, MAX_32, narrow};
 use crate::model::{
-    DepartmentId, OrganizationId, Pick, Pool, Repeat, ResourceId, ReturnRule, ServiceId, Session,
-    SessionId, SessionTerms, Sharing, SiteId, Timestamp, Ttl,
+    Attendance, DepartmentId, OrganizationId, Pick, Pool, Repeat, ResourceId, ReturnRule,
+    ServiceId, Session, SessionId, SessionTerms, Sharing, SiteId, Timestamp, Ttl,
 };
 
 /// Everything that is said of a session besides its time and its places.
@@ -38,6 +39,7 @@ pub(in crate::ops) struct Subject {
     changes_max: Option<u8>,
     displaced_offer: Option<Ttl>,
     waitlist: Option<WaitlistTable>,
+    attendance: Option<Attendance>,
 }
 
 impl Subject {
@@ -71,6 +73,7 @@ impl Subject {
             },
             displaced_offer: minutes_of_day(entry, "displaced_offer_minutes")?,
             waitlist,
+            attendance: entry.may("attendance").map(read_attendance).transpose()?,
         })
     }
 
@@ -129,6 +132,7 @@ impl Subject {
             changes_max: self.changes_max,
             displaced_offer: self.displaced_offer,
             waitlist: self.waitlist.as_ref().map(rule).transpose()?,
+            attendance: self.attendance,
         })
     }
 }

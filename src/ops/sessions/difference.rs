@@ -117,7 +117,9 @@ fn compare(key: &str, document: Option<&Value>, node: Option<&Value>, list: &mut
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Beacon, Draw, DrawHash, ServiceId, Ttl, WaitlistRule};
+    use crate::model::{
+        Attendance, Beacon, Draw, DrawHash, LateRule, ServiceId, Ttl, WaitlistRule,
+    };
     use crate::ops::document::{DocumentDefaults, DocumentFormat};
     use crate::ops::sessions::parse;
 
@@ -133,6 +135,10 @@ mod tests {
 
     fn rule(session: &mut Session) -> &mut WaitlistRule {
         session.terms.waitlist.as_mut().unwrap()
+    }
+
+    fn attendance(session: &mut Session) -> &mut Attendance {
+        session.terms.attendance.as_mut().unwrap()
     }
 
     fn keys_of(described: &Session, found: &Session) -> Vec<String> {
@@ -198,6 +204,13 @@ mod tests {
         for (found, expected) in drawn_ones.iter().zip(expected) {
             assert_eq!(keys_of(&said[0], found), expected);
         }
+        let attended: [(Change, &str); 5] = [
+            (|session| session.terms.attendance = None, "attendance"),
+            (|session| attendance(session).grace = 0, "attendance.grace_minutes"),
+            (|session| attendance(session).late_until = 3_540_000, "attendance.late_minutes"),
+            (|session| attendance(session).pick_up_until = Some(0), "attendance.pick_up_minutes"),
+            (|session| attendance(session).late = LateRule::Every(9), "attendance.late_every"),
+        ];
         let changes: [(Change, &str); 9] = [
             (|session| session.terms.waitlist = None, "waitlist"),
             (|session| rule(session).entries_max = 1, "waitlist.entries"),
@@ -209,7 +222,7 @@ mod tests {
             (|session| rule(session).hours = None, "waitlist.hours"),
             (|session| rule(session).closes_at = Timestamp::MAX, "waitlist.closes"),
         ];
-        for (change, key) in changes {
+        for (change, key) in attended.into_iter().chain(changes) {
             let mut found = said[2].clone();
             change(&mut found);
             assert_eq!(keys_of(&said[2], &found), [key]);

@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::{
-    ChannelSet, ClassSet, Delay, Draw, Pool, ReturnRule, ServiceHours, Session, Timestamp,
-    WaitlistRule,
+    Attendance, ChannelSet, ClassSet, Delay, Draw, LateRule, Pool, ReturnRule, ServiceHours,
+    Session, Timestamp, WaitlistRule,
 };
 use crate::ops::civil::Zone;
 use crate::ops::document::words::{CLASSES, MINUTE_MILLIS, PICKS, REPEATS, SHARINGS};
@@ -47,6 +47,9 @@ pub fn render(session: &Session, zone: &Zone) -> Value {
     }
     if let Some(rule) = &terms.waitlist {
         put("waitlist", render_waitlist(rule, zone));
+    }
+    if let Some(attendance) = &terms.attendance {
+        put("attendance", render_attendance(attendance));
     }
     if let Some(changes) = terms.changes_max {
         put("changes_max", changes.into());
@@ -139,6 +142,24 @@ fn render_waitlist(rule: &WaitlistRule, zone: &Zone) -> Value {
         ("near", rule.near_millis),
     ] {
         put_minutes(&mut map, key, millis);
+    }
+    Value::Object(map)
+}
+
+fn render_attendance(attendance: &Attendance) -> Value {
+    let mut map = Map::new();
+    let Attendance { check_in_from, pick_up_until, grace, late_until, late } = *attendance;
+    put_minutes(&mut map, "check_in", check_in_from);
+    put_minutes(&mut map, "grace", grace);
+    put_minutes(&mut map, "late", late_until);
+    if let Some(until) = pick_up_until {
+        let minute = i32::try_from(MINUTE_MILLIS).unwrap_or(i32::MAX);
+        let is_whole = until % minute == 0;
+        let key = if is_whole { "pick_up_minutes" } else { "pick_up_ms" };
+        map.insert(key.to_owned(), (if is_whole { until / minute } else { until }).into());
+    }
+    if let LateRule::Every(on_time) = late {
+        map.insert("late_every".to_owned(), on_time.into());
     }
     Value::Object(map)
 }
