@@ -205,7 +205,8 @@ impl Until {
     }
 }
 
-/// What is wrong between the draws of a session and the rest of it.
+/// What is wrong between the draws of a session and the rest of it. Who is not drawn waits from then
+/// on, and nobody can wait for a place before it is drawn.
 pub(super) fn check(session: &Session) -> Result<(), &'static str> {
     let ends = session.terms.booking_ends.unwrap_or(Timestamp::MAX);
     for draw in session.pools.iter().filter_map(|pool| pool.terms.draw) {
@@ -223,6 +224,12 @@ pub(super) fn check(session: &Session) -> Result<(), &'static str> {
             return Err(
                 "is drawn when booking has ended; close the draw, and end the wait for its \
                         beacon, before booking_ends",
+            );
+        }
+        if session.terms.waitlist.as_ref().is_some_and(|rule| rule.closes_at <= made) {
+            return Err(
+                "is drawn when its waitlist has closed, so that who is not drawn could not \
+                        wait; close the waitlist later, or the draw earlier",
             );
         }
     }
@@ -376,6 +383,10 @@ mod tests {
             assert!(refused.contains(&format!("s.toml: sessions[0]{expected}")), "{refused}");
         }
         for (keys, expected) in [
+            (
+                "zone = \"Asia/Shanghai\"\nwaitlist = { closes = \"2027-02-20T01:00:00Z\" }",
+                "is drawn when its waitlist has closed, so that who is not drawn could not wait; ",
+            ),
             ("repeat = \"unlimited\"", "has a draw, and a patient has one entry; use repeat = "),
             (
                 "booking_ends = \"2027-02-20T01:00:00Z\"",
