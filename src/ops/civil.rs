@@ -75,10 +75,14 @@ impl Zone {
         local.strftime(form).to_string()
     }
 
-    /// An instant with the offset of its clocks, `2026-09-01T08:00:00+08:00`.
+    /// An instant with the offset of its clocks, `2026-09-01T08:00:00+08:00`; in UTC where that is no
+    /// whole minute, which the form cannot say.
     pub fn rfc3339(&self, time: Timestamp) -> String {
         let Some(instant) = instant(time) else { return "-".to_owned() };
-        instant.display_with_offset(self.0.to_offset(instant)).to_string()
+        let offset = self.0.to_offset(instant);
+        let is_whole = offset.seconds() % 60 == 0;
+        let offset = if is_whole { offset } else { jiff::tz::Offset::UTC };
+        instant.display_with_offset(offset).to_string()
     }
 
     /// The instant of a minute of a local day, 0 to 1,440; `None` before 1970 and beyond 9999.
@@ -197,5 +201,18 @@ mod tests {
             assert_eq!(Zone::named(unknown), None, "{unknown}");
         }
         assert_eq!(zone("Asia/Shanghai").show(at("2026-09-01T00:00Z")), "2026-09-01 08:00");
+    }
+
+    #[test]
+    fn an_instant_is_printed_so_that_it_is_read_back() {
+        for (name, text) in [
+            ("Asia/Shanghai", "2026-09-01T08:00:00+08:00"),
+            // 44 minutes and 30 seconds behind UTC, until 1972.
+            ("Africa/Monrovia", "1970-01-01T00:00:00+00:00"),
+        ] {
+            let time = at(text);
+            assert_eq!(zone(name).rfc3339(time), text);
+            assert_eq!(at(&zone(name).rfc3339(time)), time, "{name}");
+        }
     }
 }

@@ -83,7 +83,10 @@ seed_documents() {
   { printf '\x01' && cat seeds/sessions.toml; } >"$1/sessions.toml"
   { printf '\x02' && cat seeds/sessions.json; } >"$1/sessions.json"
   { printf '\x03' && cat seeds/table.csv; } >"$1/table.csv"
-  { printf '\x81' && cat ../../docs/examples/schedule.toml; } >"$1/schedule.toml"
+  { printf '\x01' && cat ../../docs/examples/sessions.toml; } >"$1/sessions-terms.toml"
+  for example in schedule schedule-draw schedule-waitlist; do
+    { printf '\x81' && cat "../../docs/examples/$example.toml"; } >"$1/$example.toml"
+  done
   { printf '\x80' && cat ../../docs/examples/calendar-china-2026.toml; } >"$1/calendar.toml"
 }
 

@@ -132,6 +132,164 @@ fn applying_a_schedule_twice_opens_its_sessions_once() {
     assert_eq!(node.stop(), Some(0));
 }
 
+/// Two pools, of which the first is drawn, and a waitlist.
+const QUEUES: &str = r#"
+[[schedules]]
+id = "specialist"
+organization = 1
+site = 1
+department = 12
+resource = 4712
+zone = "Asia/Shanghai"
+days = ["wednesday"]
+periods = [{ name = "morning", start = "08:00", end = "10:00", slot_minutes = 30, places = 2 }]
+[schedules.waitlist]
+entries = 20
+priority = { referral = 1 }
+[[schedules.pools]]
+share = 1
+[schedules.pools.draw]
+opens = { days_before = 9, at = "08:00" }
+window_minutes = 1440
+beacon = "drand {closes}"
+beacon_minutes = 60
+[[schedules.pools]]
+channels = [0]
+share = 1
+"#;
+
+#[test]
+fn draws_and_waitlists_of_a_schedule_are_opened_once_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Serving::start(&folder.path().join("data"), &[]);
+    let file = folder.path().join("queues.toml");
+    std::fs::write(&file, QUEUES).unwrap();
+
+    for (opened, same) in [(2, 0), (0, 2)] {
+        let (found, code) = schedule(&node, "apply", &file, &[]);
+        let tally = found.last().unwrap();
+        let expected = (Some(opened), Some(same), Some(0));
+        assert_eq!((tally["opened"].as_u64(), tally["same"].as_u64(), code), expected, "{tally}");
+    }
+
+    // The node is bound to its draw, and says to what.
+    let (shown, _) = schedule(&node, "show", &file, &[]);
+    let session = &shown[0]["session"];
+    let draw = &session["pools"][0]["draw"];
+    assert_eq!(draw["commitment"].as_str().map(str::len), Some(64), "{draw}");
+    assert_eq!(draw["opens"], "2099-07-27T08:00:00+08:00");
+    assert_eq!(draw["closes"], "2099-07-28T08:00:00+08:00");
+    assert_eq!(draw["beacon_until"], "2099-07-28T09:00:00+08:00");
+    assert_eq!(session["waitlist"]["closes"], "2099-08-04T23:00:00+08:00");
+    let id = shown[0]["id"].as_u64().unwrap().to_string();
+    let told = node.told(&["session", "show", &id, "--zone", "Asia/Shanghai"]);
+    assert_eq!(told["session"], *session);
+    let read = serde_json::json!({ "sessions": [session] }).to_string();
+    let read = sessions::parse("-", DocumentFormat::Json, &read, &DocumentDefaults::default());
+    assert_eq!(read.unwrap()[0].id.0.to_string(), id, "what is printed is a document");
+
+    // What differs is named, and not changed.
+    for (from, to, key) in [
+        ("entries = 20", "entries = 30", "waitlist.entries"),
+        ("referral = 1", "referral = 2", "waitlist.priority.referral"),
+        ("beacon_minutes = 60", "beacon_minutes = 90", "pools[0].draw.beacon_until"),
+        ("drand {closes}", "drand on {date}", "pools[0].draw.beacon_sha256"),
+        (
+            "window_minutes = 1440",
+            "window_minutes = 1440\npreferences = 1",
+            "pools[0].draw.preferences",
+        ),
+    ] {
+        std::fs::write(&file, QUEUES.replace(from, to)).unwrap();
+        let (found, code) = schedule(&node, "apply", &file, &[]);
+        let tally = found.last().unwrap();
+        assert_eq!((tally["different"].as_u64(), code), (Some(2), Some(1)), "{to}");
+        let differences = found[0]["differences"].as_array().unwrap();
+        let keys: Vec<_> = differences.iter().map(|it| it["key"].as_str().unwrap()).collect();
+        assert_eq!(keys, [key], "{to}");
+    }
+
+    // A draw that has opened cannot be announced any more; what has no draw is opened.
+    let late = QUEUES.replace("\"specialist\"", "\"late\"").replace("4712", "4713").replace(
+        "opens = { days_before = 9, at = \"08:00\" }\nwindow_minutes = 1440",
+        "opens = \"2026-01-01T00:00:00Z\"\ncloses = { days_before = 1, at = \"08:00\" }",
+    );
+    std::fs::write(&file, late).unwrap();
+    for task in ["diff", "apply"] {
+        let (found, code) = schedule(&node, task, &file, &[]);
+        assert_eq!((&found[0]["found"], code), (&"too late".into(), Some(1)), "{task}");
+        assert_eq!(found.last().unwrap()["late"], 2, "{task}");
+    }
+
+    // A commitment is the node's: a document that has one is for reading.
+    let bound = folder.path().join("bound.json");
+    let mut again = session.clone();
+    again["id"] = 77.into();
+    std::fs::write(&bound, serde_json::json!({ "sessions": [again] }).to_string()).unwrap();
+    let output = node.ctl(&["open", text(&bound)]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("session 77 has the commitment of a draw"), "{errors}");
+    assert_eq!(node.stop(), Some(0));
+}
+
+#[test]
+fn draws_and_waitlists_are_printed_for_people() {
+    for (example, expected) in [
+        (
+            "docs/examples/schedule-draw.toml",
+            &[
+                "opens 19 by draw 2026-10-05 08:00 to 2026-10-06 08:00, 5 at 2026-10-07 08:00; \
+                 booking ends 2026-10-13 15:00\n",
+                "      beacon of pool 0: drand quicknet, first round at or after 2026-10-06T00:00:00Z\n",
+                "pool 0: 19 places, channels 1 2 3, drawn among entries from 2026-10-05 08:00 to \
+                 2026-10-06 08:00, up to 3 slots ranked, winners have 12 hours, beacon awaited \
+                 until 2026-10-06 09:00, unused to pool 1 at 2026-10-12 12:00\n",
+            ][..],
+        ),
+        (
+            "docs/examples/schedule-waitlist.toml",
+            &[
+                "  waitlist of 60, drawn among who joins within 10 minutes of the first; emergency \
+                 before referral before outpatient and inpatient and check-up\n",
+                "  offers last 12 hours, 30 minutes where the visit is within 48 hours, made \
+                 07:00-22:00\n",
+                "opens 72 at 2026-09-29 07:00; waitlist closes 2026-10-12 20:00\n",
+                "  waitlist of 100, drawn among who joins within 10 minutes of the first\n",
+                "booking ends 2026-10-13 15:00; waitlist closes 2026-10-13 15:00\n",
+                "a freed place goes to the waitlist; if nobody waits, back after 5 minutes to 30 \
+                 minutes\n",
+            ],
+        ),
+    ] {
+        let dates = ["--from", "2026-10-12", "--days", "14"];
+        let output = haoyuan(&[&["ctl", "schedule", "check", example], &dates[..]].concat());
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        for expected in expected {
+            assert!(printed.contains(expected), "{expected} is not in\n{printed}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = folder.path().join("wrong.toml");
+    for (from, to, expected) in [
+        ("entries = 20", "entries = 0", "schedules[0].waitlist.entries: is 0; it takes a number"),
+        ("zone =", "returns = \"at-once\"\nzone =", "schedules[0].returns: keeps freed places"),
+        (
+            "window_minutes = 1440",
+            "",
+            "schedules[0].pools[0].draw: needs closes, or window_minutes",
+        ),
+        ("{closes}", "{round}", "schedules[0].pools[0].draw.beacon: is \"drand {round}\"; what is"),
+    ] {
+        std::fs::write(&wrong, QUEUES.replace(from, to)).unwrap();
+        let output = haoyuan(&["ctl", "schedule", "check", text(&wrong), "--from", "2099-08-03"]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{to}: {errors}");
+        assert!(errors.contains(expected), "{to}: {errors}");
+    }
+}
+
 #[test]
 fn a_schedule_is_printed_for_people_without_a_node() {
     let folder = tempfile::tempdir().unwrap();
@@ -146,6 +304,8 @@ fn a_schedule_is_printed_for_people_without_a_node() {
         "2026-10-08 Thu thursday-afternoon: 2026-10-08 14:00-16:00, 6 slots of 20 minutes, 22 places",
         "opens 4 at once, 5 at 2026-09-24 07:00, 9 at 2026-10-01 07:00, 4 at 2026-10-06 12:00",
         "booking ends 2026-10-07 15:00",
+        "picked up by 15 minutes before the start; check-in from 45 minutes before the start, on \
+         time for 10 minutes after it, late for 90 minutes: one called after 3 on time\n",
         "2 schedules, 10 sessions from 2026-09-28 to 2026-10-10",
     ] {
         assert!(printed.contains(expected), "{expected} is not in\n{printed}");
@@ -297,35 +457,42 @@ fn tables(at: &str, node: &Value, found: &mut BTreeSet<String>) {
 
 #[test]
 fn the_schemas_have_the_keys_that_are_read_and_no_others() {
-    for (schema, example, read) in [
+    for (schema, examples, read) in [
         (
             include_str!("../../docs/schedule.schema.json"),
-            include_str!("../../docs/examples/schedule.toml"),
+            &[
+                include_str!("../../docs/examples/schedule.toml"),
+                include_str!("../../docs/examples/schedule-draw.toml"),
+                include_str!("../../docs/examples/schedule-waitlist.toml"),
+            ][..],
             read_schedule as Reader,
         ),
         (
             include_str!("../../docs/calendar.schema.json"),
-            include_str!("../../docs/examples/calendar-china-2026.toml"),
+            &[include_str!("../../docs/examples/calendar-china-2026.toml")],
             read_calendar,
         ),
         (
             include_str!("../../docs/sessions.schema.json"),
-            include_str!("../../docs/examples/sessions.toml"),
+            &[include_str!("../../docs/examples/sessions.toml")],
             read_sessions,
         ),
     ] {
         let schema: Value = serde_json::from_str(schema).unwrap();
-        let document: Value = toml::from_str(example).unwrap();
-        assert_eq!(read(&document), Ok(()));
-        let mut walk =
-            Walk { schema: &schema, document, read, seen: BTreeSet::new(), errors: Vec::new() };
-        walk.visit("", "");
-        assert!(walk.errors.is_empty(), "{}", walk.errors.join("\n"));
+        let mut seen = BTreeSet::new();
+        for example in examples {
+            let document: Value = toml::from_str(example).unwrap();
+            assert_eq!(read(&document), Ok(()));
+            let mut walk = Walk { schema: &schema, document, read, seen, errors: Vec::new() };
+            walk.visit("", "");
+            assert!(walk.errors.is_empty(), "{}", walk.errors.join("\n"));
+            seen = walk.seen;
+        }
         let mut all = BTreeSet::new();
         tables("", &schema, &mut all);
         // The schedule's hours go by its zone, so no example gives their offsets.
         let unseen: Vec<&String> =
-            all.difference(&walk.seen).filter(|at| !at.ends_with("offsets/items")).collect();
+            all.difference(&seen).filter(|at| !at.ends_with("offsets/items")).collect();
         assert!(unseen.is_empty(), "no example has {unseen:?}");
     }
 }

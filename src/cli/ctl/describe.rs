@@ -2,8 +2,8 @@
 
 use crate::model::limits::SESSION_SLOTS_MAX;
 use crate::model::{
-    ChannelSet, ClassSet, Delay, Pick, Pool, Repeat, ReturnRule, ServiceHours, Session, Sharing,
-    Timestamp,
+    Attendance, ChannelSet, ClassSet, Delay, Draw, LateRule, Pick, Pool, Repeat, ReturnRule,
+    ServiceHours, Session, Sharing, Timestamp, WaitlistRule,
 };
 use crate::ops::civil::Zone;
 use crate::ops::sessions::CLASSES;
@@ -31,18 +31,22 @@ pub(super) fn pool_places(pool: &Pool) -> u64 {
 
 /// When how many places open: `34 open 2026-08-27 07:00, 29 are open from the start`.
 pub(super) fn openings(session: &Session, zone: &Zone) -> String {
-    let mut waves: Vec<(Timestamp, u64)> = Vec::new();
+    let mut waves: Vec<(Timestamp, Option<Timestamp>, u64)> = Vec::new();
     for pool in &session.pools {
         let (opens, places) = (pool.terms.opens, pool_places(pool));
-        match waves.iter_mut().find(|(known, _)| *known == opens) {
-            Some((_, sum)) => *sum += places,
-            None => waves.push((opens, places)),
+        let closes = pool.terms.draw.map(|draw| draw.closes);
+        match waves.iter_mut().find(|wave| (wave.0, wave.1) == (opens, closes)) {
+            Some((_, _, sum)) => *sum += places,
+            None => waves.push((opens, closes, places)),
         }
     }
     waves.sort_unstable();
-    let wave = |(opens, places): &(Timestamp, u64)| match opens.as_millis() {
-        0 => format!("{places} at once"),
-        _ => format!("{places} at {}", zone.show(*opens)),
+    let wave = |(opens, closes, places): &(Timestamp, Option<Timestamp>, u64)| match closes {
+        Some(closes) => {
+            format!("{places} by draw {} to {}", zone.show(*opens), zone.show(*closes))
+        }
+        None if opens.as_millis() == 0 => format!("{places} at once"),
+        None => format!("{places} at {}", zone.show(*opens)),
     };
     waves.iter().map(wave).collect::<Vec<_>>().join(", ")
 }
@@ -73,6 +77,11 @@ pub(super) fn terms(session: &Session, zone: &Zone) -> Vec<String> {
     if terms.returns != ReturnRule::AtOnce {
         lines.push(returns(terms.returns));
     }
+    if let Some(rule) = &terms.waitlist {
+        lines.extend(waitlist(rule));
+        lines.push(format!("waitlist closes {}", zone.show(rule.closes_at)));
+    }
+    lines.extend(terms.attendance.as_ref().map(attendance));
     if let Some(changes) = terms.changes_max {
         lines.push(format!("an appointment can be moved {changes} times by its patient"));
     }
@@ -101,8 +110,83 @@ fn rules(session: &Session) -> String {
     format!("{pick}; {repeat}; {sharing}; held for up to {hold}")
 }
 
+/// Who may wait in which order, and how places are offered to them.
+fn waitlist(rule: &WaitlistRule) -> [String; 2] {
+    let mut classes = CLASSES.map(|(name, class)| (rule.priority_of(class), name));
+    classes.sort_by_key(|(priority, _)| *priority);
+    let groups = classes.chunk_by(|(one, _), (other, _)| one == other);
+    let group = |group: &[(u8, &str)]| {
+        group.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(" and ")
+    };
+    let groups: Vec<String> = groups.map(group).collect();
+    let first = match &groups[..] {
+        [_] => String::new(),
+        groups => format!("; {}", groups.join(" before ")),
+    };
+    let draw = match rule.draw_millis {
+        0 => "in the order of joining".to_owned(),
+        millis => format!("drawn among who joins within {} of the first", duration(millis)),
+    };
+    let hours = match &rule.hours {
+        Some(hours) => format!("made {}-{}", clock(hours.from), clock(hours.to)),
+        None => "made at any hour".to_owned(),
+    };
+    [
+        format!("waitlist of {}, {draw}{first}", rule.entries_max),
+        format!(
+            "offers last {}, {} where the visit is within {}, {hours}",
+            duration(rule.offer_millis),
+            duration(rule.near_offer_millis),
+            duration(rule.near_millis)
+        ),
+    ]
+}
+
+/// When patients may come, and what becomes of the late.
+fn attendance(attendance: &Attendance) -> String {
+    let Attendance { check_in_from, pick_up_until, grace, late_until, late } = *attendance;
+    let pick_up = match pick_up_until {
+        None => String::new(),
+        Some(0) => "picked up by the start; ".to_owned(),
+        Some(until) => {
+            let side = if until < 0 { "before" } else { "after" };
+            format!("picked up by {} {side} the start; ", duration(until.unsigned_abs()))
+        }
+    };
+    let late = match late {
+        LateRule::EndOfSegment => "called at the end of the slot".to_owned(),
+        LateRule::Every(1) => "called by turns with who is on time".to_owned(),
+        LateRule::Every(on_time) => format!("one called after {on_time} on time"),
+    };
+    let from = duration(check_in_from);
+    format!(
+        "{pick_up}check-in from {from} before the start, on time for {} after it, late for {}: {late}",
+        duration(grace),
+        duration(late_until)
+    )
+}
+
+/// What a draw is, without its places.
+fn draw(draw: &Draw, opens: Timestamp, zone: &Zone) -> String {
+    let mut parts = vec![
+        format!("drawn among entries from {} to {}", zone.show(opens), zone.show(draw.closes)),
+        format!("up to {} slots ranked", draw.preferences_max),
+        format!("winners have {}", duration(draw.ttl.as_millis())),
+    ];
+    if let Some(beacon) = draw.beacon {
+        parts.push(format!("beacon awaited until {}", zone.show(beacon.until)));
+    }
+    if let Some(commitment) = draw.commitment {
+        parts.push(format!("commitment {commitment}"));
+    }
+    parts.join(", ")
+}
+
+fn clock(minute: u16) -> String {
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
 fn hours(hours: &ServiceHours) -> String {
-    let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
     let offset = |(_, minutes): &(Timestamp, i16)| {
         let sign = if *minutes < 0 { '-' } else { '+' };
         format!("{sign}{}", clock(minutes.unsigned_abs()))
@@ -134,8 +218,10 @@ pub(super) fn pool(index: usize, pool: &Pool, zone: &Zone) -> String {
         let named = named.map(|(name, _)| *name).collect::<Vec<_>>().join(" and ");
         parts.push(format!("for {named}"));
     }
-    if pool.terms.opens != Timestamp::default() {
-        parts.push(format!("opens {}", zone.show(pool.terms.opens)));
+    match &pool.terms.draw {
+        Some(terms) => parts.push(draw(terms, pool.terms.opens, zone)),
+        None if pool.terms.opens == Timestamp::default() => {}
+        None => parts.push(format!("opens {}", zone.show(pool.terms.opens))),
     }
     if pool.terms.floor != 0 {
         parts.push(format!("never below {}", pool.terms.floor));
@@ -157,10 +243,13 @@ fn channels(channels: ChannelSet) -> String {
     format!("channel{} {}", plural(numbers.len()), numbers.join(" "))
 }
 
-/// `10 minutes`, `90 s`, `1500 ms`.
+/// `24 hours`, `10 minutes`, `90 s`, `1500 ms`.
 fn duration(millis: u32) -> String {
     match millis {
         60_000 => "1 minute".to_owned(),
+        _ if 7_200_000 <= millis && millis.is_multiple_of(3_600_000) => {
+            format!("{} hours", millis / 3_600_000)
+        }
         _ if millis.is_multiple_of(60_000) => format!("{} minutes", millis / 60_000),
         _ if millis.is_multiple_of(1_000) => format!("{} s", millis / 1_000),
         _ => format!("{millis} ms"),

@@ -394,9 +394,20 @@ fn change(
 fn read_document(file: &Path, config: Option<&Path>) -> Result<Vec<Session>, Failure> {
     let Document { name, format, text } = Document::read(file)?;
     let defaults = defaults(config)?;
-    sessions::parse(&name, format, &text, &defaults).map_err(|error| {
+    let sessions = sessions::parse(&name, format, &text, &defaults).map_err(|error| {
         Failure::usage(error.to_string(), "correct it; `haoyuan ctl open --help` shows a document")
-    })
+    })?;
+    let is_bound = |session: &&Session| {
+        let mut draws = session.pools.iter().filter_map(|pool| pool.terms.draw);
+        draws.any(|draw| draw.commitment.is_some())
+    };
+    match sessions.iter().find(is_bound) {
+        None => Ok(sessions),
+        Some(bound) => Err(Failure::usage(
+            format!("{name}: session {} has the commitment of a draw", bound.id.0),
+            "take it out: the node that opens the session makes its own",
+        )),
+    }
 }
 
 async fn open(client: Client, sessions: Vec<Session>, json: bool) -> Result<(), Failure> {

@@ -51,9 +51,10 @@ pub(super) fn run(
     })
 }
 
-/// The clocks that the session's hours go by when it begins.
+/// The clocks that the session's hours, or those of its offers, go by when it begins.
 fn zone_of(session: &Session) -> Zone {
-    let hours = session.terms.hours.as_ref();
+    let offers = session.terms.waitlist.as_ref().and_then(|rule| rule.hours.as_ref());
+    let hours = session.terms.hours.as_ref().or(offers);
     let offset = hours.and_then(|hours| {
         let known = hours.offsets.iter().rev().find(|(since, _)| *since <= session.start);
         known.or_else(|| hours.offsets.first()).map(|(_, minutes)| *minutes)

@@ -9,10 +9,14 @@
 //! **Architecture invariant:** nothing in a document is ignored. A key that is not known, a value
 //! of another type and a number out of range are refused with file, entry and key.
 
+mod attendance;
 pub(super) mod draw;
 pub(super) mod entry;
 pub(super) mod moment;
 pub(super) mod pools;
+mod returns;
+pub(super) mod subject;
+mod waitlist;
 pub(super) mod words;
 
 use std::collections::BTreeMap;

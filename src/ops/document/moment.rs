@@ -56,6 +56,11 @@ impl Moment {
         Ok(Self { place, when })
     }
 
+    /// A local time so many days before a session, which the document at `place` need not say.
+    pub(super) fn days_before(place: &str, before: u16, clock: u16) -> Self {
+        Self { place: place.to_owned(), when: When::Days { before, clock } }
+    }
+
     /// The keys of a local moment, in a table that may have others too; where it has none of the
     /// two that count days, `at` is an instant.
     pub(in crate::ops) fn read_within(entry: &mut Entry) -> Result<Self, Fault> {

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use serde_json::Value;
 
-use super::draw::DrawRule;
+use super::draw::{DrawRule, Kind};
 use super::entry::{Entry, Fault, Field, fault};
 use super::moment::{Locale, Moment};
 use super::words::{read_channels, read_classes};
@@ -48,14 +48,14 @@ impl PoolHead {
 
     pub(in crate::ops) fn read(
         entry: &mut Entry,
+        kind: Kind,
         defaults: &DocumentDefaults,
     ) -> Result<Self, Fault> {
         let place = entry.place().to_owned();
         let name = entry.may("name").map(|field| field.text()).transpose()?;
         let channels = entry.may("channels").map(|field| read_channels(field, defaults));
         let classes = entry.may("classes").map(read_classes);
-        Ok(Self {
-            draw: None,
+        let head = Self {
             place,
             name,
             channels: channels.unwrap_or(Ok(ChannelSet::ALL))?,
@@ -63,21 +63,12 @@ impl PoolHead {
             floor: narrow(entry.number_or("floor", 0, FLOOR_MAX, 0)?),
             opens: entry.may("opens").map(Moment::read).transpose()?,
             reclaim: entry.may("reclaim").map(ReclaimRule::read).transpose()?,
-        })
-    }
-
-    /// Reads how the pool is drawn, where it says so. A schedule does not say it.
-    pub(in crate::ops) fn read_draw(
-        &mut self,
-        entry: &mut Entry,
-        defaults: &DocumentDefaults,
-    ) -> Result<(), Fault> {
-        let rule = entry.may("draw").map(|field| DrawRule::read(field, defaults.ttl));
-        self.draw = rule.transpose()?;
-        if self.draw.is_some() && self.opens.is_some() {
+            draw: entry.may("draw").map(|field| DrawRule::read(field, kind)).transpose()?,
+        };
+        if head.draw.is_some() && head.opens.is_some() {
             return Err(entry.fault("has opens and a draw, which says when it opens"));
         }
-        Ok(())
+        Ok(head)
     }
 
     /// Its terms in a session of that date, where it opens then; `to` is the pool that its unused
@@ -97,6 +88,10 @@ impl PoolHead {
             let at = rule.at.of(date, locale)?;
             if at <= opens {
                 let reason = format!("is before the pool opens, for the session of {date}");
+                return Err(rule.at.fault(&reason));
+            }
+            if draw.is_some_and(|draw| at <= draw.due(false)) {
+                let reason = format!("is before the pool is drawn, for the session of {date}");
                 return Err(rule.at.fault(&reason));
             }
             terms.reclaim = Some(Reclaim { at, to: PoolIndex(narrow(to as u64)) });

@@ -1,13 +1,12 @@
-//! The words that sessions and schedules share: channels, classes, rules, and what is said of a
-//! session besides its places.
+//! The words that sessions and schedules share: channels, classes, rules, hours.
 
 use serde_json::Value;
 
+use super::DocumentDefaults;
 use super::entry::{Entry, Fault, Field, fault};
-use super::{DocumentDefaults, MAX_8, MAX_16, MAX_32, narrow};
 use crate::model::{
-    BookingChannel, ChannelSet, ClassSet, Delay, DepartmentId, OrganizationId, PatientClass, Pick,
-    Repeat, ResourceId, ReturnRule, ServiceHours, ServiceId, Sharing, SiteId, Timestamp, Ttl,
+    BookingChannel, ChannelSet, ClassSet, PatientClass, Pick, Repeat, ServiceHours, Sharing,
+    Timestamp,
 };
 use crate::ops::civil::Zone;
 
@@ -31,26 +30,6 @@ pub fn class_named(name: &str) -> Option<PatientClass> {
     CLASSES.iter().find(|(known, _)| *known == name).map(|(_, class)| *class)
 }
 
-/// Who is booked, and by which rules: the same keys in a session and in a schedule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::ops) struct Subject {
-    pub(in crate::ops) organization: OrganizationId,
-    pub(in crate::ops) site: SiteId,
-    pub(in crate::ops) department: DepartmentId,
-    pub(in crate::ops) resource: ResourceId,
-    pub(in crate::ops) service: ServiceId,
-    pub(in crate::ops) appointment_type: u8,
-    pub(in crate::ops) fee: u32,
-    pub(in crate::ops) pick: Pick,
-    pub(in crate::ops) repeat: Repeat,
-    pub(in crate::ops) sharing: Sharing,
-    pub(in crate::ops) ttl: Ttl,
-    pub(in crate::ops) lead_millis: Option<u32>,
-    pub(in crate::ops) returns: ReturnRule,
-    pub(in crate::ops) changes_max: Option<u8>,
-    pub(in crate::ops) displaced_offer: Option<Ttl>,
-}
-
 /// Hours of service, before it is known which offsets of the clocks they go by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::ops) struct LocalHours {
@@ -63,6 +42,11 @@ pub(in crate::ops) struct LocalHours {
 }
 
 impl LocalHours {
+    /// The hours of every day for every channel, by the clocks of the session's zone.
+    pub(in crate::ops) fn daily(place: &str, from: u16, to: u16) -> Self {
+        Self { place: place.to_owned(), from, to, channels: ChannelSet::ALL, offsets: None }
+    }
+
     /// The hours of a session that ends then.
     pub(in crate::ops) fn until(
         &self,
@@ -75,42 +59,6 @@ impl LocalHours {
             .ok_or_else(|| fault(place, "are local times, which need the session's zone"))?;
         Ok(ServiceHours { from: *from, to: *to, channels: *channels, offsets })
     }
-}
-
-pub(in crate::ops) fn read_subject(
-    entry: &mut Entry,
-    defaults: &DocumentDefaults,
-) -> Result<Subject, Fault> {
-    Ok(Subject {
-        organization: OrganizationId(narrow(entry.need("organization")?.number(0, MAX_32)?)),
-        site: SiteId(narrow(entry.need("site")?.number(0, MAX_16)?)),
-        department: DepartmentId(narrow(entry.need("department")?.number(0, MAX_32)?)),
-        resource: ResourceId(entry.need("resource")?.number(0, u64::MAX)?),
-        service: ServiceId(narrow(entry.number_or("service", 0, MAX_32, 0)?)),
-        appointment_type: narrow(entry.number_or("type", 0, MAX_8, 0)?),
-        fee: narrow(entry.number_or("fee", 0, MAX_32, 0)?),
-        pick: entry.choice("pick", &PICKS)?,
-        repeat: entry.choice("repeat", &REPEATS)?,
-        sharing: entry.choice("sharing", &SHARINGS)?,
-        ttl: minutes_of_day(entry, "hold_minutes")?.unwrap_or(defaults.ttl),
-        lead_millis: match entry.may("lead_minutes") {
-            Some(field) => Some(narrow(field.number(0, WEEK_MINUTES)? * MINUTE_MILLIS)),
-            None => None,
-        },
-        returns: entry.may("returns").map(read_returns).transpose()?.unwrap_or_default(),
-        changes_max: match entry.may("changes_max") {
-            Some(field) => Some(narrow(field.number(0, MAX_8)?)),
-            None => None,
-        },
-        displaced_offer: minutes_of_day(entry, "displaced_offer_minutes")?,
-    })
-}
-
-/// Minutes from 1 to a day.
-fn minutes_of_day(entry: &mut Entry, key: &'static str) -> Result<Option<Ttl>, Fault> {
-    let minutes = entry.may(key).map(|field| field.number(1, 1_440)).transpose()?;
-    let ttl = |minutes| Ttl::from_millis(narrow::<u32>(minutes * MINUTE_MILLIS));
-    Ok(minutes.map(|minutes| ttl(minutes).expect("a day at most")))
 }
 
 pub(in crate::ops) fn read_channels(
@@ -161,60 +109,25 @@ pub(in crate::ops) fn read_classes(field: Field) -> Result<ClassSet, Fault> {
     Ok(ClassSet(set))
 }
 
-/// `"at-once"`, or a table with the rule and the bounds of its delay.
-fn read_returns(field: Field) -> Result<ReturnRule, Fault> {
-    let place = field.place.clone();
-    let (name, delay) = match &field.value {
-        Value::Object(_) => {
-            let mut entry = Entry::new(field.place, field.value)?;
-            let name = entry.need("rule")?;
-            let (least, most) = (entry.may("min_minutes"), entry.may("max_minutes"));
-            let minutes = |field: Field| field.number(0, DAY_MINUTES);
-            let bounds = match (least.map(minutes).transpose()?, most.map(minutes).transpose()?) {
-                (Some(least), Some(most)) => Some((least, most)),
-                (None, None) => None,
-                _ => return Err(entry.fault("needs both of min_minutes and max_minutes")),
-            };
-            entry.finish()?;
-            (name, bounds)
-        }
-        _ => (field, None),
-    };
-    let (least, most) = delay.unwrap_or_default();
-    let millis = |minutes: u64| narrow(minutes * MINUTE_MILLIS);
-    let bounds = Delay { min_millis: millis(least), max_millis: millis(most) };
-    match (name.value.as_str(), delay) {
-        (Some("at-once"), None) => Ok(ReturnRule::AtOnce),
-        (Some("withheld"), None) => Ok(ReturnRule::Withheld),
-        (Some("delayed"), Some(_)) if least <= most => Ok(ReturnRule::Delayed(bounds)),
-        (Some("waitlist-first"), _) if least <= most => Ok(ReturnRule::WaitlistFirst(bounds)),
-        (Some("at-once" | "withheld"), Some(_)) => {
-            Err(fault(&place, "has no delay; leave min_minutes and max_minutes away"))
-        }
-        (Some("delayed"), None) => Err(fault(
-            &place,
-            "needs bounds, as { rule = \"delayed\", min_minutes = 5, max_minutes = 30 }",
-        )),
-        (Some("delayed" | "waitlist-first"), _) => {
-            Err(fault(&place, "has min_minutes above max_minutes"))
-        }
-        _ => Err(fault(
-            &name.place,
-            &format!("is {}; use at-once, delayed, waitlist-first or withheld", name.value),
-        )),
-    }
-}
-
 pub(in crate::ops) fn read_hours(
     field: Field,
     defaults: &DocumentDefaults,
 ) -> Result<LocalHours, Fault> {
-    let place = field.place.clone();
     let mut entry = Entry::new(field.place, field.value)?;
-    let (from, to) = (entry.need("from")?.clock()?, entry.need("to")?.clock()?);
     let channels = entry.may("channels").map(|field| read_channels(field, defaults));
-    let offsets = entry.may("offsets").map(read_offsets).transpose()?;
     let channels = channels.unwrap_or(Ok(ChannelSet::ALL))?;
+    read_hours_for(entry, channels)
+}
+
+/// Hours that bind every channel, so that the table names none.
+pub(in crate::ops) fn read_hours_for_all(field: Field) -> Result<LocalHours, Fault> {
+    read_hours_for(Entry::new(field.place, field.value)?, ChannelSet::ALL)
+}
+
+fn read_hours_for(mut entry: Entry, channels: ChannelSet) -> Result<LocalHours, Fault> {
+    let place = entry.place().to_owned();
+    let (from, to) = (entry.need("from")?.clock()?, entry.need("to")?.clock()?);
+    let offsets = entry.may("offsets").map(read_offsets).transpose()?;
     if to <= from {
         return Err(entry.fault("closes before it opens; from and to are hours of one day"));
     }
@@ -250,5 +163,5 @@ pub(in crate::ops) fn read_zone(field: &Field) -> Result<Zone, Fault> {
 }
 
 pub(in crate::ops) const MINUTE_MILLIS: u64 = 60_000;
-const DAY_MINUTES: u64 = 24 * 60;
-const WEEK_MINUTES: u64 = 7 * DAY_MINUTES;
+pub(in crate::ops) const DAY_MINUTES: u64 = 24 * 60;
+pub(in crate::ops) const WEEK_MINUTES: u64 = 7 * DAY_MINUTES;

@@ -30,7 +30,12 @@
 //! channels = [0]
 //! share = 30
 //! reclaim = { days_before = 0, at = "07:30", to = "app" }
+//! [schedules.waitlist]                          # closes at 23:00 the day before, if it does not say
+//! entries = 50
 //! ```
+//!
+//! A pool may be drawn instead of opening in waves:
+//! `draw = { opens = { days_before = 7, at = "08:00" }, window_minutes = 1440 }`.
 //!
 //! **Architecture invariant:** planning is a pure function of document, calendar, dates and days. A
 //! session of a date is the same whenever it is planned, with the same id, so that applying a
@@ -51,11 +56,10 @@ use self::pools::PoolPlan;
 use super::calendar::Calendar;
 use super::civil::Zone;
 use super::document::entry::Fault;
-use super::document::moment::Moment;
 use super::document::pools::Places;
-use super::document::words::{LocalHours, Subject};
+use super::document::subject::Subject;
 use super::document::{DocumentDefaults, DocumentError, DocumentFormat};
-use crate::model::{OrganizationId, Session, SessionId, Timestamp};
+use crate::model::{OrganizationId, PoolIndex, Session, SessionId, Timestamp};
 
 /// The schedules of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +92,8 @@ pub struct Planned {
     pub zone: Zone,
     /// The session.
     pub session: Session,
+    /// The names of the beacons of its draws, of which the session has the hashes.
+    pub beacons: Vec<(PoolIndex, String)>,
 }
 
 /// A session that a schedule could have had, and does not describe.
@@ -115,8 +121,6 @@ struct Schedule {
     until: Option<Date>,
     horizon_days: u16,
     except: BTreeSet<Date>,
-    booking_ends: Option<Moment>,
-    hours: Option<LocalHours>,
     periods: Vec<Period>,
     pools: Vec<PoolPlan>,
     /// Which pool the unused places of each pool go to.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use super::pools::pools_of;
+use super::pools::{beacons_of, pools_of};
 use super::{DayPattern, Extent, Period, PlanSpan, Planned, Schedule, Unplanned, session_id};
 use crate::model::limits::SESSION_SLOTS_MAX;
 use crate::model::{Session, Timestamp};
@@ -14,6 +14,7 @@ use crate::ops::calendar::{Calendar, DayKind, Uncovered, days};
 use crate::ops::civil::LocalTime;
 use crate::ops::document::entry::{Fault, fault};
 use crate::ops::document::moment::Locale;
+use crate::ops::document::subject::end_of;
 
 pub(super) fn plan(
     schedules: &[Schedule],
@@ -99,15 +100,13 @@ impl Schedule {
         let pools = pools_of(&self.pools, &self.targets, &places, date, locale)?;
         let id = session_id(self.subject.organization, &self.id, date, &period.name);
         let slot_millis = u32::from(period.slot_minutes) * MINUTE_MILLIS;
-        let mut session = self.subject.session(id, start, slot_millis, pools);
-        let end = end_of(&session);
-        session.terms.booking_ends =
-            self.booking_ends.as_ref().map(|ends| ends.of(date, locale)).transpose()?;
-        session.terms.hours =
-            self.hours.as_ref().map(|hours| hours.until(end, Some(&self.zone))).transpose()?;
+        let timing = (id, start, slot_millis);
+        let session = self.subject.session(timing, pools, &period.place, date, locale);
+        let session = session.map_err(|found| of_date(found, &period.place, date))?;
         check(&session, date, period)?;
+        let beacons = beacons_of(&self.pools, &session, date);
         let (schedule, period, zone) = (self.id.clone(), period.name.clone(), self.zone.clone());
-        Ok(Planned { schedule, date, period, zone, session })
+        Ok(Planned { schedule, date, period, zone, session, beacons })
     }
 
     /// When a period begins on a date, and how many slots it has: by the time that passes, not by
@@ -221,13 +220,15 @@ fn check(session: &Session, date: Date, period: &Period) -> Result<(), Fault> {
     if session.pools.iter().any(|pool| ends <= pool.terms.opens) {
         return wrong("a pool opens when booking has ended");
     }
-    session.check().map_err(|reason| fault(&period.place, &reason.to_string()))
+    Ok(())
 }
 
-/// When the last slot of a session ends.
-fn end_of(session: &Session) -> Timestamp {
-    let slots = u64::try_from(session.slot_count()).unwrap_or_default();
-    session.start.plus_millis(u64::from(session.slot_millis).saturating_mul(slots))
+/// A fault of a whole session, with its date.
+fn of_date(found: Fault, place: &str, date: Date) -> Fault {
+    if found.place != place {
+        return found;
+    }
+    fault(place, &format!("{}, for the session of {date}", found.reason))
 }
 
 const MINUTE_MILLIS: u32 = 60_000;

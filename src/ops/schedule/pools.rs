@@ -12,7 +12,8 @@ use jiff::civil::Date;
 
 use super::share::{Mismatch, Part, apportion, divide};
 use crate::model::limits::{QUOTA_MAX, SESSION_POOLS_MAX};
-use crate::model::{Pool, Timestamp};
+use crate::model::{Pool, PoolIndex, Session, Timestamp};
+use crate::ops::document::draw::{DrawRule, Kind};
 use crate::ops::document::entry::{Entry, Fault, Field, fault};
 use crate::ops::document::moment::{Locale, Moment};
 use crate::ops::document::pools::{PoolHead, targets};
@@ -68,11 +69,16 @@ fn read_pool(
     defaults: &DocumentDefaults,
 ) -> Result<PoolPlan, Fault> {
     let mut entry = Entry::new(field.place, field.value)?;
-    let head = PoolHead::read(&mut entry, defaults)?;
+    let head = PoolHead::read(&mut entry, Kind::Schedules, defaults)?;
     let part = read_part(&mut entry)?;
     let waves = match entry.may("waves") {
         Some(_) if head.opens.is_some() => {
             return Err(entry.fault("has opens and waves; the waves say when they open"));
+        }
+        Some(_) if head.draw.is_some() => {
+            return Err(entry.fault(
+                "has waves and a draw, which opens once; make pools of the waves that are drawn",
+            ));
         }
         Some(waves) => {
             let place = waves.place.clone();
@@ -132,6 +138,20 @@ pub(super) fn pools_of(
         plan.add(&quotas, target.map(waves_before), date, locale, &mut pools)?;
     }
     Ok(pools)
+}
+
+/// The names of the beacons of a session's draws.
+pub(super) fn beacons_of(
+    plans: &[PoolPlan],
+    session: &Session,
+    date: Date,
+) -> Vec<(PoolIndex, String)> {
+    let rules = plans.iter().flat_map(|plan| plan.waves.iter().map(|_| plan.head.draw.as_ref()));
+    let named = |((index, pool), rule): ((PoolIndex, &Pool), Option<&DrawRule>)| {
+        let closes = pool.terms.draw?.closes;
+        rule?.beacon_text(date, closes).map(|name| (index, name))
+    };
+    (0..).map(PoolIndex).zip(&session.pools).zip(rules).filter_map(named).collect()
 }
 
 impl PoolPlan {

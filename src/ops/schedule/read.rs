@@ -9,9 +9,9 @@ use super::{DayPattern, Extent, Period, Schedule};
 use crate::model::limits::SESSION_SLOTS_MAX;
 use crate::ops::calendar::{WEEKDAYS, weekday_named};
 use crate::ops::document::entry::{Entry, Fault, Field, fault};
-use crate::ops::document::moment::Moment;
 use crate::ops::document::pools::Places;
-use crate::ops::document::words::{read_hours, read_subject, read_zone};
+use crate::ops::document::subject::Subject;
+use crate::ops::document::words::read_zone;
 use crate::ops::document::{DocumentDefaults, narrow};
 
 pub(super) fn read_document(
@@ -38,7 +38,7 @@ fn read_schedule(field: Field, defaults: &DocumentDefaults) -> Result<Schedule, 
     let place = field.place.clone();
     let mut entry = Entry::new(field.place, field.value)?;
     let id = entry.need("id")?.text()?;
-    let subject = read_subject(&mut entry, defaults)?;
+    let subject = Subject::read(&mut entry, defaults)?;
     let zone = read_zone(&entry.need("zone")?)?;
     let from = entry.may("from").map(|field| field.date()).transpose()?;
     let until = entry.may("until");
@@ -51,8 +51,6 @@ fn read_schedule(field: Field, defaults: &DocumentDefaults) -> Result<Schedule, 
     let horizon_days = narrow(entry.number_or("horizon_days", 1, HORIZON_DAYS_MAX, 14)?);
     let except = entry.may("except").map_or_else(|| Ok(Vec::new()), Field::list)?;
     let except = except.iter().map(Field::date).collect::<Result<_, _>>()?;
-    let booking_ends = entry.may("booking_ends").map(Moment::read).transpose()?;
-    let hours = entry.may("hours").map(|field| read_hours(field, defaults)).transpose()?;
     let days = entry.may("days").map(read_days).transpose()?;
     let periods = read_periods(entry.need("periods")?, days.as_ref())?;
     let (pools, targets) = read_pools(&mut entry, defaults)?;
@@ -66,8 +64,6 @@ fn read_schedule(field: Field, defaults: &DocumentDefaults) -> Result<Schedule, 
         until: last,
         horizon_days,
         except,
-        booking_ends,
-        hours,
         periods,
         pools,
         targets,

@@ -117,14 +117,33 @@ fn compare(key: &str, document: Option<&Value>, node: Option<&Value>, list: &mut
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ServiceId;
+    use crate::model::{
+        Attendance, Beacon, Draw, DrawHash, LateRule, ServiceId, Ttl, WaitlistRule,
+    };
     use crate::ops::document::{DocumentDefaults, DocumentFormat};
     use crate::ops::sessions::parse;
 
-    /// Two pools; the second one's places go to the first on 28 February 2027 at 12:00.
-    fn session() -> Session {
+    fn sessions() -> Vec<Session> {
         let text = include_str!("../../../docs/examples/sessions.toml");
-        parse("s", DocumentFormat::Toml, text, &DocumentDefaults::default()).unwrap().remove(0)
+        parse("s", DocumentFormat::Toml, text, &DocumentDefaults::default()).unwrap()
+    }
+
+    /// Three pools; the second one's places go to the first on 28 February 2027 at 12:00.
+    fn session() -> Session {
+        sessions().remove(0)
+    }
+
+    fn rule(session: &mut Session) -> &mut WaitlistRule {
+        session.terms.waitlist.as_mut().unwrap()
+    }
+
+    fn attendance(session: &mut Session) -> &mut Attendance {
+        session.terms.attendance.as_mut().unwrap()
+    }
+
+    fn keys_of(described: &Session, found: &Session) -> Vec<String> {
+        let differences = differences(described, found, &Zone::utc(), Timestamp::default());
+        differences.into_iter().map(|difference| difference.key).collect()
     }
 
     fn reclaim_time() -> Timestamp {
@@ -156,6 +175,57 @@ mod tests {
             change(&mut found);
             let before = reclaim_time().minus_millis(1);
             assert_eq!(keys(&found, before), expected);
+        }
+    }
+
+    #[test]
+    fn a_difference_of_a_draw_or_a_waitlist_names_its_key() {
+        type Change = fn(&mut Session);
+        let drawn = |session: &mut Session, change: fn(&mut Draw)| {
+            change(session.pools[2].terms.draw.as_mut().unwrap());
+        };
+        let said = sessions();
+        let mut drawn_ones = vec![said[0].clone(); 5];
+        drawn(&mut drawn_ones[0], |draw| draw.commitment = Some(DrawHash([7; 32])));
+        drawn(&mut drawn_ones[1], |draw| draw.closes = draw.closes.plus_millis(1));
+        drawn(&mut drawn_ones[2], |draw| draw.preferences_max = 1);
+        drawn(&mut drawn_ones[3], |draw| draw.ttl = Ttl::DEFAULT);
+        drawn(&mut drawn_ones[4], |draw| {
+            let until = draw.closes.plus_millis(1);
+            draw.beacon = Some(Beacon { name: DrawHash([7; 32]), until });
+        });
+        let expected: [&[&str]; 5] = [
+            &[],
+            &["pools[2].draw.closes"],
+            &["pools[2].draw.preferences"],
+            &["pools[2].draw.hold_minutes"],
+            &["pools[2].draw.beacon_sha256", "pools[2].draw.beacon_until"],
+        ];
+        for (found, expected) in drawn_ones.iter().zip(expected) {
+            assert_eq!(keys_of(&said[0], found), expected);
+        }
+        let attended: [(Change, &str); 5] = [
+            (|session| session.terms.attendance = None, "attendance"),
+            (|session| attendance(session).grace = 0, "attendance.grace_minutes"),
+            (|session| attendance(session).late_until = 3_540_000, "attendance.late_minutes"),
+            (|session| attendance(session).pick_up_until = Some(0), "attendance.pick_up_minutes"),
+            (|session| attendance(session).late = LateRule::Every(9), "attendance.late_every"),
+        ];
+        let changes: [(Change, &str); 9] = [
+            (|session| session.terms.waitlist = None, "waitlist"),
+            (|session| rule(session).entries_max = 1, "waitlist.entries"),
+            (|session| rule(session).priority[3] = 2, "waitlist.priority.emergency"),
+            (|session| rule(session).draw_millis = 0, "waitlist.draw_minutes"),
+            (|session| rule(session).offer_millis = 60_000, "waitlist.offer_minutes"),
+            (|session| rule(session).near_offer_millis = 60_000, "waitlist.near_offer_minutes"),
+            (|session| rule(session).near_millis = 60_000, "waitlist.near_minutes"),
+            (|session| rule(session).hours = None, "waitlist.hours"),
+            (|session| rule(session).closes_at = Timestamp::MAX, "waitlist.closes"),
+        ];
+        for (change, key) in attended.into_iter().chain(changes) {
+            let mut found = said[2].clone();
+            change(&mut found);
+            assert_eq!(keys_of(&said[2], &found), [key]);
         }
     }
 

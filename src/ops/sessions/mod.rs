@@ -11,7 +11,7 @@
 //! slot_minutes = 10
 //! slots = 24
 //! pick = "even"               # or "earliest"
-//! zone = "Asia/Shanghai"      # for local times: opens, reclaim, booking_ends, hours
+//! zone = "Asia/Shanghai"      # for local times: opens, reclaim, booking_ends, hours, waitlist
 //! booking_ends = { days_before = 1, at = "15:00" }
 //! pools = [
 //!   { places = 2, opens = { days_before = 7, at = "07:00" } },  # for every channel and class
@@ -19,6 +19,7 @@
 //!   { places = 5, draw = { opens = "2027-02-20T08:00:00+08:00",     # entries, drawn at the close
 //!       closes = "2027-02-20T09:00:00+08:00", preferences = 3, hold_minutes = 120 } },
 //! ]
+//! [sessions.waitlist]         # empty: as usual; freed places go to who waits first
 //! ```
 //!
 //! The words of terms are those of a [schedule](super::schedule), which makes many sessions.
@@ -34,14 +35,16 @@ use serde_json::Value;
 pub use self::difference::{Difference, differences};
 pub use self::render::render;
 use super::civil::Zone;
+use super::document::draw::Kind;
 use super::document::entry::{Entry, Fault, Field, fault};
 use super::document::moment::{Locale, Moment};
 use super::document::narrow;
 use super::document::pools::{Places, PoolHead, targets};
+use super::document::subject::Subject;
+use super::document::words::read_zone;
 pub use super::document::words::{CLASSES, class_named};
-use super::document::words::{LocalHours, Subject, read_hours, read_subject, read_zone};
 pub use super::document::{DocumentDefaults, DocumentError, DocumentFormat};
-use crate::model::{Pool, Session, SessionId, SessionTerms, Timestamp};
+use crate::model::{Pool, Session, SessionId, Timestamp};
 
 /// Reads the sessions of a document.
 ///
@@ -79,78 +82,34 @@ fn read_document(value: Value, defaults: &DocumentDefaults) -> Result<Vec<Sessio
 struct LocalTerms {
     zone: Option<Zone>,
     opens: Option<Moment>,
-    booking_ends: Option<Moment>,
-    hours: Option<LocalHours>,
 }
 
 fn read_session(field: Field, defaults: &DocumentDefaults) -> Result<Session, Fault> {
     let place = field.place.clone();
     let mut entry = Entry::new(field.place, field.value)?;
     let id = SessionId(entry.need("id")?.number(0, u64::MAX)?);
-    let subject = read_subject(&mut entry, defaults)?;
+    let subject = Subject::read(&mut entry, defaults)?;
     let start = entry.need("start")?.time()?;
     let slot_minutes = entry.need("slot_minutes")?.number(1, 10_080)?;
     let slots = usize::from(narrow::<u16>(entry.need("slots")?.number(1, 288)?));
     let local = LocalTerms {
         zone: entry.may("zone").map(|field| read_zone(&field)).transpose()?,
         opens: entry.may("opens").map(Moment::read).transpose()?,
-        booking_ends: entry.may("booking_ends").map(Moment::read).transpose()?,
-        hours: entry.may("hours").map(|field| read_hours(field, defaults)).transpose()?,
     };
     let pools = read_pools(&mut entry, slots, start, &local, defaults)?;
     entry.finish()?;
-    let mut session = subject.session(id, start, narrow(slot_minutes * 60_000), pools);
     let (date, locale) = local.locale(start);
-    session.terms.booking_ends =
-        local.booking_ends.as_ref().map(|ends| ends.of(date, locale)).transpose()?;
-    let end = start.plus_millis(slot_minutes * 60_000 * slots as u64);
-    session.terms.hours =
-        local.hours.as_ref().map(|hours| hours.until(end, local.zone.as_ref())).transpose()?;
-    session.check().map_err(|reason| fault(&place, &reason.to_string()))?;
-    Ok(session)
+    subject.session((id, start, narrow(slot_minutes * 60_000)), pools, &place, date, locale)
 }
 
 impl LocalTerms {
     /// The local day of a session that starts then.
     fn locale(&self, start: Timestamp) -> (jiff::civil::Date, Locale<'_>) {
-        let date = self.zone.as_ref().and_then(|zone| zone.date_of(start));
+        let utc = Zone::utc();
+        // Without a zone nothing counts days; faults name the date.
+        let date = self.zone.as_ref().unwrap_or(&utc).date_of(start);
         let locale = Locale { zone: self.zone.as_ref(), calendar: None };
         (date.unwrap_or_default(), locale)
-    }
-}
-
-impl Subject {
-    /// A session of the subject, which says nothing of hours and of the end of booking yet.
-    pub(super) fn session(
-        &self,
-        id: SessionId,
-        start: Timestamp,
-        slot_millis: u32,
-        pools: Vec<Pool>,
-    ) -> Session {
-        let mut session = Session {
-            id,
-            organization: self.organization,
-            site: self.site,
-            department: self.department,
-            resource: self.resource,
-            appointment_type: self.appointment_type,
-            start,
-            slot_millis,
-            pick: self.pick,
-            repeat: self.repeat,
-            sharing: self.sharing,
-            ttl_max: self.ttl,
-            terms: SessionTerms::default(),
-            pools,
-        };
-        session.terms.service = self.service;
-        session.terms.fee = self.fee;
-        session.terms.lead_millis = self.lead_millis;
-        session.terms.returns = self.returns;
-        session.terms.changes_max = self.changes_max;
-        session.terms.displaced_offer = self.displaced_offer;
-        session
     }
 }
 
@@ -190,8 +149,7 @@ fn read_pool(
     defaults: &DocumentDefaults,
 ) -> Result<(PoolHead, Vec<u16>), Fault> {
     let mut entry = Entry::new(field.place, field.value)?;
-    let mut head = PoolHead::read(&mut entry, defaults)?;
-    head.read_draw(&mut entry, defaults)?;
+    let head = PoolHead::read(&mut entry, Kind::Sessions, defaults)?;
     let quotas = Places::read(entry.need("places")?)?.of(slots)?;
     entry.finish()?;
     Ok((head, quotas))

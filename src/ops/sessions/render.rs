@@ -6,7 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::{
-    ChannelSet, ClassSet, Delay, Draw, Pool, ReturnRule, ServiceHours, Session, Timestamp,
+    Attendance, ChannelSet, ClassSet, Delay, Draw, LateRule, Pool, ReturnRule, ServiceHours,
+    Session, Timestamp, WaitlistRule,
 };
 use crate::ops::civil::Zone;
 use crate::ops::document::words::{CLASSES, MINUTE_MILLIS, PICKS, REPEATS, SHARINGS};
@@ -43,6 +44,12 @@ pub fn render(session: &Session, zone: &Zone) -> Value {
     }
     if terms.returns != ReturnRule::AtOnce {
         put("returns", render_returns(terms.returns));
+    }
+    if let Some(rule) = &terms.waitlist {
+        put("waitlist", render_waitlist(rule, zone));
+    }
+    if let Some(attendance) = &terms.attendance {
+        put("attendance", render_attendance(attendance));
     }
     if let Some(changes) = terms.changes_max {
         put("changes_max", changes.into());
@@ -86,7 +93,7 @@ fn render_pool(pool: &Pool, zone: &Zone) -> Value {
     Value::Object(map)
 }
 
-/// A beacon is known by the hash of its name, and a commitment is the node's: no document says them.
+/// A beacon is known by the hash of its name, and a commitment is the node's.
 fn render_draw(draw: &Draw, opens: Timestamp, zone: &Zone) -> Value {
     let mut map = Map::new();
     let mut put = |key: &str, value: Value| drop(map.insert(key.to_owned(), value));
@@ -111,12 +118,64 @@ fn render_channels(channels: ChannelSet) -> Value {
     (0..u64::BITS).filter(|number| channels.0 >> number & 1 == 1).collect()
 }
 
+fn render_waitlist(rule: &WaitlistRule, zone: &Zone) -> Value {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| drop(map.insert(key.to_owned(), value));
+    put("entries", rule.entries_max.into());
+    put("closes", time(rule.closes_at, zone));
+    put(
+        "hours",
+        rule.hours.as_ref().map_or_else(|| "always".into(), |hours| render_daily(hours, zone)),
+    );
+    let classes = CLASSES.iter().map(|(name, class)| (*name, rule.priority_of(*class)));
+    let named: Map<String, Value> = classes
+        .filter(|(_, priority)| *priority != u8::MAX)
+        .map(|(name, priority)| (name.to_owned(), priority.into()))
+        .collect();
+    if !named.is_empty() {
+        put("priority", Value::Object(named));
+    }
+    for (key, millis) in [
+        ("draw", rule.draw_millis),
+        ("offer", rule.offer_millis),
+        ("near_offer", rule.near_offer_millis),
+        ("near", rule.near_millis),
+    ] {
+        put_minutes(&mut map, key, millis);
+    }
+    Value::Object(map)
+}
+
+fn render_attendance(attendance: &Attendance) -> Value {
+    let mut map = Map::new();
+    let Attendance { check_in_from, pick_up_until, grace, late_until, late } = *attendance;
+    put_minutes(&mut map, "check_in", check_in_from);
+    put_minutes(&mut map, "grace", grace);
+    put_minutes(&mut map, "late", late_until);
+    if let Some(until) = pick_up_until {
+        let minute = i32::try_from(MINUTE_MILLIS).unwrap_or(i32::MAX);
+        let is_whole = until % minute == 0;
+        let key = if is_whole { "pick_up_minutes" } else { "pick_up_ms" };
+        map.insert(key.to_owned(), (if is_whole { until / minute } else { until }).into());
+    }
+    if let LateRule::Every(on_time) = late {
+        map.insert("late_every".to_owned(), on_time.into());
+    }
+    Value::Object(map)
+}
+
+/// Hours with the channels that they bind.
 fn render_hours(hours: &ServiceHours, zone: &Zone) -> Value {
+    let mut rendered = render_daily(hours, zone);
+    rendered["channels"] = render_channels(hours.channels);
+    rendered
+}
+
+fn render_daily(hours: &ServiceHours, zone: &Zone) -> Value {
     let offset = |(since, minutes): &(Timestamp, i16)| json!({ "since": time(*since, zone), "minutes": minutes });
     json!({
         "from": clock(hours.from),
         "to": clock(hours.to),
-        "channels": render_channels(hours.channels),
         "offsets": hours.offsets.iter().map(offset).collect::<Vec<_>>(),
     })
 }
@@ -172,23 +231,29 @@ mod tests {
         let (format, defaults) = (DocumentFormat::Toml, DocumentDefaults::default());
         let opened = include_str!("../../../docs/examples/sessions.toml");
         let mut sessions = parse("sessions", format, opened, &defaults).unwrap();
-        // The clocks change three times while it may be booked, and every pool has terms.
-        let text = include_str!("../../../docs/examples/schedule.toml")
-            .replace("workdays_before", "days_before")
-            .replace("\"workdays\"", "\"tuesday\"")
-            .replace("Asia/Shanghai", "America/New_York");
-        let schedules = Schedules::parse("schedule", format, &text, &defaults).unwrap();
-        let from = Some(jiff::civil::date(2026, 11, 10));
-        let span = PlanSpan { from, days: Some(3), now: Timestamp::default() };
-        let planned = schedules.plan(None, &span).unwrap();
-        sessions.extend(planned.into_iter().map(|planned| planned.session));
+        // The clocks change three times while they may be booked, and all terms are there.
+        for text in [
+            include_str!("../../../docs/examples/schedule.toml"),
+            include_str!("../../../docs/examples/schedule-draw.toml"),
+            include_str!("../../../docs/examples/schedule-waitlist.toml"),
+        ] {
+            let text = text
+                .replace("workdays_before", "days_before")
+                .replace("\"workdays\"", "\"tuesday\"")
+                .replace("Asia/Shanghai", "America/New_York");
+            let schedules = Schedules::parse("schedule", format, &text, &defaults).unwrap();
+            let from = Some(jiff::civil::date(2026, 11, 10));
+            let span = PlanSpan { from, days: Some(3), now: Timestamp::default() };
+            let planned = schedules.plan(None, &span).unwrap();
+            sessions.extend(planned.into_iter().map(|planned| planned.session));
+        }
         sessions
     }
 
     #[test]
     fn what_is_printed_of_a_session_is_read_back_as_that_session() {
         let sessions = sessions();
-        assert_eq!(sessions.len(), 5);
+        assert_eq!(sessions.len(), 9);
         for zone in ["Asia/Shanghai", "Europe/Berlin", "UTC"] {
             let zone = Zone::named(zone).unwrap();
             let printed = sessions.iter().map(|session| render(session, &zone));

@@ -65,6 +65,7 @@ fn schedules(format: DocumentFormat, text: &str) {
         for one in planned {
             assert_eq!(one.session.check(), Ok(()));
             assert_eq!(differences(&one.session, &one.session.clone(), &one.zone, now), []);
+            read_back(&one.session, &one.zone);
             open(one.session);
         }
     }
@@ -84,11 +85,16 @@ fn sessions(format: DocumentFormat, text: &str) {
     let Ok(sessions) = parse("sessions", format, text, &defaults()) else { return };
     for session in sessions {
         assert_eq!(session.check(), Ok(()));
-        let printed = format!("{{\"sessions\":[{}]}}", render(&session, &Zone::utc()));
-        let again = parse("printed", DocumentFormat::Json, &printed, &defaults());
-        assert_eq!(again.as_deref(), Ok(std::slice::from_ref(&session)), "{printed}");
+        read_back(&session, &Zone::utc());
         open(session);
     }
+}
+
+/// What is printed of a session is a document of it.
+fn read_back(session: &Session, zone: &Zone) {
+    let printed = format!("{{\"sessions\":[{}]}}", render(session, zone));
+    let again = parse("printed", DocumentFormat::Json, &printed, &defaults());
+    assert_eq!(again.as_deref(), Ok(std::slice::from_ref(session)), "{printed}");
 }
 
 fn open(session: Session) {

@@ -23,8 +23,11 @@ pub(super) enum Found {
     Opened,
     /// It is not there.
     Missing,
-    /// It is not there, and it is too late to open it.
+    /// It is not there, and is over.
     Past,
+    /// It is not there, and entries to one of its draws would have begun: nobody could know any more
+    /// that the node was bound to the draw before.
+    Late,
     /// It is otherwise.
     Different(Vec<Difference>),
 }
@@ -36,6 +39,7 @@ pub(super) struct Tally {
     pub(super) opened: usize,
     pub(super) missing: usize,
     pub(super) past: usize,
+    pub(super) late: usize,
     pub(super) different: usize,
 }
 
@@ -79,6 +83,7 @@ async fn ask(
     let found = some.iter().zip(readings).map(|(planned, reading)| match reading {
         Some(reading) => compare(planned, &reading, now),
         None if has_ended(planned, now) => Found::Past,
+        None if is_late(planned, now) => Found::Late,
         None => Found::Missing,
     });
     let mut found: Vec<Found> = found.collect();
@@ -124,6 +129,13 @@ async fn open_all(
                 let reading = told(client.session(planned.session.id).await, json)?;
                 compare(planned, &reading, now)
             }
+            // The node's clock says so.
+            Err(CallError::Refused(refusal))
+                if refusal.outcome == Outcome::SessionInvalid
+                    && is_late(planned, now.plus_millis(CLOCK_MILLIS)) =>
+            {
+                Found::Late
+            }
             answer => told(answer, json).map(|_| Found::Opened)?,
         };
     }
@@ -153,6 +165,12 @@ fn compare(planned: &Planned, reading: &SessionReading, now: Timestamp) -> Found
     if differences.is_empty() { Found::Same } else { Found::Different(differences) }
 }
 
+/// Whether a draw of the session would have opened.
+fn is_late(planned: &Planned, now: Timestamp) -> bool {
+    let terms = planned.session.pools.iter().map(|pool| pool.terms);
+    terms.filter(|terms| terms.draw.is_some()).any(|terms| terms.opens <= now)
+}
+
 fn has_ended(planned: &Planned, now: Timestamp) -> bool {
     let session = &planned.session;
     let slots = u64::try_from(session.slot_count()).unwrap_or_default();
@@ -166,7 +184,11 @@ impl Tally {
             Found::Opened => &mut self.opened,
             Found::Missing => &mut self.missing,
             Found::Past => &mut self.past,
+            Found::Late => &mut self.late,
             Found::Different(_) => &mut self.different,
         } += 1;
     }
 }
+
+/// By how much the clocks of node and administrator may differ.
+const CLOCK_MILLIS: u64 = 60_000;

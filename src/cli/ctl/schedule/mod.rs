@@ -48,8 +48,10 @@ const EXAMPLE: &str = "Example of a document:
   opens = { days_before = 7, at = \"07:00\" }
   booking_ends = { days_before = 1, at = \"15:00\" }
   periods = [{ name = \"morning\", start = \"08:00\", end = \"12:00\", slot_minutes = 10, places = 4 }]
+  waitlist = {}                           # who finds it full may wait for a place
 
-docs/policies.md explains every key; docs/schedule.schema.json lists them; docs/examples/ has more.";
+Places may be drawn instead of first come, first served: docs/examples/schedule-draw.toml.
+docs/policies.md explains the rules; docs/schedule.schema.json lists the keys.";
 
 #[derive(Debug, Subcommand)]
 enum ScheduleTask {
@@ -165,9 +167,10 @@ impl Plan {
 
 impl Tally {
     fn conclude(&self, advice: &str) -> Result<(), Failure> {
-        match self.different {
-            0 => Ok(()),
-            count => Err(Failure::failed(
+        match (self.different, self.late) {
+            (0, 0) => Ok(()),
+            (0, late) => Err(late_failure(late)),
+            (count, _) => Err(Failure::failed(
                 format!("{count} of the sessions on the node are not as the document says"),
                 format!("they were left as they are; {advice}"),
             )),
@@ -176,11 +179,20 @@ impl Tally {
 
     fn conclude_difference(&self) -> Result<(), Failure> {
         match (self.different, self.missing) {
-            (0, 0) => Ok(()),
+            (0, 0) if self.late == 0 => Ok(()),
+            (0, 0) => Err(late_failure(self.late)),
             (different, missing) => Err(Failure::failed(
                 format!("{missing} sessions are missing, {different} are not as the document says"),
                 "`haoyuan ctl schedule apply` opens the missing ones; it changes nothing that is open",
             )),
         }
     }
+}
+
+fn late_failure(late: usize) -> Failure {
+    Failure::failed(
+        format!("{late} sessions are not open, and entries to their draws would have begun"),
+        "apply earlier: the node binds itself to a draw before it opens; these need a draw that \
+         opens later, or none",
+    )
 }

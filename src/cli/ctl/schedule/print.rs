@@ -9,7 +9,7 @@ use crate::cli::ctl::describe::{self, plural};
 use crate::cli::ctl::session::taken_sum;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
-use crate::model::SessionReading;
+use crate::model::{Pool, Session, SessionReading};
 use crate::ops::schedule::{Planned, Unplanned};
 use crate::ops::sessions::{Difference, render};
 
@@ -38,6 +38,9 @@ impl Printer {
         if self.json {
             let mut line = of_planned(planned);
             line["session"] = render(session, zone);
+            if !planned.beacons.is_empty() {
+                line["beacons"] = beacons(planned);
+            }
             return self.output.json(&line);
         }
         let is_new = self.head(&planned.schedule)?;
@@ -53,7 +56,12 @@ impl Printer {
         let openings = describe::openings(session, zone);
         let ends = session.terms.booking_ends.map(|ends| zone.show(ends));
         let ends = ends.map_or_else(String::new, |ends| format!("; booking ends {ends}"));
-        self.output.line(format_args!("      opens {openings}{ends}"))?;
+        let closes = session.terms.waitlist.as_ref().map(|rule| zone.show(rule.closes_at));
+        let closes = closes.map_or_else(String::new, |at| format!("; waitlist closes {at}"));
+        self.output.line(format_args!("      opens {openings}{ends}{closes}"))?;
+        for (pool, name) in &planned.beacons {
+            self.output.line(format_args!("      beacon of pool {}: {name}", pool.0))?;
+        }
         if is_new {
             for (index, pool) in session.pools.iter().enumerate() {
                 let line = describe::pool(index, pool, zone);
@@ -142,19 +150,20 @@ impl Printer {
     }
 
     pub(super) fn tally(&mut self, tally: &Tally) -> Result<(), Failure> {
-        let Tally { same, opened, missing, past, different } = tally;
+        let Tally { same, opened, missing, past, late, different } = tally;
         if self.json {
             self.output.json(&json!({
                 "opened": opened,
                 "same": same,
                 "missing": missing,
                 "past": past,
+                "late": late,
                 "different": different,
             }))?;
         } else {
             self.output.line(format_args!(
-                "{opened} opened, {same} there as described, {missing} missing, {past} past, \
-                 {different} different"
+                "{opened} opened, {same} there as described, {missing} missing, {past} past, {late} \
+                 too late, {different} different"
             ))?;
         }
         self.output.flush()
@@ -183,7 +192,9 @@ impl Printer {
                 let (id, opens) = (found.session.id.0, describe::openings(&found.session, zone));
                 self.output.line(format_args!(
                     "  {label}: {taken} of {places} places taken, session {id}, opens {opens}"
-                ))
+                ))?;
+                commitments(&found.session)
+                    .try_for_each(|line| self.output.line(format_args!("      {line}")))
             }
             _ => self.output.line(format_args!("  {label}: not open")),
         }
@@ -211,7 +222,21 @@ fn label(planned: &Planned) -> String {
 
 /// Lines that differ from date to date.
 fn is_dated(line: &str) -> bool {
-    line.starts_with("booking ends")
+    line.starts_with("booking ends") || line.starts_with("waitlist closes")
+}
+
+fn beacons(planned: &Planned) -> Value {
+    let named = planned.beacons.iter();
+    named.map(|(pool, name)| json!({ "pool": pool.0, "name": name })).collect()
+}
+
+/// What the node is bound to in the draws of a session, for publishing.
+fn commitments(session: &Session) -> impl Iterator<Item = String> {
+    let of = |(index, pool): (usize, &Pool)| {
+        let commitment = pool.terms.draw?.commitment?;
+        Some(format!("draw {}.{index}: commitment {commitment}", session.id.0))
+    };
+    session.pools.iter().enumerate().filter_map(of)
 }
 
 const fn word(found: &Found) -> &'static str {
@@ -220,6 +245,7 @@ const fn word(found: &Found) -> &'static str {
         Found::Opened => "opened",
         Found::Missing => "missing",
         Found::Past => "past",
+        Found::Late => "too late",
         Found::Different(_) => "different",
     }
 }

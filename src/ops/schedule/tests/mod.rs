@@ -1,11 +1,15 @@
 //! What a schedule comes to, as tables.
+//!
+//! **Architecture invariant:** every date is given, so that no test depends on the day it runs on.
 
 use jiff::civil::date;
+
+mod queues;
 
 use super::*;
 use crate::model::{ChannelSet, Delay, Pick, PoolIndex, Reclaim, ReturnRule, ServiceId};
 
-const CHINA: &str = include_str!("../../../docs/examples/calendar-china-2026.toml");
+const CHINA: &str = include_str!("../../../../docs/examples/calendar-china-2026.toml");
 
 /// A schedule of one period and one pool in Shanghai.
 const PLAIN: &str = r#"
@@ -291,7 +295,7 @@ fn waves_are_pools_and_the_places_of_every_slot_are_given_out() {
 
 #[test]
 fn a_schedule_says_everything_about_its_sessions() {
-    let text = include_str!("../../../docs/examples/schedule.toml");
+    let text = include_str!("../../../../docs/examples/schedule.toml");
     let planned = plan(text, date(2026, 9, 17), 1);
     let names: Vec<_> = planned.iter().map(|planned| planned.period.as_str()).collect();
     assert_eq!(names, ["morning", "thursday-afternoon"]);
@@ -312,7 +316,7 @@ fn a_schedule_says_everything_about_its_sessions() {
 
 #[test]
 fn a_session_is_the_same_whenever_it_is_planned() {
-    let text = include_str!("../../../docs/examples/schedule.toml");
+    let text = include_str!("../../../../docs/examples/schedule.toml");
     let whole = plan(text, date(2026, 9, 1), 90);
     let ids: BTreeSet<SessionId> = whole.iter().map(|planned| planned.session.id).collect();
     assert_eq!(ids.len(), whole.len());
