@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use haoyuan::inventory::Inventory;
 use haoyuan::journal::MemoryStore;
 use haoyuan::model::Timestamp;
 use haoyuan::ops::clock::{self, StartFault};
@@ -414,11 +415,14 @@ impl World {
         if let Some(ask) = self.asks.iter().find(|ask| !ask.is_answered) {
             return Self::fail("heals", format!("{ask} was never answered"));
         }
-        // Longer than the longest hold that clients ask for; again after a start with an older clock.
-        for _ in 0..3 {
+        // Longer than the longest hold that clients ask for; again after a start with an older clock,
+        // and until the last draw is made.
+        for _ in 0..6 {
             self.run_for(16 * 60 * SECOND)?;
-            let pending = self.node.as_ref().map(|node| node.service.inventory().counts().0);
-            if pending == Some(0) {
+            let is_over = |inventory: &Inventory| {
+                inventory.counts().0 == 0 && inventory.next_draw_deadline().is_none()
+            };
+            if self.node.as_ref().is_some_and(|node| is_over(node.service.inventory())) {
                 break;
             }
         }

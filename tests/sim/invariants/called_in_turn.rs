@@ -53,6 +53,12 @@ impl CalledInTurn {
                 ensure(!again, || format!("{queued:?} waits already"))
             }
             Fact::Called(called) => self.call(called, history),
+            // Who loses the place is checked in no more.
+            Fact::Displaced(lost) => {
+                let gone = |it: &Waiting| it.queued.appointment != lost.appointment;
+                self.queues.values_mut().for_each(|queue| queue.retain(gone));
+                Ok(())
+            }
             Fact::Left(left) => {
                 let queue = self.queues.entry(left.session).or_default();
                 let before = queue.len();
@@ -95,7 +101,7 @@ impl CalledInTurn {
                 let session = history.sessions.get(session);
                 session.is_some_and(|session| session.terms.attendance.is_some())
             };
-            let session = life.held.claims.iter().map(|claim| claim.session).find(keeps);
+            let session = life.claims().iter().map(|claim| claim.session).find(keeps);
             let Some(session) = session else { continue };
             let is_there = self.queues.get(&session).is_some_and(|queue| {
                 queue.iter().any(|it| it.queued.appointment == life.held.appointment)

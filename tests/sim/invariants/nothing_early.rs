@@ -1,6 +1,6 @@
 //! Nothing is held before its pool opens, after its booking has ended, or outside the hours.
 
-use haoyuan::model::{Held, Session, Timestamp};
+use haoyuan::model::{Fact, Held, Session, Timestamp};
 
 use super::{History, Invariant, Sight, ensure};
 
@@ -21,7 +21,10 @@ impl Invariant for NothingEarly {
                 ensure(opens <= record.time, || format!("{claim:?} was taken before {opens:?}"))?;
                 let ends = ends_of(session, session.slot_start(claim.slot));
                 ensure(record.time < ends, || format!("{claim:?} was taken after {ends:?}"))?;
-                in_hours(session, held, record.time)?;
+                // The hours bind who asks; an offer is the node's.
+                if matches!(fact, Fact::Held(_)) {
+                    in_hours(session, held, record.time)?;
+                }
             }
         }
         Ok(())
