@@ -198,7 +198,6 @@ impl History {
                 }
                 AppointmentStatus::Pending
             }
-            Fact::EntryEnded(_) => AppointmentStatus::Cancelled,
             Fact::Rescheduled(moved) => {
                 self.set_out(&moved.from, &moved.back);
                 if let Some(life) = self.lives.get_mut(&moved.appointment) {
@@ -215,7 +214,7 @@ impl History {
                 }
                 return;
             }
-            Fact::Ended(_) => AppointmentStatus::Cancelled,
+            Fact::Ended(_) | Fact::EntryEnded(_) => AppointmentStatus::Cancelled,
             Fact::Freed(freed) => {
                 self.set_out(&freed.ended.claims, &freed.back);
                 AppointmentStatus::Cancelled

@@ -27,6 +27,7 @@ mod node;
 mod plan;
 mod random;
 mod runs;
+mod sessions;
 mod trace;
 mod traffic;
 mod world;

@@ -1,11 +1,12 @@
 //! Values of the model from bytes: few different numbers, so that requests meet each other.
 
 use haoyuan::model::{
-    Action, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet,
-    ClientKeys, DepartmentId, Hold, OrganizationId, PatientClass, PatientId, PaymentRef, Pick,
-    Pool, PoolIndex, PoolTerms, Reclaim, Repeat, RequestId, Reschedule, ResourceId, ServiceHours,
+    Action, AppointmentId, Attendance, Attributes, BookingChannel, CallNext, Change, ChannelSet,
+    ClaimRequest, ClassSet, ClientKeys, Delay, DepartmentId, Hold, JoinWaitlist, LateRule,
+    LeaveWaitlist, OrganizationId, PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex,
+    PoolTerms, Reclaim, Repeat, RequestId, Reschedule, ResourceId, ReturnRule, ServiceHours,
     Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice, SlotIndex, Timestamp,
-    Ttl,
+    Ttl, WaitlistRule,
 };
 
 use crate::Bytes;
@@ -99,8 +100,68 @@ fn session_terms(bytes: &mut Bytes<'_>) -> SessionTerms {
             channels: ChannelSet(3),
             offsets,
         }),
-        ..SessionTerms::default()
+        attendance: bytes.once_in(4).then(|| attendance(bytes)),
+        ..if bytes.once_in(3) { waiting(bytes) } else { SessionTerms::default() }
     }
+}
+
+fn attendance(bytes: &mut Bytes<'_>) -> Attendance {
+    let minutes = |bytes: &mut Bytes<'_>| u32::from(bytes.below(60)) * 60_000;
+    let grace = minutes(bytes);
+    Attendance {
+        check_in_from: minutes(bytes) * 2,
+        pick_up_until: bytes.once_in(4).then_some(60_000),
+        grace,
+        late_until: grace + minutes(bytes),
+        late: if bytes.once_in(2) { LateRule::Every(1) } else { LateRule::EndOfSegment },
+    }
+}
+
+/// A waitlist, and freed places that go to it.
+fn waiting(bytes: &mut Bytes<'_>) -> SessionTerms {
+    let delay = Delay { min_millis: 60_000, max_millis: 600_000 };
+    let rule = WaitlistRule {
+        entries_max: u16::from(bytes.below(4)) + 1,
+        priority: [1, u8::from(bytes.once_in(2)), 1, 1, 1],
+        draw_millis: u32::from(bytes.below(4)) * 60_000,
+        offer_millis: 600_000,
+        near_offer_millis: 120_000,
+        near_millis: 1_800_000,
+        hours: None,
+        closes_at: soon(bytes),
+    };
+    let (returns, waitlist) = (ReturnRule::WaitlistFirst(delay), Some(Box::new(rule)));
+    SessionTerms { returns, waitlist, ..SessionTerms::default() }
+}
+
+/// Waits for one of the sessions: with several, the order of the shards would be seen.
+pub fn join(bytes: &mut Bytes<'_>) -> JoinWaitlist {
+    JoinWaitlist {
+        request: request(4_000 + u128::from(bytes.below(64))),
+        patient: patient(bytes),
+        account: None,
+        channel: channel(bytes),
+        class: if bytes.once_in(4) { PatientClass::Referral } else { PatientClass::Outpatient },
+        earliest: if bytes.once_in(8) { soon(bytes) } else { Timestamp::default() },
+        latest: Timestamp::MAX,
+        targets: std::iter::once(SessionId(u64::from(bytes.below(4)))).collect(),
+    }
+}
+
+/// Waits no more.
+pub fn leave(bytes: &mut Bytes<'_>) -> LeaveWaitlist {
+    LeaveWaitlist {
+        request: request(5_000 + u128::from(bytes.byte())),
+        entry: request(4_000 + u128::from(bytes.below(64))),
+        patient: patient(bytes),
+        channel: channel(bytes),
+    }
+}
+
+/// Calls somebody in one of the sessions.
+pub fn call_next(bytes: &mut Bytes<'_>) -> CallNext {
+    let session = SessionId(u64::from(bytes.below(4)));
+    CallNext { request: request(6_000 + u128::from(bytes.byte())), session }
 }
 
 /// Moves one of the appointments.

@@ -23,7 +23,9 @@ use haoyuan::model::{
 use haoyuan::service::digest::of_inventory;
 use haoyuan::service::probe::account;
 use haoyuan::service::{Imported, Limits, Service};
-use haoyuan_fuzz::{Bytes, MORNING, change, hold, request, reschedule, session, set_quotas};
+use haoyuan_fuzz::{
+    Bytes, MORNING, call_next, change, hold, join, leave, request, reschedule, session, set_quotas,
+};
 
 const RETENTION: u64 = 60 * 60 * 1_000;
 
@@ -54,7 +56,13 @@ fn step(bytes: &mut Bytes<'_>, settle: bool) -> Step {
         actor.organizations =
             Organizations::Only([haoyuan::model::OrganizationId(1)].into_iter().collect());
     }
-    let command = match bytes.below(14) {
+    let command = match bytes.below(18) {
+        14 | 15 => Command::JoinWaitlist(Box::new(join(bytes))),
+        16 => Command::LeaveWaitlist(leave(bytes)),
+        17 => {
+            actor.role = Role::Practitioner;
+            Command::CallNext(call_next(bytes))
+        }
         13 => Command::Reschedule(Box::new(reschedule(bytes))),
         12 => {
             actor.role = Role::Admin;
@@ -118,6 +126,9 @@ fn naive(bytes: &mut Bytes<'_>) {
                     Command::Substitute(ask) => engine.substitute(&context, ask, append),
                     Command::AddPlace(add) => engine.add_place(&context, add, append),
                     Command::RevealDraw(reveal) => engine.give_beacon(&context, reveal, append),
+                    Command::JoinWaitlist(ask) => engine.join_waitlist(&context, ask, append),
+                    Command::LeaveWaitlist(ask) => engine.leave_waitlist(&context, ask, append),
+                    Command::CallNext(call) => engine.call_next(&context, call, append),
                 };
                 assert_eq!(answer.result, expected, "{command:?}");
                 if let Some(refusal) = at_once {
@@ -134,7 +145,7 @@ fn naive(bytes: &mut Bytes<'_>) {
             Step::Later(millis) => now = now.plus_millis(millis),
             Step::Expire | Step::Forget => {
                 for shard in engine.due_sessions(now).collect::<Vec<_>>() {
-                    while engine.step_session(shard, now, &mut append).is_some() {}
+                    while engine.step_session(shard, now, 0, &mut append).is_some() {}
                 }
                 model.step_sessions(now);
                 let mut expired = 0;

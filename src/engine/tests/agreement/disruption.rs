@@ -1,10 +1,41 @@
 //! Steps that block, substitute and add places.
 
-use super::{Step, build, request_id};
+use proptest::test_runner::TestCaseError;
+
+use super::{Case, Pairs, Step, build, request_id};
 use crate::model::{
-    AddPlace, BlockSession, Command, PatientClass, PatientId, ResourceId, SessionId, SlotIndex,
-    Substitute,
+    Action, Actor, AddPlace, AppointmentId, BlockSession, Change, Command, PatientClass, PatientId,
+    PaymentRef, ResourceId, Role, SessionId, SlotIndex, Substitute,
 };
+
+impl Case {
+    /// Somebody treats those who were displaced as if nothing had happened.
+    pub(super) fn try_displaced(
+        &mut self,
+        reached: &[(AppointmentId, bool)],
+        pairs: &mut Pairs,
+    ) -> Result<(), TestCaseError> {
+        let actor = Actor::unbounded(Role::Practitioner);
+        let payment = PaymentRef(1);
+        let tries = [
+            ("check_in", Action::CheckIn),
+            ("no_show", Action::NoShow),
+            ("settle", Action::Settle),
+            ("arrive", Action::Arrive),
+        ];
+        for (appointment, is_offer) in reached {
+            let named = if *is_offer { &[("book", Action::Book { payment })][..] } else { &tries };
+            for (name, action) in named {
+                let request = build::request(9_000 + u128::from(action.operation() as u8));
+                let change =
+                    Change { request, appointment: *appointment, ..build::change(0, 0, *action) };
+                let change = self.of_offer(change);
+                self.run(&actor, Command::Change(change), name, pairs)?;
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Step {
     /// Mostly one slot of a session, and as often opened again.

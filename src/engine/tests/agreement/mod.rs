@@ -26,8 +26,8 @@ use super::pairs::Pairs;
 use super::world::{State, World};
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
-    Action, Actor, Appointment, AppointmentId, AppointmentStatus, Change, ClaimRequest, Command,
-    Hold, OpenSession, OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef,
+    Action, Actor, Appointment, AppointmentStatus, Change, ClaimRequest, Command, Hold,
+    OpenSession, OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef,
     Receipt, Refusal, RequestId, Reschedule, Role, Session, SessionId, SetQuotas, SlotChoice,
     SlotIndex, Ttl,
 };
@@ -285,33 +285,6 @@ impl Case {
                 self.run(&actor, Command::Change(change), name, pairs)
             }
         }
-    }
-
-    /// Somebody treats those who were displaced as if nothing had happened.
-    fn try_displaced(
-        &mut self,
-        reached: &[(AppointmentId, bool)],
-        pairs: &mut Pairs,
-    ) -> Result<(), TestCaseError> {
-        let actor = Actor::unbounded(Role::Practitioner);
-        let payment = PaymentRef(1);
-        let tries = [
-            ("check_in", Action::CheckIn),
-            ("no_show", Action::NoShow),
-            ("settle", Action::Settle),
-            ("arrive", Action::Arrive),
-        ];
-        for (appointment, is_offer) in reached {
-            let named = if *is_offer { &[("book", Action::Book { payment })][..] } else { &tries };
-            for (name, action) in named {
-                let request = build::request(9_000 + u128::from(action.operation() as u8));
-                let change =
-                    Change { request, appointment: *appointment, ..build::change(0, 0, *action) };
-                let change = self.of_offer(change);
-                self.run(&actor, Command::Change(change), name, pairs)?;
-            }
-        }
-        Ok(())
     }
 
     /// A booking of an appointment that was made an offer is often one of the offer.
