@@ -10,6 +10,7 @@
 
 mod account;
 mod node;
+mod stage;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ use tokio::sync::watch;
 
 use self::account::{Counts, DEADLINE, Round, Teller};
 use self::node::{Node, Step, Trap};
+use self::stage::{Cast, Stage};
 use crate::random::{Random, mix};
 use crate::{Failure, clock};
 
@@ -68,6 +70,8 @@ pub(crate) struct Report {
     in_doubt_done: u64,
     appointments_checked: u64,
     retries_compared: u64,
+    /// Commands of draws, waitlists, blocks and queues that were acknowledged, and asked again.
+    steps_retried: u64,
     folders: u64,
     audits: u64,
     seconds: u64,
@@ -124,6 +128,7 @@ struct Era {
     folder: TempDir,
     sessions: Vec<SessionId>,
     tellers: Vec<Teller>,
+    stage: Stage,
     is_first: bool,
 }
 
@@ -138,7 +143,8 @@ impl Era {
     fn new(seed: u64) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("haoyuan-crash-").tempdir()?;
         let tellers = (0..TELLERS).map(|number| Teller::new(mix(seed ^ number << 32))).collect();
-        Ok(Self { folder, sessions: Vec::new(), tellers, is_first: true })
+        let stage = Stage::new(Random::new(mix(seed ^ 0x57a6e)));
+        Ok(Self { folder, sessions: Vec::new(), tellers, stage, is_first: true })
     }
 
     fn data(&self) -> PathBuf {
@@ -236,9 +242,14 @@ impl Play {
         trap: Option<Trap>,
     ) -> Result<(), String> {
         let client = |role| client(node, address, role).map_err(|error| error.to_string());
-        let (admin, gateway) = (client(Role::Admin)?, client(Role::Gateway)?);
-        self.verify(&gateway).await?;
-        self.open_sessions(&admin).await?;
+        let cast = Cast {
+            admin: client(Role::Admin)?,
+            gateway: client(Role::Gateway)?,
+            practitioner: client(Role::Practitioner)?,
+        };
+        let gateway = client(Role::Gateway)?;
+        self.verify(&gateway, &cast).await?;
+        self.open_sessions(&cast.admin).await?;
 
         let acks_max = u64::from(20 + self.random.below(900));
         let (acks, mut acked) = watch::channel(0);
@@ -246,6 +257,7 @@ impl Play {
         if let Some(trap) = trap {
             node.set(trap);
         }
+        let staged = self.era.stage.play(&cast, dead.clone());
         let sessions = &self.era.sessions;
         let tellers = self.era.tellers.iter_mut().map(|teller| {
             let dead = dead.clone();
@@ -258,12 +270,13 @@ impl Play {
             drop(tokio::time::timeout(PATIENCE, alive(node, enough)).await);
             die.send_replace(true);
         };
-        let (results, ()) = tokio::join!(tellers, killer);
+        let (results, (), ()) = tokio::join!(tellers, staged, killer);
         results.into_iter().collect()
     }
 
     /// Compares the node with every account, and its free places with all of them together.
-    async fn verify(&mut self, gateway: &Client) -> Result<(), String> {
+    async fn verify(&mut self, gateway: &Client, cast: &Cast) -> Result<(), String> {
+        self.era.stage.verify(cast).await?;
         let verifying = self.era.tellers.iter_mut().map(|teller| teller.verify(gateway));
         join_all(verifying.collect()).await.into_iter().collect::<Result<(), _>>()?;
         let mut taken = BTreeMap::new();
@@ -329,11 +342,14 @@ impl Play {
         if self.report.violations.is_empty()
             && let Some((mut node, address)) = self.start()?
         {
-            let gateway = {
+            let (gateway, cast) = {
                 let _inside = runtime.enter();
-                client(&node, address, Role::Gateway)?
+                let client = |role| client(&node, address, role);
+                let (admin, practitioner) = (client(Role::Admin)?, client(Role::Practitioner)?);
+                let cast = Cast { admin, gateway: client(Role::Gateway)?, practitioner };
+                (client(Role::Gateway)?, cast)
             };
-            let verified = runtime.block_on(self.verify(&gateway));
+            let verified = runtime.block_on(self.verify(&gateway, &cast));
             self.died(&mut node);
             verified.unwrap_or_else(|fault| self.violation(fault));
             self.audit(&self.era.data())?;
@@ -343,6 +359,7 @@ impl Play {
     }
 
     fn count(&mut self) {
+        self.report.steps_retried += self.era.stage.retried;
         for Counts { answered, refused, in_doubt, in_doubt_done, checked, retried } in
             self.era.tellers.iter().map(|teller| teller.counts)
         {
