@@ -39,6 +39,9 @@ impl Waiting {
     /// Puts an entry in, as a fact or a snapshot brings it.
     pub(super) fn insert(&mut self, waits: Waits) {
         let entries = self.patients.entry(waits.entry.patient).or_default();
+        let id = waits.entry.entry;
+        let again = entries.iter().any(|other| other.entry.entry == id);
+        assert!(!again, "an impossible fact: {:032x} waits twice", id.0);
         for target in &waits.entry.targets {
             let again = entries.iter().any(|other| other.waits_for(target.session));
             assert!(!again, "an impossible fact: a patient waits twice for {:?}", target.session);
@@ -59,6 +62,13 @@ impl Waiting {
     fn offer(&mut self, offered: &PlaceOffered) {
         let waits = self.entry(offered.held.patient, offered.entry);
         assert!(waits.offer.is_none(), "an impossible fact: {:032x} has an offer", offered.entry.0);
+        let is_one_place = matches!(offered.held.claims.as_slice(), [claim]
+            if claim.count == 1 && offered.targets.contains(&claim.session));
+        assert!(
+            is_one_place && waits.entry.sessions() == offered.targets,
+            "an impossible fact: {:032x} is offered what it does not wait for",
+            offered.entry.0
+        );
         waits.offer = Some(offered.held.appointment);
     }
 

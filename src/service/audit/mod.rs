@@ -254,7 +254,7 @@ struct Account {
     returning: BTreeMap<(SessionId, u16, u8, Timestamp), u16>,
     draws: BTreeMap<DrawId, draws::AuditedDraw>,
     /// Who waits, with the offer that they have, and the waitlists of sessions.
-    waits: BTreeMap<RequestId, (WaitEntry, Option<AppointmentId>)>,
+    waits: BTreeMap<(PatientId, RequestId), (WaitEntry, Option<AppointmentId>)>,
     waitlists: BTreeMap<SessionId, WaitState>,
     queues: BTreeMap<SessionId, attendance::Waiting>,
 }

@@ -3,25 +3,28 @@
 //! **Architecture invariant:** the account shares nothing with the engine but the vocabulary.
 
 use super::{Account, AuditReport};
-use crate::model::{PlaceOffered, RequestId, Sequence, WaitDrawn, WaitJoined, WaitLeft};
+use crate::model::{PlaceOffered, RequestId, Sequence, SessionId, WaitDrawn, WaitJoined, WaitLeft};
 
 impl Account {
     /// An entry waits in each of its targets, once for each patient.
     pub(super) fn join(&mut self, report: &mut AuditReport, at: Sequence, fact: &WaitJoined) {
         let entry = &fact.entry;
         for target in &entry.targets {
+            self.expect_session(report, at, target.session);
             let waitlist = self.waitlists.entry(target.session).or_default();
             if waitlist.waiters.iter().any(|waiter| waiter.patient == entry.patient) {
                 report.fault(at, "a patient waits twice for a session");
             }
             entry.join(target, waitlist);
         }
-        if self.waits.insert(entry.entry, (entry.clone(), None)).is_some() {
+        let key = (entry.patient, entry.entry);
+        if self.waits.insert(key, (entry.clone(), None)).is_some() {
             report.fault(at, "an entry joins twice");
         }
     }
 
     pub(super) fn draw(&mut self, report: &mut AuditReport, at: Sequence, fact: &WaitDrawn) {
+        self.expect_session(report, at, fact.session);
         let waitlist = self.waitlists.entry(fact.session).or_default();
         if waitlist.seed.replace(fact.seed).is_some() {
             report.fault(at, "a waitlist is drawn twice");
@@ -36,8 +39,10 @@ impl Account {
         at: Sequence,
         fact: &PlaceOffered,
     ) {
-        match self.waits.get_mut(&fact.entry) {
-            Some((entry, offer @ None)) if entry.patient == fact.held.patient => {
+        let is_one_place = matches!(fact.held.claims.as_slice(), [claim]
+            if claim.count == 1 && fact.targets.contains(&claim.session));
+        match self.waits.get_mut(&(fact.held.patient, fact.entry)) {
+            Some((entry, offer @ None)) if is_one_place && entry.sessions() == fact.targets => {
                 *offer = Some(fact.held.appointment);
             }
             _ => report.fault(at, "an offer is to nobody who waits, or to one who has an offer"),
@@ -75,12 +80,24 @@ impl Account {
                 waitlist.waiters.retain(|waiter| waiter.entry != fact.entry);
             }
         }
-        let Some((entry, _)) = self.waits.get_mut(&fact.entry) else {
+        let key = (fact.patient, fact.entry);
+        let Some((entry, _)) = self.waits.get_mut(&key) else {
             return report.fault(at, "somebody leaves who did not wait");
         };
+        let before = entry.targets.len();
         entry.targets.retain(|target| !fact.targets.contains(&target.session));
-        if entry.targets.is_empty() {
-            self.waits.remove(&fact.entry);
+        let is_over = entry.targets.is_empty();
+        if entry.targets.len() + fact.targets.len() != before {
+            report.fault(at, "somebody leaves a waitlist that they were not in");
+        }
+        if is_over {
+            self.waits.remove(&key);
+        }
+    }
+
+    fn expect_session(&self, report: &mut AuditReport, at: Sequence, session: SessionId) {
+        if !self.sessions.contains_key(&session) {
+            report.fault(at, "a waitlist is of no session");
         }
     }
 }
