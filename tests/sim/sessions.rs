@@ -16,7 +16,7 @@ pub(crate) const RESOURCES: u64 = 3;
 /// A small session, so that it sells out: some have begun, and some are over soon.
 pub(crate) fn session(random: &mut Random, number: u64, now: Timestamp) -> Session {
     let slots = random.between(1, 5);
-    let rich = random.chance(600);
+    let rich = random.chance(700);
     let count = random.between(1, 3);
     let pools = (0..count)
         .map(|index| Pool {
@@ -100,7 +100,7 @@ fn session_terms(random: &mut Random, now: Timestamp) -> SessionTerms {
         booking_ends: random.chance(300).then_some(ends),
         lead_millis: random.chance(300).then_some(600_000),
         hours: random.chance(300).then_some(hours),
-        attendance: random.chance(700).then(|| attendance(random)),
+        attendance: random.chance(850).then(|| attendance(random)),
         changes_max: random.chance(200).then_some(1),
         displaced_offer: if random.chance(950) { Ttl::from_millis(120_000) } else { None },
         ..waiting(random, now)

@@ -196,7 +196,7 @@ impl Traffic {
     }
 
     fn admin_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
-        match random.weighted(&[4, 2, 2, 1, 2, 4, 1, 3]) {
+        match random.weighted(&[4, 2, 2, 1, 2, 6, 1, 3]) {
             0 => self.opening(random, now),
             5 => Body::Command(Command::BlockSession(self.block(random, now))),
             6 => self.substitute(random, now),
