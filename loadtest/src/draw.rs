@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! N entries -> close -> revealed (ranked and allotted) -> last hold exists -> last entry ended
-//!                       `-------------- load on other sessions, before and meanwhile -------'
+//! load on other sessions
+//! `------ before ------'   `----------------------- meanwhile ------------------------'  `- after -'
 //! ```
 //!
-//! **Architecture invariant:** the clock is the real one, and the ticker is the node's.
+//! **Architecture invariant:** the clock is the real one, and the ticker is the node's. What is
+//! compared was measured in one run, and the draw's part begins with the close.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,12 @@ pub(crate) struct Options {
     /// Places that are drawn
     #[arg(long, default_value_t = 1_000)]
     places: u16,
+    /// Seconds of the load alone, before the close and after the last entry
+    #[arg(long, default_value_t = 5, value_name = "S")]
+    span: u64,
+    /// End with 1 where a limit is passed: decided in 300 ms, holds 3 s later, p99 doubled
+    #[arg(long)]
+    check: bool,
     #[command(flatten)]
     place: Place,
     /// One JSON object instead of a table
@@ -53,17 +61,22 @@ struct Report {
     over_ms: u64,
     load_p99_us_before: u64,
     load_p99_us_meanwhile: u64,
+    load_p99_us_after: u64,
+    /// p99 meanwhile by the mean of the other two.
+    p99_ratio: f64,
     file_system: Option<String>,
 }
 
 /// Milliseconds to open the session and to enter, before the close.
 const LEAD_MILLIS: u64 = 60_000;
 
-/// How long the load runs alone, to compare with.
-const BASELINE: Duration = Duration::from_secs(3);
+/// The most that a draw may take to be decided, its holds to exist, and p99 to grow.
+const DECIDED_MAX_MILLIS: u64 = 300;
+const EXIST_MAX_MILLIS: u64 = 3_000;
+const RATIO_MAX: f64 = 2.0;
 
 /// A draw that is not over by then never will be.
-const OVER_MAX: Duration = Duration::from_mins(2);
+const OVER_MAX_MILLIS: u64 = 120_000;
 
 /// Runs the subcommand.
 pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
@@ -78,24 +91,40 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
     let draw = announce(&service, options, begun, closes)?;
     enter(&service, options, draw)?;
     node::start_ticker(&service);
-    let (before, ()) = beside(&mut booker, || {
-        clock::pause(BASELINE);
-        Ok(())
-    })?;
+    let span = 1_000 * options.span;
+    pause_until(closes.minus_millis(span))?;
+    let (before, ()) = beside(&mut booker, || pause_until(closes))?;
     let (meanwhile, times) = beside(&mut booker, || follow(&service, draw, closes))?;
+    let (after, ()) = beside(&mut booker, || pause_until(clock::wall().plus_millis(span)))?;
+    let p99 = [&before, &meanwhile, &after].map(|part| part.value_at_quantile(0.99));
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of seconds")]
+    let p99_ratio = 2.0 * p99[1] as f64 / (p99[0] + p99[2]).max(1) as f64;
     let report = Report {
         entries: options.entries,
         places: options.places,
         decided_ms: times[0],
         holds_exist_ms: times[1],
         over_ms: times[2],
-        load_p99_us_before: before.value_at_quantile(0.99),
-        load_p99_us_meanwhile: meanwhile.value_at_quantile(0.99),
+        load_p99_us_before: p99[0],
+        load_p99_us_meanwhile: p99[1],
+        load_p99_us_after: p99[2],
+        p99_ratio,
         file_system: usage::file_system(folder.path()),
     };
     service.close()?;
     crate::print(&report, options.json)?;
-    Ok(true)
+    let is_within = report.decided_ms <= DECIDED_MAX_MILLIS
+        && report.holds_exist_ms <= EXIST_MAX_MILLIS
+        && report.p99_ratio <= RATIO_MAX;
+    Ok(!options.check || is_within)
+}
+
+/// Waits for an instant that lies ahead.
+fn pause_until(instant: Timestamp) -> Result<(), Failure> {
+    let wait = instant.as_millis().checked_sub(clock::wall().as_millis());
+    let wait = wait.ok_or("entering took longer than the draw was open: ask for fewer entries")?;
+    clock::pause(Duration::from_millis(wait));
+    Ok(())
 }
 
 /// Opens a session whose one pool is drawn.
@@ -153,14 +182,12 @@ fn enter(service: &Service, options: &Options, draw: DrawId) -> Result<(), Failu
 
 /// Milliseconds from the close to the reveal, and from there to the last hold and to the end.
 fn follow(service: &Arc<Service>, draw: DrawId, closes: Timestamp) -> Result<[u64; 3], Failure> {
-    let wait = closes.as_millis().saturating_sub(clock::wall().as_millis());
-    clock::pause(Duration::from_millis(wait));
-    let begun = clock::now();
     let until = |is_there: &dyn Fn(&DrawReading) -> bool| loop {
+        let elapsed = clock::wall().as_millis().saturating_sub(closes.as_millis());
         if is_there(&read(service, draw)?) {
-            return Ok::<_, Failure>(u64::try_from(begun.elapsed().as_millis())?);
+            return Ok::<_, Failure>(elapsed);
         }
-        if OVER_MAX < begun.elapsed() {
+        if OVER_MAX_MILLIS < elapsed {
             return Err("the draw did not end".into());
         }
         clock::pause(Duration::from_millis(1));
