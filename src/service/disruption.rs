@@ -2,12 +2,11 @@
 
 use super::Service;
 use super::read::may_read;
-use crate::codec::encode_facts;
 use crate::engine::Seeker;
 use crate::journal::Lane;
 use crate::model::{
-    Actor, Answer, AppointmentId, Claim, Facts, Outcome, PoolIndex, Query, Reading, Refusal,
-    Sequence, SessionId, Timestamp,
+    Actor, Answer, AppointmentId, Claim, Outcome, PoolIndex, Query, Reading, Refusal, Sequence,
+    SessionId, Timestamp,
 };
 
 /// Homes that one tick looks through for the appointments of blocked sessions: with ticks of 5 ms all
@@ -36,21 +35,15 @@ impl Service {
     /// Says whether there was room in the journal.
     fn displace(&self, now: Timestamp, id: AppointmentId) -> bool {
         let Some(permit) = self.journal.reserve(Lane::Upkeep) else { return false };
-        self.inventory.displace(now, id, |facts| {
-            self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
-        });
+        self.inventory.displace(now, id, self.append(permit, now));
         let Some(permit) = self.journal.reserve(Lane::Upkeep) else { return false };
-        self.inventory.offer(now, id, |facts: &Facts| {
-            self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
-        });
+        self.inventory.offer(now, id, self.append(permit, now));
         true
     }
 
     fn end_sweep(&self, now: Timestamp, session: SessionId) -> bool {
         let Some(permit) = self.journal.reserve(Lane::Upkeep) else { return false };
-        self.inventory.end_sweep(now, session, |facts| {
-            self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
-        });
+        self.inventory.end_sweep(now, session, self.append(permit, now));
         true
     }
 

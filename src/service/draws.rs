@@ -10,11 +10,10 @@
 use std::collections::BTreeMap;
 
 use super::Service;
-use crate::codec::encode_facts;
 use crate::draw::NodeKey;
 use crate::engine::{DrawInput, DrawPlan};
 use crate::journal::Lane;
-use crate::model::{DrawId, Facts, Timestamp};
+use crate::model::{DrawId, Timestamp};
 
 /// The draws that are being made. Only the ticker looks at them.
 #[derive(Debug, Default)]
@@ -82,8 +81,7 @@ impl Service {
 
     fn reveal(&self, plan: &DrawPlan, now: Timestamp) -> bool {
         let Some(permit) = self.journal.reserve(Lane::Upkeep) else { return false };
-        let append =
-            |facts: &Facts| self.journal.append(permit, now, |buffer| encode_facts(facts, buffer));
+        let append = self.append(permit, now);
         self.inventory.reveal_draw(plan, now, append).is_some()
     }
 
@@ -96,9 +94,7 @@ impl Service {
                 break;
             }
             let Some(permit) = self.journal.reserve(Lane::Upkeep) else { break };
-            let append = |facts: &Facts| {
-                self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
-            };
+            let append = self.append(permit, now);
             let _done = self.inventory.step_draw(plan, now, append);
             plan.note_done();
             steps += 1;

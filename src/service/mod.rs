@@ -48,7 +48,7 @@ use crate::draw::NodeKey;
 use crate::engine::Context;
 pub use crate::inventory::Imported;
 use crate::inventory::Inventory;
-use crate::journal::{Journal, JournalError, Lane};
+use crate::journal::{Journal, JournalError, Lane, Permit};
 use crate::model::{
     Action, Actor, Answer, AppointmentId, BookingChannel, Change, ClockReading, Command, Facts,
     Hold, Outcome, Receipt, Refusal, RequestId, Role, Sequence, Timestamp,
@@ -201,8 +201,7 @@ impl Service {
         let Some(permit) = self.journal.reserve(Lane::Request) else {
             return self.shed(QUEUE_FULL);
         };
-        let append =
-            |facts: &Facts| self.journal.append(permit, now, |buffer| encode_facts(facts, buffer));
+        let append = self.append(permit, now);
         let drawn = || Context { chance: self.chances.draw(), ..context };
         match command {
             Command::Hold(hold) => self.inventory.hold(&context, hold, append),
@@ -220,6 +219,15 @@ impl Service {
             Command::LeaveWaitlist(leave) => self.inventory.leave_waitlist(&context, leave, append),
             Command::CallNext(call) => self.inventory.call_next(&context, call, append),
         }
+    }
+
+    /// Appends facts to the journal, at the place that was reserved.
+    fn append<'a>(
+        &'a self,
+        permit: Permit<'a>,
+        now: Timestamp,
+    ) -> impl FnOnce(&Facts) -> Sequence + 'a {
+        move |facts| self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
     }
 
     /// The time that openings go by. A clock that jumped opens nothing before an operator looked.
@@ -260,9 +268,7 @@ impl Service {
         let Some(permit) = self.journal.reserve(Lane::Request) else {
             return self.shed(QUEUE_FULL);
         };
-        self.inventory.import(&context, hold, |facts| {
-            self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
-        })
+        self.inventory.import(&context, hold, self.append(permit, now))
     }
 
     /// Closes the day for an appointment: the patient came, or did not.
@@ -288,9 +294,7 @@ impl Service {
             channel: BookingChannel::default(),
             action: if came { Action::Settle } else { Action::NoShow },
         };
-        self.inventory.change(&context, &change, |facts| {
-            self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
-        })
+        self.inventory.change(&context, &change, self.append(permit, now))
     }
 
     /// Does what time demands: ends holds whose deadline has passed, and now and then forgets what
@@ -309,9 +313,7 @@ impl Service {
         for home in self.inventory.due_homes(now) {
             while let Some(permit) = self.journal.reserve(Lane::Upkeep) {
                 let chance = self.chances.draw();
-                let done = self.inventory.expire_one(home, now, chance, |facts| {
-                    self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
-                });
+                let done = self.inventory.expire_one(home, now, chance, self.append(permit, now));
                 let Some((_, late_millis)) = done else { break };
                 self.counters.count_expiry(late_millis);
                 expired += 1;
@@ -326,9 +328,8 @@ impl Service {
         for shard in self.inventory.due_sessions(now) {
             while let Some(permit) = self.journal.reserve(Lane::Upkeep) {
                 let chance = self.chances.draw();
-                let done = self.inventory.step_session(shard, now, chance, |facts| {
-                    self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
-                });
+                let done =
+                    self.inventory.step_session(shard, now, chance, self.append(permit, now));
                 if done.is_none() {
                     break;
                 }
@@ -386,9 +387,7 @@ impl Service {
                 break;
             }
             let Some(permit) = self.journal.reserve(Lane::Upkeep) else { break };
-            let done = self.inventory.forget_some(home, now, |facts| {
-                self.journal.append(permit, now, |buffer| encode_facts(facts, buffer))
-            });
+            let done = self.inventory.forget_some(home, now, self.append(permit, now));
             records += u64::from(done.is_some());
         }
         records
