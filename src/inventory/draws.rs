@@ -17,17 +17,14 @@ use crate::model::{
     Actor, Answer, AppointmentId, DrawId, Facts, Outcome, Reading, Receipt, RevealDraw, Sequence,
     Timestamp,
 };
-use crate::sync::atomic::Ordering;
 
 use super::routing::session_route;
 
 impl Inventory {
     /// What the draws that are due are made from.
     pub fn due_draws(&self, now: Timestamp) -> Vec<DrawInput> {
-        let is_due =
-            |index: &usize| self.draws_due[*index].load(Ordering::Relaxed) <= now.as_millis();
         let mut inputs = Vec::new();
-        for index in (0..SHARD_COUNT).filter(is_due) {
+        for index in self.draws_due.due(now) {
             let mut group = Group::of_session(&self.sessions, index);
             let due = group.session_shard(index).due_draws(now);
             inputs.extend(due.map(|(session, state)| DrawInput::of(session, state)));

@@ -12,6 +12,7 @@
 //! and one pass over it, front to back, gives the same state. The inventory does not know the
 //! journal: it is handed `append`, which must only queue.
 
+mod deadlines;
 mod directory;
 mod draws;
 mod group;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use foldhash::fast::FixedState;
 
+use self::deadlines::Deadlines;
 use self::directory::Directory;
 use self::group::Group;
 pub use self::recover::{Batch, Part};
@@ -48,7 +50,6 @@ use crate::model::{
     Receipt, Refusal, RequestId, Sequence, SessionId, SessionReading, SetQuotas, Timestamp,
 };
 use crate::sync::Mutex;
-use crate::sync::atomic::AtomicU64;
 
 /// Every session, appointment and ledger of a node, behind locks.
 #[derive(Debug)]
@@ -62,12 +63,12 @@ pub struct Inventory {
     directory: Directory,
     /// Blocks that may not have reached every appointment: derived. No shard is locked under it.
     sweeps: Mutex<Sweeps>,
-    /// The next deadline of each home, in milliseconds: where the ticker looks without a lock.
-    due: Box<[AtomicU64]>,
-    /// The same for each shard of sessions.
-    sessions_due: Box<[AtomicU64]>,
-    /// And for the draws of each shard of sessions.
-    draws_due: Box<[AtomicU64]>,
+    /// When holds of each home expire.
+    due: Deadlines,
+    /// When something is due in each shard of sessions.
+    sessions_due: Deadlines,
+    /// When draws of each shard of sessions are due.
+    draws_due: Deadlines,
     /// How long requests are remembered, in milliseconds.
     retention_millis: u64,
     /// How waiting ended, by department: volatile.
@@ -96,10 +97,10 @@ impl Inventory {
             boards: DashMap::with_hasher_and_shard_amount(hasher.clone(), map_shards),
             directory: Directory::new(hasher),
             sweeps: Mutex::new(Sweeps::default()),
-            due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
+            due: Deadlines::new(),
+            sessions_due: Deadlines::new(),
+            draws_due: Deadlines::new(),
             retention_millis,
-            sessions_due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
-            draws_due: (0..SHARD_COUNT).map(|_| AtomicU64::new(u64::MAX)).collect(),
             waited: waitlist::History::default(),
         }
     }

@@ -12,7 +12,6 @@ use super::routing::{evolve_homes, evolve_ledgers, evolve_sessions};
 use super::shards::{SHARD_COUNT, Shards};
 use crate::engine::{HomeShard, LedgerShard, SessionShard};
 use crate::model::{Fact, Facts, Sequence, Timestamp};
-use crate::sync::atomic::Ordering;
 
 /// One shard, to copy or to fill.
 #[derive(Debug)]
@@ -117,13 +116,10 @@ impl Inventory {
     pub fn rebuild(&mut self) {
         for index in 0..SHARD_COUNT {
             let home = &self.homes.only(index).state;
-            let next = home.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
-            self.due[index].store(next, Ordering::Relaxed);
+            self.due.note(index, home.next_deadline());
             let shard = self.sessions.only(index);
-            let next = shard.state.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
-            self.sessions_due[index].store(next, Ordering::Relaxed);
-            let next = shard.state.next_draw_deadline().map_or(u64::MAX, Timestamp::as_millis);
-            self.draws_due[index].store(next, Ordering::Relaxed);
+            self.sessions_due.note(index, shard.state.next_deadline());
+            self.draws_due.note(index, shard.state.next_draw_deadline());
             for state in shard.state.sessions() {
                 state.places().note(shard.last);
                 self.boards.insert(state.spec().id, Arc::clone(state.places()));

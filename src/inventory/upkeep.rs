@@ -1,29 +1,26 @@
-//! What time does: holds expire, and what ended long ago is forgotten. Both are facts.
+//! What time does to homes and sessions: holds expire, places change pools, come back or are offered,
+//! and what ended long ago is forgotten. Each is a record of its own.
 
 use super::Inventory;
+use super::deadlines::Deadlines;
 use super::group::Group;
-use super::shards::SHARD_COUNT;
 use crate::engine::{Context, Step, decide_expiry, next_step};
 use crate::model::{Actor, Fact, Facts, Role, Sequence, Timestamp};
-use crate::sync::atomic::Ordering;
 
 impl Inventory {
     /// The homes in which a deadline has passed.
     pub fn due_homes(&self, now: Timestamp) -> impl Iterator<Item = usize> + '_ {
-        let due = move |home: &usize| self.due[*home].load(Ordering::Relaxed) <= now.as_millis();
-        (0..SHARD_COUNT).filter(due)
+        self.due.due(now)
     }
 
     /// The earliest deadline of all.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let all = self.due.iter().chain(&self.sessions_due).chain(&self.draws_due);
-        let earliest = all.map(|due| due.load(Ordering::Relaxed)).min()?;
-        (earliest != u64::MAX).then_some(Timestamp::from_millis(earliest))
+        let all = [&self.due, &self.sessions_due, &self.draws_due];
+        all.into_iter().filter_map(Deadlines::earliest).min()
     }
 
     /// Ends one hold of a home whose deadline has passed, with a random number for its places. `None`:
-    /// there is none (any more).
-    /// The answer is the record and how late it was, in milliseconds.
+    /// there is none (any more). The answer is the record and how late it was, in milliseconds.
     ///
     /// # Panics
     ///
@@ -55,16 +52,12 @@ impl Inventory {
 
     /// When the next draw is due.
     pub fn next_draw_deadline(&self) -> Option<Timestamp> {
-        let earliest = self.draws_due.iter().map(|due| due.load(Ordering::Relaxed)).min()?;
-        (earliest != u64::MAX).then_some(Timestamp::from_millis(earliest))
+        self.draws_due.earliest()
     }
 
     /// The shards of sessions in which something is due.
     pub fn due_sessions(&self, now: Timestamp) -> impl Iterator<Item = usize> + '_ {
-        let is_due = move |index: &usize| {
-            self.sessions_due[*index].load(Ordering::Relaxed) <= now.as_millis()
-        };
-        (0..SHARD_COUNT).filter(is_due)
+        self.sessions_due.due(now)
     }
 
     /// Does one step of what is due in a shard of sessions, with a random number for it. `None`: there
@@ -115,27 +108,14 @@ impl Inventory {
         Some(self.carry_out(&mut group, now, &facts, append))
     }
 
-    /// Tells the ticker the next deadline of each home and of each shard of sessions. Most often it is the one that it knows: then
-    /// nothing is written, because a written line leaves the caches of the other cores.
+    /// Tells the ticker the next deadlines of the shards of a group.
     pub(super) fn note_deadlines(&self, group: &Group<'_>) {
         for (index, home) in group.homes() {
-            let next = home.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
-            let due = &self.due[index];
-            if due.load(Ordering::Relaxed) != next {
-                due.store(next, Ordering::Relaxed);
-            }
+            self.due.note(index, home.next_deadline());
         }
         for (index, shard) in group.sessions() {
-            let next = shard.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
-            let due = &self.sessions_due[index];
-            if due.load(Ordering::Relaxed) != next {
-                due.store(next, Ordering::Relaxed);
-            }
-            let next = shard.next_draw_deadline().map_or(u64::MAX, Timestamp::as_millis);
-            let due = &self.draws_due[index];
-            if due.load(Ordering::Relaxed) != next {
-                due.store(next, Ordering::Relaxed);
-            }
+            self.sessions_due.note(index, shard.next_deadline());
+            self.draws_due.note(index, shard.next_draw_deadline());
         }
     }
 }

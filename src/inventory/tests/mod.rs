@@ -11,7 +11,6 @@ mod parts;
 mod race;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
@@ -103,8 +102,7 @@ impl Inventory {
                 appointments += 1;
                 pending += u64::from(appointment.status == AppointmentStatus::Pending);
             }
-            let next = home.state.next_deadline().map_or(u64::MAX, Timestamp::as_millis);
-            assert_eq!(self.due[index].load(Ordering::Relaxed), next);
+            self.due.check(index, home.state.next_deadline());
         }
         assert_eq!(self.counts(), (pending, appointments));
         assert_eq!(self.boards.len(), self.check_boards());
