@@ -16,8 +16,7 @@ use super::session::SessionState;
 use super::view::{Context, Decision, View};
 use crate::model::{
     Action, Appointment, AppointmentId, AppointmentStatus, Attendance, CallNext, Called, Change,
-    Claim, Claims, Fact, Facts, Left, Outcome, Queued, Receipt, Refusal, Session, SlotIndex,
-    Timestamp,
+    Claim, Fact, Left, Outcome, Queued, Refusal, Session, SlotIndex, Timestamp,
 };
 
 /// Where an appointment's attendance is kept, and by which rules.
@@ -138,33 +137,25 @@ pub fn decide_call(
     call: &CallNext,
 ) -> Result<Decision, Refusal> {
     let fingerprint = call.fingerprint();
-    let session = view.session(call.session);
-    let queue = session.and_then(SessionState::queue);
-    if let Some(earlier) = view.request(call.request) {
+    let queue = view.session(call.session).and_then(SessionState::queue);
+    if let Some(retry) = view.repeated(context.now, call.request, fingerprint)? {
         let known = queue.and_then(|queue| queue.called_by(call.request));
-        let retry = Decision { facts: Facts::new(), receipt: receipt(context.now, known, true) };
-        return if earlier == fingerprint { Ok(retry) } else { Err(Outcome::IdReused.into()) };
+        return Ok(naming(known, retry));
     }
-    if view.appointment(AppointmentId(call.request.0)).is_some() {
-        return Err(Outcome::IdReused.into());
-    }
-    let spec = session.ok_or(Outcome::SessionNotFound)?.spec();
-    if !context.actor.may_touch(spec.organization) {
-        return Err(Outcome::OrganizationNotPermitted.into());
-    }
-    let next = spec.terms.attendance.zip(queue).and_then(|(rules, queue)| queue.next(rules.late));
+    let rules = view.permitted(context, call.session)?.spec().terms.attendance;
+    let next = rules.zip(queue).and_then(|(rules, queue)| queue.next(rules.late));
     let appointment = next.ok_or(Outcome::NobodyWaiting)?;
 
     let CallNext { request, session } = *call;
     let called = Called { request, fingerprint, session, appointment, at: context.now };
-    let facts = std::iter::once(Fact::Called(called)).collect();
-    Ok(Decision { facts, receipt: receipt(context.now, Some(appointment), false) })
+    Ok(naming(Some(appointment), Decision::done(context.now, Fact::Called(called))))
 }
 
-/// Whom a call came to. An earlier one may have left since.
-fn receipt(until: Timestamp, appointment: Option<AppointmentId>, retried: bool) -> Receipt {
-    let status = appointment.map(|_| AppointmentStatus::CheckedIn);
-    Receipt { status, until, claims: Claims::new(), retried, appointment }
+/// A call's decision with whom it came to. Who was called earlier may have left since.
+fn naming(appointment: Option<AppointmentId>, mut decision: Decision) -> Decision {
+    decision.receipt.appointment = appointment;
+    decision.receipt.status = appointment.map(|_| AppointmentStatus::CheckedIn);
+    decision
 }
 
 /// The slot that runs at a time, the last one after the end.

@@ -29,7 +29,7 @@ pub fn decide_change(
     {
         return Ok(Decision::retry(appointment));
     }
-    if earlier.is_some() || view.appointment(AppointmentId(change.request.0)).is_some() {
+    if view.knows(change.request) {
         return Err(Outcome::IdReused.into());
     }
     let Some(appointment) = known else {
@@ -55,7 +55,11 @@ pub fn decide_change(
     if let Fact::Ended(ended) = fact {
         fact = end(view, context, ended);
     }
-    let facts = if was_pending { with_entry(view, fact) } else { Facts::from_iter([fact]) };
+    let facts = if was_pending {
+        with_entry(view, appointment.patient, fact)
+    } else {
+        Facts::from_iter([fact])
+    };
     Ok(Decision { facts, receipt })
 }
 
@@ -69,7 +73,7 @@ pub fn decide_expiry(
     let due = hold.status == AppointmentStatus::Pending && hold.until <= context.now;
     let Appointment { patient, claims, .. } = hold;
     let ended = Ended { request: None, appointment, patient, cause: Cause::Expired, claims };
-    due.then(|| with_entry(view, end(view, context, ended)))
+    due.then(|| with_entry(view, patient, end(view, context, ended)))
 }
 
 /// Whoever may not touch the appointment: another organization's staff, another patient, another

@@ -12,8 +12,7 @@ use crate::model::limits::ADDED_PLACES_MAX;
 use crate::model::{
     AddPlace, Appointment, AppointmentId, AppointmentStatus, BlockSession, Cause, Claim,
     ClaimRequest, Claims, Displaced, Ended, Fact, Facts, Held, Offered, Outcome, PlaceAdded,
-    Receipt, Refusal, Repeat, RequestId, SessionBlocked, SessionId, Substitute, Substituted,
-    Timestamp, Ttl,
+    Receipt, Refusal, Repeat, SessionBlocked, Substitute, Substituted, Ttl,
 };
 
 /// Decides a block of slots, or that they open again (停诊).
@@ -28,16 +27,16 @@ pub fn decide_block(
 ) -> Result<Decision, Refusal> {
     let fingerprint = block.fingerprint();
     let (request, id) = (block.request, block.session);
-    if let Some(retry) = retry(view, context.now, request, fingerprint)? {
+    if let Some(retry) = view.repeated(context.now, request, fingerprint)? {
         return Ok(retry);
     }
-    let session = permitted(view, context, id)?;
+    let session = view.permitted(context, id)?;
     let end = usize::from(block.first.0).saturating_add(block.count.into());
     if block.count == 0 || session.spec().slot_count() < end {
         return Err(Outcome::SlotNotFound.into());
     }
     let fact = SessionBlocked { fingerprint, block: *block };
-    Ok(done(context.now, Fact::SessionBlocked(Box::new(fact))))
+    Ok(Decision::done(context.now, Fact::SessionBlocked(Box::new(fact))))
 }
 
 /// Decides that another resource takes over a session (替诊).
@@ -51,12 +50,12 @@ pub fn decide_substitute(
     substitute: &Substitute,
 ) -> Result<Decision, Refusal> {
     let fingerprint = substitute.fingerprint();
-    if let Some(retry) = retry(view, context.now, substitute.request, fingerprint)? {
+    if let Some(retry) = view.repeated(context.now, substitute.request, fingerprint)? {
         return Ok(retry);
     }
-    let from = permitted(view, context, substitute.session)?.spec().resource;
+    let from = view.permitted(context, substitute.session)?.spec().resource;
     let fact = Substituted { fingerprint, from, substitute: *substitute };
-    Ok(done(context.now, Fact::Substituted(Box::new(fact))))
+    Ok(Decision::done(context.now, Fact::Substituted(Box::new(fact))))
 }
 
 /// Decides a place that is added for one patient (加号).
@@ -70,16 +69,12 @@ pub fn decide_add(
     add: &AddPlace,
 ) -> Result<Decision, Refusal> {
     let fingerprint = add.fingerprint();
-    let request = add.appointment.request();
     match view.appointment(add.appointment) {
         Some(known) if known.fingerprint == fingerprint => return Ok(Decision::retry(&known)),
-        Some(_) => return Err(Outcome::IdReused.into()),
-        None => {}
+        None if !view.knows(add.appointment.request()) => {}
+        Some(_) | None => return Err(Outcome::IdReused.into()),
     }
-    if view.request(request).is_some() || view.declined(add.appointment).is_some() {
-        return Err(Outcome::IdReused.into());
-    }
-    let session = permitted(view, context, add.session)?;
+    let session = view.permitted(context, add.session)?;
     let spec = session.spec();
     if spec.slot_count() <= usize::from(add.slot.0) {
         return Err(Outcome::SlotNotFound.into());
@@ -140,7 +135,7 @@ pub fn decide_displace(view: &View<'_>, id: AppointmentId) -> Option<Facts> {
     } else {
         Fact::Displaced(Box::new(Displaced { appointment: id, patient, session, reason, claims }))
     };
-    Some(with_entry(view, fact))
+    Some(with_entry(view, patient, fact))
 }
 
 /// Decides an offer of a place to a displaced appointment. `None` where its session makes none, one
@@ -155,10 +150,7 @@ pub fn decide_offer(
     let offer = displaced.offer_id()?;
     let [lost] = displaced.claims.as_slice() else { return None };
     let ttl = offers(view.session(lost.session)?, lost)?;
-    let is_used = view.appointment(offer).is_some()
-        || view.request(offer.request()).is_some()
-        || view.declined(offer).is_some();
-    if is_used {
+    if view.knows(offer.request()) {
         return None;
     }
     let session = view.session(wish.session)?;
@@ -193,45 +185,4 @@ pub fn decide_offer(
 /// How long a place stands that is offered instead of one of a session; `None` where none is.
 pub fn offers(session: &SessionState, lost: &Claim) -> Option<Ttl> {
     session.spec().terms.displaced_offer.filter(|_| session.spec().id == lost.session)
-}
-
-fn retry(
-    view: &View<'_>,
-    now: Timestamp,
-    request: RequestId,
-    fingerprint: u64,
-) -> Result<Option<Decision>, Refusal> {
-    if let Some(earlier) = view.request(request) {
-        let retry = Decision { facts: Facts::new(), receipt: receipt(now, true) };
-        return if earlier == fingerprint {
-            Ok(Some(retry))
-        } else {
-            Err(Outcome::IdReused.into())
-        };
-    }
-    match view.appointment(AppointmentId(request.0)) {
-        Some(_) => Err(Outcome::IdReused.into()),
-        None => Ok(None),
-    }
-}
-
-fn permitted<'a>(
-    view: &View<'a>,
-    context: &Context<'_>,
-    id: SessionId,
-) -> Result<&'a SessionState, Refusal> {
-    let session = view.session(id).ok_or(Outcome::SessionNotFound)?;
-    if context.actor.may_touch(session.spec().organization) {
-        Ok(session)
-    } else {
-        Err(Outcome::OrganizationNotPermitted.into())
-    }
-}
-
-fn done(now: Timestamp, fact: Fact) -> Decision {
-    Decision { facts: std::iter::once(fact).collect(), receipt: receipt(now, false) }
-}
-
-fn receipt(now: Timestamp, retried: bool) -> Receipt {
-    Receipt { status: None, until: now, claims: Claims::new(), retried, appointment: None }
 }

@@ -20,7 +20,7 @@ use super::waitlist::join_undrawn;
 use crate::draw::{NodeKey, Places, entries_digest, final_seed, rank, receipt, result_digest};
 use crate::model::limits::DRAW_ENTRIES_MAX;
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, BeaconGiven, Cause, Claim, ClaimRequest, Claims,
+    Appointment, AppointmentId, AppointmentStatus, BeaconGiven, Cause, Claim, ClaimRequest,
     DrawChoice, DrawEntry, DrawId, DrawReading, DrawRevealed, DrawWon, Entered, EntryEnded, Fact,
     Facts, Hold, Outcome, PatientId, PoolIndex, Receipt, Refusal, RevealDraw, Seed, SlotChoice,
     SlotIndex, Timestamp,
@@ -226,24 +226,10 @@ pub fn decide_beacon(
     reveal: &RevealDraw,
 ) -> Result<Decision, Refusal> {
     let fingerprint = reveal.fingerprint();
-    let receipt = |retried| Receipt {
-        status: None,
-        until: context.now,
-        claims: Claims::new(),
-        retried,
-        appointment: None,
-    };
-    if let Some(earlier) = view.request(reveal.request) {
-        let retry = Decision { facts: Facts::new(), receipt: receipt(true) };
-        return if earlier == fingerprint { Ok(retry) } else { Err(Outcome::IdReused.into()) };
+    if let Some(retry) = view.repeated(context.now, reveal.request, fingerprint)? {
+        return Ok(retry);
     }
-    if view.appointment(AppointmentId(reveal.request.0)).is_some() {
-        return Err(Outcome::IdReused.into());
-    }
-    let session = view.session(reveal.draw.session).ok_or(Outcome::SessionNotFound)?;
-    if !context.actor.may_touch(session.spec().organization) {
-        return Err(Outcome::OrganizationNotPermitted.into());
-    }
+    let session = view.permitted(context, reveal.draw.session)?;
     let state = session.draw(reveal.draw.pool).ok_or(Outcome::DrawNotFound)?;
     if !awaits_beacon(state, context.openings) {
         return Err(Outcome::BeaconNotAwaited.into());
@@ -252,8 +238,8 @@ pub fn decide_beacon(
         return Err(Outcome::BeaconInvalid.into());
     }
     let RevealDraw { request, draw, beacon } = reveal.clone();
-    let fact = Fact::BeaconGiven(Box::new(BeaconGiven { request, fingerprint, draw, beacon }));
-    Ok(Decision { facts: std::iter::once(fact).collect(), receipt: receipt(false) })
+    let fact = BeaconGiven { request, fingerprint, draw, beacon };
+    Ok(Decision::done(context.now, Fact::BeaconGiven(Box::new(fact))))
 }
 
 /// Whether entries have ended, a beacon was named, and its time is not over.

@@ -78,13 +78,10 @@ pub fn decide_import(
 
 /// An id that was seen before: the same request again, or another one that must not use it.
 fn retry(view: &View<'_>, hold: &Hold, fingerprint: u64) -> Result<Option<Decision>, Refusal> {
-    let taken = view.request(hold.appointment.request()).is_some()
-        || view.declined(hold.appointment).is_some();
     match view.appointment(hold.appointment) {
         Some(known) if known.fingerprint == fingerprint => Ok(Some(Decision::retry(&known))),
-        Some(_) => Err(Outcome::IdReused.into()),
-        None if taken => Err(Outcome::IdReused.into()),
-        None => Ok(None),
+        None if !view.knows(hold.appointment.request()) => Ok(None),
+        Some(_) | None => Err(Outcome::IdReused.into()),
     }
 }
 

@@ -7,7 +7,7 @@ use foldhash::fast::FixedState;
 use super::chunks::{Chunks, Position};
 use super::index::Index;
 use super::waiting::{Waiting, Waits};
-use crate::model::{AppointmentId, Claim, Fact, PatientId, SessionId};
+use crate::model::{AppointmentId, Claim, Fact, PatientId, RequestId, SessionId};
 
 /// What the patients of this shard have. A patient with nothing has no entry.
 #[derive(Debug)]
@@ -170,6 +170,16 @@ impl LedgerShard {
     /// What a patient waits for, in the order of joining.
     pub fn waits(&self, patient: PatientId) -> &[Waits] {
         self.waiting.of(patient)
+    }
+
+    /// An entry of a patient.
+    pub fn wait(&self, patient: PatientId, entry: RequestId) -> Option<&Waits> {
+        self.waits(patient).iter().find(|waits| waits.entry.entry == entry)
+    }
+
+    /// The entry of a patient to which an appointment is offered.
+    pub fn offered(&self, patient: PatientId, appointment: AppointmentId) -> Option<&Waits> {
+        self.waits(patient).iter().find(|waits| waits.offer == Some(appointment))
     }
 
     /// Everything that patients wait for, by patient.

@@ -71,13 +71,11 @@ pub fn decide_place_offer(
     let session = view.session(candidate.session)?;
     let (list, spec) = (session.list()?, session.spec());
     let rule = spec.terms.waitlist.as_deref().filter(|rule| now < rule.closes_at)?;
-    let waits = view.waits(candidate.patient, candidate.entry)?;
+    let waits = view.wait(candidate.patient, candidate.entry)?;
     let waiter = list.waiters().find(|waiter| waiter.entry == candidate.entry)?;
     let is_live = spec.repeat == Repeat::OnePerPatient
         && view.has_live_but(candidate.patient, candidate.session, &[]);
-    let is_used = view.appointment(appointment).is_some()
-        || view.request(appointment.request()).is_some()
-        || view.declined(appointment).is_some();
+    let is_used = view.knows(appointment.request());
     if waits.offer.is_some() || is_live || is_used || list.awaits_draw() {
         return None;
     }
@@ -117,7 +115,7 @@ pub const fn offer_fingerprint(entry: RequestId) -> u64 {
 pub fn decide_clear(view: &View<'_>, context: &Context<'_>, candidate: Candidate) -> Option<Facts> {
     let Candidate { session, entry, patient } = candidate;
     let rule = view.session(session)?.spec().terms.waitlist.as_deref()?;
-    let waits = view.waits(patient, entry).filter(|waits| waits.offer.is_none())?;
+    let waits = view.wait(patient, entry).filter(|waits| waits.offer.is_none())?;
     if context.now < rule.closes_at || !waits.waits_for(session) {
         return None;
     }

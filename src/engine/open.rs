@@ -2,8 +2,7 @@
 
 use super::view::{Context, Decision, View};
 use crate::model::{
-    AppointmentId, Claims, DrawId, Fact, Facts, OpenSession, Outcome, PoolIndex, Receipt, Refusal,
-    Session, SessionOpened, Timestamp,
+    DrawId, Fact, OpenSession, Outcome, PoolIndex, Refusal, Session, SessionOpened,
 };
 
 /// Decides the opening of a session (放号).
@@ -17,13 +16,8 @@ pub fn decide_open(
     open: &OpenSession,
 ) -> Result<Decision, Refusal> {
     let fingerprint = open.fingerprint();
-    if let Some(earlier) = view.request(open.request) {
-        let same = earlier == fingerprint;
-        let retry = Decision { facts: Facts::new(), receipt: receipt(context.now, true) };
-        return if same { Ok(retry) } else { Err(Outcome::IdReused.into()) };
-    }
-    if view.appointment(AppointmentId(open.request.0)).is_some() {
-        return Err(Outcome::IdReused.into());
+    if let Some(retry) = view.repeated(context.now, open.request, fingerprint)? {
+        return Ok(retry);
     }
     if !context.actor.may_touch(open.session.organization) {
         return Err(Outcome::OrganizationNotPermitted.into());
@@ -38,8 +32,7 @@ pub fn decide_open(
     let (request, mut session) = (open.request, open.session.clone());
     bind(context, &mut session)?;
     let opened = SessionOpened { request, fingerprint, session };
-    let facts = std::iter::once(Fact::SessionOpened(Box::new(opened))).collect();
-    Ok(Decision { facts, receipt: receipt(context.now, false) })
+    Ok(Decision::done(context.now, Fact::SessionOpened(Box::new(opened))))
 }
 
 /// Binds the node to the seeds of the session's draws. That is published before entries begin, so
@@ -56,8 +49,4 @@ fn bind(context: &Context<'_>, session: &mut Session) -> Result<(), Refusal> {
         draw.commitment = Some(key.commitment(DrawId { session: id, pool: index }));
     }
     Ok(())
-}
-
-fn receipt(now: Timestamp, retried: bool) -> Receipt {
-    Receipt { status: None, until: now, claims: Claims::new(), retried, appointment: None }
 }

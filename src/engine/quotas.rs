@@ -10,8 +10,8 @@ use super::session::SessionState;
 use super::view::{Context, Decision, View};
 use crate::model::limits::QUOTA_MAX;
 use crate::model::{
-    AppointmentId, Claims, Fact, Facts, Outcome, PoolIndex, QuotasSet, Receipt, Reclaimed, Refusal,
-    Session, SetQuotas, SlotIndex, Timestamp,
+    Fact, Facts, Outcome, PoolIndex, QuotasSet, Reclaimed, Refusal, Session, SetQuotas, SlotIndex,
+    Timestamp,
 };
 
 /// Decides new quotas of a session (调整配额).
@@ -25,24 +25,10 @@ pub fn decide_quotas(
     set: &SetQuotas,
 ) -> Result<Decision, Refusal> {
     let fingerprint = set.fingerprint();
-    let receipt = |retried| Receipt {
-        status: None,
-        until: context.now,
-        claims: Claims::new(),
-        retried,
-        appointment: None,
-    };
-    if let Some(earlier) = view.request(set.request) {
-        let retry = Decision { facts: Facts::new(), receipt: receipt(true) };
-        return if earlier == fingerprint { Ok(retry) } else { Err(Outcome::IdReused.into()) };
+    if let Some(retry) = view.repeated(context.now, set.request, fingerprint)? {
+        return Ok(retry);
     }
-    if view.appointment(AppointmentId(set.request.0)).is_some() {
-        return Err(Outcome::IdReused.into());
-    }
-    let session = view.session(set.session).ok_or(Outcome::SessionNotFound)?;
-    if !context.actor.may_touch(session.spec().organization) {
-        return Err(Outcome::OrganizationNotPermitted.into());
-    }
+    let session = view.permitted(context, set.session)?;
     if !fits(session, &set.quotas) {
         return Err(Outcome::QuotasInvalid.into());
     }
@@ -52,8 +38,8 @@ pub fn decide_quotas(
     }
 
     let SetQuotas { request, session, quotas } = set.clone();
-    let fact = Fact::QuotasSet(Box::new(QuotasSet { request, fingerprint, session, quotas }));
-    Ok(Decision { facts: std::iter::once(fact).collect(), receipt: receipt(false) })
+    let fact = QuotasSet { request, fingerprint, session, quotas };
+    Ok(Decision::done(context.now, Fact::QuotasSet(Box::new(fact))))
 }
 
 /// Decides what time does to a session: which unused places go back to another pool (回收).

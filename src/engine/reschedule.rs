@@ -11,8 +11,8 @@ use super::hold::{Grant, Granted, Wanted, grant, refusal_of};
 use super::returns::back_of;
 use super::view::{Context, Decision, View};
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, Cause, Claims, Ended, Fact, Facts, Outcome,
-    Receipt, Refusal, Reschedule, Rescheduled, Role, Timestamp,
+    Appointment, AppointmentStatus, Cause, Claims, Ended, Fact, Facts, Outcome, Receipt, Refusal,
+    Reschedule, Rescheduled, Role, Timestamp,
 };
 
 /// Decides a move of an appointment (改约).
@@ -35,7 +35,7 @@ pub fn decide_reschedule(
     {
         return Ok(Decision::retry(appointment));
     }
-    if earlier.is_some() || view.appointment(AppointmentId(ask.request.0)).is_some() {
+    if view.knows(ask.request) {
         return Err(Outcome::IdReused.into());
     }
     let Some(appointment) = known else {
@@ -112,7 +112,7 @@ fn refuse_leaving(
         refusals[0] = Some(Outcome::HoldExpired);
     }
     // An offer of a waitlist is taken or left as it is: its end is the end of the entry.
-    if !may_move(appointment) || view.offered(appointment.id).is_some() {
+    if !may_move(appointment) || view.offered(appointment.patient, appointment.id).is_some() {
         refusals[1] = Some(Outcome::WrongStatus);
     }
     let left = || {

@@ -3,10 +3,11 @@
 use super::home::HomeShard;
 use super::ledger::LedgerShard;
 use super::session::{SessionShard, SessionState};
+use super::waiting::Waits;
 use crate::draw::NodeKey;
 use crate::model::{
-    Actor, Appointment, AppointmentId, Facts, Outcome, PatientId, Receipt, RequestId, RulesVersion,
-    SessionId, Timestamp,
+    Actor, Appointment, AppointmentId, Claims, Fact, Facts, Outcome, PatientId, Receipt, Refusal,
+    RequestId, RulesVersion, SessionId, Timestamp,
 };
 
 /// The shards that a command touches, to read. Which they are, the caller has found out.
@@ -69,9 +70,64 @@ impl<'a> View<'a> {
         self.homes.iter().find_map(|home| home.declined(id))
     }
 
+    /// Whether an id was used: for an appointment, another request, or a refusal that is remembered.
+    pub fn knows(&self, id: RequestId) -> bool {
+        self.homes.iter().any(|home| home.knows(id))
+    }
+
+    /// What comes of a request that makes no appointment where its id was used: nothing new, if it is
+    /// the same request.
+    ///
+    /// # Errors
+    ///
+    /// [`Outcome::IdReused`] where the id means something else.
+    pub fn repeated(
+        &self,
+        now: Timestamp,
+        request: RequestId,
+        fingerprint: u64,
+    ) -> Result<Option<Decision>, Refusal> {
+        if self.request(request) == Some(fingerprint) {
+            return Ok(Some(Decision { facts: Facts::new(), receipt: answered(now, true) }));
+        }
+        if self.knows(request) { Err(Outcome::IdReused.into()) } else { Ok(None) }
+    }
+
     /// The session with that id.
     pub fn session(&self, id: SessionId) -> Option<&'a SessionState> {
         self.sessions.iter().find_map(|shard| shard.session(id))
+    }
+
+    /// The session with that id, if who asks may change it.
+    ///
+    /// # Errors
+    ///
+    /// [`Outcome::SessionNotFound`] and [`Outcome::OrganizationNotPermitted`].
+    pub fn permitted(
+        &self,
+        context: &Context<'_>,
+        id: SessionId,
+    ) -> Result<&'a SessionState, Refusal> {
+        let session = self.session(id).ok_or(Outcome::SessionNotFound)?;
+        if !context.actor.may_touch(session.spec().organization) {
+            return Err(Outcome::OrganizationNotPermitted.into());
+        }
+        Ok(session)
+    }
+
+    /// What a patient waits for, in the order of joining.
+    pub fn waits(&self, patient: PatientId) -> &'a [Waits] {
+        self.ledger.map_or(&[], |ledger| ledger.waits(patient))
+    }
+
+    /// An entry of a patient.
+    pub fn wait(&self, patient: PatientId, entry: RequestId) -> Option<&'a Waits> {
+        self.ledger?.wait(patient, entry)
+    }
+
+    /// The entry of a patient to which an appointment is offered.
+    pub fn offered(&self, patient: PatientId, appointment: AppointmentId) -> Option<&'a Waits> {
+        self.ledger?.offered(patient, appointment)
     }
 
     /// How often an appointment was moved by wish.
@@ -97,10 +153,19 @@ impl Decision {
         let receipt = Receipt {
             status: Some(appointment.status),
             until: appointment.until,
-            claims: crate::model::Claims::from_slice(&appointment.claims),
+            claims: Claims::from_slice(&appointment.claims),
             retried: true,
             appointment: None,
         };
         Self { facts: Facts::new(), receipt }
     }
+
+    /// Something happens that is about no appointment.
+    pub fn done(now: Timestamp, fact: Fact) -> Self {
+        Self { facts: std::iter::once(fact).collect(), receipt: answered(now, false) }
+    }
+}
+
+fn answered(now: Timestamp, retried: bool) -> Receipt {
+    Receipt { status: None, until: now, claims: Claims::new(), retried, appointment: None }
 }

@@ -62,10 +62,8 @@ impl Waiting {
     fn offer(&mut self, offered: &PlaceOffered) {
         let waits = self.entry(offered.held.patient, offered.entry);
         assert!(waits.offer.is_none(), "an impossible fact: {:032x} has an offer", offered.entry.0);
-        let is_one_place = matches!(offered.held.claims.as_slice(), [claim]
-            if claim.count == 1 && offered.targets.contains(&claim.session));
         assert!(
-            is_one_place && waits.entry.sessions() == offered.targets,
+            offered.is_one_place() && waits.entry.sessions() == offered.targets,
             "an impossible fact: {:032x} is offered what it does not wait for",
             offered.entry.0
         );

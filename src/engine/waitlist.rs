@@ -10,13 +10,12 @@ use std::collections::BTreeMap;
 
 use super::session::SessionState;
 use super::view::{Context, Decision, View};
-use super::waiting::Waits;
 use crate::model::limits::PATIENT_ENTRIES_MAX;
 use crate::model::{
-    Appointment, AppointmentId, Cause, Claims, DrawChoice, Ended, Fact, Facts, JoinWaitlist,
-    LeaveWaitlist, Outcome, PlaceOffered, PoolIndex, Receipt, Refusal, Repeat, RequestId,
-    SessionId, SlotIndex, Timestamp, WaitDrawn, WaitEnd, WaitEntry, WaitJoined, WaitLeft,
-    WaitOrder, WaitState, WaitTarget, Waiter, WaitlistRule,
+    Appointment, Cause, DrawChoice, Ended, Fact, Facts, JoinWaitlist, LeaveWaitlist, Outcome,
+    PatientId, PlaceOffered, PoolIndex, Refusal, Repeat, RequestId, SessionId, SlotIndex,
+    Timestamp, WaitDrawn, WaitEnd, WaitEntry, WaitJoined, WaitLeft, WaitOrder, WaitState,
+    WaitTarget, Waiter, WaitlistRule,
 };
 
 /// Decides whether a patient joins waitlists (加入候补).
@@ -31,7 +30,7 @@ pub fn decide_join(
 ) -> Result<Decision, Refusal> {
     join.check()?;
     let fingerprint = join.fingerprint();
-    if let Some(retry) = retry(view, context, join.request, fingerprint)? {
+    if let Some(retry) = view.repeated(context.now, join.request, fingerprint)? {
         return Ok(retry);
     }
     let mut refusal: Option<Outcome> = None;
@@ -42,8 +41,7 @@ pub fn decide_join(
             Err(next) => refusal = Some(refusal.map_or(next, |known| known.min(next))),
         }
     }
-    let entries = view.ledger.map_or(0, |ledger| ledger.waits(join.patient).len());
-    if PATIENT_ENTRIES_MAX <= entries {
+    if PATIENT_ENTRIES_MAX <= view.waits(join.patient).len() {
         refusal = refusal.or(Some(Outcome::WaitlistFull));
     }
     if let Some(outcome) = refusal {
@@ -65,8 +63,8 @@ pub fn decide_join(
     };
     let targets = entry.sessions();
     let fingerprint = Some(fingerprint);
-    let fact = Fact::WaitJoined(Box::new(WaitJoined { fingerprint, entry, targets }));
-    Ok(Decision { facts: std::iter::once(fact).collect(), receipt: receipt(context, false) })
+    let fact = WaitJoined { fingerprint, entry, targets };
+    Ok(Decision::done(context.now, Fact::WaitJoined(Box::new(fact))))
 }
 
 /// Decides whether an entry leaves its waitlists (退出候补).
@@ -80,11 +78,11 @@ pub fn decide_leave(
     leave: &LeaveWaitlist,
 ) -> Result<Decision, Refusal> {
     let fingerprint = leave.fingerprint();
-    if let Some(retry) = retry(view, context, leave.request, fingerprint)? {
+    if let Some(retry) = view.repeated(context.now, leave.request, fingerprint)? {
         return Ok(retry);
     }
     let LeaveWaitlist { request, entry, patient, .. } = *leave;
-    let Some(waits) = view.waits(patient, entry) else { return Err(Outcome::NotWaiting.into()) };
+    let Some(waits) = view.wait(patient, entry) else { return Err(Outcome::NotWaiting.into()) };
     let targets = waits.entry.sessions();
     let may = |id: &SessionId| {
         let session = view.session(*id);
@@ -98,20 +96,19 @@ pub fn decide_leave(
     }
     let (request, why) = (Some((request, fingerprint)), WaitEnd::Left);
     let left = WaitLeft { request, entry, patient, targets, why };
-    let facts = std::iter::once(Fact::WaitLeft(Box::new(left))).collect();
-    Ok(Decision { facts, receipt: receipt(context, false) })
+    Ok(Decision::done(context.now, Fact::WaitLeft(Box::new(left))))
 }
 
 /// Adds to the booking or the end of a hold what it does to an entry, where the hold was an offer: the
 /// end of an offer is the end of its entry.
-pub(super) fn with_entry(view: &View<'_>, fact: Fact) -> Facts {
+pub(super) fn with_entry(view: &View<'_>, patient: PatientId, fact: Fact) -> Facts {
     let why = match fact.ended() {
         Some(Ended { request: Some(_), .. }) => WaitEnd::Declined,
         Some(Ended { cause: Cause::Displaced, .. }) => WaitEnd::Blocked,
         Some(_) => WaitEnd::Lapsed,
         None => WaitEnd::Accepted,
     };
-    let left = fact.appointment().and_then(|id| view.offered(id)).map(|waits| WaitLeft {
+    let left = fact.appointment().and_then(|id| view.offered(patient, id)).map(|waits| WaitLeft {
         request: None,
         entry: waits.entry.entry,
         patient: waits.entry.patient,
@@ -119,29 +116,6 @@ pub(super) fn with_entry(view: &View<'_>, fact: Fact) -> Facts {
         why,
     });
     std::iter::once(fact).chain(left.map(|left| Fact::WaitLeft(Box::new(left)))).collect()
-}
-
-fn retry(
-    view: &View<'_>,
-    context: &Context<'_>,
-    request: RequestId,
-    fingerprint: u64,
-) -> Result<Option<Decision>, Refusal> {
-    if let Some(earlier) = view.request(request) {
-        let retry = Decision { facts: Facts::new(), receipt: receipt(context, true) };
-        return if earlier == fingerprint {
-            Ok(Some(retry))
-        } else {
-            Err(Outcome::IdReused.into())
-        };
-    }
-    let id = AppointmentId(request.0);
-    let is_used = view.appointment(id).is_some() || view.declined(id).is_some();
-    if is_used { Err(Outcome::IdReused.into()) } else { Ok(None) }
-}
-
-fn receipt(context: &Context<'_>, retried: bool) -> Receipt {
-    Receipt { status: None, until: context.now, claims: Claims::new(), retried, appointment: None }
 }
 
 /// What the entry is in one of its targets, or why it cannot be.
@@ -177,8 +151,7 @@ fn target(
     if session.slots().filter(will_do).any(is_free) {
         return Err(Outcome::NotFull);
     }
-    if view.ledger.is_some_and(|ledger| ledger.waits(join.patient).iter().any(|w| w.waits_for(id)))
-    {
+    if view.waits(join.patient).iter().any(|waits| waits.waits_for(id)) {
         return Err(Outcome::AlreadyWaiting);
     }
     let Some(rule) = spec.terms.waitlist.as_deref().filter(|rule| context.now < rule.closes_at)
@@ -207,7 +180,7 @@ pub(super) fn join_undrawn(
     let session = view.session(appointment.claims.first()?.session)?;
     let spec = session.spec();
     let rule = spec.terms.waitlist.as_deref().filter(|rule| now < rule.closes_at)?;
-    let waits = view.ledger?.waits(appointment.patient);
+    let waits = view.waits(appointment.patient);
     let waiting = session.waitlist().map_or(0, |state| state.waiters.len());
     let has_room = waits.len() < PATIENT_ENTRIES_MAX && waiting < usize::from(rule.entries_max);
     // A waitlist offers single places.
@@ -345,24 +318,5 @@ impl SessionState {
             && !self.is_blocked(slot)
             && (waiter.earliest..=waiter.latest).contains(&spec.slot_start(slot))
             && self.can_be_booked(slot, now)
-    }
-}
-
-impl View<'_> {
-    /// An entry of a patient.
-    pub(super) fn waits(
-        &self,
-        patient: crate::model::PatientId,
-        entry: RequestId,
-    ) -> Option<&Waits> {
-        let ledger = self.ledger?;
-        ledger.waits(patient).iter().find(|waits| waits.entry.entry == entry)
-    }
-
-    /// The entry to which an appointment is offered.
-    pub(super) fn offered(&self, appointment: AppointmentId) -> Option<&Waits> {
-        let patient = self.appointment(appointment)?.patient;
-        let ledger = self.ledger?;
-        ledger.waits(patient).iter().find(|waits| waits.offer == Some(appointment))
     }
 }

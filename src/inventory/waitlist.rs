@@ -21,8 +21,8 @@ use crate::engine::{
 use crate::model::limits::CLAIMS_MAX;
 use crate::model::{
     Actor, Answer, Appointment, DepartmentId, Facts, JoinWaitlist, LeaveWaitlist, OrganizationId,
-    Outcome, PatientId, Reading, Receipt, Refusal, Role, Sequence, SessionId, Targets, Timestamp,
-    WaitEnd, WaitLeft, WaitState, WaitlistReading,
+    Outcome, PatientId, Reading, Receipt, Refusal, RequestId, Role, Sequence, SessionId, Targets,
+    Timestamp, WaitEnd, WaitLeft, WaitState, WaitlistReading,
 };
 
 /// How waiting ended, by department: entries that were offered a place, and all that ended but by
@@ -40,8 +40,7 @@ pub(super) fn sessions_of(
 ) -> ArrayVec<SessionId, CLAIMS_MAX> {
     let mut sessions: ArrayVec<_, CLAIMS_MAX> =
         appointment.claims.iter().map(|claim| claim.session).collect();
-    let waits = group.ledger().map_or(&[][..], |ledger| ledger.waits(appointment.patient));
-    let offered = waits.iter().find(|waits| waits.offer == Some(appointment.id));
+    let offered = group.ledger().and_then(|all| all.offered(appointment.patient, appointment.id));
     for target in offered.into_iter().flat_map(|waits| &waits.entry.targets) {
         // An offer has one claim, and that is in one of the targets.
         if !sessions.contains(&target.session) {
@@ -118,8 +117,11 @@ impl Inventory {
             ..WaitlistReading::default()
         };
         let Some(patient) = patient else { return Ok(reading) };
-        let mut waits = view.ledger.map_or(&[][..], |ledger| ledger.waits(patient)).iter();
-        let waits = waits.find(|waits| waits.waits_for(id)).ok_or(Outcome::NotWaiting)?;
+        let waits = view
+            .waits(patient)
+            .iter()
+            .find(|waits| waits.waits_for(id))
+            .ok_or(Outcome::NotWaiting)?;
         reading.entry = Some(waits.entry.entry);
         reading.offer = waits.offer;
         reading.position = position(state, patient);
@@ -184,12 +186,7 @@ impl Inventory {
         group.lock_sessions(&self.sessions, sessions.into_iter());
     }
 
-    fn lock_entry<'a>(
-        &'a self,
-        group: &mut Group<'a>,
-        patient: PatientId,
-        entry: crate::model::RequestId,
-    ) {
+    fn lock_entry<'a>(&'a self, group: &mut Group<'a>, patient: PatientId, entry: RequestId) {
         group.lock_ledger(&self.ledgers, patient);
         let sessions = targets(group, patient, entry);
         group.lock_sessions(&self.sessions, sessions.into_iter());
@@ -219,9 +216,8 @@ impl Inventory {
 }
 
 /// The sessions of an entry, as the locked ledger has it.
-fn targets(group: &Group<'_>, patient: PatientId, entry: crate::model::RequestId) -> Targets {
-    let waits = group.ledger().map_or(&[][..], |ledger| ledger.waits(patient));
-    let found = waits.iter().find(|waits| waits.entry.entry == entry);
+fn targets(group: &Group<'_>, patient: PatientId, entry: RequestId) -> Targets {
+    let found = group.ledger().and_then(|ledger| ledger.wait(patient, entry));
     found.map(|waits| waits.entry.sessions()).unwrap_or_default()
 }
 

@@ -206,6 +206,14 @@ pub struct PlaceOffered {
     pub held: Held,
 }
 
+impl PlaceOffered {
+    /// Whether the hold is of one place, in a session in which the entry waits.
+    pub fn is_one_place(&self) -> bool {
+        matches!(self.held.claims.as_slice(), [claim]
+            if claim.count == 1 && self.targets.contains(&claim.session))
+    }
+}
+
 /// See [`super::Fact::WaitLeft`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitLeft {

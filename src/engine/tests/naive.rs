@@ -198,6 +198,7 @@ impl Naive {
     /// Whether the id was used for something.
     pub(super) fn is_used(&self, id: RequestId) -> bool {
         self.appointments.iter().any(|appointment| appointment.id.request() == id)
+            || self.declined.iter().any(|(hold, _)| hold.appointment.request() == id)
             || self.opened.iter().any(|open| open.request == id)
             || self.changed.iter().any(|change| change.request == id)
             || self.shared_out.iter().any(|set| set.request == id)
@@ -248,9 +249,8 @@ impl Naive {
         {
             return Ok(told(&self.appointments[index], true));
         }
-        let declined = self.declined.iter().any(|(other, _)| other.appointment == hold.appointment);
         let mut refusals: Vec<Refusal> = Vec::new();
-        if declined || self.is_used(hold.appointment.request()) {
+        if self.is_used(hold.appointment.request()) {
             refusals.push(Outcome::IdReused.into());
         }
         let patient = hold.patient.unwrap();

@@ -39,10 +39,10 @@ impl Account {
         at: Sequence,
         fact: &PlaceOffered,
     ) {
-        let is_one_place = matches!(fact.held.claims.as_slice(), [claim]
-            if claim.count == 1 && fact.targets.contains(&claim.session));
         match self.waits.get_mut(&(fact.held.patient, fact.entry)) {
-            Some((entry, offer @ None)) if is_one_place && entry.sessions() == fact.targets => {
+            Some((entry, offer @ None))
+                if fact.is_one_place() && entry.sessions() == fact.targets =>
+            {
                 *offer = Some(fact.held.appointment);
             }
             _ => report.fault(at, "an offer is to nobody who waits, or to one who has an offer"),

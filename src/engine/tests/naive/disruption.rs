@@ -54,9 +54,6 @@ impl Naive {
         if let (true, Some(index)) = (self.adds.contains(add), self.appointment(add.appointment)) {
             return Ok(told(&self.appointments[index], true));
         }
-        if self.is_declined(add.appointment) {
-            return Err(Outcome::IdReused.into());
-        }
         let session = self.permitted(actor, add.appointment.request(), add.session)?;
         let mut refusals = Vec::new();
         if session.slot_count() <= usize::from(add.slot.0) {
@@ -144,7 +141,7 @@ impl Naive {
         let is_there =
             others.any(|other| other.claims.iter().any(|claim| claim.session == offered));
         let once = self.session(offered)?.repeat == Repeat::OnePerPatient;
-        if self.is_used(id.request()) || self.is_declined(id) || (is_there && once) {
+        if self.is_used(id.request()) || (is_there && once) {
             return None;
         }
         let admin = Actor::unbounded(crate::model::Role::Admin);
@@ -171,10 +168,6 @@ impl Naive {
         };
         self.put(hold, None);
         Some(())
-    }
-
-    fn is_declined(&self, id: AppointmentId) -> bool {
-        self.declined.iter().any(|(hold, _)| hold.appointment == id)
     }
 
     fn without_hours(&mut self, id: SessionId) -> Option<crate::model::ServiceHours> {

@@ -48,8 +48,7 @@ impl Naive {
         if self.joins.contains(join) {
             return Ok(told_of_nothing(self.now, true));
         }
-        let declined = self.declined.iter().any(|(hold, _)| hold.appointment.0 == join.request.0);
-        if self.is_used(join.request) || declined {
+        if self.is_used(join.request) {
             return Err(Outcome::IdReused.into());
         }
         let refusals: Vec<_> =
@@ -178,8 +177,7 @@ impl Naive {
         if self.leaves.iter().any(|other| same(&other)) {
             return Ok(told_of_nothing(self.now, true));
         }
-        let declined = self.declined.iter().any(|(hold, _)| hold.appointment.0 == leave.request.0);
-        if self.is_used(leave.request) || declined {
+        if self.is_used(leave.request) {
             return Err(Outcome::IdReused.into());
         }
         let own = |entry: &Entry| {
