@@ -335,7 +335,10 @@ impl World {
         }
         let mut damaged = self.image.clone();
         damaged.acknowledged = self.history.last();
-        let sound = damaged.blocks.iter().filter(|bytes| {
+        // Whatever a damaged tail says of itself, a start cuts it: it is not what was acknowledged.
+        let Ok((store, ..)) = MemoryStore::reopen(&self.image) else { return Ok(()) };
+        let kept = store.medium().crash().blocks;
+        let sound = kept.iter().filter(|bytes| {
             let block = haoyuan::journal::Block::parse(bytes);
             block.is_ok_and(|block| block.last() <= damaged.acknowledged)
         });
