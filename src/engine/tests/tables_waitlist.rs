@@ -5,9 +5,10 @@ use super::build::{self, MINUTE, MORNING};
 use super::world::World;
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
-    Action, Actor, AppointmentId, ChannelSet, Command, Delay, Fact, JoinWaitlist, LeaveWaitlist,
-    Outcome, PatientClass, PatientId, PaymentRef, RequestId, Reschedule, ReturnRule, Role,
-    ServiceHours, Session, SessionId, SessionTerms, Targets, Timestamp, WaitEnd, WaitlistRule,
+    Action, Actor, AppointmentId, BlockSession, ChannelSet, Command, Delay, Fact, JoinWaitlist,
+    LeaveWaitlist, Outcome, PatientClass, PatientId, PaymentRef, RequestId, Reschedule, ReturnRule,
+    Role, ServiceHours, Session, SessionId, SessionTerms, SlotIndex, Targets, Timestamp, WaitEnd,
+    WaitlistRule,
 };
 
 const DELAY: Delay = Delay { min_millis: 60_000, max_millis: 60_000 };
@@ -125,6 +126,54 @@ fn check_replay(world: &World) {
         (*time, decode_facts(&bytes).unwrap())
     });
     assert_eq!(World::replayed(records).state(), world.state(), "replay equals live");
+}
+
+/// Both sessions find the same patient; the second looks again under the lock of the ledger.
+#[test]
+fn two_sessions_that_found_the_same_candidate_make_one_offer() {
+    let mut world = full(&rule());
+    joins(&mut world, 10, &[1, 2]).unwrap();
+    for id in 1..=2 {
+        let change = build::change(100 + id, id, Action::Cancel);
+        run(&mut world, &Command::Change(change)).unwrap();
+    }
+    let found = [1, 2].map(|id| world.next_candidate(SessionId(id)).unwrap());
+    assert_eq!(found.map(|candidate| candidate.patient), [PatientId(10); 2]);
+    let offered = found.map(|candidate| {
+        world.now = world.now.plus_millis(1);
+        world.offer_to(candidate)
+    });
+    assert_eq!(offered, [true, false]);
+    assert_eq!(offers(&world), [(10, 1, 30)]);
+    check_replay(&world);
+}
+
+#[test]
+fn a_place_in_a_blocked_slot_is_offered_to_nobody() {
+    // Offers begin a minute later: by then the slot is blocked, or open again.
+    for (is_blocked, expected) in [(false, vec![(10, 1, 31)]), (true, vec![])] {
+        let opens = u16::try_from(MORNING.as_millis() / MINUTE % 1_440).unwrap() + 1;
+        let offsets = vec![(Timestamp::default(), 0)];
+        let hours = ServiceHours { from: opens, to: 1_440, channels: ChannelSet::ALL, offsets };
+        let mut world = full(&WaitlistRule { hours: Some(hours), ..rule() });
+        joins(&mut world, 10, &[1]).unwrap();
+        cancel(&mut world, 1);
+        assert_eq!(offers(&world), []);
+        let block = BlockSession {
+            request: build::request(300),
+            session: SessionId(1),
+            first: SlotIndex(0),
+            count: 1,
+            is_blocked,
+            reason: 1,
+            by: None,
+        };
+        run(&mut world, &Command::BlockSession(block)).unwrap();
+        world.now = MORNING.plus_millis(MINUTE);
+        world.step_sessions();
+        assert_eq!(offers(&world), expected, "blocked: {is_blocked}");
+        check_replay(&world);
+    }
 }
 
 #[test]
@@ -282,7 +331,7 @@ fn who_is_not_eligible_now_is_passed_over_and_not_dropped() {
     let (returns, waitlist) = (ReturnRule::WaitlistFirst(DELAY), Some(Box::new(rule())));
     let terms = SessionTerms { returns, waitlist, ..SessionTerms::default() };
     let session = Session { terms, ..build::session(1, &[1, 1]) };
-    let (first, second) = (session.start, session.slot_start(crate::model::SlotIndex(1)));
+    let (first, second) = (session.start, session.slot_start(SlotIndex(1)));
     run(&mut world, &Command::OpenSession(build::open(session).into())).unwrap();
     for id in [1, 2] {
         run(&mut world, &Command::Hold(build::hold(id, id, [build::any(1)]))).unwrap();

@@ -2,11 +2,12 @@
 
 use super::build::{self, DAY, KEY, MORNING};
 use crate::engine::{
-    Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard, SKIP_MILLIS, SessionShard,
-    SessionState, Step, View, Waits, decide_add, decide_beacon, decide_block, decide_call,
-    decide_change, decide_clear, decide_displace, decide_draw_step, decide_expiry, decide_hold,
-    decide_import, decide_join, decide_leave, decide_offer, decide_open, decide_place_offer,
-    decide_quotas, decide_reschedule, decide_reveal, decide_substitute, next_step, offer_id,
+    Candidate, Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard, SKIP_MILLIS,
+    SessionShard, SessionState, Step, View, Waits, decide_add, decide_beacon, decide_block,
+    decide_call, decide_change, decide_clear, decide_displace, decide_draw_step, decide_expiry,
+    decide_hold, decide_import, decide_join, decide_leave, decide_offer, decide_open,
+    decide_place_offer, decide_quotas, decide_reschedule, decide_reveal, decide_substitute,
+    next_step, offer_id,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,
@@ -127,6 +128,26 @@ impl World {
                 None => self.sessions.skip(candidate, self.now.plus_millis(SKIP_MILLIS)),
             }
         }
+    }
+
+    /// Who would be offered a place of a session next, if somebody is.
+    pub(super) fn next_candidate(&self, id: SessionId) -> Option<Candidate> {
+        match next_step(self.session(id), self.now, self.chance) {
+            Step::Offer(candidate) => Some(candidate),
+            Step::Happen(_) | Step::Clear(_) | Step::Wait(_) => None,
+        }
+    }
+
+    /// Offers a place to a candidate, who may have been found a while ago. Says whether it was.
+    pub(super) fn offer_to(&mut self, candidate: Candidate) -> bool {
+        let actor = Actor::unbounded(Role::Admin);
+        let context = Context::new(self.now, &actor);
+        let appointment = offer_id(candidate.entry, self.now);
+        let offer = |view: &View<'_>| decide_place_offer(view, &context, candidate, appointment);
+        let facts = self.look(offer);
+        let is_offered = facts.is_some();
+        self.happen(facts.unwrap_or_default());
+        is_offered
     }
 
     /// Does to everybody what blocks do, and offers each who is displaced any place of a session. Says

@@ -19,6 +19,9 @@ impl Account {
         sequence: Sequence,
         fact: &Returned,
     ) {
+        if !self.sessions.contains_key(&fact.session) {
+            report.fault(sequence, "places come back to no session");
+        }
         for places in &fact.places {
             let cell = (fact.session, places.slot.0, places.pool.0);
             let key = (cell.0, cell.1, cell.2, places.until);

@@ -8,7 +8,7 @@ use crate::inventory::Inventory;
 use crate::model::{
     Action, Appointment, AppointmentStatus, AppointmentStatus as S, Booked, Cause, Claim, Claims,
     Ended, Fact, Facts, Forgotten, Held, Hold, Outcome, PatientId, PaymentRef, PoolIndex,
-    Progressed, Sequence, Session, SessionId, SessionOpened, Settled, SlotIndex,
+    Progressed, Returned, Sequence, Session, SessionId, SessionOpened, Settled, SlotIndex,
 };
 
 #[test]
@@ -173,6 +173,7 @@ fn i9_an_impossible_fact_stops_the_recovery() {
         ("a place sold twice", vec![opened(), held(1), held(2)], false),
         ("a session opened twice", vec![opened(), opened()], false),
         ("a hold in no session", vec![held(1)], false),
+        ("nothing comes back to no session", vec![returned()], false),
         ("a slot that is not there", vec![opened(), Fact::Held(held_in(1, 2))], false),
         ("a booking of nothing", vec![opened(), booked(1)], false),
         ("an end before the beginning", vec![opened(), ended(1)], false),
@@ -195,6 +196,10 @@ fn i9_an_impossible_fact_stops_the_recovery() {
         });
         assert_eq!(replayed.is_ok(), is_possible, "{what}");
     }
+}
+
+fn returned() -> Fact {
+    Fact::Returned(Box::new(Returned { session: SessionId(1), places: Vec::new() }))
 }
 
 /// A hold of one place, or of a run that goes beyond the only slot.
