@@ -172,7 +172,8 @@ impl Places {
         }
         let conditions = self.conditions()?;
         // Otherwise another refusal may come before this one.
-        if wish.count != 1 || !conditions.is_bookable(self.terms.start, now) {
+        let is_ahead = now < self.terms.slot_end(SlotIndex(0));
+        if wish.count != 1 || !is_ahead || !conditions.is_bookable(self.terms.start, now) {
             return None;
         }
         let slots = match &wish.slots {

@@ -49,6 +49,28 @@ fn a_board_refuses_exactly_as_the_engine_does() {
     node.inventory.check_derived();
 }
 
+/// The only place is in the first slot: once that is over, no opening brings it back.
+#[test]
+fn a_board_speaks_of_an_opening_only_while_every_slot_lies_ahead() {
+    let node = Node::new();
+    let mut session = Session { start: START, ..build::session(9, &[1, 0]) };
+    session.pools[0].terms.opens = START.plus_millis(60 * MINUTE);
+    node.open(START, &build::open(session)).result.unwrap();
+    for (minute, by_board, by_engine) in [
+        (0, Some(Outcome::NotOpenYet), Outcome::NotOpenYet),
+        (9, Some(Outcome::NotOpenYet), Outcome::NotOpenYet),
+        (10, None, Outcome::SlotInPast),
+    ] {
+        let now = START.plus_millis(minute * MINUTE);
+        let context = node.context(now);
+        let hold = build::hold(minute.into(), 1, [build::any(9)]);
+        let told = node.inventory.refuse_at_once(&context, &hold);
+        assert_eq!(told.map(|refusal| refusal.outcome), by_board, "minute {minute}");
+        let answer = node.inventory.hold(&context, &hold, |facts| node.append(now, facts));
+        assert_eq!(answer.result.unwrap_err().outcome, by_engine, "minute {minute}");
+    }
+}
+
 /// Two pools, so that a slot is sold out for some and not for others.
 fn pooled(id: u64) -> Session {
     let pool = |channels, quotas: &[u16]| Pool {
