@@ -106,7 +106,7 @@ fn act(world: &mut World, request: u128, appointment: AppointmentId, action: Act
 
 fn free(world: &World, session: u64) -> u16 {
     let state = world.session(SessionId(session));
-    state.free(crate::model::SlotIndex(0), crate::model::PoolIndex(0))
+    state.free(SlotIndex(0), crate::model::PoolIndex(0))
 }
 
 fn left(world: &World) -> Vec<(u128, WaitEnd)> {
