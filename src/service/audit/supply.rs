@@ -81,6 +81,9 @@ impl Account {
             return report
                 .fault(sequence, "places go back that their session leaves where they are");
         }
+        if session.slot_count() < fact.places.len() {
+            report.fault(sequence, "places go back in a slot that is not there");
+        }
         for (pool, gets) in [(fact.from, false), (fact.to, true)] {
             let Some(pool) = session.pools.get_mut(usize::from(pool.0)) else { continue };
             for (quota, places) in pool.quotas.iter_mut().zip(&fact.places) {

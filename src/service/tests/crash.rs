@@ -8,7 +8,8 @@ use crate::inventory::Inventory;
 use crate::model::{
     Action, Appointment, AppointmentStatus, AppointmentStatus as S, Booked, Cause, Claim, Claims,
     Ended, Fact, Facts, Forgotten, Held, Hold, Outcome, PatientId, PaymentRef, PoolIndex,
-    Progressed, Returned, Sequence, Session, SessionId, SessionOpened, Settled, SlotIndex,
+    Progressed, Reclaim, Reclaimed, Returned, Sequence, Session, SessionId, SessionOpened, Settled,
+    SlotIndex,
 };
 
 #[test]
@@ -174,6 +175,8 @@ fn i9_an_impossible_fact_stops_the_recovery() {
         ("a session opened twice", vec![opened(), opened()], false),
         ("a hold in no session", vec![held(1)], false),
         ("nothing comes back to no session", vec![returned()], false),
+        ("places go to another pool", vec![shared(), reclaimed(1)], true),
+        ("places of a slot that is not there", vec![shared(), reclaimed(2)], false),
         ("a slot that is not there", vec![opened(), Fact::Held(held_in(1, 2))], false),
         ("a booking of nothing", vec![opened(), booked(1)], false),
         ("an end before the beginning", vec![opened(), ended(1)], false),
@@ -196,6 +199,22 @@ fn i9_an_impossible_fact_stops_the_recovery() {
         });
         assert_eq!(replayed.is_ok(), is_possible, "{what}");
     }
+}
+
+/// One slot, of which the first pool gives its unused places to the second.
+fn shared() -> Fact {
+    let mut session = build::session(1, &[1]);
+    session.pools.push(session.pools[0].clone());
+    let (at, to) = (build::MORNING, PoolIndex(1));
+    session.pools[0].terms.reclaim = Some(Reclaim { at, to });
+    let request = build::request(900);
+    Fact::SessionOpened(Box::new(SessionOpened { request, fingerprint: 1, session }))
+}
+
+fn reclaimed(slots: usize) -> Fact {
+    let (session, from, to) = (SessionId(1), PoolIndex(0), PoolIndex(1));
+    let places = (0..slots).map(|slot| u16::from(slot == 0)).collect();
+    Fact::Reclaimed(Box::new(Reclaimed { session, from, to, places }))
 }
 
 fn returned() -> Fact {
