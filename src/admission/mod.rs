@@ -40,6 +40,7 @@ pub fn admit(
         | Command::SetQuotas(_)
         | Command::RevealDraw(_)
         | Command::CallNext(_)
+        | Command::ApplyRules(_)
         | Command::BlockSession(_)
         | Command::Substitute(_) => None,
         Command::AddPlace(add) => Some(add.channel),
@@ -90,12 +91,14 @@ pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
         | Query::CallOrder { of: CallOrderOf::One { channel, .. }, .. }
         | Query::Alternatives { channel, .. }
         | Query::Waitlist { channel, .. }
+        | Query::ReadRecord { channel, .. }
         | Query::Draw { appointment: Some(_), channel, .. } => Some(channel),
         // Whose turn it is, of everybody, is not for who acts for patients from outside.
         Query::CallOrder { of: CallOrderOf::All { .. }, .. } if actor.role == Role::Gateway => {
             return Err(Outcome::RoleNotPermitted);
         }
         Query::CallOrder { .. }
+        | Query::ReadRules { .. }
         | Query::ReadSession { .. }
         | Query::Draw { appointment: None, .. }
         | Query::Displaced { .. }

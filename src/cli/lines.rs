@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::model::{
     AppointmentId, AppointmentStatus, Claim, Claims, DrawId, Ended, Entered, Fact, Facts, Held,
-    PatientId, RequestId, Sequence, Session, SessionId, SessionOpened, Timestamp,
+    PatientId, RequestId, Sequence, Session, SessionId, SessionOpened, Struck, Timestamp,
 };
 
 /// One line. `null` where a key does not apply; keys since 0.2 are left out there, so that lines of old
@@ -51,6 +51,18 @@ pub(super) struct Line {
     /// The displaced appointment that places are offered to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) displaced: Option<String>,
+    /// The version of the rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rules: Option<u32>,
+    /// The local day of a missed visit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) day: Option<String>,
+    /// Since when it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) from_ms: Option<u64>,
+    /// Whether a restriction is applied, or only counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mode: Option<&'static str>,
 }
 
 /// Remembers appointments from line to line.
@@ -122,6 +134,13 @@ impl Enricher {
                 let line = Line { cause: Some(fact.why.name()), ..line };
                 add_targets(lines, &line, fact.entry, fact.patient, &fact.targets);
             }
+            Fact::RulesApplied(fact) => lines.push(Line {
+                request: Some(hex(fact.request.0)),
+                rules: Some(fact.rules.version.0),
+                from_ms: Some(fact.rules.from.as_millis()),
+                ..line
+            }),
+            Fact::Struck(fact) => add_strike(lines, line, fact),
             Fact::WaitDrawn(fact) => lines.push(Line { session: Some(fact.session.0), ..line }),
             Fact::Booked(fact) => {
                 let line = of_request(line, fact.request, AppointmentStatus::Booked);
@@ -375,6 +394,27 @@ fn add_claims(lines: &mut Vec<Line>, line: &Line, claims: &[Claim]) {
 }
 
 /// A line for each pool and each run of slots with the same places.
+/// The strike, and the restriction that followed from it.
+fn add_strike(lines: &mut Vec<Line>, line: Line, fact: &Struck) {
+    let line = Line {
+        appointment: Some(hex(fact.appointment.0)),
+        patient: Some(hex(fact.patient.0)),
+        ..line
+    };
+    let restriction = fact.restriction.map(|made| Line {
+        fact: "Restricted",
+        rules: Some(made.rule.version.0),
+        from_ms: Some(made.from.as_millis()),
+        until_ms: Some(made.until.as_millis()),
+        cause: Some(made.consequence.name()),
+        mode: Some(made.mode.name()),
+        places: Some(made.count),
+        ..line.clone()
+    });
+    lines.push(Line { day: Some(fact.strike.day.date().to_string()), ..line });
+    lines.extend(restriction);
+}
+
 fn add_session(lines: &mut Vec<Line>, line: &Line, fact: &SessionOpened) {
     let Session { id, organization, pools, .. } = &fact.session;
     let line = Line {

@@ -115,10 +115,11 @@ pub use lane::{Lane, LaneReceiver, LaneSender};
 pub use watch::{Event, SnapshotReader, Watch};
 
 use crate::model::{
-    Action, Appointment, AppointmentId, Availability, BookingChannel, CallNext, CallOrder,
-    CallOrderOf, Change, ClockReading, DrawId, DrawReading, Hold, JoinWaitlist, LeaveWaitlist,
-    OpenSession, PatientClass, PatientId, Query, Reading, Receipt, RequestId, RevealDraw, Sequence,
-    SessionId, SessionReading, SetQuotas, WaitlistReading,
+    Action, ApplyRules, Appointment, AppointmentId, Availability, BookingChannel, CallNext,
+    CallOrder, CallOrderOf, Change, ClockReading, DrawId, DrawReading, Hold, JoinWaitlist,
+    LeaveWaitlist, OpenSession, PatientClass, PatientId, Query, Reading, Receipt, RecordReading,
+    RequestId, RevealDraw, RulesReading, Sequence, SessionId, SessionReading, SetQuotas, Timestamp,
+    WaitlistReading,
 };
 use crate::protocol::{Reply, Request};
 use link::{BACKOFF_MIN, Link, pause};
@@ -249,7 +250,7 @@ impl Client {
     /// Changes an appointment under a new request id, for a caller that would not ask again itself.
     pub async fn act(
         &self,
-        now: crate::model::Timestamp,
+        now: Timestamp,
         appointment: AppointmentId,
         patient: Option<PatientId>,
         channel: BookingChannel,
@@ -318,6 +319,32 @@ impl Client {
     ) -> Result<CallOrder, CallError> {
         match self.read(Query::CallOrder { session, of }).await? {
             Reading::CallOrder(order) => Ok(*order),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Puts rules in force from an instant on.
+    pub async fn apply_rules(&self, apply: ApplyRules) -> Result<Receipt, CallError> {
+        let command = crate::model::Command::ApplyRules(Box::new(apply));
+        receipt(self.call(&command.into()).await?)
+    }
+
+    /// The rules in force at an instant, or now.
+    pub async fn rules(&self, at: Option<Timestamp>) -> Result<RulesReading, CallError> {
+        match self.read(Query::ReadRules { at }).await? {
+            Reading::Rules(reading) => Ok(*reading),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// What is kept of how a patient behaved.
+    pub async fn record(
+        &self,
+        patient: PatientId,
+        channel: BookingChannel,
+    ) -> Result<RecordReading, CallError> {
+        match self.read(Query::ReadRecord { patient, channel }).await? {
+            Reading::Record(reading) => Ok(*reading),
             _ => Err(unexpected()),
         }
     }

@@ -56,6 +56,8 @@ const QUEUED: u8 = 30;
 const LEFT: u8 = 31;
 const CALLED: u8 = 32;
 const MOVED_LATER: u8 = 33;
+const RULES_APPLIED: u8 = 34;
+const STRUCK: u8 = 35;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
@@ -124,6 +126,14 @@ impl Encode for Fact {
             }
             Self::WaitDrawn(fact) => {
                 WAIT_DRAWN.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::RulesApplied(fact) => {
+                RULES_APPLIED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Struck(fact) => {
+                STRUCK.encode(encoder)?;
                 fact.encode(encoder)
             }
             Self::Returned(fact) => {
@@ -270,6 +280,8 @@ impl<Context> Decode<Context> for Fact {
             QUEUED => Self::Queued(Decode::decode(decoder)?),
             LEFT => Self::Left(Decode::decode(decoder)?),
             CALLED => Self::Called(Decode::decode(decoder)?),
+            RULES_APPLIED => Self::RulesApplied(Box::new(Decode::decode(decoder)?)),
+            STRUCK => Self::Struck(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

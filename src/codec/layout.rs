@@ -141,3 +141,35 @@ macro_rules! layout_list {
         }
     };
 }
+
+/// Fields as they stand, lists by their wrapper.
+macro_rules! layout_with_lists {
+    ($type:ident { $($field:ident $(as $list:ident<$inner:ty>)?),* $(,)? }) => {
+        impl bincode::Encode for $type {
+            fn encode<E: bincode::enc::Encoder>(
+                &self,
+                encoder: &mut E,
+            ) -> Result<(), bincode::error::EncodeError> {
+                $(layout_with_lists!(@ encode self, encoder, $field $($list)?);)*
+                Ok(())
+            }
+        }
+        impl<Context> bincode::Decode<Context> for $type {
+            fn decode<D: bincode::de::Decoder<Context = Context>>(
+                decoder: &mut D,
+            ) -> Result<Self, bincode::error::DecodeError> {
+                Ok(Self {
+                    $($field: layout_with_lists!(@ decode decoder, $($list<$inner>)?),)*
+                })
+            }
+        }
+    };
+    (@ encode $self:ident, $encoder:ident, $field:ident) => { bincode::Encode::encode(&$self.$field, $encoder)? };
+    (@ encode $self:ident, $encoder:ident, $field:ident $list:ident) => {
+        bincode::Encode::encode(&$list(&$self.$field), $encoder)?
+    };
+    (@ decode $decoder:ident,) => { bincode::Decode::decode($decoder)? };
+    (@ decode $decoder:ident, $list:ident<$inner:ty>) => {
+        <$list<$inner> as bincode::Decode<_>>::decode($decoder)?.0
+    };
+}

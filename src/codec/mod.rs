@@ -19,6 +19,7 @@ mod fact;
 mod reading;
 mod reschedule;
 mod returns;
+mod rules;
 mod supply;
 mod terms;
 mod waitlist;

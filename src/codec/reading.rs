@@ -27,6 +27,9 @@ const DISPLACED: u8 = 13;
 const DRAW: u8 = 12;
 const WAITLIST: u8 = 10;
 const CALL_ORDER: u8 = 11;
+// 14 is a receipt's, of a choice.
+const RULES: u8 = 15;
+const RECORD: u8 = 16;
 
 /// Free places of the slots of a session.
 type Free = ArrayVec<u16, SESSION_SLOTS_MAX>;
@@ -57,7 +60,7 @@ impl Encode for Query {
                 patient.encode(encoder)?;
                 channel.encode(encoder)
             }
-            Self::List { patient, channel } => {
+            Self::List { patient, channel } | Self::ReadRecord { patient, channel } => {
                 patient.encode(encoder)?;
                 channel.encode(encoder)
             }
@@ -91,6 +94,7 @@ impl Encode for Query {
                 session.encode(encoder)?;
                 of.encode(encoder)
             }
+            Self::ReadRules { at } => at.encode(encoder),
             Self::Clock | Self::ConfirmClock => Ok(()),
         }
     }
@@ -143,6 +147,11 @@ impl<Context> Decode<Context> for Query {
             Operation::CallOrder => Ok(Self::CallOrder {
                 session: Decode::decode(decoder)?,
                 of: Decode::decode(decoder)?,
+            }),
+            Operation::ReadRules => Ok(Self::ReadRules { at: Decode::decode(decoder)? }),
+            Operation::ReadRecord => Ok(Self::ReadRecord {
+                patient: Decode::decode(decoder)?,
+                channel: Decode::decode(decoder)?,
             }),
             Operation::Clock => Ok(Self::Clock),
             Operation::ConfirmClock => Ok(Self::ConfirmClock),
@@ -201,6 +210,14 @@ impl Encode for Reading {
                 order.visit_millis.encode(encoder)?;
                 Lines(&order.lines).encode(encoder)
             }
+            Self::Rules(reading) => {
+                RULES.encode(encoder)?;
+                reading.encode(encoder)
+            }
+            Self::Record(reading) => {
+                RECORD.encode(encoder)?;
+                reading.encode(encoder)
+            }
         }
     }
 }
@@ -230,6 +247,8 @@ impl<Context> Decode<Context> for Reading {
                 visit_millis: Decode::decode(decoder)?,
                 lines: Lines::decode(decoder)?.0,
             })),
+            RULES => Self::Rules(Box::new(Decode::decode(decoder)?)),
+            RECORD => Self::Record(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other("no reading has this form")),
         })
     }

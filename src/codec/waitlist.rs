@@ -61,33 +61,6 @@ layout_list!(
     "more wait than a waitlist takes"
 );
 
-/// Fields as they stand, lists by their wrapper.
-macro_rules! layout_with_lists {
-    ($type:ident { $($field:ident $(as $list:ident<$inner:ty>)?),* $(,)? }) => {
-        impl Encode for $type {
-            fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-                $(layout_with_lists!(@ encode self, encoder, $field $($list)?);)*
-                Ok(())
-            }
-        }
-        impl<Context> Decode<Context> for $type {
-            fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
-                Ok(Self {
-                    $($field: layout_with_lists!(@ decode decoder, $($list<$inner>)?),)*
-                })
-            }
-        }
-    };
-    (@ encode $self:ident, $encoder:ident, $field:ident) => { $self.$field.encode($encoder)? };
-    (@ encode $self:ident, $encoder:ident, $field:ident $list:ident) => {
-        $list(&$self.$field).encode($encoder)?
-    };
-    (@ decode $decoder:ident,) => { Decode::decode($decoder)? };
-    (@ decode $decoder:ident, $list:ident<$inner:ty>) => {
-        $list::<$inner>::decode($decoder)?.0
-    };
-}
-
 layout_with_lists!(JoinWaitlist {
     request,
     patient,

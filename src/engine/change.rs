@@ -1,6 +1,7 @@
 //! Decides what happens to an appointment that exists.
 
 use super::attendance::Post;
+use super::conduct::strike;
 use super::drawing::refuse_withdrawal;
 use super::returns::end;
 use super::view::{Context, Decision, View};
@@ -55,11 +56,15 @@ pub fn decide_change(
     if let Fact::Ended(ended) = fact {
         fact = end(view, context, ended);
     }
-    let facts = if was_pending {
+    let mut facts = if was_pending {
         with_entry(view, appointment.patient, fact)
     } else {
         Facts::from_iter([fact])
     };
+    if status == AppointmentStatus::NoShow {
+        let struck = strike(view, context, &appointment);
+        facts.extend(struck.map(|struck| Fact::Struck(Box::new(struck))));
+    }
     Ok(Decision { facts, receipt })
 }
 

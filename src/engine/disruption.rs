@@ -109,7 +109,7 @@ pub fn decide_add(
         class: add.class,
         sharing: spec.sharing,
         fingerprint,
-        rules: context.rules,
+        rules: context.rules.version,
         payment: add.payment,
         reason: add.reason,
         by: add.by,
@@ -175,7 +175,7 @@ pub fn decide_offer(
         sharing: spec.sharing,
         until,
         fingerprint: displaced.fingerprint,
-        rules: context.rules,
+        rules: context.rules.version,
         claims: std::iter::once(claim).collect(),
     };
     let fact = Fact::Offered(Box::new(Offered { displaced: id, held }));

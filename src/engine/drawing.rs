@@ -200,7 +200,7 @@ pub(super) fn decide_entry(
         sharing: session.spec().sharing,
         until,
         fingerprint: hold.fingerprint(),
-        rules: context.rules,
+        rules: context.rules.version,
         draw,
         entry,
     }));

@@ -1,5 +1,6 @@
 //! Decides a hold: all claims or none.
 
+use super::conduct::refuse_restricted;
 use super::drawing::{decide_entry, pending};
 use super::pick::{Freed, Picked, Wisher, pick};
 use super::places::Terms;
@@ -8,7 +9,7 @@ use super::view::{Context, Decision, View};
 use crate::model::{
     AppointmentId, AppointmentStatus, Booked, BookingChannel, Claim, ClaimRequest, Claims,
     Declined, Fact, Facts, Held, Hold, HoldFault, OrganizationId, Outcome, PatientClass, PatientId,
-    PaymentRef, PoolIndex, Receipt, Refusal, Repeat, Sharing, Timestamp, Ttl,
+    PaymentRef, Place, PoolIndex, Receipt, Refusal, Repeat, Sharing, Timestamp, Ttl,
 };
 
 /// Decides a hold, or a hold that is booked at once.
@@ -35,7 +36,8 @@ pub fn decide_hold(
         but: &[],
         may_enter: true,
     };
-    let granted = match grant(view, context, &wanted)? {
+    let granted = grant(view, context, &wanted);
+    let granted = match refuse_if_restricted(view, context, hold, patient, granted)? {
         Grant::Places(granted) => granted,
         Grant::Entry(session, pool) => {
             return decide_entry(session, context, hold, (patient, pool));
@@ -43,6 +45,31 @@ pub fn decide_hold(
     };
 
     Ok(granted.decision(context, hold, patient, fingerprint))
+}
+
+/// A restriction counts among the other reasons against a hold.
+fn refuse_if_restricted<'a>(
+    view: &View<'a>,
+    context: &Context<'_>,
+    hold: &Hold,
+    patient: PatientId,
+    granted: Result<Grant<'a>, Refusal>,
+) -> Result<Grant<'a>, Refusal> {
+    if view.record(patient).is_none() {
+        return granted;
+    }
+    let places = hold.claims.iter().filter_map(|wish| view.session(wish.session));
+    let refused = places.filter_map(|session| {
+        let place = Place::of(session.spec());
+        refuse_restricted(view, context, patient, &place, hold.channel)
+    });
+    let Some(refusal) = refused.max_by_key(|refusal| refusal.retry_after_millis) else {
+        return granted;
+    };
+    match granted {
+        Err(other) if other.outcome < refusal.outcome => Err(other),
+        _ => Err(refusal),
+    }
 }
 
 /// Decides a row of history: a hold that is booked at once, whose refusal is remembered too.
@@ -228,7 +255,7 @@ impl Granted {
             sharing: self.sharing,
             until,
             fingerprint,
-            rules: context.rules,
+            rules: context.rules.version,
             claims: self.claims,
         }));
         if let Some(payment) = hold.book {

@@ -157,6 +157,8 @@ impl HomeShard {
             | Fact::DrawRevealed(_)
             | Fact::WaitJoined(_)
             | Fact::WaitLeft(_)
+            | Fact::RulesApplied(_)
+            | Fact::Struck(_)
             | Fact::WaitDrawn(_) => {}
         }
     }

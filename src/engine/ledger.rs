@@ -6,8 +6,11 @@ use foldhash::fast::FixedState;
 
 use super::chunks::{Chunks, Position};
 use super::index::Index;
+use super::record::{PatientRecord, Records};
 use super::waiting::{Waiting, Waits};
-use crate::model::{AppointmentId, Claim, Fact, PatientId, RequestId, SessionId};
+use crate::model::{
+    AppointmentId, AppointmentStatus, Claim, Fact, PatientId, RequestId, SessionId, Settled,
+};
 
 /// What the patients of this shard have. A patient with nothing has no entry.
 #[derive(Debug)]
@@ -17,6 +20,7 @@ pub struct LedgerShard {
     hasher: FixedState,
     entries: Chunks<LedgerEntry>,
     waiting: Waiting,
+    records: Records,
 }
 
 /// What one patient has. 48 bytes for the usual one live appointment.
@@ -46,6 +50,7 @@ impl LedgerShard {
             hasher: FixedState::with_seed(seed),
             entries: Chunks::default(),
             waiting: Waiting::default(),
+            records: Records::default(),
         }
     }
 
@@ -77,13 +82,15 @@ impl LedgerShard {
                 self.insert(entered.patient, live);
             }
             Fact::EntryEnded(ended) => self.remove(ended.patient, ended.appointment),
-            Fact::Settled(settled) => self.remove(settled.patient, settled.appointment),
+            Fact::Settled(settled) => self.settle(settled),
             Fact::Rescheduled(fact) => {
                 self.remove(fact.patient, fact.appointment);
                 self.insert_all(fact.patient, fact.appointment, &fact.to);
             }
-            Fact::Left(left) => self.remove(left.patient, left.appointment),
+            Fact::Left(left) => self.settle(&left.settled()),
+            Fact::Struck(_) => self.records.evolve(fact),
             Fact::SessionOpened(_)
+            | Fact::RulesApplied(_)
             | Fact::Queued(_)
             | Fact::Called(_)
             | Fact::QuotasSet(_)
@@ -102,6 +109,29 @@ impl LedgerShard {
             | Fact::Displaced(_)
             | Fact::Substituted(_) => {}
         }
+    }
+
+    /// The appointment is not live any more; a visit that took place ends a row of missed ones.
+    fn settle(&mut self, settled: &Settled) {
+        self.remove(settled.patient, settled.appointment);
+        if settled.status == AppointmentStatus::Fulfilled {
+            self.records.end_row(settled.patient);
+        }
+    }
+
+    /// What is kept of how a patient behaved, where there is anything.
+    pub fn record(&self, patient: PatientId) -> Option<&PatientRecord> {
+        self.records.of(patient)
+    }
+
+    /// Every record, by patient.
+    pub fn all_records(&self) -> impl Iterator<Item = (PatientId, &PatientRecord)> {
+        self.records.all()
+    }
+
+    /// Puts a record in, as a snapshot brings it.
+    pub fn restore_record(&mut self, patient: PatientId, record: PatientRecord) {
+        self.records.insert(patient, record);
     }
 
     /// Whether the patient has a live appointment in the session.

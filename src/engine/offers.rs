@@ -11,14 +11,16 @@
 //! An offer and a clearing need the ledger of the patient, which is locked before the session: a step
 //! names the candidate, and is decided again under all the locks.
 
+use super::conduct::refuse_restricted;
 use super::quotas::decide_reclaim;
 use super::session::SessionState;
 use super::view::{Context, View};
 use super::waitlist::Waitlist;
 use crate::model::limits::RETURNED_MAX;
 use crate::model::{
-    AppointmentId, Claim, Fact, Facts, Held, PatientId, PlaceOffered, Repeat, RequestId, Returned,
-    Returning, SessionId, Targets, Timestamp, WaitDrawn, WaitEnd, WaitLeft, Waiter, WaitlistRule,
+    AppointmentId, Claim, Fact, Facts, Held, PatientId, Place, PlaceOffered, Repeat, RequestId,
+    Returned, Returning, SessionId, Targets, Timestamp, WaitDrawn, WaitEnd, WaitLeft, Waiter,
+    WaitlistRule,
 };
 
 /// What is due in a session.
@@ -76,7 +78,10 @@ pub fn decide_place_offer(
     let is_live = spec.repeat == Repeat::OnePerPatient
         && view.has_live_but(candidate.patient, candidate.session, &[]);
     let is_used = view.knows(appointment.request());
-    if waits.offer.is_some() || is_live || is_used || list.awaits_draw() {
+    let is_restricted =
+        refuse_restricted(view, context, candidate.patient, &Place::of(spec), waiter.channel)
+            .is_some();
+    if waits.offer.is_some() || is_live || is_used || is_restricted || list.awaits_draw() {
         return None;
     }
     let place = place_for(session, waiter, now)?;
@@ -91,7 +96,7 @@ pub fn decide_place_offer(
         sharing: spec.sharing,
         until: rule.offer_until(now, spec.slot_start(place.slot)),
         fingerprint: offer_fingerprint(candidate.entry),
-        rules,
+        rules: rules.version,
         claims: std::iter::once(claim).collect(),
     };
     let targets = waits.entry.sessions();

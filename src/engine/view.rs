@@ -2,12 +2,13 @@
 
 use super::home::HomeShard;
 use super::ledger::LedgerShard;
+use super::record::PatientRecord;
 use super::session::{SessionShard, SessionState};
 use super::waiting::Waits;
 use crate::draw::NodeKey;
 use crate::model::{
     Actor, Appointment, AppointmentId, Claims, Fact, Facts, Outcome, PatientId, Receipt, Refusal,
-    RequestId, RulesVersion, SessionId, Timestamp,
+    RequestId, Rules, SessionId, Timestamp,
 };
 
 /// The shards that a command touches, to read. Which they are, the caller has found out.
@@ -29,7 +30,7 @@ pub struct Context<'a> {
     /// Who asks.
     pub actor: &'a Actor,
     /// The rules in force.
-    pub rules: RulesVersion,
+    pub rules: &'a Rules,
     /// The time that openings go by: `now`, unless the clock is suspended. Then it stands still.
     pub openings: Timestamp,
     /// A random number for this command alone, where it needs one.
@@ -38,10 +39,13 @@ pub struct Context<'a> {
     pub key: Option<&'a NodeKey>,
 }
 
+/// What is in force where no rules were applied.
+pub(super) static NO_RULES: Rules = Rules::none();
+
 impl<'a> Context<'a> {
-    /// Somebody who asks now, without rules, while the clock is believed.
+    /// Somebody who asks now, under no rules, while the clock is believed.
     pub const fn new(now: Timestamp, actor: &'a Actor) -> Self {
-        Self { now, actor, rules: RulesVersion(0), openings: now, chance: 0, key: None }
+        Self { now, actor, rules: &NO_RULES, openings: now, chance: 0, key: None }
     }
 }
 
@@ -118,6 +122,11 @@ impl<'a> View<'a> {
     /// What a patient waits for, in the order of joining.
     pub fn waits(&self, patient: PatientId) -> &'a [Waits] {
         self.ledger.map_or(&[], |ledger| ledger.waits(patient))
+    }
+
+    /// What is kept of how a patient behaved, where there is anything.
+    pub fn record(&self, patient: PatientId) -> Option<&'a PatientRecord> {
+        self.ledger?.record(patient)
     }
 
     /// An entry of a patient.

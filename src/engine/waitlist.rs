@@ -8,12 +8,13 @@
 
 use std::collections::BTreeMap;
 
+use super::conduct::{lowered_by, refuse_restricted};
 use super::session::SessionState;
 use super::view::{Context, Decision, View};
 use crate::model::limits::PATIENT_ENTRIES_MAX;
 use crate::model::{
     Appointment, Cause, DrawChoice, Ended, Fact, Facts, JoinWaitlist, LeaveWaitlist, Outcome,
-    PatientId, PlaceOffered, PoolIndex, Refusal, Repeat, RequestId, SessionId, SlotIndex,
+    PatientId, Place, PlaceOffered, PoolIndex, Refusal, Repeat, RequestId, SessionId, SlotIndex,
     Timestamp, WaitDrawn, WaitEnd, WaitEntry, WaitJoined, WaitLeft, WaitOrder, WaitState,
     WaitTarget, Waiter, WaitlistRule,
 };
@@ -141,6 +142,10 @@ fn target(
     if spec.repeat == Repeat::OnePerPatient && view.has_live_but(join.patient, id, &[]) {
         return Err(Outcome::AlreadyHasAppointment);
     }
+    let place = Place::of(spec);
+    if refuse_restricted(view, context, join.patient, &place, join.channel).is_some() {
+        return Err(Outcome::Restricted);
+    }
     let is_free = |slot: SlotIndex| {
         session.can_be_booked(slot, context.now)
             && session
@@ -166,7 +171,13 @@ fn target(
     let drawn_at = draw_of(rule, state, context.now);
     let is_drawn = drawn_at != Timestamp::default();
     let order = if is_drawn { WaitOrder::Draw } else { WaitOrder::Time };
-    Ok(WaitTarget { session: id, priority: rule.priority_of(join.class), order, drawn_at })
+    let priority = rule.priority_of(join.class).saturating_add(lowered_by(
+        view,
+        context.now,
+        join.patient,
+        &place,
+    ));
+    Ok(WaitTarget { session: id, priority, order, drawn_at })
 }
 
 /// What becomes of who had no place in the draw of an opening: the waitlist, where the session keeps one
@@ -187,10 +198,11 @@ pub(super) fn join_undrawn(
     if !has_room || choice.count != 1 || waits.iter().any(|waits| waits.waits_for(spec.id)) {
         return None;
     }
+    let lowered = lowered_by(view, now, appointment.patient, &Place::of(spec));
     let wished = || choice.slots.iter().map(|slot| spec.slot_start(*slot));
     let target = WaitTarget {
         session: spec.id,
-        priority: rule.priority_of(appointment.class),
+        priority: rule.priority_of(appointment.class).saturating_add(lowered),
         order: WaitOrder::Opening,
         drawn_at: Timestamp::default(),
     };

@@ -18,6 +18,7 @@ mod draws;
 mod group;
 mod recover;
 mod routing;
+mod rules;
 mod shards;
 mod supply;
 mod sweep;
@@ -37,11 +38,11 @@ use self::group::Group;
 pub use self::recover::{Batch, Part};
 use self::routing::session_route;
 pub use self::shards::SHARD_COUNT;
-use self::shards::Shards;
+use self::shards::{Locked, Shards};
 use self::sweep::Sweeps;
 use crate::engine::{
-    Context, Decision, HomeShard, LedgerShard, Places, Queue, SessionShard, View, decide_call,
-    decide_change, decide_hold, decide_import, decide_open, decide_quotas,
+    Context, Decision, HomeShard, LedgerShard, Places, Queue, Rulebook, SessionShard, View,
+    decide_call, decide_change, decide_hold, decide_import, decide_open, decide_quotas,
 };
 use crate::model::limits::SESSION_CELLS_MAX;
 use crate::model::{
@@ -49,7 +50,7 @@ use crate::model::{
     Change, Fact, Facts, Hold, LateRule, OpenSession, Outcome, PatientClass, PatientId, Reading,
     Receipt, Refusal, RequestId, Sequence, SessionId, SessionReading, SetQuotas, Timestamp,
 };
-use crate::sync::Mutex;
+use crate::sync::{Mutex, RwLock};
 
 /// Every session, appointment and ledger of a node, behind locks.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ pub struct Inventory {
     homes: Shards<HomeShard>,
     ledgers: Shards<LedgerShard>,
     sessions: Shards<SessionShard>,
+    /// The rules, version by version. Locked before everything else.
+    rules: RwLock<Locked<Rulebook>>,
     /// The places of every session, to read without a lock.
     boards: DashMap<SessionId, Arc<Places>, FixedState>,
     /// Sessions by resource and kind: derived, to look for alternatives.
@@ -94,6 +97,7 @@ impl Inventory {
             homes: Shards::new(|| HomeShard::new(seed, retention_millis)),
             ledgers: Shards::new(|| LedgerShard::new(seed)),
             sessions: Shards::new(|| SessionShard::new(seed)),
+            rules: RwLock::new(Locked::new(Rulebook::default())),
             boards: DashMap::with_hasher_and_shard_amount(hasher.clone(), map_shards),
             directory: Directory::new(hasher),
             sweeps: Mutex::new(Sweeps::default()),
@@ -127,13 +131,24 @@ impl Inventory {
         hold: &Hold,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let mut group = self.lock_for_hold(hold);
-        let decided = group.view(|view| decide_hold(view, context, hold));
-        self.conclude(&mut group, context.now, decided, append)
+        self.under_rules(context, |context| {
+            let mut group = self.lock_for_hold(hold);
+            let decided = group.view(|view| decide_hold(view, context, hold));
+            self.conclude(&mut group, context.now, decided, append)
+        })
     }
 
     /// Books a row of history, or remembers its refusal.
     pub fn import(
+        &self,
+        context: &Context<'_>,
+        hold: &Hold,
+        append: impl FnOnce(&Facts) -> Sequence,
+    ) -> Answer<Imported> {
+        self.under_rules(context, |context| self.import_under(context, hold, append))
+    }
+
+    fn import_under(
         &self,
         context: &Context<'_>,
         hold: &Hold,
@@ -159,6 +174,15 @@ impl Inventory {
 
     /// Changes an appointment, or refuses.
     pub fn change(
+        &self,
+        context: &Context<'_>,
+        change: &Change,
+        append: impl FnOnce(&Facts) -> Sequence,
+    ) -> Answer<Receipt> {
+        self.under_rules(context, |context| self.change_under(context, change, append))
+    }
+
+    fn change_under(
         &self,
         context: &Context<'_>,
         change: &Change,

@@ -9,8 +9,9 @@ use crossbeam::channel::bounded;
 
 use super::Inventory;
 use super::routing::{evolve_homes, evolve_ledgers, evolve_sessions};
+use super::rules::evolve_rules;
 use super::shards::{SHARD_COUNT, Shards};
-use crate::engine::{HomeShard, LedgerShard, SessionShard};
+use crate::engine::{HomeShard, LedgerShard, Rulebook, SessionShard};
 use crate::model::{Fact, Facts, Sequence, Timestamp};
 
 /// One shard, to copy or to fill.
@@ -22,6 +23,8 @@ pub enum Part<'a> {
     Ledger(&'a mut LedgerShard),
     /// Sessions.
     Session(&'a mut SessionShard),
+    /// The rules.
+    Rules(&'a mut Rulebook),
 }
 
 /// Records on their way to the shards, in order.
@@ -30,19 +33,23 @@ pub type Batch = Vec<(Sequence, Timestamp, Facts)>;
 /// Batches that may wait for a thread: enough that nobody waits for long, few enough for memory.
 const BATCHES_MAX: usize = 8;
 
-/// Kinds of shards, as snapshots number them.
+/// Kinds of which there are many shards, as snapshots number them.
 const KINDS: u8 = 3;
 
 impl Inventory {
-    /// Kinds of shards: 0 homes, 1 ledgers, 2 sessions.
-    pub const PART_KINDS: u8 = KINDS;
+    /// Every part by its kind and index: 0 homes, 1 ledgers, 2 sessions, 3 the rules.
+    pub fn parts() -> impl Iterator<Item = (u8, usize)> + Clone {
+        let shards = (0..KINDS).flat_map(|kind| (0..SHARD_COUNT).map(move |index| (kind, index)));
+        shards.chain(std::iter::once((KINDS, 0)))
+    }
 
     /// Lets `copy` read one shard under its lock.
     pub fn with_part<T>(&self, kind: u8, index: usize, copy: impl FnOnce(Part<'_>) -> T) -> T {
         match kind {
             0 => copy(Part::Home(&mut self.homes.lock(index).state)),
             1 => copy(Part::Ledger(&mut self.ledgers.lock(index).state)),
-            _ => copy(Part::Session(&mut self.sessions.lock(index).state)),
+            2 => copy(Part::Session(&mut self.sessions.lock(index).state)),
+            _ => copy(Part::Rules(&mut self.rules.write().state)),
         }
     }
 
@@ -62,7 +69,12 @@ impl Inventory {
         match kind {
             0 => fill(Part::Home(at(&mut self.homes, index, base))),
             1 => fill(Part::Ledger(at(&mut self.ledgers, index, base))),
-            _ => fill(Part::Session(at(&mut self.sessions, index, base))),
+            2 => fill(Part::Session(at(&mut self.sessions, index, base))),
+            _ => {
+                let locked = self.rules.get_mut();
+                (locked.base, locked.last) = (base, base);
+                fill(Part::Rules(&mut locked.state))
+            }
         }
     }
 
@@ -72,6 +84,7 @@ impl Inventory {
             evolve_homes(&mut self.homes, sequence, time, fact);
             evolve_ledgers(&mut self.ledgers, sequence, fact);
             evolve_sessions(&mut self.sessions, sequence, fact);
+            evolve_rules(self.rules.get_mut(), sequence, fact);
         }
     }
 
@@ -86,7 +99,8 @@ impl Inventory {
         &mut self,
         read: impl FnOnce(&mut dyn FnMut(Batch)) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Self { homes, ledgers, sessions, .. } = self;
+        let Self { homes, ledgers, sessions, rules, .. } = self;
+        let rules = rules.get_mut();
         std::thread::scope(|scope| {
             let (to_homes, for_homes) = bounded::<Arc<Batch>>(BATCHES_MAX);
             let (to_others, for_others) = bounded::<Arc<Batch>>(BATCHES_MAX);
@@ -100,6 +114,7 @@ impl Inventory {
                     each(&batch, |sequence, _, fact| {
                         evolve_ledgers(ledgers, sequence, fact);
                         evolve_sessions(sessions, sequence, fact);
+                        evolve_rules(rules, sequence, fact);
                     });
                 }
             });

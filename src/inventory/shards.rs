@@ -31,11 +31,16 @@ pub(super) struct Locked<T> {
 
 pub(super) type Guard<'a, T> = MutexGuard<'a, Locked<T>>;
 
+impl<T> Locked<T> {
+    /// Nothing has touched it.
+    pub(super) fn new(state: T) -> Self {
+        Self { last: Sequence::default(), base: Sequence::default(), state }
+    }
+}
+
 impl<T> Shards<T> {
     pub(super) fn new(make: impl Fn() -> T) -> Self {
-        let locked =
-            || Locked { last: Sequence::default(), base: Sequence::default(), state: make() };
-        let locks = (0..SHARD_COUNT).map(|_| CachePadded::new(Mutex::new(locked())));
+        let locks = (0..SHARD_COUNT).map(|_| CachePadded::new(Mutex::new(Locked::new(make()))));
         Self { locks: locks.collect() }
     }
 

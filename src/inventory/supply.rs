@@ -106,11 +106,13 @@ impl Inventory {
         add: &AddPlace,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let mut group = Group::of_homes(&self.homes, &[add.appointment.request()]);
-        group.lock_ledger(&self.ledgers, add.patient);
-        group.lock_sessions(&self.sessions, std::iter::once(add.session));
-        let decided = group.view(|view| decide_add(view, context, add));
-        self.conclude(&mut group, context.now, decided, append)
+        self.under_rules(context, |context| {
+            let mut group = Group::of_homes(&self.homes, &[add.appointment.request()]);
+            group.lock_ledger(&self.ledgers, add.patient);
+            group.lock_sessions(&self.sessions, std::iter::once(add.session));
+            let decided = group.view(|view| decide_add(view, context, add));
+            self.conclude(&mut group, context.now, decided, append)
+        })
     }
 
     /// The nearest places that could be had instead of a claim. Locks are taken one after the other.

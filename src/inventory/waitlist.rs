@@ -58,11 +58,13 @@ impl Inventory {
         join: &JoinWaitlist,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let mut group = Group::of_homes(&self.homes, &[join.request]);
-        group.lock_ledger(&self.ledgers, join.patient);
-        group.lock_sessions(&self.sessions, join.targets.iter().copied());
-        let decided = group.view(|view| decide_join(view, context, join));
-        self.conclude(&mut group, context.now, decided, append)
+        self.under_rules(context, |context| {
+            let mut group = Group::of_homes(&self.homes, &[join.request]);
+            group.lock_ledger(&self.ledgers, join.patient);
+            group.lock_sessions(&self.sessions, join.targets.iter().copied());
+            let decided = group.view(|view| decide_join(view, context, join));
+            self.conclude(&mut group, context.now, decided, append)
+        })
     }
 
     /// Leaves waitlists, or refuses.
@@ -135,8 +137,8 @@ impl Inventory {
         now: Timestamp,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Sequence {
-        let actor = Actor::unbounded(Role::Admin);
-        let context = Context::new(now, &actor);
+        let (actor, book) = (Actor::unbounded(Role::Admin), self.rules.read());
+        let context = Context { rules: book.state.in_force(now), ..Context::new(now, &actor) };
         let appointment = offer_id(candidate.entry, now);
         let mut group = Group::of_homes(&self.homes, &[appointment.request()]);
         self.lock_candidate(&mut group, candidate);

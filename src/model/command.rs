@@ -15,6 +15,7 @@ use super::id::{
 use super::limits::{CLAIMS_MAX, RANKED_SLOTS_MAX, RUN_SLOTS_MAX};
 use super::operation::Operation;
 use super::reschedule::Reschedule;
+use super::rules::ApplyRules;
 use super::session::Session;
 use super::time::{Timestamp, Ttl};
 use super::waitlist::{JoinWaitlist, LeaveWaitlist};
@@ -46,6 +47,8 @@ pub enum Command {
     LeaveWaitlist(LeaveWaitlist),
     /// Calls the next patient of a session's queue (叫号).
     CallNext(CallNext),
+    /// Puts rules in force (规则生效).
+    ApplyRules(Box<ApplyRules>),
 }
 
 /// Opens a session.
@@ -351,6 +354,7 @@ impl Command {
             Self::Substitute(substitute) => substitute.request,
             Self::AddPlace(add) => add.appointment.request(),
             Self::CallNext(call) => call.request,
+            Self::ApplyRules(apply) => apply.request,
         }
     }
 
@@ -370,6 +374,7 @@ impl Command {
             Self::AddPlace(_) => Operation::AddPlace,
             Self::Change(change) => change.action.operation(),
             Self::CallNext(_) => Operation::CallNext,
+            Self::ApplyRules(_) => Operation::ApplyRules,
         }
     }
 }

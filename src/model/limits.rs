@@ -77,6 +77,19 @@ pub const PATIENT_ENTRIES_MAX: usize = 16;
 /// How far around the start of a slot a bound of attendance may lie: a day, in milliseconds.
 pub const ATTENDANCE_MILLIS_MAX: u32 = 24 * 60 * 60 * 1_000;
 
+/// Layers of a set of rules: a region, its hospitals, and some departments of them.
+pub const RULE_LAYERS_MAX: usize = 32;
+
+/// Tiers of one rule: a warning, and three steps after it.
+pub const RULE_TIERS_MAX: usize = 4;
+
+/// Versions of the rules that a node can still tell about.
+pub const RULES_KEPT_MAX: usize = 64;
+
+/// How long after they were asked for rules come into force at the earliest, in milliseconds: a
+/// second after they are durable, and as much again to become so.
+pub const RULES_LEAD_MILLIS: u64 = 2_000;
+
 /// Facts of one record: a hold and its booking, or a change.
 pub const RECORD_FACTS_MAX: usize = 2;
 
@@ -90,4 +103,7 @@ const _: () = assert!(
     2 * SESSION_CELLS_MAX + 160 * SESSION_POOLS_MAX + 20 * OFFSETS_MAX + 500 <= RECORD_BYTES_MAX
 );
 const _: () = assert!(16 * FORGOTTEN_MAX + 600 <= RECORD_BYTES_MAX);
+// A layer has a scope and a condition (at most 40) and a rule about no-shows (at most 12 and 16 for
+// each tier); local time and the rest are under 200.
+const _: () = assert!(RULE_LAYERS_MAX * (40 + 12 + 16 * RULE_TIERS_MAX) + 200 <= RECORD_BYTES_MAX);
 const _: () = assert!(13 * RETURNED_MAX + 600 <= RECORD_BYTES_MAX);

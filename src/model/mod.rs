@@ -14,6 +14,7 @@ mod actor;
 mod answer;
 mod appointment;
 mod attendance;
+mod civil;
 mod command;
 mod disruption;
 mod draw;
@@ -26,6 +27,7 @@ mod outcome;
 mod query;
 mod reschedule;
 mod returns;
+mod rules;
 mod session;
 mod terms;
 mod time;
@@ -39,6 +41,7 @@ pub use appointment::{
 pub use attendance::{
     Attendance, CallLine, CallNext, CallOrder, CallOrderOf, LateRule, QueueEntry,
 };
+pub use civil::{CivilTime, Day};
 pub use command::{
     Action, Attributes, Change, ClaimRequest, ClaimRequests, ClientKeys, Command, Hold, HoldFault,
     OpenSession, Receipt, SetQuotas, SlotChoice,
@@ -63,10 +66,15 @@ pub use operation::{Operation, OperationKind, permits};
 pub use outcome::{Outcome, Refusal};
 pub use query::{
     ALTERNATIVES_MAX, Alternative, Availability, ClockReading, DisplacedPage, LISTED_MAX, Query,
-    Reading, SessionReading, WaitlistReading,
+    Reading, RecordReading, RulesReading, SessionReading, WaitlistReading,
 };
 pub use reschedule::{MoveSessions, Reschedule, Rescheduled};
 pub use returns::{Freed, Returned, Returning};
+pub use rules::{
+    ApplyRules, Begins, Consequence, NoShowRule, Place, Restriction, RestrictionCause,
+    RuleCondition, RuleLayer, RuleMode, RuleRef, RuleScope, Rules, RulesApplied, RulesFault,
+    ScopeKind, Strike, Struck, Term, Tier, Window,
+};
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
 pub use terms::{Delay, PoolTerms, Reclaim, ReturnRule, ServiceHours, SessionTerms, TermsFault};
 pub use time::{Timestamp, Ttl};

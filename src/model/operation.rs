@@ -87,6 +87,8 @@ operations! {
     RevealDraw = 18 "reveal_draw" Command;
     /// Calls the next patient of a session's queue (叫号).
     CallNext = 19 "call_next" Command;
+    /// Puts rules in force from an instant on (规则生效).
+    ApplyRules = 20 "apply_rules" Command;
     /// Reads the free places of a session (余号).
     Availability = 32 "availability" Query;
     /// Reads one appointment.
@@ -105,6 +107,10 @@ operations! {
     CallOrder = 38 "call_order" Query;
     /// Reads where a draw stands: its commitment, its entries, what was revealed.
     Draw = 39 "draw" Query;
+    /// Reads the rules in force.
+    ReadRules = 41 "read_rules" Query;
+    /// Reads what is kept of how a patient behaved (爽约与限制记录).
+    ReadRecord = 42 "read_record" Query;
     /// Subscribes to facts.
     Watch = 48 "watch" Push;
     /// Fetches a snapshot, to start watching from.
@@ -157,6 +163,7 @@ const POSITIONS: [u8; 256] = {
 /// leave_waitlist  x       x       x
 /// reveal_draw                                  x
 /// call_next               x       x
+/// apply_rules                                  x
 /// availability    x       x       x            x     x       x        x
 /// get             x       x       x            x     x
 /// list            x       x       x            x     x
@@ -166,6 +173,8 @@ const POSITIONS: [u8; 256] = {
 /// displaced               x       x            x     x
 /// call_order      x       x       x            x     x
 /// draw            x       x       x            x     x       x
+/// read_rules      x       x       x            x     x       x
+/// read_record     x       x       x            x     x
 /// watch                                        x     x                x
 /// snapshot                                     x     x                x
 /// clock                                        x     x       x
@@ -177,6 +186,7 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
     match operation {
         O::OpenSession
         | O::OpenWithTerms
+        | O::ApplyRules
         | O::SetQuotas
         | O::Substitute
         | O::RevealDraw
@@ -197,10 +207,14 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
             matches!(role, R::Counter | R::Practitioner | R::Admin | R::Auditor)
         }
         O::Availability => true,
-        O::Get | O::List | O::ReadSession | O::Alternatives | O::Waitlist | O::CallOrder => {
-            !matches!(role, R::Observer | R::Replica)
-        }
-        O::Draw => !matches!(role, R::Replica),
+        O::Get
+        | O::List
+        | O::ReadSession
+        | O::Alternatives
+        | O::Waitlist
+        | O::ReadRecord
+        | O::CallOrder => !matches!(role, R::Observer | R::Replica),
+        O::Draw | O::ReadRules => !matches!(role, R::Replica),
         O::Watch | O::Snapshot => matches!(role, R::Admin | R::Auditor | R::Replica),
         O::Clock => matches!(role, R::Admin | R::Auditor | R::Observer),
     }

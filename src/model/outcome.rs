@@ -109,6 +109,10 @@ outcomes! {
     /// The patient has a live appointment in the session already.
     AlreadyHasAppointment = 500 lasting;
 
+    /// A rule keeps the patient from booking there for a time, because of what happened before. The
+    /// answer says until when.
+    Restricted = 510 lasting;
+
     /// There is no appointment with this id, or it is another patient's.
     AppointmentNotFound = 600 lasting;
     /// The appointment was made through another channel, and its session does not share it.
@@ -167,6 +171,11 @@ outcomes! {
     BeaconInvalid = 825 lasting;
     /// The node has no key for draws.
     DrawKeyMissing = 826 lasting;
+
+    /// The rules are not well formed, or name a version.
+    RulesInvalid = 840 lasting;
+    /// Rules come into force at least two seconds after they are applied.
+    RulesTooSoon = 841 lasting;
 }
 
 impl Outcome {

@@ -8,12 +8,13 @@ use super::appointment::{Appointment, PatientClass};
 use super::attendance::{CallOrder, CallOrderOf};
 use super::draw::{DrawId, DrawReading};
 use super::id::{
-    AppointmentId, DepartmentId, OrganizationId, PatientId, RequestId, ResourceId, SessionId,
-    SlotIndex,
+    AppointmentId, DepartmentId, OrganizationId, PatientId, RequestId, ResourceId, RulesVersion,
+    SessionId, SlotIndex,
 };
 use super::limits::SESSION_SLOTS_MAX;
 use super::operation::Operation;
 use super::returns::Returning;
+use super::rules::{Restriction, Rules, Strike};
 use super::session::Session;
 use super::time::Timestamp;
 
@@ -105,6 +106,18 @@ pub enum Query {
         /// Everybody's turn, or one appointment's.
         of: CallOrderOf,
     },
+    /// The rules that are in force at an instant.
+    ReadRules {
+        /// When; now where it is not said.
+        at: Option<Timestamp>,
+    },
+    /// What is kept of how a patient behaved: strikes and restrictions.
+    ReadRecord {
+        /// Whose.
+        patient: PatientId,
+        /// Through which channel it is read.
+        channel: BookingChannel,
+    },
     /// The node's clock.
     Clock,
     /// The node's clock, after an operator said that the machine's is right. It changes nothing that
@@ -145,6 +158,29 @@ pub enum Reading {
     Waitlist(WaitlistReading),
     /// See [`Query::CallOrder`].
     CallOrder(Box<CallOrder>),
+    /// See [`Query::ReadRules`].
+    Rules(Box<RulesReading>),
+    /// See [`Query::ReadRecord`].
+    Record(Box<RecordReading>),
+}
+
+/// Rules, and what comes after them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RulesReading {
+    /// The rules in force; version 0 before there are any.
+    pub rules: Rules,
+    /// The version that comes into force next, and when.
+    pub next: Option<(RulesVersion, Timestamp)>,
+}
+
+/// What is kept of how a patient behaved, as far as the reader may see it: strikes of their own
+/// organizations, and restrictions that hold there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordReading {
+    /// The newest strikes, oldest first, at most [`LISTED_MAX`].
+    pub strikes: Vec<Strike>,
+    /// The newest restrictions, oldest first, at most [`LISTED_MAX`]; those that are over too.
+    pub restrictions: Vec<Restriction>,
 }
 
 /// A place that would be given if it were asked for now.
@@ -233,6 +269,8 @@ impl Query {
             Self::Draw { .. } => Operation::Draw,
             Self::Waitlist { .. } => Operation::Waitlist,
             Self::CallOrder { .. } => Operation::CallOrder,
+            Self::ReadRules { .. } => Operation::ReadRules,
+            Self::ReadRecord { .. } => Operation::ReadRecord,
             Self::Clock => Operation::Clock,
             Self::ConfirmClock => Operation::ConfirmClock,
         }

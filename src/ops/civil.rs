@@ -125,6 +125,24 @@ impl Zone {
     }
 }
 
+impl Zone {
+    /// Its offsets from UTC in minutes from an instant on, as many as can be kept.
+    pub fn offsets_from(&self, begin: Timestamp) -> Vec<(Timestamp, i16)> {
+        let Some(first) = instant(begin) else { return vec![(Timestamp::default(), 0)] };
+        let minutes = |seconds: i32| i16::try_from(seconds / 60).unwrap_or_default();
+        let mut offsets = vec![(Timestamp::default(), minutes(self.0.to_offset(first).seconds()))];
+        for change in self.0.following(first).take(2 * OFFSETS_MAX) {
+            let since = u64::try_from(change.timestamp().as_millisecond()).unwrap_or_default();
+            let minutes = minutes(change.offset().seconds());
+            let is_new = offsets.last().is_some_and(|(_, before)| *before != minutes);
+            if is_new && offsets.len() < OFFSETS_MAX {
+                offsets.push((Timestamp::from_millis(since), minutes));
+            }
+        }
+        offsets
+    }
+}
+
 fn instant(time: Timestamp) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_millisecond(i64::try_from(time.as_millis()).ok()?).ok()
 }

@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod renew;
 #[cfg(feature = "node")]
 pub mod revoked;
+pub mod rules;
 pub mod schedule;
 pub mod sessions;
 #[cfg(feature = "node")]

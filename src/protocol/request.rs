@@ -131,6 +131,10 @@ pub fn write_request(correlation: u32, request: &Request, buffer: &mut Vec<u8>) 
             buffer.push(Operation::CallNext as u8);
             codec::encode_into(call, buffer);
         }
+        Request::Command(Command::ApplyRules(apply)) => {
+            buffer.push(Operation::ApplyRules as u8);
+            codec::encode_into(apply.as_ref(), buffer);
+        }
         Request::Query(query) => codec::encode_into(query, buffer),
         Request::Watch { from } => {
             buffer.push(Operation::Watch as u8);
@@ -218,6 +222,9 @@ impl RequestParts<'_> {
                 Some(Command::RevealDraw(Box::new(codec::decode_exact(fields).ok()?)))
             }
             Operation::CallNext => Some(Command::CallNext(codec::decode_exact(fields).ok()?)),
+            Operation::ApplyRules => {
+                Some(Command::ApplyRules(Box::new(codec::decode_exact(fields).ok()?)))
+            }
             _ => None,
         }
     }

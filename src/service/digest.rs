@@ -10,11 +10,12 @@
 //! into records, or on when a status was reached; the deadline of a pending hold is state and counts.
 
 use crate::codec::{DrawHead, WithTerms, encode_into};
-use crate::engine::{SessionState, Tally};
-use crate::inventory::{Inventory, Part, SHARD_COUNT};
+use crate::engine::{KeptStrike, SessionState, Tally};
+use crate::inventory::{Inventory, Part};
 use crate::model::{
     Appointment, AppointmentId, AppointmentStatus, DrawEntry, DrawId, Outcome, PatientId,
-    PoolIndex, QueueEntry, Returning, SessionId, Timestamp, WaitEntry, WaitState,
+    PoolIndex, QueueEntry, Restriction, Returning, Rules, SessionId, Timestamp, WaitEntry,
+    WaitState,
 };
 
 /// A digest in the making.
@@ -132,6 +133,23 @@ impl Digest {
         self.add(b'L', |buffer| encode_into(&(patient, appointment, session), buffer));
     }
 
+    /// Adds a strike of a patient.
+    pub fn strike(&mut self, patient: PatientId, kept: &KeptStrike) {
+        self.add(b'K', |buffer| {
+            encode_into(&(patient, kept.strike, kept.is_used, kept.is_over), buffer);
+        });
+    }
+
+    /// Adds a restriction of a patient.
+    pub fn restriction(&mut self, patient: PatientId, restriction: &Restriction) {
+        self.add(b'N', |buffer| encode_into(&(patient, *restriction), buffer));
+    }
+
+    /// Adds a version of the rules.
+    pub fn rules(&mut self, rules: &Rules) {
+        self.add(b'G', |buffer| encode_into(rules, buffer));
+    }
+
     /// Adds how often an appointment was moved.
     pub fn moved(&mut self, id: AppointmentId, changes: u8) {
         self.add(b'M', |buffer| encode_into(&(id, changes), buffer));
@@ -166,10 +184,8 @@ impl Digest {
 /// The digest of an inventory. Nothing may change meanwhile.
 pub fn of_inventory(inventory: &Inventory) -> [u8; 32] {
     let mut digest = Digest::default();
-    for kind in 0..Inventory::PART_KINDS {
-        for index in 0..SHARD_COUNT {
-            inventory.with_part(kind, index, |part| add_part(&mut digest, &part));
-        }
+    for (kind, index) in Inventory::parts() {
+        inventory.with_part(kind, index, |part| add_part(&mut digest, &part));
     }
     digest.finish()
 }
@@ -187,6 +203,10 @@ fn add_part(digest: &mut Digest, part: &Part<'_>) {
         }
         Part::Ledger(ledger) => {
             ledger.all_waits().for_each(|waits| digest.waits(&waits.entry, waits.offer));
+            for (patient, record) in ledger.all_records() {
+                record.strikes.iter().for_each(|kept| digest.strike(patient, kept));
+                record.restrictions.iter().for_each(|made| digest.restriction(patient, made));
+            }
             for entry in ledger.entries() {
                 for live in entry.live() {
                     digest.live(entry.patient(), live.appointment(), live.session);
@@ -196,5 +216,6 @@ fn add_part(digest: &mut Digest, part: &Part<'_>) {
         Part::Session(shard) => {
             shard.sessions().into_iter().for_each(|state| digest.session(state));
         }
+        Part::Rules(book) => book.versions().skip(1).for_each(|rules| digest.rules(rules)),
     }
 }

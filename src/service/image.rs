@@ -3,9 +3,11 @@
 //! ```text
 //! home      u32 n, n appointments | u32 n, n (time, request, fingerprint) | u32 n, n refusals
 //!           [ u32 n, n (appointment, u8 moves) ]
-//! ledger    u32 n, n (patient, appointment, session)     [ u32 n, n (entry, offer) ]
+//! ledger    u32 n, n (patient, appointment, session)     [ u32 n, n (entry, offer) ]     [ records ]
 //! session   u32 n, n (session, u16 taken of each cell, queue, [ places on their way back ], its draws)
 //!           [ u32 n, n (session id, alterations) ]     [ u32 n, n (session id, waitlist) ]
+//! rules     u32 n, n versions
+//! records   u32 n, n (patient, u32 n, n (strike, u8 used up, u8 over), u32 n, n restrictions)
 //! queue     u16 run, u32 visits, u64 their milliseconds | u32 n, n entries
 //! draw      beacon or none, revealed or none, u32 n, n (appointment, entry)
 //! ```
@@ -18,18 +20,20 @@
 //! altered, bit 29 of the number of sessions is set, and the alterations follow: u8 sweeping, u16 n,
 //! n (slot, u16 reason), u16 n, n (slot, u16 added). Where anybody ever waited for one, bit 28 is set,
 //! and the waitlists follow. Where patients wait, the highest bit of the number of a ledger is set, and
-//! a u32 n and n (entry, option of an offer) follow.
+//! a u32 n and n (entry, option of an offer) follow. Where a patient has a record, the next bit is set, and
+//! the records follow.
 
 use std::collections::BTreeMap;
 
 use crate::codec::{CodecError, DrawHead, WithTerms, decode, encode_into};
 use crate::engine::{
-    Alterations, DrawState, Live, Queue, SessionShard, SessionState, Tally, Waiting, Waits,
+    Alterations, DrawState, KeptStrike, Live, PatientRecord, Queue, SessionShard, SessionState,
+    Tally, Waiting, Waits,
 };
 use crate::inventory::Part;
 use crate::model::{
-    Appointment, AppointmentId, Outcome, PatientId, QueueEntry, RequestId, Returning, Session,
-    SessionId, SlotIndex, Timestamp,
+    Appointment, AppointmentId, Outcome, PatientId, QueueEntry, RequestId, Returning, Rules,
+    Session, SessionId, SlotIndex, Timestamp,
 };
 
 /// Set in the number of sessions where terms follow each.
@@ -37,6 +41,9 @@ const WITH_TERMS: u32 = 1 << 31;
 
 /// Set in the number of lines of a ledger where what its patients wait for follows.
 const WITH_WAITS: u32 = 1 << 31;
+
+/// Set in the number of lines of a ledger where the records of its patients follow.
+const WITH_RECORDS: u32 = 1 << 30;
 
 /// Set in the number of sessions where what lies beside their places follows each.
 const WITH_ASIDE: u32 = 1 << 30;
@@ -76,9 +83,34 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
                     encode_into(&waits.offer, buffer);
                 });
             }
+            if ledger.all_records().next().is_some() {
+                buffer[start + 3] |= WITH_RECORDS.to_le_bytes()[3];
+                list(buffer, ledger.all_records(), write_record);
+            }
         }
         Part::Session(shard) => write_sessions(shard, buffer),
+        Part::Rules(book) => list(buffer, book.versions().skip(1), encode_into),
     }
+}
+
+fn write_record((patient, record): (PatientId, &PatientRecord), buffer: &mut Vec<u8>) {
+    encode_into(&patient, buffer);
+    list(buffer, record.strikes.iter(), |kept, buffer| {
+        encode_into(&(kept.strike, kept.is_used, kept.is_over), buffer);
+    });
+    list(buffer, record.restrictions.iter(), encode_into);
+}
+
+fn read_record(source: &mut Source<'_>) -> Result<PatientRecord, CodecError> {
+    let mut record = PatientRecord::default();
+    for _ in 0..source.next::<u32>()? {
+        let (strike, is_used, is_over) = source.next()?;
+        record.strikes.push(KeptStrike { strike, is_used, is_over });
+    }
+    for _ in 0..source.next::<u32>()? {
+        record.restrictions.push(source.next()?);
+    }
+    Ok(record)
 }
 
 fn write_sessions(shard: &SessionShard, buffer: &mut Vec<u8>) {
@@ -153,7 +185,7 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
         }
         Part::Ledger(ledger) => {
             let number = source.next::<u32>()?;
-            for _ in 0..number & !WITH_WAITS {
+            for _ in 0..number & !(WITH_WAITS | WITH_RECORDS) {
                 let (patient, appointment, session) =
                     source.next::<(PatientId, AppointmentId, SessionId)>()?;
                 ledger.insert(patient, Live::new(appointment, session));
@@ -163,8 +195,22 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
                 let (entry, offer) = (source.next()?, source.next()?);
                 ledger.restore_waits(Waits { entry, offer });
             }
+            let records = if number & WITH_RECORDS == 0 { 0 } else { source.next::<u32>()? };
+            for _ in 0..records {
+                let patient = source.next()?;
+                ledger.restore_record(patient, read_record(&mut source)?);
+            }
         }
         Part::Session(shard) => read_sessions(shard, &mut source)?,
+        Part::Rules(book) => {
+            for _ in 0..source.next::<u32>()? {
+                let rules: Rules = source.next()?;
+                if rules.version <= book.newest() || rules.check().is_err() {
+                    return Err(CodecError::Invalid("rules are out of order"));
+                }
+                book.insert(rules);
+            }
+        }
     }
     match source.0.len() {
         0 => Ok(()),

@@ -218,6 +218,7 @@ impl Service {
             Command::JoinWaitlist(join) => self.inventory.join_waitlist(&context, join, append),
             Command::LeaveWaitlist(leave) => self.inventory.leave_waitlist(&context, leave, append),
             Command::CallNext(call) => self.inventory.call_next(&context, call, append),
+            Command::ApplyRules(apply) => self.inventory.apply_rules(&context, apply, append),
         }
     }
 

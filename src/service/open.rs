@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::{Limits, Service, image};
 use crate::admission::Gate;
 use crate::codec::{CodecError, decode_facts};
-use crate::inventory::{Batch, Inventory, SHARD_COUNT};
+use crate::inventory::{Batch, Inventory};
 use crate::journal::{
     DataFolder, Durability, FolderOptions, Journal, JournalConfig, JournalError, Log, OnFatal,
     ReadError, Retention, SnapshotWriter, Snapshots,
@@ -144,12 +144,10 @@ impl Service {
         tracing::debug!("taking a snapshot");
         let mut writer = SnapshotWriter::create(&directory)?;
         let mut buffer = Vec::new();
-        for kind in 0..Inventory::PART_KINDS {
-            for (number, index) in (0_u32..).zip(0..SHARD_COUNT) {
-                buffer.clear();
-                let sequence = self.copy_shard(kind, index, &mut buffer);
-                writer.section(kind, number, sequence, &buffer)?;
-            }
+        for (kind, index) in Inventory::parts() {
+            buffer.clear();
+            let sequence = self.copy_shard(kind, index, &mut buffer);
+            writer.section(kind, number_of(index), sequence, &buffer)?;
         }
         self.journal.wait_durable(writer.highest())?;
         let path = writer.finish(self.journal.durable())?;
@@ -161,7 +159,7 @@ impl Service {
     }
 
     /// Appends the image of one shard to a buffer, and says up to which record it goes. Kinds are
-    /// those of [`Inventory::PART_KINDS`].
+    /// those of [`Inventory::parts`].
     pub fn copy_shard(&self, kind: u8, index: usize, buffer: &mut Vec<u8>) -> Sequence {
         // Under the lock: every record up to here that touches the shard is in it, and none after.
         self.inventory.with_part(kind, index, |part| {
@@ -236,6 +234,11 @@ pub(super) fn recover(
     })?;
     inventory.rebuild();
     Ok((inventory, report))
+}
+
+/// The number of a shard as a snapshot has it.
+fn number_of(index: usize) -> u32 {
+    u32::try_from(index).expect("there are 256 shards of a kind")
 }
 
 /// Records that recovery hands over at once.

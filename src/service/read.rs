@@ -67,6 +67,8 @@ impl Service {
                 self.inventory.waitlist(actor, session, patient)
             }
             Query::CallOrder { session, of } => self.call_order(actor, session, of),
+            Query::ReadRules { at } => self.inventory.read_rules(at.unwrap_or(now)),
+            Query::ReadRecord { patient, .. } => self.inventory.read_record(actor, patient),
             Query::Clock | Query::ConfirmClock => {
                 let Some(timekeeper) = self.timekeeper.get() else {
                     return Answer::refused(Refusal::for_now(Outcome::NotReady, CLOCK_MILLIS));

@@ -22,5 +22,5 @@ mod real {
     pub(crate) use std::{sync::atomic, thread};
 
     pub(crate) use crossbeam::channel;
-    pub(crate) use parking_lot::{Mutex, MutexGuard};
+    pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
 }

@@ -40,6 +40,34 @@ impl<T> fmt::Debug for Mutex<T> {
     }
 }
 
+/// A lock that many may read under, as that of `parking_lot`.
+#[derive(Default)]
+pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
+
+impl<T> RwLock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::RwLock::new(value))
+    }
+
+    pub(crate) fn read(&self) -> loom::sync::RwLockReadGuard<'_, T> {
+        self.0.read().expect("a model ends with its first panic")
+    }
+
+    pub(crate) fn write(&self) -> loom::sync::RwLockWriteGuard<'_, T> {
+        self.0.write().expect("a model ends with its first panic")
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().expect("a model ends with its first panic")
+    }
+}
+
+impl<T> fmt::Debug for RwLock<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RwLock").finish_non_exhaustive()
+    }
+}
+
 /// Threads that park. Loom's own parking wakes a thread that waits for something else, too.
 pub(crate) mod thread {
     use std::sync::Arc;

@@ -60,6 +60,10 @@ impl Recount {
         if let (Some(appointment), Some(status)) = (word("appointment"), word("status")) {
             self.statuses.insert(appointment, status);
         }
+        // Rules and strikes are about no place.
+        if line["slot"].is_null() {
+            return;
+        }
         let number = |key: &str| line[key].as_u64().unwrap();
         for slot in number("slot")..number("slot") + number("count") {
             let cell = (number("session"), slot, number("pool"));
@@ -97,8 +101,9 @@ fn numbers_by_line() -> BTreeMap<u64, u64> {
     (1..).zip(table.lines()).skip(1).map(|(line, row)| (line, number(row))).collect()
 }
 
-fn replay(data: &Path) -> Value {
-    json(&["replay", "--appointments", HISTORY, "--data-dir", text(data), "--json"])
+fn replay(data: &Path, more: &[&str]) -> Value {
+    let common = ["replay", "--appointments", HISTORY, "--data-dir", text(data), "--json"];
+    json(&[&common, more].concat())
 }
 
 #[test]
@@ -107,7 +112,7 @@ fn real_history_comes_to_the_known_counts_and_recounts_from_outside() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let counts = replay(folder.path());
+    let counts = replay(folder.path(), &[]);
     for (key, expected) in [
         ("rows", 45_909),
         ("booked", 45_905),
@@ -132,9 +137,10 @@ fn real_history_comes_to_the_known_counts_and_recounts_from_outside() {
 
 /// Kills a run with SIGKILL after so many acks. Says which lines were acknowledged: those that were
 /// on their way when it died, too.
-fn killed_after(acks: usize, data: &Path) -> Vec<u64> {
+fn killed_after(acks: usize, data: &Path, more: &[&str]) -> Vec<u64> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_haoyuan"))
         .args(["replay", "--acks", "--appointments", HISTORY, "--data-dir", text(data)])
+        .args(more)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -151,23 +157,21 @@ fn killed_after(acks: usize, data: &Path) -> Vec<u64> {
     whole.map_while(|line| line.parse().ok()).collect()
 }
 
-fn kills(rounds: u64) {
+fn kills(rounds: u64, more: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
-    let whole = replay(&folder.path().join("whole"));
+    let whole = replay(&folder.path().join("whole"), more);
     let numbers = numbers_by_line();
     for round in 1..=rounds {
         let data = folder.path().join(format!("round-{round}"));
         let acks = usize::try_from(scrambled(round) % 45_000).unwrap();
-        let acked = killed_after(acks, &data);
+        let acked = killed_after(acks, &data, more);
         assert!(acks <= acked.len());
         let decided = Recount::of(&data).numbers();
         for line in &acked {
             assert!(decided.contains(&numbers[line]), "line {line} was acked; kill after {acks}");
         }
-        let continued = replay(&data);
-        for key in
-            ["digest", "rows", "booked", "refused_in_past", "fulfilled", "no_show", "records"]
-        {
+        let continued = replay(&data, more);
+        for key in ["digest", "records"].into_iter().chain(COUNTS) {
             assert_eq!(continued[key], whole[key], "{key}; kill after {acks} acks");
         }
         std::fs::remove_dir_all(&data).unwrap();
@@ -185,7 +189,64 @@ fn scrambled(round: u64) -> u64 {
 #[test]
 fn what_was_acked_before_a_kill_is_in_the_journal_and_the_end_is_the_same() {
     if !is_absent("three kills") {
-        kills(3);
+        kills(3, &[]);
+    }
+}
+
+/// What a run comes to; the last three only under rules.
+const COUNTS: [&str; 8] = [
+    "rows",
+    "booked",
+    "refused_in_past",
+    "fulfilled",
+    "no_show",
+    "restricted_bookings",
+    "patients_restricted",
+    "restrictions",
+];
+
+#[test]
+fn rules_on_real_history_come_to_the_known_counts() {
+    if is_absent("rules on real history") {
+        return;
+    }
+    let (three, four, two) = (
+        "docs/policies/three-in-a-year.toml",
+        "docs/policies/four-ever.toml",
+        "docs/policies/two-in-five-days.toml",
+    );
+    for (more, expected) in [
+        (vec![three, "--shadow"], [45_909, 45_905, 4, 36_362, 9_543, 72, 185, 185]),
+        (vec![three], [45_909, 45_833, 4, 36_329, 9_504, 72, 185, 185]),
+        (vec![four], [45_909, 45_872, 4, 36_352, 9_520, 33, 51, 51]),
+        (vec![two], [45_909, 45_809, 4, 36_289, 9_520, 96, 691, 726]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let counts = replay(folder.path(), &[&["--policy"], &more[..]].concat());
+        for (key, expected) in COUNTS.into_iter().zip(expected) {
+            assert_eq!(counts[key], expected, "{key} under {more:?}");
+        }
+        let audit = json(&["audit", "--data-dir", text(folder.path()), "--json"]);
+        assert_eq!(audit["digest"], counts["digest"], "{more:?}");
+    }
+}
+
+#[test]
+fn a_history_under_rules_continues_after_a_kill_and_only_under_the_same_rules() {
+    if is_absent("a kill under rules") {
+        return;
+    }
+    let two = ["--policy", "docs/policies/two-in-five-days.toml"];
+    kills(1, &two);
+    kills(1, &[&two[..], &["--shadow"]].concat());
+    let folder = tempfile::tempdir().unwrap();
+    killed_after(2_000, folder.path(), &two);
+    for more in [&[][..], &["--policy", "docs/policies/four-ever.toml"]] {
+        let common = ["replay", "--appointments", HISTORY, "--data-dir", text(folder.path())];
+        let output = haoyuan(&[&common, more].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{more:?}: {errors}");
+        assert!(errors.contains("another history"), "{more:?}: {errors}");
     }
 }
 
@@ -193,6 +254,6 @@ fn what_was_acked_before_a_kill_is_in_the_journal_and_the_end_is_the_same() {
 #[ignore = "six minutes: cargo test --test it -- --ignored fifty_kills"]
 fn fifty_kills() {
     if !is_absent("fifty kills") {
-        kills(50);
+        kills(50, &[]);
     }
 }

@@ -19,6 +19,7 @@ mod panics;
 mod power;
 mod privacy;
 mod quic;
+mod rules;
 mod schedule;
 mod supply;
 mod tidy;

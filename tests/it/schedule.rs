@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 use haoyuan::ops::calendar::Calendar;
+use haoyuan::ops::rules;
 use haoyuan::ops::schedule::Schedules;
 use haoyuan::ops::sessions::{self, DocumentDefaults, DocumentFormat};
 use serde_json::{Map, Value};
@@ -352,6 +353,12 @@ fn read_sessions(value: &Value) -> Result<(), (String, String)> {
     read.map(drop).map_err(|error| (error.place, error.reason))
 }
 
+fn read_rules(value: &Value) -> Result<(), (String, String)> {
+    let text = value.to_string();
+    let read = rules::read("-", &text, DocumentFormat::Json, &DocumentDefaults::default());
+    read.map(drop).map_err(|error| (error.place, error.reason))
+}
+
 /// Walks a document and its schema together, and asks the reader which keys each table has.
 struct Walk<'a> {
     schema: &'a Value,
@@ -383,7 +390,8 @@ impl Walk<'_> {
                     || words.is_some_and(|words| words.contains(value))
             }
             Value::Number(_) => node["type"] == "integer",
-            _ => false,
+            Value::Bool(_) => node["type"] == "boolean",
+            Value::Null => false,
         };
         fits.then(|| pointer.to_owned())
     }
@@ -476,6 +484,11 @@ fn the_schemas_have_the_keys_that_are_read_and_no_others() {
             include_str!("../../docs/sessions.schema.json"),
             &[include_str!("../../docs/examples/sessions.toml")],
             read_sessions,
+        ),
+        (
+            include_str!("../../docs/rules.schema.json"),
+            &[include_str!("../../docs/examples/rules.toml")],
+            read_rules,
         ),
     ] {
         let schema: Value = serde_json::from_str(schema).unwrap();

@@ -95,6 +95,7 @@ impl Ask {
                 Some((leave.request, leave.fingerprint()))
             }
             Body::Command(Command::CallNext(call)) => Some((call.request, call.fingerprint())),
+            Body::Command(Command::ApplyRules(apply)) => Some((apply.request, apply.fingerprint())),
             // Its id follows from the time of the call.
             Body::Settle(..) | Body::Query(_) => None,
         }
@@ -188,6 +189,9 @@ impl fmt::Display for Ask {
             Body::Command(Command::CallNext(call)) => {
                 write!(out, " {:x} session {}", call.request.0, call.session.0)
             }
+            Body::Command(Command::ApplyRules(apply)) => {
+                write!(out, " {:x} {:?}", apply.request.0, apply.rules)
+            }
             Body::Query(query) => write!(out, " {query:?}"),
             Body::Settle(appointment, came) => write!(out, " {:x} came {came}", appointment.0),
         }
@@ -220,6 +224,12 @@ impl fmt::Display for Reply {
             }
             Ok(Said::Reading(Reading::Draw(found))) => write!(out, " {}", found.waiting),
             Ok(Said::Reading(Reading::Waitlist(found))) => write!(out, " {found:?}"),
+            Ok(Said::Reading(Reading::Rules(found))) => {
+                write!(out, " version {}", found.rules.version.0)
+            }
+            Ok(Said::Reading(Reading::Record(found))) => {
+                write!(out, " {} strikes {:?}", found.strikes.len(), found.restrictions)
+            }
             Ok(Said::Declined(outcome)) => write!(out, " declined {}", outcome.name()),
             Err(refusal) => write!(out, " {:?}", refusal.status),
         }

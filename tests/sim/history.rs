@@ -9,7 +9,8 @@ use haoyuan::codec::decode_facts;
 use haoyuan::journal::Block;
 use haoyuan::model::{
     Appointment, AppointmentId, AppointmentStatus, Cause, Claim, Claims, DrawId, Entered, Fact,
-    Facts, Held, Outcome, PlaceAdded, RequestId, Sequence, Session, SessionId, Timestamp,
+    Facts, Held, Outcome, PatientId, PlaceAdded, RequestId, Rules, Sequence, Session, SessionId,
+    Struck, Timestamp,
 };
 
 /// A durable record.
@@ -45,6 +46,10 @@ pub(crate) struct History {
     /// Requests that did something, or were declined for good.
     pub(crate) requests: BTreeSet<RequestId>,
     pub(crate) declined: BTreeMap<AppointmentId, Outcome>,
+    /// Rules that came into force at any time.
+    pub(crate) rules: Vec<Rules>,
+    /// Strikes, and what followed from them, by patient.
+    pub(crate) struck: BTreeMap<PatientId, Vec<Struck>>,
     /// Slots that are blocked.
     pub(crate) blocked: BTreeSet<(SessionId, u16)>,
     /// Places on their way back, by session, slot, pool and when they come.
@@ -164,6 +169,14 @@ impl History {
                     }
                     session.pools[from].terms.reclaim = None;
                 }
+                return;
+            }
+            Fact::RulesApplied(applied) => {
+                self.rules.push(applied.rules.clone());
+                return;
+            }
+            Fact::Struck(struck) => {
+                self.struck.entry(struck.patient).or_default().push((**struck).clone());
                 return;
             }
             Fact::Swept(_)

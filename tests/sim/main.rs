@@ -26,6 +26,7 @@ mod machine;
 mod node;
 mod plan;
 mod random;
+mod rules;
 mod runs;
 mod sessions;
 mod trace;

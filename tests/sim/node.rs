@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use haoyuan::codec::decode_facts;
 use haoyuan::draw::NodeKey;
-use haoyuan::inventory::{Inventory, SHARD_COUNT};
+use haoyuan::inventory::Inventory;
 use haoyuan::journal::{
     Hand, Journal, JournalConfig, MemoryImage, MemoryStore, OnFatal, Store, Tail,
 };
@@ -61,23 +61,16 @@ pub(crate) struct Recovered {
     pub(crate) is_cut: bool,
 }
 
-/// Parts of a snapshot.
-const PARTS: usize = SHARD_COUNT * Inventory::PART_KINDS as usize;
-
 impl Copy {
     /// Copies some more shards. Says whether there are more.
     pub(crate) fn step(&mut self, service: &Service, count: usize) -> bool {
-        for _ in 0..count {
-            let part = self.images.len();
-            if part == PARTS {
-                break;
-            }
-            let kind = u8::try_from(part / SHARD_COUNT).expect("there are three kinds");
+        let done = self.images.len();
+        for (kind, index) in Inventory::parts().skip(done).take(count) {
             let mut image = Vec::new();
-            let sequence = service.copy_shard(kind, part % SHARD_COUNT, &mut image);
-            self.images.push((kind, part % SHARD_COUNT, sequence, image));
+            let sequence = service.copy_shard(kind, index, &mut image);
+            self.images.push((kind, index, sequence, image));
         }
-        self.images.len() < PARTS
+        self.images.len() < Inventory::parts().count()
     }
 
     /// The highest record that it knows: the journal must be durable up to there.

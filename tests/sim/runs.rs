@@ -67,6 +67,8 @@ const MUST_HAPPEN: &[(&str, &str, u64)] = &[
     ("fact", "Substituted", 30),
     ("fact", "PlaceAdded", 80),
     ("fact", "Rescheduled", 50),
+    ("fact", "RulesApplied", 100),
+    ("fact", "Struck", 5),
     ("fact", "WaitJoined", 80),
     ("fact", "PlaceOffered", 20),
     ("fact", "WaitLeft", 40),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use haoyuan::model::{
-    Action, Actor, AddPlace, Appointment, AppointmentId, AppointmentStatus, Attributes,
+    Action, Actor, AddPlace, ApplyRules, Appointment, AppointmentId, AppointmentStatus, Attributes,
     BlockSession, BookingChannel, CallNext, CallOrderOf, Change, ChannelSet, Claim, ClaimRequest,
     ClientKeys, Command, DrawId, Hold, JoinWaitlist, LeaveWaitlist, OpenSession, Operation,
     OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef, PoolIndex, Query,
@@ -14,6 +14,7 @@ use haoyuan::model::{
 use crate::ask::{Ask, Body, Reply, Said};
 use crate::plan::Plan;
 use crate::random::Random;
+use crate::rules::rules;
 use crate::sessions::{MINUTE, RESOURCES, session};
 
 /// The clients, and what they know.
@@ -118,15 +119,26 @@ impl Traffic {
             Body::Command(Command::JoinWaitlist(join)) => join.request = id,
             Body::Command(Command::LeaveWaitlist(leave)) => leave.request = id,
             Body::Command(Command::CallNext(call)) => call.request = id,
+            Body::Command(Command::ApplyRules(apply)) => apply.request = id,
             Body::Query(_) | Body::Settle(..) => {}
         }
         body
     }
 
     /// The end of the day for some appointment.
-    pub(crate) fn settlement(&self, random: &mut Random) -> Option<Body> {
-        let known = self.some_known(random)?;
-        Some(Body::Settle(known.id, random.chance(700)))
+    pub(crate) fn settlement(&self, random: &mut Random, now: Timestamp) -> Option<Body> {
+        let has_begun = |id: &SessionId| {
+            self.asked.get(&id.0).is_some_and(|session| is_half_over(session, now))
+        };
+        let is_due = |it: &&Known| {
+            it.status == AppointmentStatus::Booked && it.sessions.iter().any(has_begun)
+        };
+        let booked: Vec<&Known> = self.known.iter().filter(is_due).collect();
+        let known = match booked.len() {
+            0 => self.some_known(random)?,
+            count => booked[random.index(count)],
+        };
+        Some(Body::Settle(known.id, random.chance(350)))
     }
 
     /// A client reads an answer.
@@ -196,7 +208,11 @@ impl Traffic {
     }
 
     fn admin_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
-        match random.weighted(&[4, 2, 2, 1, 2, 6, 1, 3]) {
+        match random.weighted(&[4, 2, 2, 1, 2, 6, 1, 3, 5]) {
+            8 => {
+                let apply = ApplyRules { request: new_id(random, now), rules: rules(random, now) };
+                Body::Command(Command::ApplyRules(apply.into()))
+            }
             0 => self.opening(random, now),
             5 => Body::Command(Command::BlockSession(self.block(random, now))),
             6 => self.substitute(random, now),
@@ -488,7 +504,11 @@ impl Traffic {
 
     fn query(&self, random: &mut Random) -> Query {
         let channel = some_channel(random);
-        match (random.below(8), self.some_known(random)) {
+        match (random.below(9), self.some_known(random)) {
+            (8, Some(known)) if random.chance(700) => {
+                Query::ReadRecord { patient: known.patient, channel }
+            }
+            (8, _) => Query::ReadRules { at: None },
             (7, known) => Query::Draw {
                 draw: DrawId { session: self.late_session(random), pool: PoolIndex(0) },
                 appointment: known.filter(|_| random.chance(500)).map(|known| known.id),
@@ -567,4 +587,10 @@ fn malformed(random: &mut Random, mut hold: Hold) -> Body {
         _ => hold.claims.extend(hold.claims.first().cloned()),
     }
     Body::Command(Command::Hold(hold))
+}
+
+/// Whether half of the visits of a session should have begun.
+fn is_half_over(session: &Session, now: Timestamp) -> bool {
+    let half = u16::try_from(session.slot_count() / 2).unwrap_or_default();
+    session.slot_start(SlotIndex(half)) <= now
 }

@@ -260,7 +260,7 @@ impl World {
                 }
             }
             (12..15, _) => {
-                if let Some(body) = self.traffic.settlement(&mut self.random) {
+                if let Some(body) = self.traffic.settlement(&mut self.random, now) {
                     let number = self.new_ask(0, body);
                     return self.arrive(number);
                 }

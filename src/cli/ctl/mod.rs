@@ -8,6 +8,7 @@ mod document;
 mod draw;
 mod queue;
 mod quotas;
+mod rules;
 mod schedule;
 mod session;
 mod show;
@@ -97,6 +98,8 @@ enum Task {
         origin: Origin,
     },
     Quotas(quotas::QuotasTask),
+    Rules(rules::RulesArguments),
+    Record(rules::RecordTask),
     CallNext(queue::CallTask),
     Queue(queue::QueueTask),
     /// Hold places until a deadline, or book them at once with --book
@@ -276,6 +279,8 @@ pub(super) fn run(arguments: &CtlArguments) -> Result<(), Failure> {
         Task::CallNext(task) => queue::call(connection, task, json),
         Task::Queue(task) => queue::run(connection, task, json),
         Task::Quotas(task) => quotas::run(connection, task, json),
+        Task::Rules(task) => rules::run(connection, task, json),
+        Task::Record(task) => rules::record(connection, task, json),
         Task::Hold(task) => {
             let hold = task.hold()?;
             connection.run(Role::Counter, async |client| {

@@ -64,7 +64,7 @@ pub(super) struct LeaveTask {
     origin: Origin,
 }
 
-fn instant(text: &str) -> Result<Timestamp, String> {
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
     let time: jiff::Timestamp = text.parse().map_err(|error| format!("{error}"))?;
     let millis = u64::try_from(time.as_millisecond()).map_err(|_| "is before 1970".to_owned())?;
     Ok(Timestamp::from_millis(millis))

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::plan::{Plan, StepAction, opening_request};
+use super::policy;
 use super::rows::Row;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -31,6 +32,8 @@ pub(super) struct Tally {
     pub(super) refused_in_past: u64,
     pub(super) fulfilled: u64,
     pub(super) no_show: u64,
+    /// Asked for while a rule kept the patient from booking.
+    pub(super) restricted_bookings: u64,
 }
 
 /// How fast, and how loud.
@@ -120,8 +123,11 @@ impl Driver<'_> {
             Ok(Imported::Booked(_)) => {
                 self.is_booked[index] = true;
                 self.tally.booked += 1;
+                let would_refuse = policy::would_refuse(self.service, row.patient, now);
+                self.tally.restricted_bookings += u64::from(would_refuse);
             }
             Ok(Imported::Declined(Outcome::SlotInPast)) => self.tally.refused_in_past += 1,
+            Ok(Imported::Declined(Outcome::Restricted)) => self.tally.restricted_bookings += 1,
             Ok(Imported::Declined(outcome)) | Err(Refusal { outcome, .. }) => {
                 return Err(another_history(outcome));
             }
@@ -220,7 +226,7 @@ fn status_of(result: &Result<Receipt, Refusal>) -> Option<AppointmentStatus> {
     }
 }
 
-fn another_history(outcome: Outcome) -> Failure {
+pub(super) fn another_history(outcome: Outcome) -> Failure {
     Failure::usage(
         format!("the data folder holds another history than the file: {}", outcome.name()),
         "name the folder of an earlier run of the same file with --data-dir, or a new one",

@@ -8,6 +8,7 @@
 
 mod drive;
 mod plan;
+mod policy;
 mod rows;
 
 use std::fs::File;
@@ -44,6 +45,15 @@ pub(super) struct ReplayArguments {
     /// Where the journal goes; a temporary folder if absent
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Rules about no-shows, as a document in TOML or JSON
+    ///
+    /// A visit that was missed is a strike of its day, counted when the day is settled. Bookings that a
+    /// restricted patient asks for are refused.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Count what the rules would refuse, and refuse nothing
+    #[arg(long, requires = "policy")]
+    shadow: bool,
     /// Rows per second at most
     #[arg(long, value_name = "ROWS_PER_S", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
@@ -60,7 +70,8 @@ const EXAMPLES: &str =
 
 Examples:
   haoyuan replay --appointments noshow.csv.gz --json
-  haoyuan replay --appointments noshow.csv.gz --data-dir history --acks --rate 5000";
+  haoyuan replay --appointments noshow.csv.gz --data-dir history --acks --rate 5000
+  haoyuan replay --appointments noshow.csv.gz --policy docs/policies/three-in-a-year.toml --shadow";
 
 /// What a run came to.
 #[derive(Debug, Serialize)]
@@ -76,6 +87,8 @@ struct Counts {
     bytes: u64,
     seconds: f64,
     digest: String,
+    #[serde(flatten)]
+    conduct: Option<policy::Conduct>,
 }
 
 /// Runs the command.
@@ -96,7 +109,9 @@ pub(super) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
         temporary = tempfile::tempdir().map_err(Failure::from)?;
         temporary.path()
     };
+    let rules = policy::read(arguments.policy.as_deref(), arguments.shadow, &plan)?;
     let service = open(folder)?;
+    policy::apply(&service, rules.as_ref())?;
     let mut output = Output::new();
     let pace = Pace { rate: arguments.rate, acks: arguments.acks };
     let tally = drive::drive(&service, &plan, pace, &mut output)?;
@@ -111,6 +126,7 @@ pub(super) fn run(arguments: &ReplayArguments) -> Result<(), Failure> {
         bytes: size_of(&service)?,
         seconds: started.elapsed().as_secs_f64(),
         digest,
+        conduct: rules.as_ref().map(|_| policy::count(&service, tally.restricted_bookings)),
         ..Counts::from(tally)
     };
     if arguments.json {
@@ -135,6 +151,7 @@ impl From<Tally> for Counts {
             bytes: 0,
             seconds: 0.0,
             digest: String::new(),
+            conduct: None,
         }
     }
 }
@@ -153,6 +170,9 @@ impl Counts {
             ("bytes", self.bytes),
         ] {
             output.line(format_args!("{name:<24}{value:>16}"))?;
+        }
+        if let Some(conduct) = self.conduct {
+            conduct.print(output)?;
         }
         output.line(format_args!("{:<24}{:>16.2}", "seconds", self.seconds))?;
         output.line(format_args!("digest  {}", self.digest))

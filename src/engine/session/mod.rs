@@ -119,6 +119,8 @@ impl SessionShard {
             | Fact::Settled(_)
             | Fact::Declined(_)
             | Fact::Forgotten(_)
+            | Fact::RulesApplied(_)
+            | Fact::Struck(_)
             | Fact::Rescheduled(_) => {}
         }
     }

@@ -20,5 +20,6 @@ mod tables_hold;
 mod tables_move;
 mod tables_openings;
 mod tables_returns;
+mod tables_rules;
 mod tables_waitlist;
 mod world;

@@ -13,18 +13,21 @@ mod finding;
 mod moves;
 #[path = "naive/queue.rs"]
 mod queue;
+#[path = "naive/rules.rs"]
+mod rules;
 #[path = "naive/waitlist.rs"]
 mod waitlist;
 
 use self::draws::{Found, NaiveDraws, bound};
 use self::queue::NaiveQueue;
+use self::rules::NaiveConduct;
 use self::waitlist::{Entry, List};
 use crate::model::{
     Action, Actor, AddPlace, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus,
     BlockSession, Cause, Change, Claim, ClaimRequest, Claims, Command, Delay, Hold, JoinWaitlist,
     LeaveWaitlist, OpenSession, Outcome, PatientId, PaymentRef, Receipt, Refusal, Repeat,
-    RequestId, Reschedule, ReturnRule, Role, RulesVersion, Session, SessionId, SetQuotas, Sharing,
-    SlotChoice, Substitute, Timestamp,
+    RequestId, Reschedule, ReturnRule, Role, Session, SessionId, SetQuotas, Sharing, SlotChoice,
+    Substitute, Timestamp,
 };
 
 #[derive(Default)]
@@ -50,6 +53,7 @@ pub(super) struct Naive {
     /// How often each appointment was moved, at the same position.
     changes: Vec<u8>,
     pub(super) queue: NaiveQueue,
+    pub(super) conduct: NaiveConduct,
     pub(super) declined: Vec<(Hold, Outcome)>,
     pub(super) draws: NaiveDraws,
     pub(super) joins: Vec<JoinWaitlist>,
@@ -77,6 +81,7 @@ impl Naive {
             Command::JoinWaitlist(join) => self.join(actor, join),
             Command::LeaveWaitlist(leave) => self.leave(actor, leave),
             Command::CallNext(call) => self.call_next(actor, call),
+            Command::ApplyRules(apply) => self.apply_rules(apply),
         }
     }
 
@@ -209,6 +214,7 @@ impl Naive {
             || self.joins.iter().any(|join| join.request == id)
             || self.leaves.iter().any(|leave| leave.request == id)
             || self.queue.calls.iter().any(|(call, ..)| call.request == id)
+            || self.conduct.applied.iter().any(|apply| apply.request == id)
     }
 
     fn open(&mut self, actor: &Actor, open: &OpenSession) -> Result<Receipt, Refusal> {
@@ -275,6 +281,13 @@ impl Naive {
                 refusals.push(Outcome::AlreadyHasAppointment.into());
             }
         }
+        let wished = hold.claims.iter().filter_map(|wish| self.session(wish.session));
+        let until = wished
+            .filter_map(|session| self.restricted_until(patient, session, hold.channel))
+            .max();
+        if let Some(until) = until {
+            refusals.push(Refusal::until(Outcome::Restricted, self.now, until));
+        }
         if let Some(lowest) = refusals.iter().min_by_key(|refusal| refusal.outcome) {
             return Err(*lowest);
         }
@@ -301,7 +314,7 @@ impl Naive {
             until: self.now.after(ttl),
             fingerprint: hold.fingerprint(),
             payment: None,
-            rules: RulesVersion(0),
+            rules: self.rules().0,
             claims,
         };
         if let Some(payment) = hold.book {
@@ -478,6 +491,14 @@ impl Naive {
             | Action::Settle => Cause::None,
         };
         self.changed.push(*change);
+        let settled = appointment.clone();
+        if settled.status == AppointmentStatus::NoShow {
+            self.strike(&settled);
+        }
+        if settled.status == AppointmentStatus::Fulfilled {
+            self.end_row(settled.patient);
+        }
+        let appointment = &mut self.appointments[index];
         let ended = appointment.status == AppointmentStatus::Cancelled;
         let receipt = told(appointment, false);
         if ended && took {

@@ -38,6 +38,7 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::OutsideServiceHours,
             O::SessionBlocked,
             O::AlreadyHasAppointment,
+            O::Restricted,
             O::DrawPending,
             O::EntryInvalid,
         ],
@@ -61,6 +62,7 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::OutsideServiceHours,
             O::SessionBlocked,
             O::AlreadyHasAppointment,
+            O::Restricted,
             O::DrawPending,
             O::EntryInvalid,
         ],
@@ -204,6 +206,7 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::SlotNotFound,
             O::PoolNotFound,
             O::AlreadyHasAppointment,
+            O::Restricted,
             O::NotFull,
             O::AlreadyWaiting,
             O::WaitlistClosed,
@@ -228,6 +231,7 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
         ],
     ),
     ("expire", &[O::Done]),
+    ("apply_rules", &[O::Done, O::AlreadyDone, O::IdReused, O::RulesInvalid, O::RulesTooSoon]),
 ];
 
 const BOOKER: &[Outcome] = &[

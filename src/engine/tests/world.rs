@@ -2,12 +2,12 @@
 
 use super::build::{self, DAY, KEY, MORNING};
 use crate::engine::{
-    Candidate, Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard, SKIP_MILLIS,
-    SessionShard, SessionState, Step, View, Waits, decide_add, decide_beacon, decide_block,
-    decide_call, decide_change, decide_clear, decide_displace, decide_draw_step, decide_expiry,
-    decide_hold, decide_import, decide_join, decide_leave, decide_offer, decide_open,
-    decide_place_offer, decide_quotas, decide_reschedule, decide_reveal, decide_substitute,
-    next_step, offer_id,
+    Candidate, Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard, PatientRecord,
+    Rulebook, SKIP_MILLIS, SessionShard, SessionState, Step, View, Waits, decide_add,
+    decide_beacon, decide_block, decide_call, decide_change, decide_clear, decide_displace,
+    decide_draw_step, decide_expiry, decide_hold, decide_import, decide_join, decide_leave,
+    decide_offer, decide_open, decide_place_offer, decide_quotas, decide_reschedule, decide_reveal,
+    decide_rules, decide_substitute, next_step, offer_id,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,
@@ -22,6 +22,7 @@ pub(super) struct World {
     home: HomeShard,
     ledger: LedgerShard,
     sessions: SessionShard,
+    book: Rulebook,
     /// Every record, as a journal would keep it.
     pub(super) records: Vec<(Timestamp, Facts)>,
 }
@@ -36,6 +37,8 @@ pub(super) struct State {
     pub(super) sessions: Vec<SessionState>,
     pub(super) ledger: Vec<(PatientId, AppointmentId, SessionId)>,
     pub(super) waits: Vec<Waits>,
+    pub(super) records: Vec<(PatientId, PatientRecord)>,
+    pub(super) rules: Rulebook,
 }
 
 impl World {
@@ -47,6 +50,7 @@ impl World {
             home: HomeShard::new(0, DAY),
             ledger: LedgerShard::new(0),
             sessions: SessionShard::new(0),
+            book: Rulebook::default(),
             records: Vec::new(),
         }
     }
@@ -61,7 +65,7 @@ impl World {
     /// Decides a row of history, and lets it happen.
     pub(super) fn import(&mut self, hold: &Hold) -> Result<Result<Receipt, Outcome>, Refusal> {
         let actor = Actor::unbounded(Role::Admin);
-        let context = Context { key: Some(&KEY), ..Context::new(self.now, &actor) };
+        let context = self.context(&actor);
         match self.look(|view| decide_import(view, &context, hold))? {
             Ok(Decision { facts, receipt }) => {
                 self.happen(facts);
@@ -101,7 +105,6 @@ impl World {
     /// Does what is due in a session, as the inventory does it.
     fn step_session(&mut self, id: SessionId) {
         let actor = Actor::unbounded(Role::Admin);
-        let context = Context::new(self.now, &actor);
         while self.session(id).next_due().is_some_and(|due| due <= self.now) {
             let (candidate, decided) = match next_step(self.session(id), self.now, self.chance) {
                 Step::Happen(facts) => {
@@ -114,12 +117,14 @@ impl World {
                 }
                 Step::Offer(candidate) => {
                     let appointment = offer_id(candidate.entry, self.now);
+                    let context = self.context(&actor);
                     let offer = |view: &View<'_>| {
                         decide_place_offer(view, &context, candidate, appointment)
                     };
                     (candidate, self.look(offer))
                 }
                 Step::Clear(candidate) => {
+                    let context = self.context(&actor);
                     (candidate, self.look(|view| decide_clear(view, &context, candidate)))
                 }
             };
@@ -141,7 +146,7 @@ impl World {
     /// Offers a place to a candidate, who may have been found a while ago. Says whether it was.
     pub(super) fn offer_to(&mut self, candidate: Candidate) -> bool {
         let actor = Actor::unbounded(Role::Admin);
-        let context = Context::new(self.now, &actor);
+        let context = self.context(&actor);
         let appointment = offer_id(candidate.entry, self.now);
         let offer = |view: &View<'_>| decide_place_offer(view, &context, candidate, appointment);
         let facts = self.look(offer);
@@ -161,7 +166,7 @@ impl World {
             reached.extend(facts.is_some().then_some((id, false)));
             self.happen(facts.unwrap_or_default());
             let actor = Actor::unbounded(Role::Admin);
-            let context = Context::new(self.now, &actor);
+            let context = self.context(&actor);
             let wish = build::any(offered.0);
             let facts = self.look(|view| decide_offer(view, &context, id, &wish));
             reached.extend(facts.is_some().then_some((id, true)));
@@ -257,6 +262,8 @@ impl World {
             sessions: self.sessions.sessions().into_iter().cloned().collect(),
             ledger,
             waits: self.ledger.all_waits().cloned().collect(),
+            records: self.ledger.all_records().map(|(id, record)| (id, record.clone())).collect(),
+            rules: self.book.clone(),
         }
     }
 
@@ -273,8 +280,7 @@ impl World {
     }
 
     fn decide(&self, actor: &Actor, command: &Command) -> Result<Decision, Refusal> {
-        let context =
-            Context { chance: self.chance, key: Some(&KEY), ..Context::new(self.now, actor) };
+        let context = self.context(actor);
         self.look(|view| match command {
             Command::RevealDraw(reveal) => decide_beacon(view, &context, reveal),
             Command::OpenSession(open) => decide_open(view, &context, open),
@@ -288,7 +294,17 @@ impl World {
             Command::JoinWaitlist(join) => decide_join(view, &context, join),
             Command::LeaveWaitlist(leave) => decide_leave(view, &context, leave),
             Command::CallNext(call) => decide_call(view, &context, call),
+            Command::ApplyRules(apply) => decide_rules(view, &context, &self.book, apply),
         })
+    }
+
+    fn context<'a>(&'a self, actor: &'a Actor) -> Context<'a> {
+        Context {
+            chance: self.chance,
+            key: Some(&KEY),
+            rules: self.book.in_force(self.now),
+            ..Context::new(self.now, actor)
+        }
     }
 
     fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
@@ -335,5 +351,6 @@ impl World {
             self.sessions.tend(fact, *target, Sequence(1));
         }
         self.sessions.evolve(fact, Sequence(1));
+        self.book.evolve(fact);
     }
 }

@@ -6,7 +6,7 @@ use crate::engine::tests::build::DAY;
 use crate::engine::{HomeShard, LedgerShard, Live, SessionState};
 use crate::inventory::{Inventory, Part, SHARD_COUNT};
 use crate::model::{
-    Appointment, AppointmentId, Outcome, PatientId, RequestId, Sequence, Timestamp,
+    Appointment, AppointmentId, Outcome, PatientId, RequestId, Rules, Sequence, Timestamp,
 };
 use crate::service::digest::of_inventory;
 
@@ -18,6 +18,7 @@ struct Copied {
     refusals: Vec<(AppointmentId, u64, Outcome)>,
     live: Vec<(PatientId, Live)>,
     sessions: Vec<SessionState>,
+    rules: Vec<Rules>,
 }
 
 /// The number of a kind in snapshots.
@@ -26,6 +27,7 @@ const fn kind_of(part: &Part<'_>) -> u8 {
         Part::Home(_) => 0,
         Part::Ledger(_) => 1,
         Part::Session(_) => 2,
+        Part::Rules(_) => 3,
     }
 }
 
@@ -48,6 +50,9 @@ impl Copied {
                 let sessions = shard.sessions().into_iter().cloned().collect();
                 Self { sessions, ..Self::default() }
             }
+            Part::Rules(book) => {
+                Self { rules: book.versions().skip(1).cloned().collect(), ..Self::default() }
+            }
         }
     }
 
@@ -56,6 +61,7 @@ impl Copied {
             Part::Home(home) => self.fill_home(home),
             Part::Ledger(ledger) => self.fill_ledger(ledger),
             Part::Session(shard) => self.sessions.into_iter().for_each(|it| shard.restore(it)),
+            Part::Rules(book) => self.rules.into_iter().for_each(|rules| book.insert(rules)),
         }
     }
 
@@ -113,7 +119,9 @@ fn shards_that_were_copied_at_different_records_catch_up_with_each_other() {
         let remembered = |inventory: &Inventory| {
             inventory.with_part(0, index, |part| match part {
                 Part::Home(home) => home.requests().collect::<Vec<_>>(),
-                Part::Ledger(_) | Part::Session(_) => unreachable!("kind 0 is homes"),
+                Part::Ledger(_) | Part::Session(_) | Part::Rules(_) => {
+                    unreachable!("kind 0 is homes")
+                }
             })
         };
         assert_eq!(remembered(&restored), remembered(&node.inventory));
@@ -123,11 +131,9 @@ fn shards_that_were_copied_at_different_records_catch_up_with_each_other() {
 
 fn copied(node: &Node, share: u64) -> Vec<(u8, usize, Sequence, Copied)> {
     let mut all = Vec::new();
-    for kind in 0..Inventory::PART_KINDS {
-        for index in (0..SHARD_COUNT).filter(|index| *index as u64 % 3 == share) {
-            let copy = node.inventory.with_part(kind, index, |part| Copied::of(&part));
-            all.push((kind, index, Sequence(node.records.lock().len() as u64), copy));
-        }
+    for (kind, index) in Inventory::parts().filter(|(_, index)| *index as u64 % 3 == share) {
+        let copy = node.inventory.with_part(kind, index, |part| Copied::of(&part));
+        all.push((kind, index, Sequence(node.records.lock().len() as u64), copy));
     }
     all
 }

@@ -26,6 +26,7 @@ use super::limits::FORGOTTEN_MAX;
 use super::outcome::Outcome;
 use super::reschedule::Rescheduled;
 use super::returns::{Freed, Returned};
+use super::rules::{RulesApplied, Struck};
 use super::session::{Session, Sharing};
 use super::time::Timestamp;
 use super::waitlist::{PlaceOffered, WaitDrawn, WaitJoined, WaitLeft};
@@ -98,6 +99,10 @@ pub enum Fact {
     Left(Left),
     /// The next of a queue was called.
     Called(Called),
+    /// Rules were put in force from an instant on.
+    RulesApplied(Box<RulesApplied>),
+    /// A missed visit was counted, and what followed from it.
+    Struck(Box<Struck>),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -388,6 +393,8 @@ impl Fact {
             },
             Self::Queued(_) => "Queued",
             Self::Called(_) => "Called",
+            Self::RulesApplied(_) => "RulesApplied",
+            Self::Struck(_) => "Struck",
             Self::Declined(_) => "Declined",
             Self::Forgotten(_) => "Forgotten",
             Self::QuotasSet(_) => "QuotasSet",

@@ -27,6 +27,7 @@ impl Fact {
             Self::Rescheduled(fact) => Some((fact.request, fact.fingerprint)),
             Self::SessionBlocked(fact) => Some((fact.block.request, fact.fingerprint)),
             Self::Substituted(fact) => Some((fact.substitute.request, fact.fingerprint)),
+            Self::RulesApplied(fact) => Some((fact.request, fact.fingerprint)),
             Self::Held(_)
             | Self::Declined(_)
             | Self::Entered(_)
@@ -40,6 +41,7 @@ impl Fact {
             | Self::PlaceAdded(_)
             | Self::Offered(_)
             | Self::PlaceOffered(_)
+            | Self::Struck(_)
             | Self::WaitDrawn(_) => None,
             Self::WaitJoined(fact) => Some((fact.entry.entry, fact.fingerprint?)),
             Self::WaitLeft(fact) => fact.request,
@@ -61,6 +63,8 @@ impl Fact {
             | Self::DrawRevealed(_)
             | Self::WaitJoined(_)
             | Self::WaitLeft(_)
+            | Self::RulesApplied(_)
+            | Self::Struck(_)
             | Self::WaitDrawn(_) => None,
             Self::Freed(fact) => Some(fact.ended.appointment),
             Self::Entered(fact) => Some(fact.appointment),
@@ -99,7 +103,9 @@ impl Fact {
             Self::PlaceAdded(fact) => Some(fact.patient),
             Self::PlaceOffered(fact) => Some(fact.held.patient),
             Self::Left(fact) => Some(fact.patient),
-            Self::Queued(_)
+            Self::Struck(fact) => Some(fact.patient),
+            Self::RulesApplied(_)
+            | Self::Queued(_)
             | Self::Called(_)
             | Self::Swept(_)
             | Self::BeaconGiven(_)
@@ -139,7 +145,9 @@ impl Fact {
             Self::Queued(fact) => Some(fact.session),
             Self::Left(fact) => Some(fact.session),
             Self::Called(fact) => Some(fact.session),
-            Self::Displaced(_)
+            Self::RulesApplied(_)
+            | Self::Struck(_)
+            | Self::Displaced(_)
             | Self::PlaceAdded(_)
             | Self::Offered(_)
             | Self::WaitJoined(_)
@@ -190,6 +198,8 @@ impl Fact {
             | Self::WaitJoined(_)
             | Self::PlaceOffered(_)
             | Self::WaitLeft(_)
+            | Self::RulesApplied(_)
+            | Self::Struck(_)
             | Self::WaitDrawn(_) => &[],
         }
     }
@@ -236,6 +246,8 @@ impl Fact {
             | Self::Returned(_)
             | Self::WaitJoined(_)
             | Self::WaitLeft(_)
+            | Self::RulesApplied(_)
+            | Self::Struck(_)
             | Self::WaitDrawn(_) => &[],
         }
     }

@@ -13,6 +13,7 @@ mod attendance;
 mod broken;
 mod disruption;
 mod returns;
+mod rules;
 mod waitlist;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -135,6 +136,7 @@ fn requests() -> Vec<(&'static str, Request)> {
     all.extend(disruption::requests());
     all.extend(attendance::requests());
     all.extend(waitlist::requests());
+    all.extend(rules::requests());
     all
 }
 
@@ -219,6 +221,7 @@ fn replies() -> Vec<(&'static str, Reply)> {
     all.extend(disruption::replies());
     all.extend(attendance::replies());
     all.extend(waitlist::replies());
+    all.extend(rules::replies());
     all
 }
 
@@ -283,6 +286,7 @@ fn facts() -> Vec<(&'static str, Fact)> {
     all.extend(waitlist::facts());
     all.extend(disruption::facts());
     all.extend(attendance::facts());
+    all.extend(rules::facts());
     all
 }
 

@@ -13,6 +13,7 @@ mod attendance;
 mod disruption;
 mod draws;
 mod moves;
+mod rules;
 mod supply;
 mod waiting;
 
@@ -257,6 +258,7 @@ struct Account {
     waits: BTreeMap<(PatientId, RequestId), (WaitEntry, Option<AppointmentId>)>,
     waitlists: BTreeMap<SessionId, WaitState>,
     queues: BTreeMap<SessionId, attendance::Waiting>,
+    conduct: rules::Conduct,
 }
 
 impl Account {
@@ -269,7 +271,13 @@ impl Account {
                     report.fault(sequence, "a session is malformed or opened twice");
                 }
             }
-            Fact::Held(held) => self.hold(report, sequence, held),
+            Fact::Held(held) => {
+                let who = (held.patient, held.channel);
+                self.look_for_restriction(report, sequence, time, who, &held.claims);
+                self.hold(report, sequence, held);
+            }
+            Fact::RulesApplied(fact) => self.apply_rules(report, sequence, time, fact),
+            Fact::Struck(fact) => self.strike(report, sequence, time, fact),
             Fact::Booked(fact) => {
                 self.step(report, sequence, time, fact.appointment, AppointmentEvent::Book, None);
                 if let Some(appointment) = self.appointments.get_mut(&fact.appointment) {
@@ -283,8 +291,11 @@ impl Account {
             Fact::WaitDrawn(fact) => self.draw(report, sequence, fact),
             Fact::WaitLeft(fact) => self.leave_waitlist(report, sequence, fact),
             Fact::PlaceOffered(fact) => {
+                let held = &fact.held;
+                let who = (held.patient, held.channel);
+                self.look_for_restriction(report, sequence, time, who, &held.claims);
                 self.offer_place(report, sequence, fact);
-                self.hold(report, sequence, &fact.held);
+                self.hold(report, sequence, held);
             }
             Fact::Progressed(fact) => {
                 let event = match fact.status {
@@ -305,7 +316,10 @@ impl Account {
             Fact::Settled(fact) => {
                 let event = match fact.status {
                     AppointmentStatus::NoShow => AppointmentEvent::NoShow,
-                    AppointmentStatus::Fulfilled => AppointmentEvent::Settle,
+                    AppointmentStatus::Fulfilled => {
+                        self.conduct.visited(fact.patient);
+                        AppointmentEvent::Settle
+                    }
                     _ => {
                         return report
                             .fault(sequence, "an appointment is settled as no such status");
@@ -527,6 +541,7 @@ impl Account {
                 }
             }
         }
+        self.conduct.close(&mut digest);
         for (id, changes) in &self.changes {
             digest.moved(*id, *changes);
         }

@@ -169,12 +169,12 @@ fn an_audit_finds_who_was_called_out_of_turn_or_twice_or_lost() {
 #[test]
 fn a_queue_comes_back_from_the_image_of_its_shard() {
     use crate::engine::tests::build::DAY;
-    use crate::inventory::{Inventory, SHARD_COUNT};
+    use crate::inventory::Inventory;
     let node = waiting_room();
     called(&node, 201);
     let mut restored = Inventory::new(99, DAY);
-    for kind in 0..Inventory::PART_KINDS {
-        for index in 0..SHARD_COUNT {
+    for (kind, index) in Inventory::parts() {
+        {
             let mut bytes = Vec::new();
             let inventory = node.service.inventory();
             inventory.with_part(kind, index, |part| image::write(&part, &mut bytes));

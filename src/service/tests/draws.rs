@@ -4,7 +4,7 @@ use super::{Node, refused};
 use crate::codec::encode_facts;
 use crate::draw::{Collector, verify};
 use crate::engine::tests::build::{self, DAY, KEY, MINUTE};
-use crate::inventory::{Inventory, SHARD_COUNT};
+use crate::inventory::Inventory;
 use crate::journal::MemoryImage;
 use crate::model::{DrawId, Outcome, PoolIndex, SessionId};
 use crate::service::digest::of_inventory;
@@ -57,8 +57,8 @@ fn a_draw_goes_on_after_a_crash_between_any_two_records() {
         cut.rebuild();
         // A snapshot that was taken there says the same.
         let mut restored = Inventory::new(4, DAY);
-        for kind in 0..Inventory::PART_KINDS {
-            for index in 0..SHARD_COUNT {
+        for (kind, index) in Inventory::parts() {
+            {
                 let mut bytes = Vec::new();
                 cut.with_part(kind, index, |part| crate::service::image::write(&part, &mut bytes));
                 restored
@@ -130,8 +130,8 @@ fn the_seed_is_in_no_record_and_no_snapshot_before_the_reveal() {
     let holds_seed = |node: &Node| {
         let mut bytes = Vec::new();
         node.records().iter().for_each(|(.., facts)| encode_facts(facts, &mut bytes));
-        for kind in 0..Inventory::PART_KINDS {
-            for index in 0..SHARD_COUNT {
+        for (kind, index) in Inventory::parts() {
+            {
                 let inventory = node.service.inventory();
                 inventory.with_part(kind, index, |part| {
                     crate::service::image::write(&part, &mut bytes);

@@ -37,8 +37,8 @@ fn busy() -> Node {
 
 fn images(inventory: &Inventory) -> Vec<(u8, usize, Vec<u8>)> {
     let mut images = Vec::new();
-    for kind in 0..Inventory::PART_KINDS {
-        for index in 0..SHARD_COUNT {
+    for (kind, index) in Inventory::parts() {
+        {
             let mut bytes = Vec::new();
             inventory.with_part(kind, index, |part| image::write(&part, &mut bytes));
             images.push((kind, index, bytes));
@@ -161,9 +161,7 @@ fn restored(images: &[(u8, usize, Vec<u8>)], base: Sequence) -> Inventory {
 /// What was altered, moved and displaced.
 fn altered(inventory: &Inventory) -> Vec<String> {
     let mut all = Vec::new();
-    for (kind, index) in
-        (0..Inventory::PART_KINDS).flat_map(|kind| (0..SHARD_COUNT).map(move |index| (kind, index)))
-    {
+    for (kind, index) in Inventory::parts() {
         inventory.with_part(kind, index, |part| match part {
             Part::Home(home) => {
                 all.extend(home.moved().into_iter().map(|moved| format!("{moved:?}")));
@@ -174,7 +172,7 @@ fn altered(inventory: &Inventory) -> Vec<String> {
                 let found = shard.sessions().into_iter().filter_map(SessionState::alterations);
                 all.extend(found.map(|found| format!("{found:?}")));
             }
-            Part::Ledger(_) => {}
+            Part::Ledger(_) | Part::Rules(_) => {}
         });
     }
     all

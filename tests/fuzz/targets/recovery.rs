@@ -12,7 +12,7 @@
 
 use haoyuan::codec::{decode_facts, encode_facts};
 use haoyuan::fuzzing;
-use haoyuan::inventory::{Inventory, SHARD_COUNT};
+use haoyuan::inventory::Inventory;
 use haoyuan::model::{Fact, Facts, Sequence, Timestamp};
 use haoyuan::service::digest::of_inventory;
 use haoyuan::service::probe::{account, read_image, write_image};
@@ -84,11 +84,9 @@ fn check(records: &Records, middle: usize) {
     let base = Sequence(middle as u64);
     let at_base = replay(Inventory::new(2, u64::MAX / 4), &half).expect("it was possible");
     let mut restored = Inventory::new(3, u64::MAX / 4);
-    for kind in 0..Inventory::PART_KINDS {
-        for index in 0..SHARD_COUNT {
-            let image = write_image(&at_base, kind, index);
-            read_image(&mut restored, kind, index, base, &image).expect("it was just written");
-        }
+    for (kind, index) in Inventory::parts() {
+        let image = write_image(&at_base, kind, index);
+        read_image(&mut restored, kind, index, base, &image).expect("it was just written");
     }
     let restored = replay(restored, records).expect("it was possible");
     assert_eq!(of_inventory(&restored), said.digest, "a snapshot leads to another state");

@@ -132,7 +132,10 @@ impl Engine for Fake {
             Query::Displaced { .. } => {
                 Answer::at_once(Ok(Reading::Displaced(DisplacedPage::default())))
             }
-            Query::Clock | Query::ConfirmClock => Answer::refused(Outcome::NotReady),
+            Query::ReadRules { .. }
+            | Query::ReadRecord { .. }
+            | Query::Clock
+            | Query::ConfirmClock => Answer::refused(Outcome::NotReady),
         }
     }
 

@@ -24,6 +24,7 @@ mod quota_sum;
 mod refusal_changes_nothing;
 mod replay_agrees;
 mod reply_implies_durable;
+mod restriction_kept;
 mod retry_same_answer;
 mod snapshot_agrees;
 mod waits_once;
@@ -90,6 +91,7 @@ pub(crate) fn all(retention_millis: u64) -> Vec<Box<dyn Invariant>> {
         Box::<clock_only_forward::ClockOnlyForward>::default(),
         Box::<expiry_on_time::ExpiryOnTime>::default(),
         Box::new(reply_implies_durable::ReplyImpliesDurable),
+        Box::<restriction_kept::RestrictionKept>::default(),
         Box::<retry_same_answer::RetrySameAnswer>::default(),
         Box::<one_id_one_request::OneIdOneRequest>::default(),
         Box::new(refusal_changes_nothing::RefusalChangesNothing),

@@ -66,6 +66,19 @@ impl Invariant for ReplyImpliesDurable {
                 let life = history.lives.get(&line.appointment);
                 life.is_some_and(|life| life.stood(AppointmentStatus::CheckedIn))
             }),
+            Ok(Said::Reading(Reading::Rules(found))) => {
+                found.rules.version.0 == 0 || history.rules.contains(&found.rules)
+            }
+            Ok(Said::Reading(Reading::Record(found))) => {
+                let Body::Query(Query::ReadRecord { patient, .. }) = &ask.body else {
+                    return Err(format!("{ask} was told {reply}"));
+                };
+                let struck = || history.struck.get(patient).into_iter().flatten();
+                let mut strikes = found.strikes.iter();
+                let mut made = found.restrictions.iter();
+                strikes.all(|strike| struck().any(|it| it.strike == *strike))
+                    && made.all(|made| struck().any(|it| it.restriction == Some(*made)))
+            }
             // The clock rests on nothing in the journal.
             Ok(Said::Reading(Reading::Clock(_))) => true,
             Err(refusal) => refusal_is_durable(ask, *refusal, history),

@@ -9,6 +9,7 @@
 mod disruption;
 mod draws;
 mod queue;
+mod rules;
 mod sessions;
 mod waitlist;
 
@@ -65,12 +66,16 @@ fn round(cases: u32, pairs: &RefCell<Pairs>) {
         .run(&scripts, |(opened, steps)| {
             // A waiting case takes four times as long: it begins with all places booked.
             if opened[3] % 4 == 0 {
-                Case::waiting(opened).play_waiting(&steps, &mut pairs.borrow_mut())?;
+                Case::waiting(opened)
+                    .under_rules(opened)
+                    .play_waiting(&steps, &mut pairs.borrow_mut())?;
             }
             if opened[3] % 16 == 1 {
-                Case::drawing(opened).play_waiting(&steps, &mut pairs.borrow_mut())?;
+                Case::drawing(opened)
+                    .under_rules(opened)
+                    .play_waiting(&steps, &mut pairs.borrow_mut())?;
             }
-            Case::new(opened).play(&steps, &mut pairs.borrow_mut())
+            Case::new(opened).under_rules(opened).play(&steps, &mut pairs.borrow_mut())
         })
         .unwrap();
     // In half of the worlds practitioners fall ill all the time.
@@ -81,6 +86,7 @@ fn round(cases: u32, pairs: &RefCell<Pairs>) {
         })
         .unwrap();
     queue::play(cases / 8, pairs);
+    rules::play(cases / 2, pairs);
 }
 
 /// The same step with more blocks, and more that they reach.
@@ -334,6 +340,7 @@ impl Case {
             })
             .collect();
         same(&waits, &self.naive.waits(), "entries of waitlists")?;
+        rules::compare(state, &self.naive)?;
         same(&state.sessions.len(), &self.naive.sessions.len(), "sessions")?;
         for session in &state.sessions {
             let id = session.spec().id;

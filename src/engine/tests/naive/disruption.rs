@@ -3,8 +3,8 @@
 use super::{Found, Naive, is_live, lowest, told};
 use crate::model::{
     Actor, AddPlace, Appointment, AppointmentId, AppointmentStatus, BlockSession, Cause, Claim,
-    ClaimRequest, Claims, Outcome, PoolIndex, Receipt, Refusal, Repeat, RequestId, RulesVersion,
-    Session, SessionId, SlotChoice, SlotIndex, Substitute,
+    ClaimRequest, Claims, Outcome, PoolIndex, Receipt, Refusal, Repeat, RequestId, Session,
+    SessionId, SlotChoice, SlotIndex, Substitute,
 };
 
 impl Naive {
@@ -87,7 +87,7 @@ impl Naive {
             until: self.now,
             fingerprint: add.fingerprint(),
             payment: add.payment,
-            rules: RulesVersion(0),
+            rules: self.rules().0,
             claims: std::iter::once(claim).collect(),
         };
         let receipt = told(&appointment, false);
@@ -163,6 +163,7 @@ impl Naive {
             status: AppointmentStatus::Pending,
             until,
             payment: None,
+            rules: self.rules().0,
             claims: std::iter::once(claim).collect(),
             ..displaced
         };
@@ -195,7 +196,7 @@ impl Naive {
         if may { Ok(session) } else { Err(Outcome::OrganizationNotPermitted.into()) }
     }
 
-    fn receipt(&self, retried: bool) -> Receipt {
+    pub(super) fn receipt(&self, retried: bool) -> Receipt {
         Receipt { status: None, until: self.now, claims: Claims::new(), retried, appointment: None }
     }
 

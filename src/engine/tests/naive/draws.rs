@@ -4,8 +4,7 @@ use super::{Naive, lowest, told};
 use crate::draw::{NodeKey, final_seed, rank};
 use crate::model::{
     Actor, Appointment, AppointmentStatus, Cause, Claim, Claims, DrawId, Hold, Outcome, PatientId,
-    PoolIndex, Receipt, Refusal, RevealDraw, RulesVersion, Session, SlotChoice, SlotIndex,
-    Timestamp,
+    PoolIndex, Receipt, Refusal, RevealDraw, Session, SlotChoice, SlotIndex, Timestamp,
 };
 
 /// The key of the small worlds. The tests' own cannot be named from the fuzz targets.
@@ -88,7 +87,7 @@ impl Naive {
             until: session.pools[usize::from(draw.pool.0)].terms.draw.unwrap().closes,
             fingerprint: hold.fingerprint(),
             payment: None,
-            rules: RulesVersion(0),
+            rules: self.rules().0,
             claims: std::iter::once(claim).collect(),
         };
         let receipt = told(&appointment, false);

@@ -3,8 +3,8 @@
 use super::{Naive, lowest, told_of_nothing};
 use crate::model::{
     Actor, Appointment, AppointmentId, AppointmentStatus, Cause, Claim, JoinWaitlist,
-    LeaveWaitlist, Outcome, PoolIndex, Receipt, Refusal, Repeat, RequestId, RulesVersion, Session,
-    SessionId, SlotChoice, SlotIndex, Timestamp, WaitOrder, WaitState, Waiter, WaitlistRule,
+    LeaveWaitlist, Outcome, PoolIndex, Receipt, Refusal, Repeat, RequestId, Session, SessionId,
+    SlotChoice, SlotIndex, Timestamp, WaitOrder, WaitState, Waiter, WaitlistRule,
 };
 
 /// Who joined, and in which sessions they still wait.
@@ -17,6 +17,8 @@ pub(in super::super) struct Entry {
     pub(in super::super) places: Vec<(SessionId, u32, Timestamp)>,
     pub(in super::super) offer: Option<AppointmentId>,
     is_brought: bool,
+    /// By how much its class is lower in each session.
+    lowered: Vec<(SessionId, u8)>,
     /// Until when a session leaves it out of account.
     skipped: Vec<(SessionId, Timestamp)>,
 }
@@ -69,7 +71,17 @@ impl Naive {
         let (join, joined) = (join.clone(), self.now);
         self.joins.push(join.clone());
         let (offer, skipped) = (None, Vec::new());
-        self.entries.push(Entry { join, joined, places, offer, is_brought: false, skipped });
+        let sessions = join.targets.iter().map(|id| self.session(*id).unwrap());
+        let lowered = sessions.map(|it| (it.id, self.lowered_by(join.patient, it))).collect();
+        self.entries.push(Entry {
+            join,
+            joined,
+            places,
+            offer,
+            is_brought: false,
+            lowered,
+            skipped,
+        });
         Ok(told_of_nothing(self.now, false))
     }
 
@@ -104,7 +116,16 @@ impl Naive {
         let places = vec![(session.id, list.joined, Timestamp::default())];
         (list.joined, list.brought) = (list.joined + 1, list.brought + 1);
         let (joined, offer, skipped) = (self.now, None, Vec::new());
-        self.entries.push(Entry { join, joined, places, offer, is_brought: true, skipped });
+        let lowered = vec![(session.id, self.lowered_by(patient, session))];
+        self.entries.push(Entry {
+            join,
+            joined,
+            places,
+            offer,
+            is_brought: true,
+            lowered,
+            skipped,
+        });
     }
 
     fn why_not(&self, actor: &Actor, join: &JoinWaitlist, id: SessionId) -> Option<Outcome> {
@@ -134,6 +155,9 @@ impl Naive {
         };
         if session.repeat == Repeat::OnePerPatient && self.ledger().iter().any(live) {
             refusals.push(Outcome::AlreadyHasAppointment);
+        }
+        if self.restricted_until(join.patient, session, join.channel).is_some() {
+            refusals.push(Outcome::Restricted);
         }
         let is_free = |slot: u16| {
             let quota = |pool: u8| session.pools[usize::from(pool)].quotas[usize::from(slot)];
@@ -295,7 +319,10 @@ impl Naive {
             let Some(place) = places.min_by_key(|it| (it.1, it.3, it.2)).copied() else { continue };
             let once = self.session(id).unwrap().repeat == Repeat::OnePerPatient;
             let live = self.ledger().iter().any(|it| (it.0, it.2) == (entry.join.patient, id));
-            if once && live {
+            let session = self.session(id).unwrap();
+            let is_barred =
+                self.restricted_until(entry.join.patient, session, entry.join.channel).is_some();
+            if once && live || is_barred {
                 self.entries[index].skipped.retain(|it| it.0 != id);
                 self.entries[index].skipped.push((id, self.now.plus_millis(10_000)));
                 continue;
@@ -328,7 +355,7 @@ impl Naive {
             until: self.now.plus_millis(ttl.into()).min(rule.closes_at),
             fingerprint: crate::engine::offer_fingerprint(join.request),
             payment: None,
-            rules: RulesVersion(0),
+            rules: self.rules().0,
             claims: std::iter::once(claim).collect(),
         };
         let gone = self.returning.iter().position(|other| *other == place).unwrap();
@@ -340,6 +367,7 @@ impl Naive {
     fn waiter(&self, entry: &Entry, id: SessionId) -> Waiter {
         let rule = self.session(id).unwrap().terms.waitlist.clone().unwrap();
         let place = entry.places.iter().find(|place| place.0 == id).unwrap();
+        let lowered = entry.lowered.iter().find(|lowered| lowered.0 == id).unwrap().1;
         Waiter {
             entry: entry.join.request,
             patient: entry.join.patient,
@@ -347,7 +375,7 @@ impl Naive {
             class: entry.join.class,
             earliest: entry.join.earliest,
             latest: entry.join.latest,
-            priority: rule.priority[entry.join.class as usize],
+            priority: rule.priority[entry.join.class as usize].saturating_add(lowered),
             number: place.1,
             order: match place.2 {
                 _ if entry.is_brought => WaitOrder::Opening,

@@ -1,0 +1,282 @@
+//! `haoyuan ctl rules` and `haoyuan ctl record`: what is in force, and what it came to.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::super::failure::Failure;
+use super::super::ids::{self, uuid};
+use super::super::output::Output;
+use super::{Connection, Document, Origin, PatientName, defaults, fresh_id, show, told};
+use crate::model::{
+    ApplyRules, Consequence, RecordReading, RequestId, Restriction, Role, RuleMode, RulesReading,
+    Strike, Timestamp,
+};
+use crate::ops::clock::Clock;
+use crate::ops::rules::{self, RuleDocument};
+
+/// Checks rules, compares them with a node's, puts them in force, shows them
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct RulesArguments {
+    #[command(subcommand)]
+    task: RulesTask,
+}
+
+const EXAMPLES: &str = "Examples:
+  haoyuan ctl rules check docs/policies/beijing-114.toml
+  haoyuan ctl rules diff docs/policies/beijing-114.toml
+  haoyuan ctl rules apply docs/policies/beijing-114.toml --from 2027-03-01T00:00:00+08:00
+  haoyuan ctl rules show --at 2027-03-01T08:00:00+08:00 --json";
+
+#[derive(Debug, Subcommand)]
+enum RulesTask {
+    /// Read a document (TOML, JSON, or - for JSON on standard input) and say what is wrong with it
+    Check(DocumentTask),
+    /// Show what a document would change
+    Diff(DocumentTask),
+    /// Put the rules of a document in force, whole or not at all
+    Apply {
+        #[command(flatten)]
+        document: DocumentTask,
+        /// From when on, as in 2027-03-01T00:00:00+08:00; what the document says, or in five seconds
+        #[arg(long, value_name = "TIME", value_parser = super::waitlist::instant)]
+        from: Option<Timestamp>,
+        /// The id of the request; a new one if absent. Give it again to ask again
+        #[arg(long, value_parser = ids::request)]
+        id: Option<RequestId>,
+    },
+    /// Show the rules in force, and what comes after them
+    Show {
+        /// When; now if absent
+        #[arg(long, value_name = "TIME", value_parser = super::waitlist::instant)]
+        at: Option<Timestamp>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct DocumentTask {
+    /// The document
+    file: PathBuf,
+    /// The node's configuration: names of channels
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Shows what is kept of how a patient behaved: missed visits, and what followed
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  haoyuan ctl record --patient-text 'Li Lei'")]
+pub(super) struct RecordTask {
+    #[command(flatten)]
+    patient: PatientName,
+    #[command(flatten)]
+    origin: Origin,
+}
+
+impl DocumentTask {
+    fn read(&self) -> Result<RuleDocument, Failure> {
+        let document = Document::read(&self.file)?;
+        let defaults = defaults(self.config.as_deref())?;
+        rules::read(&document.name, &document.text, document.format, &defaults)
+            .map_err(|error| Failure::usage(error.to_string(), "docs/policies.md has the keys"))
+    }
+}
+
+pub(super) fn run(
+    connection: &Connection,
+    arguments: &RulesArguments,
+    json: bool,
+) -> Result<(), Failure> {
+    match &arguments.task {
+        RulesTask::Check(task) => {
+            let document = task.read()?;
+            let layers = document.rules(Timestamp::default()).layers.len();
+            let mut output = Output::new();
+            output.line(format_args!("{}: {layers} rules, nothing wrong", task.file.display()))?;
+            output.flush()
+        }
+        RulesTask::Diff(task) => {
+            let document = task.read()?;
+            connection.run(Role::Admin, async |client| {
+                let reading = told(client.rules(Some(Timestamp::MAX)).await, json)?;
+                diff(&reading, &document, json)
+            })
+        }
+        RulesTask::Apply { document, from, id } => {
+            let document = document.read()?;
+            let soon = Clock::start().now().plus_millis(SOON_MILLIS);
+            let from = from.or(document.from).unwrap_or(soon);
+            let rules = document.rules(from);
+            let apply = ApplyRules { request: id.unwrap_or_else(fresh_id), rules };
+            connection.run(Role::Admin, async |client| {
+                told(client.apply_rules(apply.clone()).await, json)?;
+                applied(&apply, json)
+            })
+        }
+        RulesTask::Show { at } => connection.run(Role::Admin, async |client| {
+            show_rules(&told(client.rules(*at).await, json)?, json)
+        }),
+    }
+}
+
+pub(super) fn record(
+    connection: &Connection,
+    task: &RecordTask,
+    json: bool,
+) -> Result<(), Failure> {
+    let patient = task.patient.needed()?;
+    connection.run(Role::Counter, async |client| {
+        show_record(&told(client.record(patient, task.origin.channel).await, json)?, json)
+    })
+}
+
+fn applied(apply: &ApplyRules, json: bool) -> Result<(), Failure> {
+    let mut output = Output::new();
+    if json {
+        output.json(&json!({
+            "request": uuid(apply.request.0),
+            "from_ms": apply.rules.from.as_millis(),
+        }))?;
+    } else {
+        output.line(format_args!("in force from {}", show::time(apply.rules.from)))?;
+    }
+    output.flush()
+}
+
+/// Says each line that is in one of two documents only.
+fn diff(known: &RulesReading, document: &RuleDocument, json: bool) -> Result<(), Failure> {
+    let wanted = document.rules(known.rules.from);
+    let (before, after) =
+        (lines_of(&rules::render(&known.rules)), lines_of(&rules::render(&wanted)));
+    let gone: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
+    let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
+    let mut output = Output::new();
+    if json {
+        output.json(&json!({ "version": known.rules.version.0, "gone": gone, "new": new }))?;
+        return output.flush();
+    }
+    if gone.is_empty() && new.is_empty() {
+        output.line(format_args!("nothing would change in version {}", known.rules.version.0))?;
+    }
+    gone.iter().try_for_each(|line| output.line(format_args!("- {line}")))?;
+    new.iter().try_for_each(|line| output.line(format_args!("+ {line}")))?;
+    output.flush()
+}
+
+/// Every value of a document with its path, as `rules[0].no_show.window.days = 365`.
+fn lines_of(value: &Value) -> Vec<String> {
+    fn walk(path: &str, value: &Value, lines: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => object.iter().for_each(|(key, value)| {
+                let dot = if path.is_empty() { "" } else { "." };
+                walk(&format!("{path}{dot}{key}"), value, lines);
+            }),
+            Value::Array(values) if values.iter().any(Value::is_object) => {
+                for (index, value) in values.iter().enumerate() {
+                    walk(&format!("{path}[{index}]"), value, lines);
+                }
+            }
+            plain => lines.push(format!("{path} = {plain}")),
+        }
+    }
+    let mut lines = Vec::new();
+    walk("", value, &mut lines);
+    lines
+}
+
+fn show_rules(reading: &RulesReading, json: bool) -> Result<(), Failure> {
+    let RulesReading { rules, next } = reading;
+    let mut document = rules::render(rules);
+    let mut output = Output::new();
+    if json {
+        document["version"] = json!(rules.version.0);
+        document["from_ms"] = json!(rules.from.as_millis());
+        document["next"] = json!(next.map(|(version, from)| json!({
+            "version": version.0,
+            "from_ms": from.as_millis(),
+        })));
+        output.json(&document)?;
+        return output.flush();
+    }
+    if rules.version.0 == 0 {
+        output.line("no rules are in force")?;
+    } else {
+        let (version, from) = (rules.version.0, show::time(rules.from));
+        output.line(format_args!("version {version}, in force from {from}"))?;
+    }
+    lines_of(&document).iter().try_for_each(|line| output.line(line))?;
+    if let Some((version, from)) = next {
+        output.line(format_args!(
+            "version {} comes into force {}",
+            version.0,
+            show::time(*from)
+        ))?;
+    }
+    output.flush()
+}
+
+fn show_record(reading: &RecordReading, json: bool) -> Result<(), Failure> {
+    let RecordReading { strikes, restrictions } = reading;
+    let mut output = Output::new();
+    if json {
+        let strikes: Vec<Value> = strikes.iter().map(strike_of).collect();
+        let restrictions: Vec<Value> = restrictions.iter().map(restriction_of).collect();
+        output.json(&json!({ "strikes": strikes, "restrictions": restrictions }))?;
+        return output.flush();
+    }
+    if strikes.is_empty() && restrictions.is_empty() {
+        output.line("nothing is kept of this patient")?;
+    }
+    for strike in strikes {
+        let (day, organization) = (strike.day.date(), strike.place.organization.0);
+        let department = strike.place.department.0;
+        output.line(format_args!(
+            "{day} missed a visit: organization {organization}, department {department}"
+        ))?;
+    }
+    for made in restrictions {
+        let what = match made.consequence {
+            Consequence::Warn => "warned",
+            Consequence::Lower(_) => "later on waitlists",
+            Consequence::Refuse { .. } => "may not book",
+        };
+        let shadow = if made.mode == RuleMode::Shadow { " (only counted)" } else { "" };
+        output.line(format_args!(
+            "{what}{shadow} from {} until {}: {} missed since {}, by version {} of the rules",
+            show::time(made.from),
+            show::time(made.until),
+            made.count,
+            made.since.date(),
+            made.rule.version.0
+        ))?;
+    }
+    output.flush()
+}
+
+fn strike_of(strike: &Strike) -> Value {
+    json!({
+        "day": strike.day.date().to_string(),
+        "organization": strike.place.organization.0,
+        "department": strike.place.department.0,
+        "resource": strike.place.resource.0,
+        "service": strike.place.service.0,
+    })
+}
+
+fn restriction_of(made: &Restriction) -> Value {
+    json!({
+        "consequence": made.consequence.name(),
+        "mode": made.mode.name(),
+        "from_ms": made.from.as_millis(),
+        "until_ms": made.until.as_millis(),
+        "count": made.count,
+        "since": made.since.date().to_string(),
+        "rules": made.rule.version.0,
+        "layer": made.rule.layer,
+        "tier": made.rule.tier,
+    })
+}
+
+/// When rules come into force for which nobody says when: long enough for them to be durable.
+const SOON_MILLIS: u64 = 5_000;

@@ -1,0 +1,209 @@
+//! Layouts of rules, strikes and restrictions.
+//!
+//! ```text
+//! rules       version u32, from u64, u8 n, n (u64 since, i16 minutes), u8 n, n layers
+//! layer       scope, condition, u8 n, n keys, by tag, each at most once
+//! scope       u8 kind, what the kind needs: organization u32; department u32, resource u64, service u32
+//! condition   classes u8, youngest u8, oldest u8, option on file, option first visit, u16 id kinds
+//! key         1 no-shows: u8 within, u8 window, u16 its length, u8 begins, u8 used up, u8 mode, u8 n,
+//!               n (u16 count, consequence, u8 term, u16 its length)
+//! consequence 1 | 2 u8 | 3 u64 channels
+//! ```
+//!
+//! What a layer does not say is not in its list, so that later versions can say more.
+
+use arrayvec::ArrayVec;
+use bincode::de::Decoder;
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{Decode, Encode};
+
+use super::terms::OffsetList;
+use crate::model::limits::{RULE_LAYERS_MAX, RULE_TIERS_MAX};
+use crate::model::{
+    ApplyRules, Begins, CivilTime, Consequence, Day, LISTED_MAX, NoShowRule, Place, RecordReading,
+    Restriction, RestrictionCause, RuleCondition, RuleLayer, RuleMode, RuleRef, RuleScope, Rules,
+    RulesApplied, RulesReading, ScopeKind, Strike, Struck, Term, Tier, Timestamp, Window,
+};
+
+layout_number!(Day);
+layout_code!(RuleMode { Enforce, Shadow });
+layout_code!(ScopeKind { Region, Organization, Department, Schedule, Service });
+layout_code!(Begins { NextDay, AtOnce, FirstStrike });
+layout_code!(RestrictionCause { NoShow });
+layout_struct!(Place { organization, department, resource, service });
+layout_struct!(RuleRef { version, layer, tier });
+layout_struct!(Strike { day, place });
+layout_struct!(RuleCondition { classes, ages, on_file, first_visit, id_kinds });
+layout_struct!(Tier { count, consequence, term });
+layout_struct!(Restriction { within, cause, consequence, mode, from, until, rule, count, since });
+layout_struct!(Struck { appointment, patient, strike, restriction, is_used_up });
+layout_struct!(RulesApplied { request, fingerprint, rules });
+layout_struct!(ApplyRules { request, rules });
+
+type Layers = Vec<RuleLayer>;
+layout_list!(LayerList<RuleLayer>, Layers, u8, RULE_LAYERS_MAX, "more layers than rules have");
+layout_with_lists!(Rules { version, from, civil, layers as LayerList<Layers> });
+
+type Tiers = ArrayVec<Tier, RULE_TIERS_MAX>;
+layout_list!(TierList<Tier>, Tiers, u8, RULE_TIERS_MAX, "more tiers than a rule has");
+layout_with_lists!(NoShowRule { within, window, begins, is_used_up, mode, tiers as TierList<Tiers> });
+
+layout_struct!(RulesReading { rules, next });
+type Strikes = Vec<Strike>;
+layout_list!(StrikeList<Strike>, Strikes, u8, LISTED_MAX, "more than is listed at once");
+type Restrictions = Vec<Restriction>;
+layout_list!(
+    RestrictionList<Restriction>,
+    Restrictions,
+    u8,
+    LISTED_MAX,
+    "more than is listed at once"
+);
+layout_with_lists!(RecordReading {
+    strikes as StrikeList<Strikes>,
+    restrictions as RestrictionList<Restrictions>,
+});
+
+/// The tag of what a layer says about no-shows.
+const NO_SHOW: u8 = 1;
+
+impl Encode for CivilTime {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        OffsetList(&self.0).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for CivilTime {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self(OffsetList::<Vec<(Timestamp, i16)>>::decode(decoder)?.0))
+    }
+}
+
+impl Encode for RuleScope {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.kind().encode(encoder)?;
+        match self {
+            Self::Region => Ok(()),
+            Self::Organization(organization) => organization.encode(encoder),
+            Self::Department(organization, department) => {
+                (*organization, *department).encode(encoder)
+            }
+            Self::Schedule(organization, resource) => (*organization, *resource).encode(encoder),
+            Self::Service(organization, service) => (*organization, *service).encode(encoder),
+        }
+    }
+}
+
+impl<Context> Decode<Context> for RuleScope {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let kind = ScopeKind::decode(decoder)?;
+        if kind == ScopeKind::Region {
+            return Ok(Self::Region);
+        }
+        let organization = Decode::decode(decoder)?;
+        Ok(match kind {
+            ScopeKind::Region => Self::Region,
+            ScopeKind::Organization => Self::Organization(organization),
+            ScopeKind::Department => Self::Department(organization, Decode::decode(decoder)?),
+            ScopeKind::Schedule => Self::Schedule(organization, Decode::decode(decoder)?),
+            ScopeKind::Service => Self::Service(organization, Decode::decode(decoder)?),
+        })
+    }
+}
+
+impl Encode for RuleLayer {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.scope.encode(encoder)?;
+        self.when.encode(encoder)?;
+        u8::from(self.no_show.is_some()).encode(encoder)?;
+        let Some(rule) = &self.no_show else { return Ok(()) };
+        NO_SHOW.encode(encoder)?;
+        rule.encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for RuleLayer {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (scope, when) = (Decode::decode(decoder)?, Decode::decode(decoder)?);
+        let mut layer = Self { scope, when, no_show: None };
+        let (count, mut last) = (u8::decode(decoder)?, 0);
+        for _ in 0..count {
+            let tag = u8::decode(decoder)?;
+            if tag <= last {
+                return Err(DecodeError::Other("keys are out of order"));
+            }
+            last = tag;
+            match tag {
+                NO_SHOW => layer.no_show = Some(Decode::decode(decoder)?),
+                _ => {
+                    return Err(DecodeError::Other("a layer says what this version does not know"));
+                }
+            }
+        }
+        Ok(layer)
+    }
+}
+
+impl Encode for Window {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.parts().encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for Window {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(match <(u8, u16)>::decode(decoder)? {
+            (1, days) => Self::Days(days),
+            (2, months) => Self::Months(narrow(months)?),
+            (3, 0) => Self::Month,
+            (4, 0) => Self::Quarter,
+            (5, 0) => Self::Year,
+            (6, 0) => Self::InARow,
+            (7, 0) => Self::Ever,
+            _ => return Err(DecodeError::Other("Window")),
+        })
+    }
+}
+
+impl Encode for Term {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.parts().encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for Term {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(match <(u8, u16)>::decode(decoder)? {
+            (1, days) => Self::Days(days),
+            (2, months) => Self::Months(narrow(months)?),
+            (3, 0) => Self::MonthEnd,
+            _ => return Err(DecodeError::Other("Term")),
+        })
+    }
+}
+
+fn narrow(months: u16) -> Result<u8, DecodeError> {
+    u8::try_from(months).map_err(|_| DecodeError::Other("more months than can be counted"))
+}
+
+impl Encode for Consequence {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        match self {
+            Self::Warn => 1_u8.encode(encoder),
+            Self::Lower(by) => (2_u8, *by).encode(encoder),
+            Self::Refuse { but } => (3_u8, *but).encode(encoder),
+        }
+    }
+}
+
+impl<Context> Decode<Context> for Consequence {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(match u8::decode(decoder)? {
+            1 => Self::Warn,
+            2 => Self::Lower(Decode::decode(decoder)?),
+            3 => Self::Refuse { but: Decode::decode(decoder)? },
+            _ => return Err(DecodeError::Other("Consequence")),
+        })
+    }
+}

@@ -1,0 +1,144 @@
+//! Decides what follows from a missed visit, and whom a restriction refuses.
+//!
+//! ```text
+//! no-show -> strike of its day -> strikes in the window >= count, and not restricted then?
+//!                                 `- the highest tier that is reached -> restriction
+//! hold    -> a restriction that holds now, where the session is -> Restricted, until when
+//! ```
+//!
+//! **Architecture invariant:** what followed is in the fact: replay counts nothing.
+
+use super::record::KeptStrike;
+use super::view::{Context, View};
+use crate::model::{
+    Appointment, Begins, BookingChannel, CivilTime, Consequence, Day, NoShowRule, Outcome,
+    PatientId, Place, Refusal, Restriction, RestrictionCause, RuleMode, RuleRef, RuleScope, Strike,
+    Struck, Term, Timestamp, Window,
+};
+
+/// The strike of an appointment whose patient did not come; `None` where no rule counts it.
+pub(super) fn strike(
+    view: &View<'_>,
+    context: &Context<'_>,
+    appointment: &Appointment,
+) -> Option<Struck> {
+    let claim = appointment.claims.first()?;
+    let spec = view.session(claim.session)?.spec();
+    let place = Place::of(spec);
+    let rules = context.rules;
+    let is_about = |when: &crate::model::RuleCondition| {
+        when.holds(appointment.class, crate::model::Attributes::default())
+    };
+    let (layer, rule) = rules.nearest(&place, is_about, |layer| layer.no_show.as_ref())?;
+    let day = rules.civil.day_of(spec.slot_start(claim.slot));
+    let strike = Strike { day, place };
+    let known = view.record(appointment.patient);
+    let strikes = known.map_or(&[][..], |record| &record.strikes);
+    let counted = counted(rule, strikes, strike);
+    let restriction = restriction(context, rule, layer, strike, &counted).filter(|made| {
+        let restrictions = known.into_iter().flat_map(|record| &record.restrictions);
+        !restrictions.into_iter().any(|other| other.is_active(made.from) && other.bars_like(made))
+    });
+    let (appointment, patient) = (appointment.id, appointment.patient);
+    Some(Struck { appointment, patient, strike, restriction, is_used_up: rule.is_used_up })
+}
+
+/// The days of the strikes that count together with a new one, which is among them.
+fn counted(rule: &NoShowRule, strikes: &[KeptStrike], new: Strike) -> Vec<Day> {
+    let scope = RuleScope::around(rule.within, &new.place);
+    let first = rule.window.first_day(new.day);
+    let counts = |kept: &&KeptStrike| {
+        scope.contains(&kept.strike.place)
+            && (first..=new.day).contains(&kept.strike.day)
+            && !(rule.is_used_up && kept.is_used)
+            && !(rule.window == Window::InARow && kept.is_over)
+    };
+    let earlier = strikes.iter().filter(counts).map(|kept| kept.strike.day);
+    earlier.chain(std::iter::once(new.day)).collect()
+}
+
+/// What follows, if a tier is reached and it lasts at all.
+fn restriction(
+    context: &Context<'_>,
+    rule: &NoShowRule,
+    layer: u8,
+    strike: Strike,
+    counted: &[Day],
+) -> Option<Restriction> {
+    let count = u16::try_from(counted.len()).unwrap_or(u16::MAX);
+    let reached = (0_u8..).zip(&rule.tiers).filter(|(_, tier)| tier.count <= count);
+    let (position, tier) = reached.last()?;
+    let since = counted.iter().min().copied()?;
+    let civil = &context.rules.civil;
+    let from = match rule.begins {
+        Begins::NextDay => civil.start_of(strike.day.plus(1)),
+        Begins::AtOnce => context.now,
+        Begins::FirstStrike => civil.start_of(since),
+    };
+    let until = end_of(civil, from, strike.day, tier.term);
+    let version = context.rules.version;
+    let restriction = Restriction {
+        within: RuleScope::around(rule.within, &strike.place),
+        cause: RestrictionCause::NoShow,
+        consequence: tier.consequence,
+        mode: rule.mode,
+        from,
+        until,
+        rule: RuleRef { version, layer, tier: position },
+        count,
+        since,
+    };
+    (from < until).then_some(restriction)
+}
+
+fn end_of(civil: &CivilTime, from: Timestamp, day: Day, term: Term) -> Timestamp {
+    match term {
+        Term::Days(days) => civil.plus_days(from, days.into()),
+        Term::Months(months) => civil.plus_months(from, months.into()),
+        Term::MonthEnd => civil.start_of(day.month_start().plus_months(1)),
+    }
+}
+
+impl Restriction {
+    /// Whether it already does, where another one would hold, what that would do.
+    fn bars_like(&self, other: &Self) -> bool {
+        let is_refused = |one: &Self| matches!(one.consequence, Consequence::Refuse { .. });
+        self.within == other.within
+            && self.mode == other.mode
+            && is_refused(self) == is_refused(other)
+            && (is_refused(self) || self.consequence == other.consequence)
+    }
+}
+
+/// By how much a patient's class on waitlists is lower.
+pub(super) fn lowered_by(view: &View<'_>, now: Timestamp, patient: PatientId, place: &Place) -> u8 {
+    let Some(record) = view.record(patient) else { return 0 };
+    let lower = |restriction: &Restriction| match restriction.consequence {
+        Consequence::Lower(by) if restriction.mode == RuleMode::Enforce => by,
+        Consequence::Lower(_) | Consequence::Warn | Consequence::Refuse { .. } => 0,
+    };
+    let here = record.active(now).filter(|made| made.within.contains(place));
+    here.map(lower).max().unwrap_or_default()
+}
+
+/// Why a patient may not book somewhere through a channel: the restriction that ends last.
+pub(super) fn refuse_restricted(
+    view: &View<'_>,
+    context: &Context<'_>,
+    patient: PatientId,
+    place: &Place,
+    channel: BookingChannel,
+) -> Option<Refusal> {
+    let record = view.record(patient)?;
+    let refuses = |restriction: &&Restriction| {
+        let through = match restriction.consequence {
+            Consequence::Refuse { but } => but,
+            Consequence::Warn | Consequence::Lower(_) => return false,
+        };
+        restriction.mode == RuleMode::Enforce
+            && restriction.within.contains(place)
+            && !through.contains(channel)
+    };
+    let until = record.active(context.now).filter(refuses).map(|made| made.until).max()?;
+    Some(Refusal::until(Outcome::Restricted, context.now, until))
+}

@@ -1,0 +1,264 @@
+//! The same agreement under rules that change: patients who miss visits, are restricted, and ask again.
+
+use std::cell::RefCell;
+
+use proptest::collection::vec;
+use proptest::num::u8::ANY;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use super::{Case, request_id, same};
+use crate::engine::PatientRecord;
+use crate::engine::tests::build::{self, DAY, MORNING};
+use crate::engine::tests::naive::Naive;
+use crate::engine::tests::pairs::Pairs;
+use crate::engine::tests::world::State;
+use crate::model::limits::RULES_LEAD_MILLIS;
+use crate::model::{
+    Action, Actor, ApplyRules, Appointment, AppointmentStatus, Begins, Change, ChannelSet,
+    CivilTime, Claim, ClassSet, Command, Consequence, DepartmentId, Hold, NoShowRule,
+    OrganizationId, PaymentRef, ResourceId, Role, RuleCondition, RuleLayer, RuleMode, RuleScope,
+    Rules, RulesVersion, ScopeKind, ServiceId, Session, SessionTerms, Term, Tier, Timestamp,
+    Window,
+};
+
+/// Plays worlds of sessions on many days, in which half of the visits are missed.
+pub(super) fn play(cases: u32, pairs: &RefCell<Pairs>) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let steps = vec(proptest::array::uniform4(ANY), 1..70);
+    TestRunner::new(config).run(&steps, |steps| play_one(&steps, &mut pairs.borrow_mut())).unwrap();
+}
+
+impl Case {
+    /// In some worlds two patients missed a visit this morning, and a rule strikes at once.
+    pub(super) fn under_rules(mut self, kinds: [u8; 4]) -> Self {
+        if !kinds[2].is_multiple_of(4) {
+            return self;
+        }
+        let consequence = match kinds[0] % 4 {
+            0 => Consequence::Lower(1),
+            1 => Consequence::Refuse { but: ChannelSet(1) },
+            _ => Consequence::Refuse { but: ChannelSet(0) },
+        };
+        let rule = NoShowRule {
+            within: ScopeKind::Region,
+            window: Window::Ever,
+            begins: Begins::AtOnce,
+            is_used_up: false,
+            mode: RuleMode::Enforce,
+            tiers: std::iter::once(Tier { count: 1, consequence, term: Term::Days(1) }).collect(),
+        };
+        let layer = RuleLayer {
+            scope: RuleScope::Region,
+            when: RuleCondition::default(),
+            no_show: Some(rule),
+        };
+        let now = self.engine.now;
+        let rules = Rules {
+            version: RulesVersion(0),
+            from: now.plus_millis(RULES_LEAD_MILLIS),
+            civil: CivilTime::default(),
+            layers: vec![layer],
+        };
+        let apply = ApplyRules { request: build::request(20_000), rules };
+        self.both(Role::Admin, &Command::ApplyRules(apply.into()));
+        let start = now.minus_millis(build::MINUTE);
+        let missed = Session { start, ..build::session(77, &[2]) };
+        self.both(Role::Admin, &Command::OpenSession(build::open(missed).into()));
+        self.later(build::MINUTE);
+        for patient in 0..2 {
+            let id = 20_001 + patient;
+            let hold = build::hold(id, patient, [build::at(77, 0)]);
+            let hold = Hold { book: Some(PaymentRef(1)), ..hold };
+            self.both(Role::Practitioner, &Command::Hold(hold));
+            let missed = build::change(20_010 + patient, id, Action::NoShow);
+            self.both(Role::Practitioner, &Command::Change(missed));
+        }
+        self
+    }
+
+    fn both(&mut self, role: Role, command: &Command) {
+        let actor = Actor::unbounded(role);
+        let answers = (self.engine.run(&actor, command), self.naive.run(&actor, command));
+        assert_eq!(answers.0, answers.1, "{command:?}");
+    }
+}
+
+/// What is kept of patients is what the naive model counts.
+pub(super) fn compare(state: &State, naive: &Naive) -> Result<(), TestCaseError> {
+    let (mut strikes, mut restrictions) = (Vec::new(), Vec::new());
+    for (patient, PatientRecord { strikes: kept, restrictions: made }) in &state.records {
+        strikes.extend(
+            kept.iter()
+                .map(|it| (*patient, it.strike.day, it.strike.place, it.is_used, it.is_over)),
+        );
+        restrictions.extend(made.iter().map(|made| (*patient, *made)));
+    }
+    let mut expected = naive.conduct.strikes.clone();
+    expected.sort_by_key(|strike| strike.0);
+    same(&strikes, &expected, "strikes")?;
+    let mut expected = naive.conduct.restrictions.clone();
+    expected.sort_by_key(|restriction| restriction.0);
+    same(&restrictions, &expected, "restrictions")
+}
+
+fn play_one(steps: &[[u8; 4]], pairs: &mut Pairs) -> Result<(), TestCaseError> {
+    let sessions: Vec<Session> = (1..=SESSIONS).map(session).collect();
+    let mut case = Case::of(&sessions);
+    for step in steps {
+        take(&mut case, *step, pairs)?;
+    }
+    case.compare_state(&case.engine.state())?;
+    case.replay()
+}
+
+/// Each of another day, hospital, department, resource or service.
+fn session(id: u64) -> Session {
+    let number = u32::try_from(id).unwrap();
+    Session {
+        organization: OrganizationId(1 + number % 2),
+        department: DepartmentId(number % 3),
+        resource: ResourceId(id % 4),
+        start: MORNING.plus_millis(build::MINUTE + (id - 1) / 2 * DAY / 2),
+        terms: SessionTerms { service: ServiceId(number % 2), ..SessionTerms::default() },
+        ..build::session(id, &[4])
+    }
+}
+
+fn take(
+    case: &mut Case,
+    [verb, id, who, what]: [u8; 4],
+    pairs: &mut Pairs,
+) -> Result<(), TestCaseError> {
+    let patient = u128::from(who % 3);
+    let appointment = u128::from(id % 64);
+    let action = match verb % 16 {
+        0 => {
+            case.later(u64::from(what) * DAY / 256);
+            return Ok(());
+        }
+        1..=6 => {
+            let wish = build::at(upcoming(case, id), 0);
+            let book = (what < 200).then_some(PaymentRef(1));
+            let channel = build::channel(what % 3);
+            let hold = build::hold(appointment, patient, [wish]);
+            let hold = Hold { channel, book, ..hold };
+            let actor = Actor::unbounded(Role::Practitioner);
+            return case.run(&actor, Command::Hold(hold), "hold", pairs);
+        }
+        8 if id < 64 => {
+            let last = case.done.iter().rev().find(|(name, _)| *name == "apply_rules").cloned();
+            let Some((name, command)) = last else { return Ok(()) };
+            let actor = Actor::unbounded(Role::Admin);
+            return case.run(&actor, command, name, pairs);
+        }
+        7 | 8 => {
+            let apply = ApplyRules {
+                request: request_id(what, 9_000 + u128::from(id % 8)),
+                rules: rules(case, [id, who, what]),
+            };
+            let actor = Actor::unbounded(Role::Admin);
+            return case.run(&actor, Command::ApplyRules(apply.into()), "apply_rules", pairs);
+        }
+        9..=13 => ("no_show", Action::NoShow),
+        14 => ("settle", Action::Settle),
+        _ => ("cancel", Action::Cancel),
+    };
+    let appointment = begun(case).filter(|_| what < 240).unwrap_or(appointment);
+    let own = u128::from(verb % 16) * 64 + appointment;
+    let change =
+        Change { request: request_id(what, own), ..build::change(0, appointment, action.1) };
+    case.run(&Actor::unbounded(Role::Practitioner), Command::Change(change), action.0, pairs)
+}
+
+/// A session that has not begun, mostly.
+fn upcoming(case: &Case, id: u8) -> u64 {
+    let halves = case.engine.now.as_millis().saturating_sub(MORNING.as_millis()) / (DAY / 2);
+    (2 + 2 * halves + u64::from(id % 6)).min(SESSIONS)
+}
+
+/// An appointment whose visit should have begun.
+fn begun(case: &Case) -> Option<u128> {
+    let has_begun = |claim: &Claim| {
+        let session = case.naive.sessions.iter().find(|it| it.id == claim.session);
+        session.is_some_and(|it| it.slot_start(claim.slot) <= case.engine.now)
+    };
+    let booked = |it: &&Appointment| it.status == AppointmentStatus::Booked;
+    let mut all = case.naive.appointments.iter().filter(booked);
+    all.find(|it| it.claims.iter().any(has_begun)).map(|it| it.id.0 & 0xffff)
+}
+
+/// One to three layers of rules that soon strike, sometimes wrong ones.
+fn rules(case: &Case, [id, who, what]: [u8; 3]) -> Rules {
+    let lead = if what < 16 { 0 } else { RULES_LEAD_MILLIS + u64::from(who) * 60_000 };
+    let offsets = [0, 480, -300][usize::from(who % 3)];
+    let layers = (0..=id % 3).map(|layer| RuleLayer {
+        scope: scope(what.rotate_left(layer.into()), id),
+        when: RuleCondition {
+            classes: if what % 16 == 15 { ClassSet(2) } else { ClassSet::ALL },
+            ..RuleCondition::default()
+        },
+        no_show: Some(no_show(id.wrapping_add(layer * 37), who, what.rotate_left(layer.into()))),
+    });
+    Rules {
+        version: RulesVersion(u32::from(what % 64 == 63)),
+        from: case.engine.now.plus_millis(lead),
+        civil: CivilTime(vec![(Timestamp::default(), offsets)]),
+        layers: layers.collect(),
+    }
+}
+
+fn scope(what: u8, id: u8) -> RuleScope {
+    let organization = OrganizationId(1 + u32::from(id % 2));
+    match what % 8 {
+        0..=3 => RuleScope::Region,
+        4 => RuleScope::Organization(organization),
+        5 => RuleScope::Department(organization, DepartmentId(u32::from(id % 3))),
+        6 => RuleScope::Schedule(organization, ResourceId(u64::from(id % 4))),
+        _ => RuleScope::Service(organization, ServiceId(u32::from(id % 2))),
+    }
+}
+
+fn no_show(id: u8, who: u8, what: u8) -> NoShowRule {
+    let windows = [
+        Window::Days(1 + u16::from(who % 8)),
+        Window::Months(1),
+        Window::Month,
+        Window::Quarter,
+        Window::Year,
+        Window::InARow,
+        Window::Ever,
+        Window::Days(u16::from(what % 4)),
+    ];
+    let kinds = [
+        ScopeKind::Region,
+        ScopeKind::Region,
+        ScopeKind::Organization,
+        ScopeKind::Department,
+        ScopeKind::Schedule,
+        ScopeKind::Service,
+    ];
+    let consequences = [
+        Consequence::Refuse { but: ChannelSet(0) },
+        Consequence::Refuse { but: ChannelSet(1) },
+        Consequence::Refuse { but: ChannelSet(0) },
+        Consequence::Warn,
+        Consequence::Lower(2),
+    ];
+    let terms = [Term::Days(1), Term::Days(3), Term::Months(1), Term::MonthEnd];
+    let tier = |more: u8| Tier {
+        count: u16::from(1 + id % 2 + more),
+        consequence: consequences[usize::from(id.wrapping_add(more)) % consequences.len()],
+        term: terms[usize::from(what.wrapping_add(more) % 4)],
+    };
+    NoShowRule {
+        within: kinds[usize::from(what) % kinds.len()],
+        window: windows[usize::from(id) % windows.len()],
+        begins: [Begins::NextDay, Begins::AtOnce, Begins::FirstStrike][usize::from(who) % 3],
+        is_used_up: who & 8 != 0,
+        mode: if who & 0x30 == 0x30 { RuleMode::Shadow } else { RuleMode::Enforce },
+        tiers: (0..=what % 2).map(tier).collect(),
+    }
+}
+
+/// Two on each half of a day, for a week.
+const SESSIONS: u64 = 28;

@@ -1,0 +1,212 @@
+//! Rules, strikes and restrictions, day by day.
+
+use super::Naive;
+use crate::model::limits::RULES_LEAD_MILLIS;
+use crate::model::{
+    ApplyRules, Appointment, Begins, BookingChannel, Consequence, Day, NoShowRule, Outcome,
+    PatientId, Place, Receipt, Refusal, Restriction, RestrictionCause, RuleMode, RuleRef,
+    RuleScope, Rules, RulesVersion, Session, Term, Timestamp, Window,
+};
+
+/// What is known of rules and of how patients behaved.
+#[derive(Default)]
+pub(in super::super) struct NaiveConduct {
+    pub(in super::super) applied: Vec<ApplyRules>,
+    /// Whose, of which day, where; whether it was used up; whether a visit came after it.
+    pub(in super::super) strikes: Vec<(PatientId, Day, Place, bool, bool)>,
+    pub(in super::super) restrictions: Vec<(PatientId, Restriction)>,
+}
+
+impl Naive {
+    pub(super) fn apply_rules(&mut self, apply: &ApplyRules) -> Result<Receipt, Refusal> {
+        if self.conduct.applied.contains(apply) {
+            return Ok(self.receipt(true));
+        }
+        if self.is_used(apply.request) {
+            return Err(Outcome::IdReused.into());
+        }
+        let mut refusals = Vec::new();
+        if apply.rules.check().is_err() || apply.rules.version != RulesVersion(0) {
+            refusals.push(Outcome::RulesInvalid);
+        }
+        if apply.rules.from < self.now.plus_millis(RULES_LEAD_MILLIS) {
+            refusals.push(Outcome::RulesTooSoon);
+        }
+        super::lowest(&refusals)?;
+        self.conduct.applied.push(apply.clone());
+        Ok(self.receipt(false))
+    }
+
+    /// The version in force: of those that began, and that no later version overtook, the newest.
+    pub(super) fn rules(&self) -> (RulesVersion, Option<&Rules>) {
+        let mut found = (RulesVersion(0), None);
+        for (index, apply) in self.conduct.applied.iter().enumerate() {
+            let later = &self.conduct.applied[index + 1..];
+            let is_overtaken = later.iter().any(|other| other.rules.from <= apply.rules.from);
+            if apply.rules.from <= self.now && !is_overtaken {
+                let version = RulesVersion(u32::try_from(index).unwrap() + 1);
+                found = (version, Some(&apply.rules));
+            }
+        }
+        found
+    }
+
+    /// Counts a visit that was missed.
+    pub(super) fn strike(&mut self, appointment: &Appointment) {
+        let claim = appointment.claims[0];
+        let session = self.session(claim.session).unwrap().clone();
+        let (version, Some(rules)) = self.rules() else { return };
+        let place = place_of(&session);
+        let kinds = [4, 3, 2, 1, 0];
+        let said = kinds.iter().find_map(|kind| {
+            rules.layers.iter().enumerate().rev().find_map(|(layer, it)| {
+                let is_here = it.scope.kind() as u8 == *kind && it.scope.contains(&place);
+                let is_about =
+                    it.when.holds(appointment.class, crate::model::Attributes::default());
+                let rule = it.no_show.as_ref().filter(|_| is_here && is_about)?;
+                Some((u8::try_from(layer).unwrap(), rule.clone()))
+            })
+        });
+        let Some((layer, rule)) = said else { return };
+        let rules = rules.clone();
+        let patient = appointment.patient;
+        let day = rules.civil.day_of(session.slot_start(claim.slot));
+        self.conduct.strikes.push((patient, day, place, false, false));
+        let counted = self.counted(patient, &rule, day, &place);
+        let tiers = (0_u8..).zip(&rule.tiers);
+        let reached = tiers.filter(|(_, tier)| usize::from(tier.count) <= counted.len()).last();
+        let Some((tier, reached)) = reached else { return };
+        let since = *counted.iter().min().unwrap();
+        let from = match rule.begins {
+            Begins::NextDay => rules.civil.start_of(Day(day.0 + 1)),
+            Begins::AtOnce => self.now,
+            Begins::FirstStrike => rules.civil.start_of(since),
+        };
+        let until = match reached.term {
+            Term::Days(days) => rules.civil.plus_days(from, days.into()),
+            Term::Months(months) => rules.civil.plus_months(from, months.into()),
+            Term::MonthEnd => rules.civil.start_of(day.month_start().plus_months(1)),
+        };
+        let made = Restriction {
+            within: RuleScope::around(rule.within, &place),
+            cause: RestrictionCause::NoShow,
+            consequence: reached.consequence,
+            mode: rule.mode,
+            from,
+            until,
+            rule: RuleRef { version, layer, tier },
+            count: u16::try_from(counted.len()).unwrap(),
+            since,
+        };
+        if until <= from || self.has_like(patient, &made) {
+            return;
+        }
+        self.conduct.restrictions.push((patient, made));
+        for (who, of, at, is_used, _) in &mut self.conduct.strikes {
+            let is_counted =
+                *who == patient && since <= *of && *of <= day && made.within.contains(at);
+            *is_used |= rule.is_used_up && is_counted;
+        }
+    }
+
+    /// The days of the strikes that count; the newest is among them.
+    fn counted(&self, patient: PatientId, rule: &NoShowRule, day: Day, place: &Place) -> Vec<Day> {
+        let scope = RuleScope::around(rule.within, place);
+        let last = self.conduct.strikes.len() - 1;
+        let all = self.conduct.strikes.iter().enumerate();
+        all.filter(|(index, (who, of, at, is_used, is_over))| {
+            let is_new = *index == last;
+            let is_void = rule.is_used_up && *is_used || rule.window == Window::InARow && *is_over;
+            *who == patient
+                && scope.contains(at)
+                && in_window(rule.window, *of, day)
+                && (is_new || !is_void)
+        })
+        .map(|(_, (_, of, ..))| *of)
+        .collect()
+    }
+
+    fn has_like(&self, patient: PatientId, made: &Restriction) -> bool {
+        self.conduct.restrictions.iter().any(|(who, other)| {
+            let refuse = matches!(other.consequence, Consequence::Refuse { .. })
+                && matches!(made.consequence, Consequence::Refuse { .. });
+            *who == patient
+                && other.within == made.within
+                && other.mode == made.mode
+                && (refuse || other.consequence == made.consequence)
+                && other.from <= made.from
+                && made.from < other.until
+        })
+    }
+
+    pub(super) fn end_row(&mut self, patient: PatientId) {
+        let own = self.conduct.strikes.iter_mut().filter(|(who, ..)| *who == patient);
+        own.for_each(|strike| strike.4 = true);
+    }
+
+    /// Until when a patient may not book in a session through a channel.
+    pub(super) fn restricted_until(
+        &self,
+        patient: PatientId,
+        session: &Session,
+        channel: BookingChannel,
+    ) -> Option<Timestamp> {
+        let place = place_of(session);
+        let own = self.conduct.restrictions.iter().filter(|(who, _)| *who == patient);
+        let refusing = own.filter(|(_, made)| {
+            let is_barred = match made.consequence {
+                Consequence::Refuse { but } => !but.contains(channel),
+                Consequence::Warn | Consequence::Lower(_) => false,
+            };
+            is_barred
+                && made.mode == RuleMode::Enforce
+                && made.from <= self.now
+                && self.now < made.until
+                && made.within.contains(&place)
+        });
+        refusing.map(|(_, made)| made.until).max()
+    }
+
+    /// By how much the patient's class on waitlists is lower.
+    pub(super) fn lowered_by(&self, patient: PatientId, session: &Session) -> u8 {
+        let place = place_of(session);
+        let mut by = 0;
+        for (who, made) in &self.conduct.restrictions {
+            let holds = made.from <= self.now && self.now < made.until;
+            if let Consequence::Lower(more) = made.consequence
+                && *who == patient
+                && holds
+                && made.mode == RuleMode::Enforce
+                && made.within.contains(&place)
+            {
+                by = by.max(more);
+            }
+        }
+        by
+    }
+}
+
+/// Whether a strike of a day counts together with a newer one.
+fn in_window(window: Window, of: Day, newest: Day) -> bool {
+    let (old, new) = (of.date(), newest.date());
+    let month = |date: jiff::civil::Date| (date.year(), date.month());
+    let quarter = |date: jiff::civil::Date| (date.year(), (date.month() - 1) / 3);
+    of <= newest
+        && match window {
+            Window::Days(days) => newest.0 - of.0 < u32::from(days),
+            Window::Months(months) => newest.minus_months(months.into()) < of,
+            Window::Month => month(old) == month(new),
+            Window::Quarter => quarter(old) == quarter(new),
+            Window::Year => old.year() == new.year(),
+            Window::InARow | Window::Ever => true,
+        }
+}
+
+const fn place_of(session: &Session) -> Place {
+    Place {
+        organization: session.organization,
+        department: session.department,
+        resource: session.resource,
+        service: session.terms.service,
+    }
+}

@@ -1,0 +1,120 @@
+//! The rulebook behind its lock, which is taken before all others.
+//!
+//! ```text
+//! command   read the rulebook -> homes < ledger < sessions -> decide -> append -> evolve -> unlock all
+//! apply     write the rulebook -> home -> decide -> append -> evolve
+//! ```
+//!
+//! **Architecture invariant:** a command is decided under one version, and the record of that version
+//! lies before its own.
+
+use super::Inventory;
+use super::group::Group;
+use super::shards::{Locked, SHARD_COUNT, route};
+use crate::engine::{Context, Decision, PatientRecord, Rulebook, decide_rules};
+use crate::model::{
+    Actor, Answer, ApplyRules, Fact, Facts, LISTED_MAX, PatientId, Reading, Receipt, RecordReading,
+    Restriction, Rules, RulesReading, Sequence, Timestamp,
+};
+
+impl Inventory {
+    /// Puts rules in force from an instant on, or refuses.
+    pub fn apply_rules(
+        &self,
+        context: &Context<'_>,
+        apply: &ApplyRules,
+        append: impl FnOnce(&Facts) -> Sequence,
+    ) -> Answer<Receipt> {
+        let mut book = self.rules.write();
+        let mut group = Group::of_homes(&self.homes, &[apply.request]);
+        let decided = group.view(|view| decide_rules(view, context, &book.state, apply));
+        let Ok(Decision { facts, .. }) = &decided else {
+            return self.conclude(&mut group, context.now, decided, append);
+        };
+        let facts = facts.clone();
+        let answer = self.conclude(&mut group, context.now, decided, append);
+        for fact in &facts {
+            evolve_rules(&mut book, answer.after, fact);
+        }
+        answer
+    }
+
+    /// Lets a command be decided under the rules that are in force.
+    pub(super) fn under_rules<T>(
+        &self,
+        context: &Context<'_>,
+        decide: impl FnOnce(&Context<'_>) -> Answer<T>,
+    ) -> Answer<T> {
+        let book = self.rules.read();
+        let answer = decide(&Context { rules: book.state.in_force(context.now), ..*context });
+        // What was told at once rests on no record.
+        let rests = answer.after != Sequence::default();
+        let after = if rests { answer.after.max(book.last) } else { answer.after };
+        Answer { after, ..answer }
+    }
+
+    /// Every version of the rules that is known, oldest first, without the one that says nothing.
+    pub fn all_rules(&self) -> Answer<Vec<Rules>> {
+        let book = self.rules.read();
+        let versions = book.state.versions().skip(1).cloned().collect();
+        Answer { after: book.last, result: Ok(versions) }
+    }
+
+    /// The rules that are in force at an instant, and what comes after them.
+    pub fn read_rules(&self, at: Timestamp) -> Answer<Reading> {
+        let book = self.rules.read();
+        let rules = book.state.in_force(at).clone();
+        let later = book.state.versions().find(|other| at < other.from);
+        let next = later.map(|other| (other.version, other.from));
+        let reading = RulesReading { rules, next };
+        Answer { after: book.last, result: Ok(Reading::Rules(Box::new(reading))) }
+    }
+
+    /// What is kept of how a patient behaved, as far as an actor may see it.
+    pub fn read_record(&self, actor: &Actor, patient: PatientId) -> Answer<Reading> {
+        let ledger = self.ledgers.lock(route(patient.0));
+        let empty = PatientRecord::default();
+        let record = ledger.state.record(patient).unwrap_or(&empty);
+        let strikes = record.strikes.iter().map(|kept| kept.strike);
+        let strikes = strikes.filter(|strike| actor.may_touch(strike.place.organization));
+        let holds = |made: &&Restriction| {
+            made.within.organization().is_none_or(|organization| actor.may_touch(organization))
+        };
+        let restrictions = record.restrictions.iter().filter(holds).copied();
+        let reading = RecordReading {
+            strikes: newest(strikes.collect()),
+            restrictions: newest(restrictions.collect()),
+        };
+        Answer { after: ledger.last, result: Ok(Reading::Record(Box::new(reading))) }
+    }
+
+    /// Looks at the record of every patient who has one.
+    pub fn each_record(&self, mut look: impl FnMut(&PatientRecord)) {
+        for index in 0..SHARD_COUNT {
+            let ledger = self.ledgers.lock(index);
+            ledger.state.all_records().for_each(|(_, record)| look(record));
+        }
+    }
+
+    /// The restrictions that hold for a patient at an instant.
+    pub fn restrictions(&self, patient: PatientId, now: Timestamp) -> Answer<Vec<Restriction>> {
+        let ledger = self.ledgers.lock(route(patient.0));
+        let record = ledger.state.record(patient);
+        let active = record.into_iter().flat_map(|record| record.active(now)).copied().collect();
+        Answer { after: ledger.last, result: Ok(active) }
+    }
+}
+
+fn newest<T>(mut all: Vec<T>) -> Vec<T> {
+    let surplus = all.len().saturating_sub(LISTED_MAX);
+    all.drain(..surplus);
+    all
+}
+
+/// Writes what a fact does to the rules, unless the snapshot has it already.
+pub(super) fn evolve_rules(book: &mut Locked<Rulebook>, sequence: Sequence, fact: &Fact) {
+    if matches!(fact, Fact::RulesApplied(_)) && book.base < sequence {
+        book.last = sequence;
+        book.state.evolve(fact);
+    }
+}

@@ -1,0 +1,403 @@
+//! Rules as data (规则): what a region, an organization, a department, a schedule or a service item says
+//! about who may book.
+//!
+//! ```text
+//! Rules  version, from when, local time
+//!   `-- RuleLayer   scope: region > organization > department > schedule > service item
+//!                   when: which patients        what it says: each key, or nothing
+//! ```
+//!
+//! The nearest layer that says something about a key decides that key; of two layers of one scope the
+//! later one.
+//!
+//! **Architecture invariant:** rules are checked when they are made, and results when they are applied:
+//! a fact carries what came of a rule and the version, never the rule.
+
+mod no_show;
+
+pub use no_show::{
+    Begins, Consequence, NoShowRule, Restriction, RestrictionCause, RuleRef, Strike, Struck, Term,
+    Tier, Window,
+};
+
+use super::appointment::PatientClass;
+use super::civil::CivilTime;
+use super::command::Attributes;
+use super::fingerprint::Fingerprint;
+use super::id::{DepartmentId, OrganizationId, RequestId, ResourceId, RulesVersion, ServiceId};
+use super::limits::{RULE_LAYERS_MAX, RULE_TIERS_MAX};
+use super::operation::Operation;
+use super::session::{ClassSet, Session};
+use super::time::Timestamp;
+
+/// The rules of a platform, as they are in force from an instant on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Counted by the node, from 1. 0 before there are rules, and in a request to apply some.
+    pub version: RulesVersion,
+    /// Since when they are in force.
+    pub from: Timestamp,
+    /// What a day is.
+    pub civil: CivilTime,
+    /// Who says what, 0 to [`RULE_LAYERS_MAX`].
+    pub layers: Vec<RuleLayer>,
+}
+
+/// What one part of the platform says, for some patients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleLayer {
+    /// Where it holds.
+    pub scope: RuleScope,
+    /// For whom it holds.
+    pub when: RuleCondition,
+    /// What becomes of who does not come (爽约规则).
+    pub no_show: Option<NoShowRule>,
+}
+
+/// A part of the platform. The later ones are nearer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RuleScope {
+    /// All of it.
+    #[default]
+    Region,
+    /// A hospital.
+    Organization(OrganizationId),
+    /// A department of a hospital.
+    Department(OrganizationId, DepartmentId),
+    /// What one resource of a hospital offers.
+    Schedule(OrganizationId, ResourceId),
+    /// A service item of a hospital.
+    Service(OrganizationId, ServiceId),
+}
+
+/// Kinds of scopes, without saying which.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ScopeKind {
+    /// All of the platform.
+    #[default]
+    Region = 0,
+    /// The hospital.
+    Organization = 1,
+    /// The department.
+    Department = 2,
+    /// The resource.
+    Schedule = 3,
+    /// The service item.
+    Service = 4,
+}
+
+/// Where something takes place, as far as rules ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// The department.
+    pub department: DepartmentId,
+    /// The resource.
+    pub resource: ResourceId,
+    /// The service item, 0 where none is said.
+    pub service: ServiceId,
+}
+
+/// Which patients a layer is about: all that fit every part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleCondition {
+    /// As what they come.
+    pub classes: ClassSet,
+    /// The youngest and the oldest in years. Who says no age fits only 0 to 255.
+    pub ages: (u8, u8),
+    /// Whether they are on file at the site (建档).
+    pub on_file: Option<bool>,
+    /// Whether it is their first visit.
+    pub first_visit: Option<bool>,
+    /// Which kinds of identity document, one bit each.
+    pub id_kinds: u16,
+}
+
+/// Whether a rule is applied, or only counted and reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum RuleMode {
+    /// It refuses.
+    #[default]
+    Enforce = 0,
+    /// It is counted, and nobody is refused (试运行).
+    Shadow = 1,
+}
+
+/// Puts rules in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplyRules {
+    /// The id of the request.
+    pub request: RequestId,
+    /// The rules. Their version is 0: the node counts it.
+    pub rules: Rules,
+}
+
+/// See [`super::Fact::RulesApplied`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RulesApplied {
+    /// The request that did it.
+    pub request: RequestId,
+    /// Its fingerprint.
+    pub fingerprint: u64,
+    /// The rules, with their version.
+    pub rules: Rules,
+}
+
+/// What is wrong with rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RulesFault {
+    /// Too many layers.
+    #[error("rules have at most {RULE_LAYERS_MAX} layers")]
+    Layers,
+    /// The offsets of local time are out of order, too many or too large.
+    #[error("the offsets of local time are in order, at most eight, each within a day")]
+    Civil,
+    /// A layer is about nobody.
+    #[error(
+        "the ages of a layer run from a younger to an older, and it names a class and a kind of identity document"
+    )]
+    Condition,
+    /// A rule about no-shows counts nothing, or its tiers are out of order.
+    #[error(
+        "a rule about no-shows has 1 to {RULE_TIERS_MAX} tiers, each after more strikes than the one before, each of them for a time"
+    )]
+    NoShow,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
+impl Default for RuleCondition {
+    /// Everybody.
+    fn default() -> Self {
+        Self {
+            classes: ClassSet::ALL,
+            ages: (0, u8::MAX),
+            on_file: None,
+            first_visit: None,
+            id_kinds: u16::MAX,
+        }
+    }
+}
+
+impl Attributes {
+    /// The age in years, if it was said.
+    pub const fn age(self) -> Option<u8> {
+        match self.0 & 0xff {
+            0xff => None,
+            #[expect(clippy::cast_possible_truncation, reason = "eight bits")]
+            age => Some(age as u8),
+        }
+    }
+
+    /// Whether the patient is on file at the site (建档).
+    pub const fn is_on_file(self) -> bool {
+        self.0 >> 8 & 1 == 1
+    }
+
+    /// Whether it is the first visit.
+    pub const fn is_first_visit(self) -> bool {
+        self.0 >> 9 & 1 == 1
+    }
+
+    /// The kind of identity document, 0 to 15.
+    pub const fn id_kind(self) -> u32 {
+        self.0 >> 10 & 0xf
+    }
+}
+
+impl RuleCondition {
+    /// Whether a patient is one of those.
+    pub fn holds(self, class: PatientClass, attributes: Attributes) -> bool {
+        let (youngest, oldest) = self.ages;
+        let is_any_age = (youngest, oldest) == (0, u8::MAX);
+        self.classes.contains(class)
+            && attributes.age().map_or(is_any_age, |age| (youngest..=oldest).contains(&age))
+            && self.on_file.is_none_or(|on_file| on_file == attributes.is_on_file())
+            && self.first_visit.is_none_or(|first| first == attributes.is_first_visit())
+            && self.id_kinds >> attributes.id_kind() & 1 == 1
+    }
+
+    const fn is_sound(self) -> bool {
+        self.ages.0 <= self.ages.1 && self.classes.0 != 0 && self.id_kinds != 0
+    }
+}
+
+impl RuleMode {
+    /// The name in documents, JSON and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+impl Place {
+    /// Where a session is.
+    pub const fn of(session: &Session) -> Self {
+        Self {
+            organization: session.organization,
+            department: session.department,
+            resource: session.resource,
+            service: session.terms.service,
+        }
+    }
+}
+
+impl RuleScope {
+    /// Whether a place lies in it.
+    pub fn contains(self, place: &Place) -> bool {
+        match self {
+            Self::Region => true,
+            Self::Organization(organization) => organization == place.organization,
+            Self::Department(organization, department) => {
+                (organization, department) == (place.organization, place.department)
+            }
+            Self::Schedule(organization, resource) => {
+                (organization, resource) == (place.organization, place.resource)
+            }
+            Self::Service(organization, service) => {
+                (organization, service) == (place.organization, place.service)
+            }
+        }
+    }
+
+    /// The scope of a kind in which a place lies.
+    pub const fn around(kind: ScopeKind, place: &Place) -> Self {
+        let organization = place.organization;
+        match kind {
+            ScopeKind::Region => Self::Region,
+            ScopeKind::Organization => Self::Organization(organization),
+            ScopeKind::Department => Self::Department(organization, place.department),
+            ScopeKind::Schedule => Self::Schedule(organization, place.resource),
+            ScopeKind::Service => Self::Service(organization, place.service),
+        }
+    }
+
+    /// The hospital that it is of, or is part of; `None` for the region.
+    pub const fn organization(self) -> Option<OrganizationId> {
+        match self {
+            Self::Region => None,
+            Self::Organization(organization)
+            | Self::Department(organization, _)
+            | Self::Schedule(organization, _)
+            | Self::Service(organization, _) => Some(organization),
+        }
+    }
+
+    /// Its kind; a larger one is nearer.
+    pub const fn kind(self) -> ScopeKind {
+        match self {
+            Self::Region => ScopeKind::Region,
+            Self::Organization(_) => ScopeKind::Organization,
+            Self::Department(..) => ScopeKind::Department,
+            Self::Schedule(..) => ScopeKind::Schedule,
+            Self::Service(..) => ScopeKind::Service,
+        }
+    }
+
+    const fn words(self) -> [u64; 3] {
+        let kind = self.kind() as u64;
+        match self {
+            Self::Region => [kind, 0, 0],
+            Self::Organization(organization) => [kind, organization.0 as u64, 0],
+            Self::Department(organization, department) => {
+                [kind, organization.0 as u64, department.0 as u64]
+            }
+            Self::Schedule(organization, resource) => [kind, organization.0 as u64, resource.0],
+            Self::Service(organization, service) => [kind, organization.0 as u64, service.0 as u64],
+        }
+    }
+}
+
+impl Rules {
+    /// Rules that say nothing.
+    pub const fn none() -> Self {
+        let civil = CivilTime(Vec::new());
+        Self {
+            version: RulesVersion(0),
+            from: Timestamp::from_millis(0),
+            civil,
+            layers: Vec::new(),
+        }
+    }
+
+    /// Checks ranges.
+    ///
+    /// # Errors
+    ///
+    /// The first [`RulesFault`] in the order of that enum.
+    pub fn check(&self) -> Result<(), RulesFault> {
+        if RULE_LAYERS_MAX < self.layers.len() {
+            return Err(RulesFault::Layers);
+        }
+        if !self.civil.is_sound() {
+            return Err(RulesFault::Civil);
+        }
+        if !self.layers.iter().all(|layer| layer.when.is_sound()) {
+            return Err(RulesFault::Condition);
+        }
+        let mut no_shows = self.layers.iter().filter_map(|layer| layer.no_show.as_ref());
+        if !no_shows.all(NoShowRule::is_sound) {
+            return Err(RulesFault::NoShow);
+        }
+        Ok(())
+    }
+
+    /// What the nearest layer says about one key, with the number of the layer.
+    pub fn nearest<'a, T>(
+        &'a self,
+        place: &Place,
+        is_about: impl Fn(&RuleCondition) -> bool,
+        key: impl Fn(&'a RuleLayer) -> Option<&'a T>,
+    ) -> Option<(u8, &'a T)> {
+        let said = (0_u8..).zip(&self.layers).filter_map(|(index, layer)| {
+            let holds = layer.scope.contains(place) && is_about(&layer.when);
+            key(layer).filter(|_| holds).map(|value| (layer.scope.kind(), index, value))
+        });
+        said.max_by_key(|(kind, index, _)| (*kind, *index)).map(|(_, index, value)| (index, value))
+    }
+
+    /// Rules of which everything is only counted.
+    #[must_use]
+    pub fn in_shadow(mut self) -> Self {
+        for layer in &mut self.layers {
+            if let Some(rule) = &mut layer.no_show {
+                rule.mode = RuleMode::Shadow;
+            }
+        }
+        self
+    }
+}
+
+impl ApplyRules {
+    /// A hash of everything but the id of the request.
+    pub fn fingerprint(&self) -> u64 {
+        let rules = &self.rules;
+        let mut print = Fingerprint::new(Operation::ApplyRules as u64);
+        print.add(rules.from.as_millis());
+        for (since, minutes) in &rules.civil.0 {
+            print.add(since.as_millis()).add(u64::from(minutes.cast_unsigned()));
+        }
+        for layer in &rules.layers {
+            layer.scope.words().iter().for_each(|word| {
+                print.add(*word);
+            });
+            let RuleCondition { classes, ages, on_file, first_visit, id_kinds } = layer.when;
+            let bit = |said: Option<bool>| said.map_or(2, u64::from);
+            print.add(u64::from(classes.0) | u64::from(ages.0) << 8 | u64::from(ages.1) << 16);
+            print.add(bit(on_file) | bit(first_visit) << 2 | u64::from(id_kinds) << 4);
+            if let Some(rule) = &layer.no_show {
+                rule.fingerprint(&mut print);
+            }
+        }
+        print.finish()
+    }
+}

@@ -1,0 +1,213 @@
+//! From the values of a document to rules.
+
+use arrayvec::ArrayVec;
+use serde_json::Value;
+
+use super::RuleDocument;
+use crate::model::limits::RULE_LAYERS_MAX;
+use crate::model::{
+    Begins, ChannelSet, ClassSet, Consequence, DepartmentId, NoShowRule, OrganizationId,
+    ResourceId, RuleCondition, RuleLayer, RuleMode, RuleScope, ScopeKind, ServiceId, Term, Tier,
+    Window,
+};
+use crate::ops::civil::Zone;
+use crate::ops::document::entry::{Entry, Fault, Field, fault};
+use crate::ops::document::words::{read_channels, read_classes, read_zone};
+use crate::ops::document::{DocumentDefaults, MAX_8, MAX_16, MAX_32, narrow};
+
+pub(super) const SCOPES: [(&str, ScopeKind); 5] = [
+    ("region", ScopeKind::Region),
+    ("organization", ScopeKind::Organization),
+    ("department", ScopeKind::Department),
+    ("resource", ScopeKind::Schedule),
+    ("service", ScopeKind::Service),
+];
+pub(super) const BEGINS: [(&str, Begins); 3] = [
+    ("next-day", Begins::NextDay),
+    ("at-once", Begins::AtOnce),
+    ("first-strike", Begins::FirstStrike),
+];
+pub(super) const MODES: [(&str, RuleMode); 2] =
+    [("enforce", RuleMode::Enforce), ("shadow", RuleMode::Shadow)];
+pub(super) const WINDOWS: [(&str, Window); 5] = [
+    ("month", Window::Month),
+    ("quarter", Window::Quarter),
+    ("year", Window::Year),
+    ("in-a-row", Window::InARow),
+    ("ever", Window::Ever),
+];
+
+pub(super) fn document(value: Value, defaults: &DocumentDefaults) -> Result<RuleDocument, Fault> {
+    let mut document = Entry::new(String::new(), value)?;
+    let zone = document.may("zone").map(|field| read_zone(&field)).transpose()?;
+    let from = document.may("from").map(|field| field.time()).transpose()?;
+    let field = document.need("rules")?;
+    let place = field.place.clone();
+    let layers = field.list()?;
+    document.finish()?;
+    if RULE_LAYERS_MAX < layers.len() {
+        let reason = format!("has {} entries; {RULE_LAYERS_MAX} at most", layers.len());
+        return Err(fault(&place, &reason));
+    }
+    let layers =
+        layers.into_iter().map(|field| layer(field, defaults)).collect::<Result<_, _>>()?;
+    Ok(RuleDocument { from, zone: zone.unwrap_or(Zone::utc()), layers })
+}
+
+fn layer(field: Field, defaults: &DocumentDefaults) -> Result<RuleLayer, Fault> {
+    let mut entry = Entry::new(field.place, field.value)?;
+    let scope = entry.may("scope").map_or(Ok(RuleScope::Region), scope)?;
+    let when = entry.may("when").map_or_else(|| Ok(RuleCondition::default()), condition)?;
+    let no_show = entry.may("no_show").map(|field| no_show(field, defaults)).transpose()?;
+    if no_show.is_none() {
+        return Err(entry.fault("says nothing; a rule has no_show"));
+    }
+    entry.finish()?;
+    Ok(RuleLayer { scope, when, no_show })
+}
+
+fn scope(field: Field) -> Result<RuleScope, Fault> {
+    if field.value == "region" {
+        return Ok(RuleScope::Region);
+    }
+    if field.value.is_string() {
+        let reason = format!("is {}; use \"region\" or a table with organization", field.value);
+        return Err(fault(&field.place, &reason));
+    }
+    let mut entry = Entry::new(field.place, field.value)?;
+    let organization = OrganizationId(narrow(entry.need("organization")?.number(0, MAX_32)?));
+    let department = entry.may("department").map(|field| field.number(0, MAX_32)).transpose()?;
+    let resource = entry.may("resource").map(|field| field.number(0, u64::MAX)).transpose()?;
+    let service = entry.may("service").map(|field| field.number(0, MAX_32)).transpose()?;
+    let found = match (department, resource, service) {
+        (None, None, None) => RuleScope::Organization(organization),
+        (Some(department), None, None) => {
+            RuleScope::Department(organization, DepartmentId(narrow(department)))
+        }
+        (None, Some(resource), None) => RuleScope::Schedule(organization, ResourceId(resource)),
+        (None, None, Some(service)) => RuleScope::Service(organization, ServiceId(narrow(service))),
+        _ => return Err(entry.fault("names more than one of department, resource and service")),
+    };
+    entry.finish()?;
+    Ok(found)
+}
+
+fn condition(field: Field) -> Result<RuleCondition, Fault> {
+    let mut entry = Entry::new(field.place, field.value)?;
+    let classes = entry.may("classes").map_or(Ok(ClassSet::ALL), read_classes)?;
+    let ages = entry.may("ages").map_or(Ok((0, u8::MAX)), ages)?;
+    let on_file = entry.may("on_file").map(|field| truth(&field)).transpose()?;
+    let first_visit = entry.may("first_visit").map(|field| truth(&field)).transpose()?;
+    let id_kinds = entry.may("id_kinds").map_or(Ok(u16::MAX), |field| {
+        field.list()?.iter().try_fold(0, |kinds, kind| {
+            let number: u32 = narrow(kind.number(0, 15)?);
+            Ok(kinds | 1_u16 << number)
+        })
+    })?;
+    entry.finish()?;
+    Ok(RuleCondition { classes, ages, on_file, first_visit, id_kinds })
+}
+
+fn ages(field: Field) -> Result<(u8, u8), Fault> {
+    let place = field.place.clone();
+    match field.list()?.as_slice() {
+        [youngest, oldest] => {
+            let youngest = narrow(youngest.number(0, AGE_MAX)?);
+            let oldest = narrow(oldest.number(0, AGE_MAX)?);
+            if oldest < youngest {
+                return Err(fault(&place, "are the wrong way round; give the youngest first"));
+            }
+            Ok((youngest, oldest))
+        }
+        _ => Err(fault(&place, "are two numbers, the youngest and the oldest")),
+    }
+}
+
+fn truth(field: &Field) -> Result<bool, Fault> {
+    field
+        .value
+        .as_bool()
+        .ok_or_else(|| fault(&field.place, &format!("is {}; it takes true or false", field.value)))
+}
+
+fn no_show(field: Field, defaults: &DocumentDefaults) -> Result<NoShowRule, Fault> {
+    let mut entry = Entry::new(field.place, field.value)?;
+    let window = window(&entry.need("window")?)?;
+    let within = entry.choice("within", &SCOPES)?;
+    let begins = entry.choice("begins", &BEGINS)?;
+    let mode = entry.choice("mode", &MODES)?;
+    let is_used_up = entry.may("used_up").map_or(Ok(false), |field| truth(&field))?;
+    let field = entry.need("tiers")?;
+    let place = field.place.clone();
+    let mut tiers = ArrayVec::new();
+    for field in field.list()? {
+        let tier = tier(field, defaults)?;
+        if tiers.last().is_some_and(|before: &Tier| tier.count <= before.count) {
+            return Err(fault(
+                &place,
+                "are out of order; each has a larger count than the one before",
+            ));
+        }
+        tiers.try_push(tier).map_err(|_| fault(&place, "are too many; 4 at most"))?;
+    }
+    if tiers.is_empty() {
+        return Err(fault(&place, "is empty; say what follows after how many"));
+    }
+    entry.finish()?;
+    Ok(NoShowRule { within, window, begins, is_used_up, mode, tiers })
+}
+
+fn window(field: &Field) -> Result<Window, Fault> {
+    if let Some((_, window)) = WINDOWS.iter().find(|(name, _)| field.value == *name) {
+        return Ok(*window);
+    }
+    if !field.value.is_object() {
+        let names = WINDOWS.map(|(name, _)| name).join(", ");
+        let reason = format!("is {}; use {{ days }}, {{ months }}, {names}", field.value);
+        return Err(fault(&field.place, &reason));
+    }
+    Ok(match length(field)? {
+        Term::Days(days) => Window::Days(days),
+        Term::Months(months) => Window::Months(months),
+        Term::MonthEnd => Window::Month,
+    })
+}
+
+fn tier(field: Field, defaults: &DocumentDefaults) -> Result<Tier, Fault> {
+    let mut entry = Entry::new(field.place, field.value)?;
+    let count = narrow(entry.need("count")?.number(1, MAX_16)?);
+    let kind = entry.choice("consequence", &[("refuse", 0), ("warn", 1), ("lower", 2)])?;
+    let but = entry.may("but").map(|field| read_channels(field, defaults)).transpose()?;
+    let by = entry.may("by").map(|field| field.number(1, MAX_8)).transpose()?;
+    let consequence = match (kind, but, by) {
+        (0, but, None) => Consequence::Refuse { but: but.unwrap_or(ChannelSet(0)) },
+        (1, None, None) => Consequence::Warn,
+        (2, None, by) => Consequence::Lower(narrow(by.unwrap_or(1))),
+        _ => {
+            return Err(
+                entry.fault("has but, which goes with refuse, or by, which goes with lower")
+            );
+        }
+    };
+    let field = entry.need("for")?;
+    let term = if field.value == "month-end" { Term::MonthEnd } else { length(&field)? };
+    entry.finish()?;
+    Ok(Tier { count, consequence, term })
+}
+
+/// `{ days = 30 }` or `{ months = 3 }`.
+fn length(field: &Field) -> Result<Term, Fault> {
+    let mut entry = Entry::new(field.place.clone(), field.value.clone())?;
+    let days = entry.may("days").map(|field| field.number(1, MAX_16)).transpose()?;
+    let months = entry.may("months").map(|field| field.number(1, MAX_8)).transpose()?;
+    let length = match (days, months) {
+        (Some(days), None) => Term::Days(narrow(days)),
+        (None, Some(months)) => Term::Months(narrow(months)),
+        _ => return Err(entry.fault("needs days or months, one of the two")),
+    };
+    entry.finish()?;
+    Ok(length)
+}
+
+/// Nobody is older.
+const AGE_MAX: u64 = 254;

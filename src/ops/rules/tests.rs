@@ -1,0 +1,65 @@
+//! Documents of rules: what they may say, and what is refused.
+
+use super::*;
+
+const TEXT: &str = r#"
+zone = "Asia/Shanghai"
+
+[[rules]]
+[rules.no_show]
+window = { months = 3 }
+tiers = [
+  { count = 1, consequence = "warn", for = { days = 30 } },
+  { count = 3, for = { months = 3 }, but = [0, 7] },
+  { count = 6, consequence = "lower", by = 2, for = "month-end" },
+]
+
+[[rules]]
+scope = { organization = 1, department = 12 }
+when = { ages = [0, 13], classes = ["outpatient", "referral"], on_file = true, id_kinds = [0, 2] }
+[rules.no_show]
+window = "in-a-row"
+within = "department"
+begins = "first-strike"
+used_up = true
+mode = "shadow"
+tiers = [{ count = 6, for = { days = 30 } }]
+"#;
+
+fn reads(text: &str) -> Result<RuleDocument, String> {
+    read("rules.toml", text, DocumentFormat::Toml, &DocumentDefaults::default())
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_document_reads_back_as_it_was_rendered() {
+    let document = reads(TEXT).unwrap();
+    let rules = document.rules(Timestamp::from_millis(1_800_000_000_000));
+    assert_eq!(rules.layers.len(), 2);
+    let text = render(&rules).to_string();
+    let again = read("r.json", &text, DocumentFormat::Json, &DocumentDefaults::default()).unwrap();
+    assert_eq!(again.layers, document.layers);
+    assert_eq!(rules.civil.0, [(Timestamp::default(), 480)]);
+}
+
+#[test]
+fn what_is_wrong_is_refused_with_its_place() {
+    for (from, to, expected) in [
+        ("count = 3", "count = 1", "rules[0].no_show.tiers: are out of order"),
+        ("months = 3 }\ntiers", "months = 0 }\ntiers", "rules[0].no_show.window.months: is 0"),
+        ("\"in-a-row\"", "\"always\"", "rules[1].no_show.window: is \"always\""),
+        ("\"shadow\"", "\"off\"", "rules[1].no_show.mode: is \"off\"; use enforce or shadow"),
+        ("ages = [0, 13]", "ages = [13, 0]", "rules[1].when.ages: are the wrong way round"),
+        ("on_file = true", "on_file = 1", "rules[1].when.on_file: is 1"),
+        ("department = 12", "ward = 12", "rules[1].scope.ward: is no key"),
+        ("by = 2", "but = [1]", "rules[0].no_show.tiers[2]: has but"),
+        ("zone = \"Asia/Shanghai\"", "zone = \"Asia/Peking\"", "zone"),
+        ("used_up = true", "used = true", "rules[1].no_show.used: is no key"),
+    ] {
+        let text = TEXT.replacen(from, to, 1);
+        assert_ne!(text, TEXT, "{from}");
+        let error = reads(&text).unwrap_err();
+        assert!(error.contains(expected), "{from} -> {to}: {error}");
+    }
+    assert!(reads("rules = [{}]").unwrap_err().contains("rules[0]: says nothing"));
+}

@@ -1,0 +1,106 @@
+//! Samples of rules, strikes and restrictions.
+
+use super::*;
+
+pub(super) fn requests() -> Vec<(&'static str, Request)> {
+    let apply = ApplyRules { request: RequestId::from_parts(NOW, 5), rules: rules(0) };
+    let (patient, channel) = (PatientId(0x11), channel(2));
+    vec![
+        ("apply_rules", Request::Command(Command::ApplyRules(Box::new(apply)))),
+        ("read_rules", Query::ReadRules { at: Some(NOW) }.into()),
+        ("read_record", Query::ReadRecord { patient, channel }.into()),
+    ]
+}
+
+pub(super) fn replies() -> Vec<(&'static str, Reply)> {
+    let next = Some((RulesVersion(4), NOW.plus_millis(60_000)));
+    let reading = RulesReading { rules: rules(3), next };
+    let record = RecordReading { strikes: vec![strike()], restrictions: vec![restriction()] };
+    vec![
+        ("rules", Reply::Reading(Reading::Rules(Box::new(reading)))),
+        ("record", Reply::Reading(Reading::Record(Box::new(record)))),
+    ]
+}
+
+pub(super) fn facts() -> Vec<(&'static str, Fact)> {
+    let (request, appointment, patient) = (RequestId::from_parts(NOW, 2), id(1), PatientId(0x11));
+    let applied = RulesApplied { request, fingerprint: 6, rules: rules(3) };
+    let struck = Struck {
+        appointment,
+        patient,
+        strike: strike(),
+        restriction: Some(restriction()),
+        is_used_up: false,
+    };
+    vec![
+        ("rules_applied", Fact::RulesApplied(Box::new(applied))),
+        ("struck", Fact::Struck(Box::new(struck))),
+    ]
+}
+
+fn rules(version: u32) -> Rules {
+    let tier = |count, consequence, term| Tier { count, consequence, term };
+    let no_show = NoShowRule {
+        within: ScopeKind::Department,
+        window: Window::Months(3),
+        begins: Begins::NextDay,
+        is_used_up: true,
+        mode: RuleMode::Shadow,
+        tiers: [
+            tier(1, Consequence::Warn, Term::MonthEnd),
+            tier(2, Consequence::Lower(1), Term::Days(30)),
+            tier(3, Consequence::Refuse { but: ChannelSet(1) }, Term::Months(3)),
+        ]
+        .into_iter()
+        .collect(),
+    };
+    let children = RuleCondition {
+        classes: ClassSet(1),
+        ages: (0, 13),
+        on_file: Some(true),
+        first_visit: None,
+        id_kinds: 1,
+    };
+    let layers = vec![
+        RuleLayer {
+            scope: RuleScope::Region,
+            when: RuleCondition::default(),
+            no_show: Some(no_show),
+        },
+        RuleLayer {
+            scope: RuleScope::Department(OrganizationId(1), DepartmentId(12)),
+            when: children,
+            no_show: None,
+        },
+    ];
+    Rules {
+        version: RulesVersion(version),
+        from: NOW.plus_millis(10_000),
+        civil: CivilTime(vec![(Timestamp::default(), 480)]),
+        layers,
+    }
+}
+
+fn strike() -> Strike {
+    let place = Place {
+        organization: OrganizationId(1),
+        department: DepartmentId(12),
+        resource: ResourceId(4711),
+        service: ServiceId(0),
+    };
+    Strike { day: Day(19_685), place }
+}
+
+fn restriction() -> Restriction {
+    Restriction {
+        within: RuleScope::Department(OrganizationId(1), DepartmentId(12)),
+        cause: RestrictionCause::NoShow,
+        consequence: Consequence::Refuse { but: ChannelSet(1) },
+        mode: RuleMode::Enforce,
+        from: NOW,
+        until: NOW.plus_millis(86_400_000),
+        rule: RuleRef { version: RulesVersion(3), layer: 0, tier: 2 },
+        count: 3,
+        since: Day(19_600),
+    }
+}

@@ -1,0 +1,242 @@
+//! The account of rules: which were in force, who missed what, and what had to follow.
+//!
+//! **Architecture invariant:** strikes are counted here from the appointments, not from what the engine
+//! kept.
+
+use super::{Account, AuditReport};
+use crate::engine::KeptStrike;
+use crate::model::limits::{RULES_KEPT_MAX, RULES_LEAD_MILLIS};
+use crate::model::{
+    AppointmentId, AppointmentStatus, Begins, BookingChannel, Claim, Consequence, Day, NoShowRule,
+    PatientId, Place, Restriction, RuleMode, RuleScope, Rules, RulesApplied, RulesVersion,
+    Sequence, Strike, Struck, Term, Timestamp, Window,
+};
+use crate::service::digest::Digest;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rules, strikes and restrictions of an account.
+#[derive(Debug, Default)]
+pub(super) struct Conduct {
+    versions: Vec<Rules>,
+    newest: RulesVersion,
+    strikes: BTreeMap<PatientId, Vec<KeptStrike>>,
+    restrictions: BTreeMap<PatientId, Vec<Restriction>>,
+    struck: BTreeSet<AppointmentId>,
+}
+
+impl Conduct {
+    fn in_force(&self, now: Timestamp) -> Option<&Rules> {
+        self.versions.iter().filter(|rules| rules.from <= now).max_by_key(|rules| rules.from)
+    }
+
+    /// A visit took place.
+    pub(super) fn visited(&mut self, patient: PatientId) {
+        let strikes = self.strikes.get_mut(&patient).into_iter().flatten();
+        strikes.for_each(|kept| kept.is_over = true);
+    }
+
+    pub(super) fn close(&self, digest: &mut Digest) {
+        self.versions.iter().for_each(|rules| digest.rules(rules));
+        for (patient, strikes) in &self.strikes {
+            for kept in strikes {
+                digest.strike(*patient, kept);
+            }
+        }
+        for (patient, made) in &self.restrictions {
+            for restriction in made {
+                digest.restriction(*patient, restriction);
+            }
+        }
+    }
+}
+
+impl Account {
+    pub(super) fn apply_rules(
+        &mut self,
+        report: &mut AuditReport,
+        sequence: Sequence,
+        time: Timestamp,
+        fact: &RulesApplied,
+    ) {
+        let (conduct, rules) = (&mut self.conduct, &fact.rules);
+        if rules.version.0 != conduct.newest.0.saturating_add(1) {
+            report.fault(sequence, "a version of the rules is missing");
+        }
+        if rules.check().is_err() || rules.from < time.plus_millis(RULES_LEAD_MILLIS) {
+            report.fault(sequence, "rules are malformed, or come into force too soon");
+        }
+        conduct.newest = rules.version;
+        conduct.versions.retain(|other| other.from < rules.from);
+        conduct.versions.push(rules.clone());
+        // The rulebook keeps one that says nothing besides.
+        if RULES_KEPT_MAX <= conduct.versions.len() {
+            conduct.versions.remove(0);
+        }
+    }
+
+    pub(super) fn strike(
+        &mut self,
+        report: &mut AuditReport,
+        sequence: Sequence,
+        time: Timestamp,
+        fact: &Struck,
+    ) {
+        let missed = self.appointments.get(&fact.appointment);
+        let is_missed = missed.is_some_and(|appointment| {
+            appointment.status == AppointmentStatus::NoShow && appointment.patient == fact.patient
+        });
+        if !is_missed || !self.conduct.struck.insert(fact.appointment) {
+            return report.fault(sequence, "a strike is of no missed visit, or its second");
+        }
+        let expected = self.due_strike(time, fact.appointment);
+        let Some((strike, restriction, is_used_up)) = expected else {
+            return report.fault(sequence, "a strike is counted by no rule");
+        };
+        if (strike, restriction, is_used_up) != (fact.strike, fact.restriction, fact.is_used_up) {
+            report.fault(
+                sequence,
+                "a strike is another, or led to something else, than the rules say",
+            );
+        }
+        self.keep(fact);
+    }
+
+    /// Takes over what a fact says.
+    fn keep(&mut self, fact: &Struck) {
+        let strikes = self.conduct.strikes.entry(fact.patient).or_default();
+        strikes.push(KeptStrike { strike: fact.strike, is_used: false, is_over: false });
+        let Some(restriction) = fact.restriction else { return };
+        for kept in strikes.iter_mut().filter(|_| fact.is_used_up) {
+            let Strike { day, place } = kept.strike;
+            kept.is_used |= restriction.since <= day
+                && day <= fact.strike.day
+                && restriction.within.contains(&place);
+        }
+        self.conduct.restrictions.entry(fact.patient).or_default().push(restriction);
+    }
+
+    /// The strike of an appointment that was missed, by the rules in force.
+    fn due_strike(
+        &self,
+        time: Timestamp,
+        id: AppointmentId,
+    ) -> Option<(Strike, Option<Restriction>, bool)> {
+        let appointment = self.appointments.get(&id)?;
+        let claim = appointment.claims.first()?;
+        let session = self.sessions.get(&claim.session)?;
+        let place = Place::of(session);
+        let rules = self.conduct.in_force(time)?;
+        let attributes = crate::model::Attributes::default();
+        let mut said: Option<(usize, &NoShowRule)> = None;
+        for (index, layer) in rules.layers.iter().enumerate() {
+            let holds =
+                layer.scope.contains(&place) && layer.when.holds(appointment.class, attributes);
+            let Some(rule) = layer.no_show.as_ref().filter(|_| holds) else { continue };
+            let is_nearer = said
+                .is_none_or(|(known, _)| rules.layers[known].scope.kind() <= layer.scope.kind());
+            if is_nearer {
+                said = Some((index, rule));
+            }
+        }
+        let (layer, rule) = said?;
+        let day = rules.civil.day_of(session.slot_start(claim.slot));
+        let strike = Strike { day, place };
+        let counted = self.counted(appointment.patient, rule, strike);
+        let made = restriction(rules, (layer, rule), strike, &counted, time);
+        let restriction = made.filter(|made| !self.is_barred(appointment.patient, made));
+        Some((strike, restriction, rule.is_used_up))
+    }
+
+    fn counted(&self, patient: PatientId, rule: &NoShowRule, strike: Strike) -> Vec<Day> {
+        let first = rule.window.first_day(strike.day);
+        let scope = RuleScope::around(rule.within, &strike.place);
+        let mut counted = vec![strike.day];
+        for kept in self.conduct.strikes.get(&patient).into_iter().flatten() {
+            let Strike { day, place } = kept.strike;
+            let is_out = day < first || strike.day < day || !scope.contains(&place);
+            let is_void =
+                rule.is_used_up && kept.is_used || rule.window == Window::InARow && kept.is_over;
+            if !is_out && !is_void {
+                counted.push(day);
+            }
+        }
+        counted
+    }
+
+    /// Whether a patient is under such a restriction already when another one would begin.
+    fn is_barred(&self, patient: PatientId, made: &Restriction) -> bool {
+        let refuses = |one: &Restriction| matches!(one.consequence, Consequence::Refuse { .. });
+        let known = self.conduct.restrictions.get(&patient).into_iter().flatten();
+        known.filter(|other| other.from <= made.from && made.from < other.until).any(|other| {
+            (other.within, other.mode, refuses(other)) == (made.within, made.mode, refuses(made))
+                && (refuses(made) || other.consequence == made.consequence)
+        })
+    }
+
+    /// Nobody is given a place who is kept from booking it.
+    pub(super) fn look_for_restriction(
+        &self,
+        report: &mut AuditReport,
+        sequence: Sequence,
+        time: Timestamp,
+        (patient, channel): (PatientId, BookingChannel),
+        claims: &[Claim],
+    ) {
+        let Some(known) = self.conduct.restrictions.get(&patient) else { return };
+        for claim in claims {
+            let Some(session) = self.sessions.get(&claim.session) else { continue };
+            let place = Place::of(session);
+            let bars = |made: &Restriction| {
+                let refuses = match made.consequence {
+                    Consequence::Refuse { but } => !but.contains(channel),
+                    Consequence::Warn | Consequence::Lower(_) => false,
+                };
+                let holds = made.from <= time && time < made.until;
+                refuses && holds && made.mode == RuleMode::Enforce && made.within.contains(&place)
+            };
+            if known.iter().any(bars) {
+                report.fault(sequence, "a restricted patient was given a place");
+            }
+        }
+    }
+}
+
+/// What follows from strikes, if anything.
+fn restriction(
+    rules: &Rules,
+    (layer, rule): (usize, &NoShowRule),
+    strike: Strike,
+    counted: &[Day],
+    time: Timestamp,
+) -> Option<Restriction> {
+    let count = u16::try_from(counted.len()).unwrap_or(u16::MAX);
+    let tier = rule.tiers.iter().rposition(|tier| tier.count <= count)?;
+    let since = counted.iter().min().copied()?;
+    let civil = &rules.civil;
+    let from = match rule.begins {
+        Begins::NextDay => civil.start_of(Day(strike.day.0 + 1)),
+        Begins::AtOnce => time,
+        Begins::FirstStrike => civil.start_of(since),
+    };
+    let until = match rule.tiers[tier].term {
+        Term::Days(days) => civil.plus_days(from, days.into()),
+        Term::Months(months) => civil.plus_months(from, months.into()),
+        Term::MonthEnd => civil.start_of(strike.day.month_start().plus_months(1)),
+    };
+    let rule_ref = crate::model::RuleRef {
+        version: rules.version,
+        layer: u8::try_from(layer).ok()?,
+        tier: u8::try_from(tier).ok()?,
+    };
+    (from < until).then_some(Restriction {
+        within: RuleScope::around(rule.within, &strike.place),
+        cause: crate::model::RestrictionCause::NoShow,
+        consequence: rule.tiers[tier].consequence,
+        mode: rule.mode,
+        from,
+        until,
+        rule: rule_ref,
+        count,
+        since,
+    })
+}

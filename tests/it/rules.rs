@@ -1,0 +1,85 @@
+//! Rules from a document to a node, and what becomes of who does not come.
+
+use std::path::Path;
+
+use haoyuan::model::Timestamp;
+use haoyuan::ops::rules;
+use haoyuan::ops::sessions::{DocumentDefaults, DocumentFormat};
+use serde_json::Value;
+
+use super::cli::{haoyuan, text};
+use super::world::Serving;
+
+/// What a command printed as JSON, and its exit code.
+fn asked(node: &Serving, arguments: &[&str]) -> (Value, Option<i32>) {
+    let output = node.ctl(arguments);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let line = printed.lines().next_back().unwrap_or("null");
+    let value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{printed}{errors}"));
+    (value, output.status.code())
+}
+
+fn presets() -> Vec<std::path::PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policies");
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_preset_reads_and_says_where_its_rules_come_from() {
+    let files = presets();
+    assert!(5 <= files.len());
+    for file in files {
+        let document = std::fs::read_to_string(&file).unwrap();
+        let (name, defaults) = (text(&file), DocumentDefaults::default());
+        let read = rules::read(name, &document, DocumentFormat::Toml, &defaults);
+        let read = read.unwrap_or_else(|error| panic!("{error}"));
+        assert!(!read.rules(Timestamp::default()).layers.is_empty());
+        let first = document.lines().next().unwrap();
+        let is_sourced =
+            document.lines().take(2).any(|line| line.contains(".c") || line.contains("replay"));
+        assert!(first.starts_with("# ") && is_sourced, "{name}: {first}");
+        let checked = haoyuan(&["ctl", "rules", "check", name]);
+        assert_eq!(checked.status.code(), Some(0), "{name}");
+    }
+}
+
+#[test]
+fn rules_are_checked_compared_applied_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Serving::start(folder.path(), &[]);
+    let file = "docs/policies/beijing-114-calendar-year.toml";
+    let (shown, code) = asked(&node, &["rules", "show", "--json"]);
+    assert_eq!((&shown["version"], code), (&0.into(), Some(0)));
+    let (differs, _) = asked(&node, &["rules", "diff", file, "--json"]);
+    assert_eq!(differs["new"].as_array().unwrap().len(), 5, "{differs}");
+
+    let soon = haoyuan::ops::clock::Clock::start().now().plus_millis(3_600_000).as_millis();
+    let from = jiff::Timestamp::from_millisecond(i64::try_from(soon).unwrap()).unwrap().to_string();
+    let (applied, code) = asked(&node, &["rules", "apply", file, "--from", &from, "--json"]);
+    assert_eq!((&applied["from_ms"], code), (&soon.into(), Some(0)));
+    let (shown, _) = asked(&node, &["rules", "show", "--json"]);
+    assert_eq!((&shown["version"], &shown["next"]["version"]), (&0.into(), &1.into()));
+    let (shown, _) = asked(&node, &["rules", "show", "--at", &from, "--json"]);
+    assert_eq!(shown["version"], 1);
+    assert_eq!(shown["rules"][0]["no_show"]["window"], "year");
+    let (differs, _) = asked(&node, &["rules", "diff", file, "--json"]);
+    assert_eq!((&differs["new"], &differs["gone"]), (&Value::Array(vec![]), &Value::Array(vec![])));
+
+    let (record, code) = asked(&node, &["record", "--patient-text", "Li Lei", "--json"]);
+    assert_eq!((record["strikes"].as_array().unwrap().len(), code), (0, Some(0)));
+    for (arguments, expected) in [
+        (vec!["rules", "apply", file, "--from", "2020-01-01T00:00:00Z"], "RulesTooSoon"),
+        (vec!["rules", "apply", "absent.toml"], "cannot read absent.toml"),
+        (vec!["rules", "check", "docs/examples/sessions.toml"], "rules: is missing"),
+    ] {
+        let output = node.ctl(&arguments);
+        let said = [&output.stdout[..], &output.stderr[..]].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert_ne!(output.status.code(), Some(0), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+}

@@ -1,0 +1,60 @@
+//! The rules of a run: soon reached, soon over, and now and then wrong.
+
+use haoyuan::model::{
+    Begins, ChannelSet, CivilTime, Consequence, DepartmentId, NoShowRule, OrganizationId,
+    RuleCondition, RuleLayer, RuleMode, RuleScope, Rules, RulesVersion, ScopeKind, Term, Tier,
+    Timestamp, Window,
+};
+
+use crate::random::Random;
+use crate::sessions::MINUTE;
+
+/// Rules for everybody, and sometimes others for a hospital or a department.
+pub(crate) fn rules(random: &mut Random, now: Timestamp) -> Rules {
+    let scopes = [
+        RuleScope::Region,
+        RuleScope::Organization(OrganizationId(1)),
+        RuleScope::Department(OrganizationId(1), DepartmentId(1)),
+    ];
+    let count = usize::try_from(random.between(1, 3)).unwrap();
+    let layers = scopes.into_iter().take(count).map(|scope| RuleLayer {
+        scope,
+        when: RuleCondition::default(),
+        no_show: random.chance(900).then(|| no_show(random)),
+    });
+    Rules {
+        version: RulesVersion::default(),
+        layers: layers.collect(),
+        civil: CivilTime(vec![(Timestamp::default(), random.pick(&[0, 480, -300]))]),
+        from: now.plus_millis(random.below(2 * MINUTE)),
+    }
+}
+
+fn no_show(random: &mut Random) -> NoShowRule {
+    let refuse = |but| Consequence::Refuse { but: ChannelSet(but) };
+    let most = random.between(1, 2);
+    let tiers = (0..most).map(|more| Tier {
+        count: u16::try_from(1 + more).unwrap(),
+        consequence: random.pick(&[
+            refuse(0),
+            refuse(0),
+            refuse(0b0011),
+            Consequence::Warn,
+            Consequence::Lower(1),
+        ]),
+        term: random.pick(&[Term::Days(1), Term::Days(2), Term::Months(1), Term::MonthEnd]),
+    });
+    NoShowRule {
+        tiers: tiers.collect(),
+        within: random.pick(&[ScopeKind::Region, ScopeKind::Region, ScopeKind::Schedule]),
+        window: random.pick(&[Window::Days(2), Window::Month, Window::InARow, Window::Ever]),
+        begins: random.pick(&[
+            Begins::AtOnce,
+            Begins::AtOnce,
+            Begins::FirstStrike,
+            Begins::NextDay,
+        ]),
+        is_used_up: random.chance(300),
+        mode: random.pick(&[RuleMode::Enforce, RuleMode::Enforce, RuleMode::Shadow]),
+    }
+}
