@@ -63,7 +63,7 @@ struct Report {
     load_p99_us_before: u64,
     load_p99_us_at: u64,
     load_p99_us_after: u64,
-    /// p99 at the opening by the larger of the other two.
+    /// p99 at the opening by the mean of the other two.
     p99_ratio: f64,
     load_holds: u64,
     crowd_fell_behind_ms: u64,
@@ -104,7 +104,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
     let p99 = [&before, &at, &after].map(|part| part.value_at_quantile(0.99));
     let (early, first) = given_early(&service, &doors, opens)?;
     #[expect(clippy::cast_precision_loss, reason = "microseconds of seconds")]
-    let p99_ratio = p99[1] as f64 / p99[0].max(p99[2]) as f64;
+    let p99_ratio = 2.0 * p99[1] as f64 / (p99[0] + p99[2]).max(1) as f64;
     let report = Report {
         sessions: options.sessions,
         rate: options.rate,

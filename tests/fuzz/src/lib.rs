@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use facts::FactSource;
 pub use memory::bounded;
 pub use values::{
-    MORNING, appointment, call_next, change, channel, hold, join, leave, patient, request,
-    reschedule, session, set_quotas,
+    MORNING, apply_rules, appointment, call_next, change, channel, hold, join, leave, patient,
+    request, reschedule, session, set_quotas,
 };
 
 /// Bytes that are read to their end, and then are zeros.

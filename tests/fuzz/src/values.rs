@@ -1,12 +1,13 @@
 //! Values of the model from bytes: few different numbers, so that requests meet each other.
 
 use haoyuan::model::{
-    Action, AppointmentId, Attendance, Attributes, BookingChannel, CallNext, Change, ChannelSet,
-    ClaimRequest, ClassSet, ClientKeys, Delay, DepartmentId, Hold, JoinWaitlist, LateRule,
-    LeaveWaitlist, OrganizationId, PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex,
-    PoolTerms, Reclaim, Repeat, RequestId, Reschedule, ResourceId, ReturnRule, ServiceHours,
-    Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice, SlotIndex, Timestamp,
-    Ttl, WaitlistRule,
+    Action, ApplyRules, AppointmentId, Attendance, Attributes, Begins, BookingChannel, CallNext,
+    Change, ChannelSet, CivilTime, ClaimRequest, ClassSet, ClientKeys, Consequence, Delay,
+    DepartmentId, Hold, JoinWaitlist, LateRule, LeaveWaitlist, NoShowRule, OrganizationId,
+    PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Reclaim, Repeat,
+    RequestId, Reschedule, ResourceId, ReturnRule, RuleCondition, RuleLayer, RuleMode, RuleScope,
+    Rules, RulesVersion, ScopeKind, ServiceHours, Session, SessionId, SessionTerms, SetQuotas,
+    Sharing, SiteId, SlotChoice, SlotIndex, Term, Tier, Timestamp, Ttl, WaitlistRule, Window,
 };
 
 use crate::Bytes;
@@ -162,6 +163,56 @@ pub fn leave(bytes: &mut Bytes<'_>) -> LeaveWaitlist {
 pub fn call_next(bytes: &mut Bytes<'_>) -> CallNext {
     let session = SessionId(u64::from(bytes.below(4)));
     CallNext { request: request(6_000 + u128::from(bytes.byte())), session }
+}
+
+/// Rules that are soon reached, and in force two seconds later at the earliest.
+pub fn apply_rules(bytes: &mut Bytes<'_>, now: Timestamp) -> ApplyRules {
+    let consequence = match bytes.below(4) {
+        0 => Consequence::Warn,
+        1 => Consequence::Lower(1 + bytes.byte() % 3),
+        2 => Consequence::Refuse { but: ChannelSet(u64::from(bytes.below(4))) },
+        _ => Consequence::Refuse { but: ChannelSet(0) },
+    };
+    let term = match bytes.below(4) {
+        0 => Term::Days(0),
+        1 => Term::Months(1),
+        2 => Term::MonthEnd,
+        _ => Term::Days(1),
+    };
+    let window = match bytes.below(4) {
+        0 => Window::Days(u16::from(bytes.byte())),
+        1 => Window::InARow,
+        2 => Window::Month,
+        _ => Window::Ever,
+    };
+    let begins = match bytes.below(3) {
+        0 => Begins::NextDay,
+        1 => Begins::FirstStrike,
+        _ => Begins::AtOnce,
+    };
+    let count = u16::from(bytes.byte() % 3);
+    let no_show = NoShowRule {
+        within: if bytes.once_in(2) { ScopeKind::Schedule } else { ScopeKind::Region },
+        window,
+        begins,
+        is_used_up: bytes.once_in(4),
+        mode: if bytes.once_in(8) { RuleMode::Shadow } else { RuleMode::Enforce },
+        tiers: std::iter::once(Tier { count, consequence, term }).collect(),
+    };
+    let scope = match bytes.below(4) {
+        0 => RuleScope::Organization(OrganizationId(1)),
+        _ => RuleScope::Region,
+    };
+    let layer = RuleLayer { scope, when: RuleCondition::default(), no_show: Some(no_show) };
+    ApplyRules {
+        request: request(7_000 + u128::from(bytes.byte())),
+        rules: Rules {
+            version: RulesVersion(u32::from(bytes.once_in(16))),
+            from: now.plus_millis(1_990 + u64::from(bytes.byte())),
+            civil: CivilTime::default(),
+            layers: vec![layer],
+        },
+    }
 }
 
 /// Moves one of the appointments.

@@ -24,7 +24,8 @@ use haoyuan::service::digest::of_inventory;
 use haoyuan::service::probe::account;
 use haoyuan::service::{Imported, Limits, Service};
 use haoyuan_fuzz::{
-    Bytes, MORNING, call_next, change, hold, join, leave, request, reschedule, session, set_quotas,
+    Bytes, MORNING, apply_rules, call_next, change, hold, join, leave, request, reschedule,
+    session, set_quotas,
 };
 
 const RETENTION: u64 = 60 * 60 * 1_000;
@@ -48,7 +49,7 @@ enum Step {
     Forget,
 }
 
-fn step(bytes: &mut Bytes<'_>, settle: bool) -> Step {
+fn step(bytes: &mut Bytes<'_>, now: Timestamp, settle: bool) -> Step {
     let of_one = bytes.once_in(16);
     let role = if bytes.once_in(4) { Role::Counter } else { Role::Gateway };
     let mut actor = Actor::unbounded(role);
@@ -56,7 +57,11 @@ fn step(bytes: &mut Bytes<'_>, settle: bool) -> Step {
         actor.organizations =
             Organizations::Only([haoyuan::model::OrganizationId(1)].into_iter().collect());
     }
-    let command = match bytes.below(18) {
+    let command = match bytes.below(19) {
+        18 => {
+            actor.role = Role::Admin;
+            Command::ApplyRules(Box::new(apply_rules(bytes, now)))
+        }
         14 | 15 => Command::JoinWaitlist(Box::new(join(bytes))),
         16 => Command::LeaveWaitlist(leave(bytes)),
         17 => {
@@ -105,7 +110,7 @@ fn naive(bytes: &mut Bytes<'_>) {
             break;
         }
         let mut append = |facts: &Facts| append(&mut records, now, facts);
-        match step(bytes, true) {
+        match step(bytes, now, true) {
             Step::Run(actor, command) => {
                 let expected = model.run(now, &actor, &command);
                 let context = Context::new(now, &actor);
@@ -129,6 +134,7 @@ fn naive(bytes: &mut Bytes<'_>) {
                     Command::JoinWaitlist(ask) => engine.join_waitlist(&context, ask, append),
                     Command::LeaveWaitlist(ask) => engine.leave_waitlist(&context, ask, append),
                     Command::CallNext(call) => engine.call_next(&context, call, append),
+                    Command::ApplyRules(apply) => engine.apply_rules(&context, apply, append),
                 };
                 assert_eq!(answer.result, expected, "{command:?}");
                 if let Some(refusal) = at_once {
@@ -240,7 +246,7 @@ fn service(bytes: &mut Bytes<'_>) {
         if bytes.is_empty() {
             break;
         }
-        match step(bytes, false) {
+        match step(bytes, now, false) {
             Step::Run(actor, command) => {
                 let after = service.call(now, &actor, &command).after;
                 if bytes.once_in(8) {
