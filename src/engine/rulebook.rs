@@ -62,7 +62,8 @@ impl Rulebook {
     pub fn insert(&mut self, rules: Rules) {
         let newest = self.newest();
         assert!(newest < rules.version, "an impossible fact: rules {} come twice", rules.version.0);
-        self.versions.retain(|other| other.from < rules.from);
+        let is_first = |other: &Rules| other.version == RulesVersion::default();
+        self.versions.retain(|other| is_first(other) || other.from < rules.from);
         self.versions.push(Arc::new(rules));
         if RULES_KEPT_MAX < self.versions.len() {
             self.versions.remove(1);

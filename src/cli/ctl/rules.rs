@@ -93,7 +93,9 @@ pub(super) fn run(
             let document = task.read()?;
             let layers = document.rules(Timestamp::default()).layers.len();
             let mut output = Output::new();
-            output.line(format_args!("{}: {layers} rules, nothing wrong", task.file.display()))?;
+            let rules = if layers == 1 { "rule" } else { "rules" };
+            output
+                .line(format_args!("{}: {layers} {rules}, nothing wrong", task.file.display()))?;
             output.flush()
         }
         RulesTask::Diff(task) => {

@@ -1,7 +1,8 @@
 //! The account of rules: which were in force, who missed what, and what had to follow.
 //!
 //! **Architecture invariant:** strikes are counted here from the appointments, not from what the engine
-//! kept.
+//! kept. What is at fault "by the rules" stops no recovery: what came of rules is in the facts, and is
+//! not worked out again.
 
 use super::{Account, AuditReport};
 use crate::engine::KeptStrike;
@@ -59,11 +60,13 @@ impl Account {
         fact: &RulesApplied,
     ) {
         let (conduct, rules) = (&mut self.conduct, &fact.rules);
-        if rules.version.0 != conduct.newest.0.saturating_add(1) {
-            report.fault(sequence, "a version of the rules is missing");
+        if rules.version <= conduct.newest {
+            report.fault(sequence, "a version of the rules comes twice");
+        } else if rules.version.0 != conduct.newest.0.saturating_add(1) {
+            report.fault(sequence, "by the rules: a version of them is missing");
         }
         if rules.check().is_err() || rules.from < time.plus_millis(RULES_LEAD_MILLIS) {
-            report.fault(sequence, "rules are malformed, or come into force too soon");
+            report.fault(sequence, "by the rules: they are malformed, or come into force too soon");
         }
         conduct.newest = rules.version;
         conduct.versions.retain(|other| other.from < rules.from);
@@ -85,18 +88,11 @@ impl Account {
         let is_missed = missed.is_some_and(|appointment| {
             appointment.status == AppointmentStatus::NoShow && appointment.patient == fact.patient
         });
+        let said = (fact.strike, fact.restriction, fact.is_used_up);
         if !is_missed || !self.conduct.struck.insert(fact.appointment) {
-            return report.fault(sequence, "a strike is of no missed visit, or its second");
-        }
-        let expected = self.due_strike(time, fact.appointment);
-        let Some((strike, restriction, is_used_up)) = expected else {
-            return report.fault(sequence, "a strike is counted by no rule");
-        };
-        if (strike, restriction, is_used_up) != (fact.strike, fact.restriction, fact.is_used_up) {
-            report.fault(
-                sequence,
-                "a strike is another, or led to something else, than the rules say",
-            );
+            report.fault(sequence, "by the rules: a strike is of no missed visit, or its second");
+        } else if self.due_strike(time, fact.appointment) != Some(said) {
+            report.fault(sequence, "by the rules: a strike is another, or led to something else");
         }
         self.keep(fact);
     }
@@ -195,7 +191,7 @@ impl Account {
                 refuses && holds && made.mode == RuleMode::Enforce && made.within.contains(&place)
             };
             if known.iter().any(bars) {
-                report.fault(sequence, "a restricted patient was given a place");
+                report.fault(sequence, "by the rules: a restricted patient was given a place");
             }
         }
     }

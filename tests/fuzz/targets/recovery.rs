@@ -77,7 +77,10 @@ fn check(records: &Records, middle: usize) {
         fuzzing::lines(records);
         return;
     };
-    assert!(said.is_clean(), "recovery goes on silently, but {:?}", said.faults);
+    // What came of rules is in the facts: a recovery does not work it out again, an audit does.
+    let by_rules = |fault: &String| fault.contains("by the rules: ");
+    let goes_on = said.oversold == 0 && said.faults.iter().all(by_rules);
+    assert!(goes_on, "recovery goes on silently, but {:?}", said.faults);
     assert_eq!(of_inventory(&inventory), said.digest, "another state than the facts say");
 
     let half = records[..middle].to_vec();
