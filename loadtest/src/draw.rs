@@ -22,7 +22,7 @@ use haoyuan::model::{
 use haoyuan::service::Service;
 use serde::Serialize;
 
-use crate::inside::{Booker, Place, beside, open, supply_for};
+use crate::inside::{Booker, Place, against_rest, beside, open, supply_for};
 use crate::random::mix;
 use crate::supply::Supply;
 use crate::{Failure, clock, node, usage};
@@ -97,8 +97,6 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
     let (meanwhile, times) = beside(&mut booker, || follow(&service, draw, closes))?;
     let (after, ()) = beside(&mut booker, || pause_until(clock::wall().plus_millis(span)))?;
     let p99 = [&before, &meanwhile, &after].map(|part| part.value_at_quantile(0.99));
-    #[expect(clippy::cast_precision_loss, reason = "microseconds of seconds")]
-    let p99_ratio = 2.0 * p99[1] as f64 / (p99[0] + p99[2]).max(1) as f64;
     let report = Report {
         entries: options.entries,
         places: options.places,
@@ -108,7 +106,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
         load_p99_us_before: p99[0],
         load_p99_us_meanwhile: p99[1],
         load_p99_us_after: p99[2],
-        p99_ratio,
+        p99_ratio: against_rest(p99),
         file_system: usage::file_system(folder.path()),
     };
     service.close()?;

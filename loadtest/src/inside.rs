@@ -201,3 +201,9 @@ pub(crate) fn beside<T>(
         Ok((latency, done?))
     })
 }
+
+/// What was measured in the middle by the mean of before and after.
+#[expect(clippy::cast_precision_loss, reason = "microseconds of seconds")]
+pub(crate) fn against_rest([before, meanwhile, after]: [u64; 3]) -> f64 {
+    2.0 * meanwhile as f64 / (before + after).max(1) as f64
+}

@@ -22,7 +22,7 @@ use haoyuan::model::{
 use haoyuan::service::Service;
 use serde::Serialize;
 
-use crate::inside::{Booker, Place, beside, open, supply_for};
+use crate::inside::{Booker, Place, against_rest, beside, open, supply_for};
 use crate::random::{Random, mix};
 use crate::supply::Supply;
 use crate::{Failure, clock, node, usage};
@@ -103,8 +103,6 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
 
     let p99 = [&before, &at, &after].map(|part| part.value_at_quantile(0.99));
     let (early, first) = given_early(&service, &doors, opens)?;
-    #[expect(clippy::cast_precision_loss, reason = "microseconds of seconds")]
-    let p99_ratio = 2.0 * p99[1] as f64 / (p99[0] + p99[2]).max(1) as f64;
     let report = Report {
         sessions: options.sessions,
         rate: options.rate,
@@ -116,7 +114,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
         load_p99_us_before: p99[0],
         load_p99_us_at: p99[1],
         load_p99_us_after: p99[2],
-        p99_ratio,
+        p99_ratio: against_rest(p99),
         load_holds: before.len() + at.len() + after.len(),
         crowd_fell_behind_ms: crowd.behind_millis,
         file_system: usage::file_system(folder.path()),

@@ -102,11 +102,9 @@ fn end_of(civil: &CivilTime, from: Timestamp, day: Day, term: Term) -> Timestamp
 impl Restriction {
     /// Whether it already does, where another one would hold, what that would do.
     fn bars_like(&self, other: &Self) -> bool {
-        let is_refused = |one: &Self| matches!(one.consequence, Consequence::Refuse { .. });
-        self.within == other.within
-            && self.mode == other.mode
-            && is_refused(self) == is_refused(other)
-            && (is_refused(self) || self.consequence == other.consequence)
+        let (own, others) = (self.consequence, other.consequence);
+        let is_like = own == others || own.refuses() && others.refuses();
+        self.within == other.within && self.mode == other.mode && is_like
     }
 }
 

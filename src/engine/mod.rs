@@ -9,6 +9,7 @@
 //!
 //! Three kinds of shards hold the state: a [`HomeShard`] the appointments (and other requests) whose
 //! ids are at home there, a [`LedgerShard`] what its patients have, a [`SessionShard`] the places.
+//! One [`Rulebook`] has the rules, version by version.
 //!
 //! **Architecture invariant:** nothing here locks, waits, reads a clock, draws a random number,
 //! touches a file, or depends on the order of a hash map. Time comes in as an argument. The live

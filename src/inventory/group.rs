@@ -1,4 +1,5 @@
-//! The locks of one command, taken in one order: homes, ledger, sessions, each ascending.
+//! The locks of one command, taken in one order: homes, ledger, sessions, each ascending. Before them
+//! lies that of the rulebook, for who needs it (`rules`).
 //!
 //! **Architecture invariant:** nobody takes these locks in another order, so nobody waits in a
 //! circle; and nothing happens under them but memory.

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! command -> sold out? (board, no lock)
-//!         -> lock homes < ledger < sessions -> decide -> append -> evolve -> unlock
-//!                                              engine    journal   engine
+//!         -> lock rules < homes < ledger < sessions -> decide -> append -> evolve -> unlock
+//!                                                      engine    journal   engine
 //! ```
 //!
 //! **Architecture invariant:** this is the only module that locks shards. A record gets its place in

@@ -54,10 +54,8 @@ impl Inventory {
     }
 
     /// Every version of the rules that is known, oldest first, without the one that says nothing.
-    pub fn all_rules(&self) -> Answer<Vec<Rules>> {
-        let book = self.rules.read();
-        let versions = book.state.versions().skip(1).cloned().collect();
-        Answer { after: book.last, result: Ok(versions) }
+    pub fn all_rules(&self) -> Vec<Rules> {
+        self.rules.read().state.versions().skip(1).cloned().collect()
     }
 
     /// The rules that are in force at an instant, and what comes after them.
@@ -97,11 +95,10 @@ impl Inventory {
     }
 
     /// The restrictions that hold for a patient at an instant.
-    pub fn restrictions(&self, patient: PatientId, now: Timestamp) -> Answer<Vec<Restriction>> {
+    pub fn restrictions(&self, patient: PatientId, now: Timestamp) -> Vec<Restriction> {
         let ledger = self.ledgers.lock(route(patient.0));
         let record = ledger.state.record(patient);
-        let active = record.into_iter().flat_map(|record| record.active(now)).copied().collect();
-        Answer { after: ledger.last, result: Ok(active) }
+        record.into_iter().flat_map(|record| record.active(now)).copied().collect()
     }
 }
 

@@ -33,15 +33,12 @@ impl Default for CivilTime {
 impl CivilTime {
     /// Whether the offsets are in order, few enough, and each within a day.
     pub fn is_sound(&self) -> bool {
-        let in_order = self.0.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        let within = self.0.iter().all(|(_, minutes)| i64::from(minutes.unsigned_abs()) < MINUTES);
-        in_order && within && (1..=OFFSETS_MAX).contains(&self.0.len())
+        are_sound(&self.0)
     }
 
     /// Milliseconds east of UTC at an instant.
     fn offset(&self, now: Timestamp) -> i64 {
-        let known = self.0.iter().rev().find(|(since, _)| *since <= now).or_else(|| self.0.first());
-        i64::from(known.map_or(0, |(_, minutes)| *minutes)).saturating_mul(MINUTE_MILLIS)
+        i64::from(minutes_at(&self.0, now)).saturating_mul(MINUTE_MILLIS)
     }
 
     /// The local day of an instant; the first or the last one beyond what can be counted.
@@ -88,6 +85,19 @@ impl CivilTime {
         let days = day.plus_months(months).0.saturating_sub(day.0);
         self.plus_days(from, days)
     }
+}
+
+/// Minutes east of UTC at an instant, of offsets as [`CivilTime`] has them.
+pub(super) fn minutes_at(offsets: &[(Timestamp, i16)], now: Timestamp) -> i16 {
+    let known = offsets.iter().rev().find(|(since, _)| *since <= now).or_else(|| offsets.first());
+    known.map_or(0, |(_, minutes)| *minutes)
+}
+
+/// Whether offsets are in order, few enough, and each within a day.
+pub(super) fn are_sound(offsets: &[(Timestamp, i16)]) -> bool {
+    let in_order = offsets.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    let within = offsets.iter().all(|(_, minutes)| i64::from(minutes.unsigned_abs()) < MINUTES);
+    in_order && within && (1..=OFFSETS_MAX).contains(&offsets.len())
 }
 
 impl Day {

@@ -14,6 +14,7 @@
 
 use super::actor::{BookingChannel, ChannelSet};
 use super::attendance::Attendance;
+use super::civil::{are_sound, minutes_at};
 use super::draw::Draw;
 use super::fingerprint::Fingerprint;
 use super::id::{PoolIndex, ServiceId};
@@ -258,8 +259,7 @@ impl ServiceHours {
 
     /// The minute of the local day.
     fn minute_of(&self, now: Timestamp) -> u64 {
-        let known = self.offsets.iter().rev().find(|(since, _)| *since <= now);
-        let offset = known.or_else(|| self.offsets.first()).map_or(0, |(_, minutes)| *minutes);
+        let offset = minutes_at(&self.offsets, now);
         let minutes = now.as_millis() / MINUTE_MILLIS;
         minutes.saturating_add(MINUTES).saturating_add_signed(i64::from(offset)) % MINUTES
     }
@@ -268,11 +268,7 @@ impl ServiceHours {
         if self.to <= self.from || MINUTES < u64::from(self.to) {
             return Err(TermsFault::Hours);
         }
-        let in_order = self.offsets.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        let within =
-            self.offsets.iter().all(|(_, minutes)| u64::from(minutes.unsigned_abs()) < MINUTES);
-        let count = (1..=OFFSETS_MAX).contains(&self.offsets.len());
-        if in_order && within && count { Ok(()) } else { Err(TermsFault::Offsets) }
+        if are_sound(&self.offsets) { Ok(()) } else { Err(TermsFault::Offsets) }
     }
 }
 

@@ -106,18 +106,11 @@ impl Zone {
     /// [`ServiceHours`](crate::model::ServiceHours) have them.
     pub fn offsets_until(&self, end: Timestamp) -> Vec<(Timestamp, i16)> {
         let begin = end.minus_millis(BOOKING_MILLIS);
-        let (Some(first), Some(last)) = (instant(begin), instant(end)) else {
+        let (Some(first), Some(_)) = (instant(begin), instant(end)) else {
             return vec![(Timestamp::default(), 0)];
         };
-        let minutes = |seconds: i32| i16::try_from(seconds / 60).unwrap_or_default();
-        let mut offsets = vec![(Timestamp::default(), minutes(self.0.to_offset(first).seconds()))];
-        for change in self.0.following(first).take_while(|change| change.timestamp() <= last) {
-            let minutes = minutes(change.offset().seconds());
-            let since = u64::try_from(change.timestamp().as_millisecond()).unwrap_or_default();
-            if offsets.last().is_some_and(|(_, before)| *before != minutes) {
-                offsets.push((Timestamp::from_millis(since), minutes));
-            }
-        }
+        let mut offsets: Vec<_> =
+            self.offsets(first).take_while(|(since, _)| *since <= end).collect();
         // The oldest matter least: booking has hardly begun.
         let surplus = offsets.len().saturating_sub(OFFSETS_MAX);
         offsets.drain(..surplus);
@@ -129,17 +122,20 @@ impl Zone {
     /// Its offsets from UTC in minutes from an instant on, as many as can be kept.
     pub fn offsets_from(&self, begin: Timestamp) -> Vec<(Timestamp, i16)> {
         let Some(first) = instant(begin) else { return vec![(Timestamp::default(), 0)] };
+        self.offsets(first).take(OFFSETS_MAX).collect()
+    }
+
+    /// The offset at an instant, as if it held since ever, and each other one after it.
+    fn offsets(&self, first: jiff::Timestamp) -> impl Iterator<Item = (Timestamp, i16)> + '_ {
         let minutes = |seconds: i32| i16::try_from(seconds / 60).unwrap_or_default();
-        let mut offsets = vec![(Timestamp::default(), minutes(self.0.to_offset(first).seconds()))];
-        for change in self.0.following(first).take(2 * OFFSETS_MAX) {
+        let mut last = minutes(self.0.to_offset(first).seconds());
+        let later = self.0.following(first).filter_map(move |change| {
+            let before = std::mem::replace(&mut last, minutes(change.offset().seconds()));
             let since = u64::try_from(change.timestamp().as_millisecond()).unwrap_or_default();
-            let minutes = minutes(change.offset().seconds());
-            let is_new = offsets.last().is_some_and(|(_, before)| *before != minutes);
-            if is_new && offsets.len() < OFFSETS_MAX {
-                offsets.push((Timestamp::from_millis(since), minutes));
-            }
-        }
-        offsets
+            (before != last).then_some((Timestamp::from_millis(since), last))
+        });
+        let now = minutes(self.0.to_offset(first).seconds());
+        std::iter::once((Timestamp::default(), now)).chain(later)
     }
 }
 

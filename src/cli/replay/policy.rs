@@ -13,8 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::model::limits::RULES_LEAD_MILLIS;
 use crate::model::{
-    Actor, ApplyRules, Command, Consequence, Outcome, PatientId, RequestId, Restriction, Role,
-    RuleMode, Rules, Timestamp,
+    Actor, ApplyRules, Command, Outcome, PatientId, RequestId, Role, RuleMode, Rules, Timestamp,
 };
 use crate::ops::document::{DocumentDefaults, DocumentFormat};
 use crate::ops::rules;
@@ -67,7 +66,7 @@ pub(super) fn read(
 /// Puts rules in force. A folder that holds a part of the history has the same ones already.
 pub(super) fn apply(service: &Service, rules: Option<&Rules>) -> Result<(), Failure> {
     let Some(rules) = rules else {
-        let known = service.inventory().all_rules().result.unwrap_or_default();
+        let known = service.inventory().all_rules();
         return if known.is_empty() { Ok(()) } else { Err(another_history(Outcome::IdReused)) };
     };
     let now = rules.from.minus_millis(RULES_LEAD_MILLIS);
@@ -79,23 +78,19 @@ pub(super) fn apply(service: &Service, rules: Option<&Rules>) -> Result<(), Fail
 
 /// Whether rules that are only counted would have kept a patient from booking.
 pub(super) fn would_refuse(service: &Service, patient: PatientId, now: Timestamp) -> bool {
-    let active = service.inventory().restrictions(patient, now).result.unwrap_or_default();
-    active.iter().any(|made| made.mode == RuleMode::Shadow && refuses(made))
+    let active = service.inventory().restrictions(patient, now);
+    active.iter().any(|made| made.mode == RuleMode::Shadow && made.consequence.refuses())
 }
 
 /// Counts what was kept.
 pub(super) fn count(service: &Service, restricted_bookings: u64) -> Conduct {
     let (mut patients_restricted, mut restrictions) = (0, 0);
     service.inventory().each_record(|record| {
-        let made = record.restrictions.iter().filter(|made| refuses(made)).count();
+        let made = record.restrictions.iter().filter(|made| made.consequence.refuses()).count();
         patients_restricted += u64::from(made != 0);
         restrictions += made as u64;
     });
     Conduct { restricted_bookings, patients_restricted, restrictions }
-}
-
-fn refuses(made: &Restriction) -> bool {
-    matches!(made.consequence, Consequence::Refuse { .. })
 }
 
 /// Makes the id of the request that puts the rules of a history in force.

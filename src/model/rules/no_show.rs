@@ -234,6 +234,11 @@ impl Term {
 }
 
 impl Consequence {
+    /// Whether it keeps the patient from booking, through whichever channel.
+    pub const fn refuses(self) -> bool {
+        matches!(self, Self::Refuse { .. })
+    }
+
     /// The name in documents, JSON and messages.
     pub const fn name(self) -> &'static str {
         match self {

@@ -360,10 +360,8 @@ impl Account {
         if appointment.status.is_live() {
             report.fault(sequence, "a live appointment is forgotten");
         }
-        {
-            for (claim, slot) in cells(appointment.places()) {
-                *self.kept.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
-            }
+        for (claim, slot) in cells(appointment.places()) {
+            *self.kept.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
         }
     }
 
@@ -535,10 +533,8 @@ impl Account {
                     digest.live(appointment.patient, appointment.id, claim.session);
                 }
             }
-            {
-                for (claim, slot) in cells(appointment.places()) {
-                    *recount.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
-                }
+            for (claim, slot) in cells(appointment.places()) {
+                *recount.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
             }
         }
         self.conduct.close(&mut digest);

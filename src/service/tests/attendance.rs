@@ -174,14 +174,10 @@ fn a_queue_comes_back_from_the_image_of_its_shard() {
     called(&node, 201);
     let mut restored = Inventory::new(99, DAY);
     for (kind, index) in Inventory::parts() {
-        {
-            let mut bytes = Vec::new();
-            let inventory = node.service.inventory();
-            inventory.with_part(kind, index, |part| image::write(&part, &mut bytes));
-            restored
-                .restore_part(kind, index, Sequence(1), |part| image::read(part, &bytes))
-                .unwrap();
-        }
+        let mut bytes = Vec::new();
+        let inventory = node.service.inventory();
+        inventory.with_part(kind, index, |part| image::write(&part, &mut bytes));
+        restored.restore_part(kind, index, Sequence(1), |part| image::read(part, &bytes)).unwrap();
     }
     restored.rebuild();
     assert_eq!(crate::service::digest::of_inventory(&restored), node.service.digest());

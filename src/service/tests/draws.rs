@@ -58,15 +58,13 @@ fn a_draw_goes_on_after_a_crash_between_any_two_records() {
         // A snapshot that was taken there says the same.
         let mut restored = Inventory::new(4, DAY);
         for (kind, index) in Inventory::parts() {
-            {
-                let mut bytes = Vec::new();
-                cut.with_part(kind, index, |part| crate::service::image::write(&part, &mut bytes));
-                restored
-                    .restore_part(kind, index, crate::model::Sequence(last), |part| {
-                        crate::service::image::read(part, &bytes)
-                    })
-                    .unwrap();
-            }
+            let mut bytes = Vec::new();
+            cut.with_part(kind, index, |part| crate::service::image::write(&part, &mut bytes));
+            restored
+                .restore_part(kind, index, crate::model::Sequence(last), |part| {
+                    crate::service::image::read(part, &bytes)
+                })
+                .unwrap();
         }
         restored.rebuild();
         assert_eq!(of_inventory(&restored), of_inventory(&cut), "{kept} steps");
@@ -131,12 +129,10 @@ fn the_seed_is_in_no_record_and_no_snapshot_before_the_reveal() {
         let mut bytes = Vec::new();
         node.records().iter().for_each(|(.., facts)| encode_facts(facts, &mut bytes));
         for (kind, index) in Inventory::parts() {
-            {
-                let inventory = node.service.inventory();
-                inventory.with_part(kind, index, |part| {
-                    crate::service::image::write(&part, &mut bytes);
-                });
-            }
+            let inventory = node.service.inventory();
+            inventory.with_part(kind, index, |part| {
+                crate::service::image::write(&part, &mut bytes);
+            });
         }
         bytes.windows(32).any(|window| window == seed)
     };

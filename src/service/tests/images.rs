@@ -38,11 +38,9 @@ fn busy() -> Node {
 fn images(inventory: &Inventory) -> Vec<(u8, usize, Vec<u8>)> {
     let mut images = Vec::new();
     for (kind, index) in Inventory::parts() {
-        {
-            let mut bytes = Vec::new();
-            inventory.with_part(kind, index, |part| image::write(&part, &mut bytes));
-            images.push((kind, index, bytes));
-        }
+        let mut bytes = Vec::new();
+        inventory.with_part(kind, index, |part| image::write(&part, &mut bytes));
+        images.push((kind, index, bytes));
     }
     images
 }
