@@ -39,7 +39,7 @@ fn what_ended_before_two_windows_is_forgotten_and_its_visit_keeps_its_place() {
 /// to new holds: those must not be forgotten in their turn.
 #[test]
 fn a_hold_in_the_place_of_a_forgotten_appointment_is_not_forgotten() {
-    let mut world = World::new(MORNING);
+    let mut world = World::remembering(DAY, MORNING);
     held(&mut world, 1, &[1, 2, 3]);
     for id in [2, 1, 3] {
         let release = build::change(10 + id, id, Action::Release);
@@ -53,7 +53,7 @@ fn a_hold_in_the_place_of_a_forgotten_appointment_is_not_forgotten() {
     let later = MORNING.plus_millis(2 * DAY + 1);
     let appointments = std::iter::once(build::appointment(2)).collect();
     restored.evolve(later, &Fact::Forgotten(Box::new(Forgotten { appointments })));
-    let mut world = World::new(later);
+    let mut world = World::remembering(DAY, later);
     held(&mut world, 2, &[4]);
     let (time, facts) = world.records.last().unwrap();
     facts.iter().for_each(|fact| restored.evolve(*time, fact));
@@ -69,7 +69,7 @@ fn a_hold_in_the_place_of_a_forgotten_appointment_is_not_forgotten() {
 /// A snapshot lists appointments in no order; what ended first is forgotten first all the same.
 #[test]
 fn what_a_snapshot_brings_is_forgotten_in_the_order_in_which_it_ended() {
-    let mut world = World::new(MORNING);
+    let mut world = World::remembering(DAY, MORNING);
     held(&mut world, 1, &[1, 2]);
     for id in [1, 2] {
         let release = build::change(10 + id, id, Action::Release);

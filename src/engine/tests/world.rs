@@ -42,12 +42,17 @@ pub(super) struct State {
 }
 
 impl World {
-    /// Nothing, at a time.
+    /// Nothing, at a time. Requests are remembered for longer than a test goes on.
     pub(super) fn new(now: Timestamp) -> Self {
+        Self::remembering(1_000 * DAY, now)
+    }
+
+    /// Nothing, at a time, where requests are remembered for so many milliseconds.
+    pub(super) fn remembering(retention: u64, now: Timestamp) -> Self {
         Self {
             now,
             chance: 0,
-            home: HomeShard::new(0, DAY),
+            home: HomeShard::new(0, retention),
             ledger: LedgerShard::new(0),
             sessions: SessionShard::new(0),
             book: Rulebook::default(),
