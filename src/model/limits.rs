@@ -78,7 +78,10 @@ pub const PATIENT_ENTRIES_MAX: usize = 16;
 pub const ATTENDANCE_MILLIS_MAX: u32 = 24 * 60 * 60 * 1_000;
 
 /// Layers of a set of rules: a region, its hospitals, and some departments of them.
-pub const RULE_LAYERS_MAX: usize = 32;
+pub const RULE_LAYERS_MAX: usize = 64;
+
+/// Bytes of a set of rules, as [`crate::model::Rules::weight`] reckons them: one record carries all.
+pub const RULES_BYTES_MAX: usize = 3_700;
 
 /// Tiers of one rule: a warning, and three steps after it.
 pub const RULE_TIERS_MAX: usize = 4;
@@ -103,7 +106,6 @@ const _: () = assert!(
     2 * SESSION_CELLS_MAX + 160 * SESSION_POOLS_MAX + 20 * OFFSETS_MAX + 500 <= RECORD_BYTES_MAX
 );
 const _: () = assert!(16 * FORGOTTEN_MAX + 600 <= RECORD_BYTES_MAX);
-// A layer has a scope and a condition (at most 40) and a rule about no-shows (at most 12 and 16 for
-// each tier); local time and the rest are under 200.
-const _: () = assert!(RULE_LAYERS_MAX * (40 + 12 + 16 * RULE_TIERS_MAX) + 200 <= RECORD_BYTES_MAX);
+// Local time (10 for each change of the clocks) and what is beside the rules are under 200.
+const _: () = assert!(RULES_BYTES_MAX + 10 * OFFSETS_MAX + 100 <= RECORD_BYTES_MAX);
 const _: () = assert!(13 * RETURNED_MAX + 600 <= RECORD_BYTES_MAX);

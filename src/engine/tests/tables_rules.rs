@@ -317,12 +317,17 @@ fn stricter_rules_count_from_the_instant_they_are_in_force() {
 fn rules_are_refused_whole() {
     let good = layer(RuleScope::Region, rule(Window::Ever, 1, Term::Days(30)));
     let none = layer(RuleScope::Region, rule(Window::Ever, 1, Term::Days(0)));
+    let silent = RuleLayer { no_show: None, ..good.clone() };
     for (layers, lead, version, expected) in [
         (vec![good.clone()], build::MINUTE, 0, None),
         (vec![good.clone()], 1_999, 0, Some(Outcome::RulesTooSoon)),
         (vec![good.clone(), none], build::MINUTE, 0, Some(Outcome::RulesInvalid)),
         (vec![good.clone()], build::MINUTE, 7, Some(Outcome::RulesInvalid)),
-        (vec![good; 33], build::MINUTE, 0, Some(Outcome::RulesInvalid)),
+        (vec![silent.clone(); 64], build::MINUTE, 0, None),
+        (vec![silent; 65], build::MINUTE, 0, Some(Outcome::RulesInvalid)),
+        // Each takes 40 bytes, 12 for its rule, and 16 for the tier: 54 of them are 3,672.
+        (vec![good.clone(); 54], build::MINUTE, 0, None),
+        (vec![good; 55], build::MINUTE, 0, Some(Outcome::RulesInvalid)),
     ] {
         let mut world = World::new(day(0));
         let rules = Rules {

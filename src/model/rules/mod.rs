@@ -25,7 +25,7 @@ use super::civil::CivilTime;
 use super::command::Attributes;
 use super::fingerprint::Fingerprint;
 use super::id::{DepartmentId, OrganizationId, RequestId, ResourceId, RulesVersion, ServiceId};
-use super::limits::{RULE_LAYERS_MAX, RULE_TIERS_MAX};
+use super::limits::{RULE_LAYERS_MAX, RULE_TIERS_MAX, RULES_BYTES_MAX};
 use super::operation::Operation;
 use super::session::{ClassSet, Session};
 use super::time::Timestamp;
@@ -152,6 +152,11 @@ pub enum RulesFault {
     /// Too many layers.
     #[error("rules have at most {RULE_LAYERS_MAX} layers")]
     Layers,
+    /// They say more than one record carries.
+    #[error(
+        "rules take up to {RULES_BYTES_MAX} bytes; a layer takes 40, and what it says a few for each key"
+    )]
+    Bytes,
     /// The offsets of local time are out of order, too many or too large.
     #[error("the offsets of local time are in order, at most eight, each within a day")]
     Civil,
@@ -317,6 +322,13 @@ impl RuleScope {
     }
 }
 
+impl RuleLayer {
+    /// How many bytes it takes at most: its scope and condition, and each key that it says.
+    fn weight(&self) -> usize {
+        40 + self.no_show.as_ref().map_or(0, NoShowRule::weight)
+    }
+}
+
 impl Rules {
     /// Rules that say nothing.
     pub const fn none() -> Self {
@@ -338,6 +350,9 @@ impl Rules {
         if RULE_LAYERS_MAX < self.layers.len() {
             return Err(RulesFault::Layers);
         }
+        if RULES_BYTES_MAX < self.weight() {
+            return Err(RulesFault::Bytes);
+        }
         if !self.civil.is_sound() {
             return Err(RulesFault::Civil);
         }
@@ -349,6 +364,11 @@ impl Rules {
             return Err(RulesFault::NoShow);
         }
         Ok(())
+    }
+
+    /// How many bytes the layers take at most.
+    pub fn weight(&self) -> usize {
+        self.layers.iter().map(RuleLayer::weight).sum()
     }
 
     /// What the nearest layer says about one key, with the number of the layer.

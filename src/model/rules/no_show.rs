@@ -171,6 +171,11 @@ pub struct Struck {
 }
 
 impl NoShowRule {
+    /// How many bytes it takes at most.
+    pub(super) fn weight(&self) -> usize {
+        self.tiers.len().saturating_mul(16).saturating_add(12)
+    }
+
     pub(super) fn is_sound(&self) -> bool {
         let lasts = |tier: &Tier| tier.term != Term::Days(0) && tier.term != Term::Months(0);
         let windowed = !matches!(self.window, Window::Days(0) | Window::Months(0));
