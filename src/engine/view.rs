@@ -16,8 +16,8 @@ use crate::model::{
 pub struct View<'a> {
     /// The homes of the ids in the command.
     pub homes: &'a [&'a HomeShard],
-    /// The ledger of the patient, where one is named.
-    pub ledger: Option<&'a LedgerShard>,
+    /// The ledgers of the patient, and of whoever else the command is about.
+    pub ledgers: &'a [&'a LedgerShard],
     /// The shards of the sessions.
     pub sessions: &'a [&'a SessionShard],
 }
@@ -121,22 +121,23 @@ impl<'a> View<'a> {
 
     /// What a patient waits for, in the order of joining.
     pub fn waits(&self, patient: PatientId) -> &'a [Waits] {
-        self.ledger.map_or(&[], |ledger| ledger.waits(patient))
+        let all = self.ledgers.iter().map(|ledger| ledger.waits(patient));
+        all.into_iter().find(|waits| !waits.is_empty()).unwrap_or_default()
     }
 
     /// What is kept of how a patient behaved, where there is anything.
     pub fn record(&self, patient: PatientId) -> Option<&'a PatientRecord> {
-        self.ledger?.record(patient)
+        self.ledgers.iter().find_map(|ledger| ledger.record(patient))
     }
 
     /// An entry of a patient.
     pub fn wait(&self, patient: PatientId, entry: RequestId) -> Option<&'a Waits> {
-        self.ledger?.wait(patient, entry)
+        self.ledgers.iter().find_map(|ledger| ledger.wait(patient, entry))
     }
 
     /// The entry of a patient to which an appointment is offered.
     pub fn offered(&self, patient: PatientId, appointment: AppointmentId) -> Option<&'a Waits> {
-        self.ledger?.offered(patient, appointment)
+        self.ledgers.iter().find_map(|ledger| ledger.offered(patient, appointment))
     }
 
     /// How often an appointment was moved by wish.
@@ -151,7 +152,7 @@ impl<'a> View<'a> {
         session: SessionId,
         but: &[AppointmentId],
     ) -> bool {
-        self.ledger.is_some_and(|ledger| ledger.has_live_but(patient, session, but))
+        self.ledgers.iter().any(|ledger| ledger.has_live_but(patient, session, but))
     }
 }
 

@@ -15,10 +15,13 @@ use crate::model::{Fact, PatientId, RequestId, Sequence, SessionId, Timestamp};
 /// Homes of one command: of its request, its appointment, and a hold that it gives up.
 const HOMES_MAX: usize = 3;
 
+/// Ledgers of one command: of a patient, an account and a telephone, or of two patients.
+const LEDGERS_MAX: usize = 3;
+
 /// The locked shards of one command.
 pub(super) struct Group<'a> {
     homes: ArrayVec<(usize, Guard<'a, HomeShard>), HOMES_MAX>,
-    ledger: Option<Guard<'a, LedgerShard>>,
+    ledgers: ArrayVec<(usize, Guard<'a, LedgerShard>), LEDGERS_MAX>,
     sessions: ArrayVec<(usize, Guard<'a, SessionShard>), MOVE_SESSIONS_MAX>,
 }
 
@@ -33,30 +36,46 @@ impl<'a> Group<'a> {
                 homes.push((index, shards.lock(index)));
             }
         }
-        Self { homes, ledger: None, sessions: ArrayVec::new() }
+        Self { homes, ledgers: ArrayVec::new(), sessions: ArrayVec::new() }
     }
 
     /// Locks a home by its index.
     pub(super) fn of_home(shards: &'a Shards<HomeShard>, index: usize) -> Self {
         let homes = std::iter::once((index, shards.lock(index))).collect();
-        Self { homes, ledger: None, sessions: ArrayVec::new() }
+        Self { homes, ledgers: ArrayVec::new(), sessions: ArrayVec::new() }
     }
 
     /// Locks a shard of sessions by its index.
     pub(super) fn of_session(shards: &'a Shards<SessionShard>, index: usize) -> Self {
         let sessions = std::iter::once((index, shards.lock(index))).collect();
-        Self { homes: ArrayVec::new(), ledger: None, sessions }
+        Self { homes: ArrayVec::new(), ledgers: ArrayVec::new(), sessions }
     }
 
     /// Locks the ledger of a patient first of all: no home is concerned.
     pub(super) fn of_nothing() -> Self {
-        Self { homes: ArrayVec::new(), ledger: None, sessions: ArrayVec::new() }
+        Self { homes: ArrayVec::new(), ledgers: ArrayVec::new(), sessions: ArrayVec::new() }
     }
 
     /// Locks the ledger of a patient. Homes come before, sessions after.
     pub(super) fn lock_ledger(&mut self, shards: &'a Shards<LedgerShard>, patient: PatientId) {
-        debug_assert!(self.ledger.is_none() && self.sessions.is_empty(), "locks have one order");
-        self.ledger = Some(shards.lock(route(patient.0)));
+        self.lock_ledgers(shards, [patient.0]);
+    }
+
+    /// Locks the ledgers of some keys: of patients, accounts, telephones. All of them at once.
+    pub(super) fn lock_ledgers(
+        &mut self,
+        shards: &'a Shards<LedgerShard>,
+        keys: impl IntoIterator<Item = u128>,
+    ) {
+        let is_first = self.ledgers.is_empty() && self.sessions.is_empty();
+        debug_assert!(is_first, "locks have one order");
+        let mut indices: ArrayVec<usize, LEDGERS_MAX> = keys.into_iter().map(route).collect();
+        indices.sort_unstable();
+        for index in indices {
+            if self.ledgers.last().is_none_or(|(last, _)| *last != index) {
+                self.ledgers.push((index, shards.lock(index)));
+            }
+        }
     }
 
     /// Locks the shards of sessions, last of all.
@@ -81,22 +100,23 @@ impl<'a> Group<'a> {
             self.homes.iter().map(|(_, home)| &home.state).collect();
         let sessions: ArrayVec<&SessionShard, MOVE_SESSIONS_MAX> =
             self.sessions.iter().map(|(_, shard)| &shard.state).collect();
-        let ledger = self.ledger.as_ref().map(|ledger| &ledger.state);
-        look(&View { homes: &homes, ledger, sessions: &sessions })
+        let ledgers: ArrayVec<&LedgerShard, LEDGERS_MAX> =
+            self.ledgers.iter().map(|(_, ledger)| &ledger.state).collect();
+        look(&View { homes: &homes, ledgers: &ledgers, sessions: &sessions })
     }
 
     /// The last record that touched any of the shards.
     pub(super) fn last(&self) -> Sequence {
         let homes = self.homes.iter().map(|(_, home)| home.last);
         let sessions = self.sessions.iter().map(|(_, shard)| shard.last);
-        let ledger = self.ledger.iter().map(|ledger| ledger.last);
-        homes.chain(sessions).chain(ledger).max().unwrap_or_default()
+        let ledgers = self.ledgers.iter().map(|(_, ledger)| ledger.last);
+        homes.chain(sessions).chain(ledgers).max().unwrap_or_default()
     }
 
     /// Writes a fact into the shards that it touches.
     pub(super) fn evolve(&mut self, sequence: Sequence, time: Timestamp, fact: &Fact) {
         evolve_homes(&mut self.homes, sequence, time, fact);
-        evolve_ledgers(&mut self.ledger, sequence, fact);
+        evolve_ledgers(&mut self.ledgers, sequence, fact);
         evolve_sessions(&mut self.sessions, sequence, fact);
     }
 
@@ -112,8 +132,9 @@ impl<'a> Group<'a> {
         &self.sessions.reach(index).state
     }
 
-    pub(super) fn ledger(&self) -> Option<&LedgerShard> {
-        self.ledger.as_ref().map(|ledger| &ledger.state)
+    /// The ledgers.
+    pub(super) fn ledgers(&self) -> impl Iterator<Item = &LedgerShard> {
+        self.ledgers.iter().map(|(_, ledger)| &ledger.state)
     }
 
     /// The shards of sessions with their indices.
@@ -131,11 +152,5 @@ impl<T, const N: usize> Reach<T> for ArrayVec<(usize, Guard<'_, T>), N> {
     fn reach(&mut self, index: usize) -> &mut Locked<T> {
         let found = self.iter_mut().find(|(other, _)| *other == index);
         &mut found.expect("a fact's shard is locked").1
-    }
-}
-
-impl Reach<LedgerShard> for Option<Guard<'_, LedgerShard>> {
-    fn reach(&mut self, _: usize) -> &mut Locked<LedgerShard> {
-        self.as_mut().expect("a fact's ledger is locked")
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn sessions_of(
 ) -> ArrayVec<SessionId, CLAIMS_MAX> {
     let mut sessions: ArrayVec<_, CLAIMS_MAX> =
         appointment.claims.iter().map(|claim| claim.session).collect();
-    let offered = group.ledger().and_then(|all| all.offered(appointment.patient, appointment.id));
+    let offered = group.ledgers().find_map(|all| all.offered(appointment.patient, appointment.id));
     for target in offered.into_iter().flat_map(|waits| &waits.entry.targets) {
         // An offer has one claim, and that is in one of the targets.
         if !sessions.contains(&target.session) {
@@ -219,7 +219,7 @@ impl Inventory {
 
 /// The sessions of an entry, as the locked ledger has it.
 fn targets(group: &Group<'_>, patient: PatientId, entry: RequestId) -> Targets {
-    let found = group.ledger().and_then(|ledger| ledger.wait(patient, entry));
+    let found = group.ledgers().find_map(|ledger| ledger.wait(patient, entry));
     found.map(|waits| waits.entry.sessions()).unwrap_or_default()
 }
 

@@ -96,8 +96,8 @@ pub const RULES_LEAD_MILLIS: u64 = 2_000;
 /// Facts of one record: a hold and its booking, or a change.
 pub const RECORD_FACTS_MAX: usize = 2;
 
-// Homes of two ids, a patient, and a session for each claim.
-const _: () = assert!(2 + 1 + CLAIMS_MAX <= COMMAND_SHARDS_MAX);
+// Homes of two ids, three ledgers, and a session for each claim.
+const _: () = assert!(2 + 3 + CLAIMS_MAX <= COMMAND_SHARDS_MAX);
 const _: () = assert!(CLAIMS_MAX <= MOVE_SESSIONS_MAX);
 // The longest facts: an opened session (a quota is two bytes, a pool's head and terms 160, a change of
 // the clocks 10, of which hours of service and of offers know 8, the rest is under 500 bytes) and a

@@ -314,7 +314,7 @@ impl World {
 
     fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
         let (homes, sessions) = ([&self.home], [&self.sessions]);
-        look(&View { homes: &homes, ledger: Some(&self.ledger), sessions: &sessions })
+        look(&View { homes: &homes, ledgers: &[&self.ledger], sessions: &sessions })
     }
 
     /// What a deadline would do to an appointment now.
