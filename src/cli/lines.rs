@@ -5,12 +5,15 @@
 //!
 //! **Architecture invariant:** pure. The same facts give the same lines.
 
+#[path = "lines/conduct.rs"]
+mod conduct;
+
 use hashbrown::HashMap;
 use serde::Serialize;
 
 use crate::model::{
     AppointmentId, AppointmentStatus, Claim, Claims, DrawId, Ended, Entered, Fact, Facts, Held,
-    PatientId, RequestId, Sequence, Session, SessionId, SessionOpened, Struck, Timestamp,
+    PatientId, RequestId, Sequence, Session, SessionId, SessionOpened, Timestamp,
 };
 
 /// One line. `null` where a key does not apply; keys since 0.2 are left out there, so that lines of old
@@ -140,7 +143,8 @@ impl Enricher {
                 from_ms: Some(fact.rules.from.as_millis()),
                 ..line
             }),
-            Fact::Struck(fact) => add_strike(lines, line, fact),
+            Fact::Struck(fact) => conduct::add_strike(lines, line, fact),
+            Fact::Recorded(fact) => lines.push(conduct::recorded(line, fact)),
             Fact::WaitDrawn(fact) => lines.push(Line { session: Some(fact.session.0), ..line }),
             Fact::Booked(fact) => {
                 let line = of_request(line, fact.request, AppointmentStatus::Booked);
@@ -391,28 +395,6 @@ fn add_claims(lines: &mut Vec<Line>, line: &Line, claims: &[Claim]) {
         claims: Some(claims.len()),
         ..line.clone()
     }));
-}
-
-/// A line for each pool and each run of slots with the same places.
-/// The strike, and the restriction that followed from it.
-fn add_strike(lines: &mut Vec<Line>, line: Line, fact: &Struck) {
-    let line = Line {
-        appointment: Some(hex(fact.appointment.0)),
-        patient: Some(hex(fact.patient.0)),
-        ..line
-    };
-    let restriction = fact.restriction.map(|made| Line {
-        fact: "Restricted",
-        rules: Some(made.rule.version.0),
-        from_ms: Some(made.from.as_millis()),
-        until_ms: Some(made.until.as_millis()),
-        cause: Some(made.consequence.name()),
-        mode: Some(made.mode.name()),
-        places: Some(made.count),
-        ..line.clone()
-    });
-    lines.push(Line { day: Some(fact.strike.day.date().to_string()), ..line });
-    lines.extend(restriction);
 }
 
 fn add_session(lines: &mut Vec<Line>, line: &Line, fact: &SessionOpened) {

@@ -58,6 +58,7 @@ const CALLED: u8 = 32;
 const MOVED_LATER: u8 = 33;
 const RULES_APPLIED: u8 = 34;
 const STRUCK: u8 = 35;
+const RECORDED: u8 = 44;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
@@ -130,6 +131,10 @@ impl Encode for Fact {
             }
             Self::RulesApplied(fact) => {
                 RULES_APPLIED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Recorded(fact) => {
+                RECORDED.encode(encoder)?;
                 fact.encode(encoder)
             }
             Self::Struck(fact) => {
@@ -282,6 +287,7 @@ impl<Context> Decode<Context> for Fact {
             CALLED => Self::Called(Decode::decode(decoder)?),
             RULES_APPLIED => Self::RulesApplied(Box::new(Decode::decode(decoder)?)),
             STRUCK => Self::Struck(Box::new(Decode::decode(decoder)?)),
+            RECORDED => Self::Recorded(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

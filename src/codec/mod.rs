@@ -16,6 +16,7 @@ mod demand;
 mod disruption;
 mod draw;
 mod fact;
+mod history;
 mod reading;
 mod reschedule;
 mod returns;

@@ -7,6 +7,7 @@
 //! condition   classes u8, youngest u8, oldest u8, option on file, option first visit, u16 id kinds
 //! key         1 no-shows: u8 within, u8 window, u16 its length, u8 begins, u8 used up, u8 mode, u8 n,
 //!               n (u16 count, consequence, u8 term, u16 its length)
+//!             2 limits: u8 n, n (u8 within, u8 period, u16 its length, u8 by, u8 counts, u16 most, u8 mode)
 //! consequence 1 | 2 u8 | 3 u64 channels
 //! ```
 //!
@@ -19,11 +20,12 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use super::terms::OffsetList;
-use crate::model::limits::{RULE_LAYERS_MAX, RULE_TIERS_MAX};
+use crate::model::limits::{LAYER_LIMITS_MAX, RULE_LAYERS_MAX, RULE_TIERS_MAX};
 use crate::model::{
-    ApplyRules, Begins, CivilTime, Consequence, Day, LISTED_MAX, NoShowRule, Place, RecordReading,
-    Restriction, RestrictionCause, RuleCondition, RuleLayer, RuleMode, RuleRef, RuleScope, Rules,
-    RulesApplied, RulesReading, ScopeKind, Strike, Struck, Term, Tier, Timestamp, Window,
+    ApplyRules, Begins, BookingLimit, CivilTime, Consequence, Counts, Day, DayOf, LISTED_MAX,
+    LimitKey, LimitScope, NoShowRule, Period, Place, RecordReading, Restriction, RestrictionCause,
+    RuleCondition, RuleKey, RuleLayer, RuleMode, RuleRef, RuleScope, RuleWhy, Rules, RulesApplied,
+    RulesReading, ScopeKind, Strike, Struck, Term, Tier, Timestamp, Window,
 };
 
 layout_number!(Day);
@@ -33,6 +35,18 @@ layout_code!(Begins { NextDay, AtOnce, FirstStrike });
 layout_code!(RestrictionCause { NoShow });
 layout_struct!(Place { organization, department, resource, service });
 layout_struct!(RuleRef { version, layer, tier });
+layout_code!(RuleKey {
+    NoShow,
+    Limits,
+    Violations,
+    Throttles,
+    Rates,
+    Cancel,
+    Payment,
+    Holder,
+    Appeal
+});
+layout_struct!(RuleWhy { rule, key, within, count, limit, since, until, through });
 layout_struct!(Strike { day, place });
 layout_struct!(RuleCondition { classes, ages, on_file, first_visit, id_kinds });
 layout_struct!(Tier { count, consequence, term });
@@ -48,6 +62,28 @@ layout_with_lists!(Rules { version, from, civil, layers as LayerList<Layers> });
 type Tiers = ArrayVec<Tier, RULE_TIERS_MAX>;
 layout_list!(TierList<Tier>, Tiers, u8, RULE_TIERS_MAX, "more tiers than a rule has");
 layout_with_lists!(NoShowRule { within, window, begins, is_used_up, mode, tiers as TierList<Tiers> });
+
+layout_code!(LimitScope {
+    Region,
+    Organization,
+    Department,
+    Schedule,
+    Service,
+    Session,
+    AppointmentType,
+});
+layout_code!(DayOf { Visit, Booking });
+layout_code!(Counts { Live, All, Departments, Resources, Operations });
+layout_checked!(
+    Period as (u8, u16),
+    |period| period.parts(),
+    |(number, length)| Period::of_parts(number, length),
+    "Period"
+);
+layout_struct!(LimitKey { within, period, by, counts });
+layout_struct!(BookingLimit { key, most, mode });
+type Limits = Vec<BookingLimit>;
+layout_list!(LimitList<BookingLimit>, Limits, u8, LAYER_LIMITS_MAX, "more limits than a layer has");
 
 layout_struct!(RulesReading { rules, next });
 type Strikes = Vec<Strike>;
@@ -67,6 +103,9 @@ layout_with_lists!(RecordReading {
 
 /// The tag of what a layer says about no-shows.
 const NO_SHOW: u8 = 1;
+
+/// The tag of how many appointments somebody may have.
+const LIMITS: u8 = 2;
 
 impl Encode for CivilTime {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
@@ -116,17 +155,24 @@ impl Encode for RuleLayer {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         self.scope.encode(encoder)?;
         self.when.encode(encoder)?;
-        u8::from(self.no_show.is_some()).encode(encoder)?;
-        let Some(rule) = &self.no_show else { return Ok(()) };
-        NO_SHOW.encode(encoder)?;
-        rule.encode(encoder)
+        let (with_no_show, with_limits) = (self.no_show.is_some(), !self.limits.is_empty());
+        (u8::from(with_no_show) + u8::from(with_limits)).encode(encoder)?;
+        if let Some(rule) = &self.no_show {
+            NO_SHOW.encode(encoder)?;
+            rule.encode(encoder)?;
+        }
+        if with_limits {
+            LIMITS.encode(encoder)?;
+            LimitList(&self.limits).encode(encoder)?;
+        }
+        Ok(())
     }
 }
 
 impl<Context> Decode<Context> for RuleLayer {
     fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let (scope, when) = (Decode::decode(decoder)?, Decode::decode(decoder)?);
-        let mut layer = Self { scope, when, no_show: None };
+        let mut layer = Self { scope, when, ..Self::default() };
         let (count, mut last) = (u8::decode(decoder)?, 0);
         for _ in 0..count {
             let tag = u8::decode(decoder)?;
@@ -136,6 +182,7 @@ impl<Context> Decode<Context> for RuleLayer {
             last = tag;
             match tag {
                 NO_SHOW => layer.no_show = Some(Decode::decode(decoder)?),
+                LIMITS => layer.limits = LimitList::decode(decoder)?.0,
                 _ => {
                     return Err(DecodeError::Other("a layer says what this version does not know"));
                 }

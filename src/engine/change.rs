@@ -5,11 +5,12 @@ use super::conduct::strike;
 use super::drawing::refuse_withdrawal;
 use super::returns::end;
 use super::view::{Context, Decision, View};
+use super::visits::{ending_of, recorded};
 use super::waitlist::with_entry;
 use crate::model::{
     Action, Appointment, AppointmentId, AppointmentStatus, Booked, BookingChannel, Cause, Change,
-    Claims, Ended, EntryEnded, Fact, Facts, Outcome, PatientId, Progressed, Receipt, Refusal, Role,
-    Settled, Sharing,
+    Claims, Ended, Ending, EntryEnded, Fact, Facts, Outcome, PatientId, Progressed, Receipt,
+    Refusal, Role, Settled, Sharing,
 };
 
 /// Decides a change of an appointment.
@@ -61,6 +62,8 @@ pub fn decide_change(
     } else {
         Facts::from_iter([fact])
     };
+    let ending = ending_of(change.action, status);
+    facts.extend(ending.and_then(|ending| recorded(view, context, &appointment, ending)));
     if status == AppointmentStatus::NoShow {
         let struck = strike(view, context, &appointment);
         facts.extend(struck.map(|struck| Fact::Struck(Box::new(struck))));
@@ -76,9 +79,14 @@ pub fn decide_expiry(
 ) -> Option<Facts> {
     let hold = view.appointment(appointment)?;
     let due = hold.status == AppointmentStatus::Pending && hold.until <= context.now;
-    let Appointment { patient, claims, .. } = hold;
-    let ended = Ended { request: None, appointment, patient, cause: Cause::Expired, claims };
-    due.then(|| with_entry(view, patient, end(view, context, ended)))
+    due.then(|| {
+        let kept = recorded(view, context, &hold, Ending::Expired);
+        let Appointment { patient, claims, .. } = hold;
+        let ended = Ended { request: None, appointment, patient, cause: Cause::Expired, claims };
+        let mut facts = with_entry(view, patient, end(view, context, ended));
+        facts.extend(kept);
+        facts
+    })
 }
 
 /// Whoever may not touch the appointment: another organization's staff, another patient, another

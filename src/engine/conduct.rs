@@ -11,9 +11,9 @@
 use super::record::KeptStrike;
 use super::view::{Context, View};
 use crate::model::{
-    Appointment, Begins, BookingChannel, CivilTime, Consequence, Day, NoShowRule, Outcome,
-    PatientId, Place, Refusal, Restriction, RestrictionCause, RuleMode, RuleRef, RuleScope, Strike,
-    Struck, Term, Timestamp, Window,
+    Appointment, Begins, BookingChannel, ChannelSet, CivilTime, Consequence, Day, NoShowRule,
+    Outcome, PatientId, Place, Refusal, Restriction, RestrictionCause, RuleKey, RuleMode, RuleRef,
+    RuleScope, RuleWhy, Strike, Struck, Term, Timestamp, Window,
 };
 
 /// The strike of an appointment whose patient did not come; `None` where no rule counts it.
@@ -137,6 +137,31 @@ pub(super) fn refuse_restricted(
             && restriction.within.contains(place)
             && !through.contains(channel)
     };
-    let until = record.active(context.now).filter(refuses).map(|made| made.until).max()?;
-    Some(Refusal::until(Outcome::Restricted, context.now, until))
+    let last = record.active(context.now).filter(refuses).max_by_key(|made| made.until)?;
+    Some(Refusal::by_rule(Outcome::Restricted, context.now, why(context, last)))
+}
+
+/// What a restriction rests on.
+fn why(context: &Context<'_>, made: &Restriction) -> RuleWhy {
+    let key = match made.cause {
+        RestrictionCause::NoShow => RuleKey::NoShow,
+    };
+    let rules = context.book.and_then(|book| book.version(made.rule.version));
+    let layer = rules.and_then(|rules| rules.layers.get(usize::from(made.rule.layer)));
+    let rule = layer.and_then(|layer| layer.no_show.as_ref());
+    let tier = rule.and_then(|rule| rule.tiers.get(usize::from(made.rule.tier)));
+    let civil = rules.map_or(&context.rules.civil, |rules| &rules.civil);
+    RuleWhy {
+        rule: made.rule,
+        key,
+        within: made.within.kind(),
+        count: made.count,
+        limit: tier.map_or(0, |tier| tier.count),
+        since: civil.start_of(made.since),
+        until: made.until,
+        through: match made.consequence {
+            Consequence::Refuse { but } => but,
+            Consequence::Warn | Consequence::Lower(_) => ChannelSet::ALL,
+        },
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::conduct::refuse_restricted;
 use super::drawing::{decide_entry, pending};
+use super::limits::{Asking, refuse_beyond_limits};
 use super::pick::{Freed, Picked, Wisher, pick};
 use super::places::Terms;
 use super::session::SessionState;
@@ -9,7 +10,7 @@ use super::view::{Context, Decision, View};
 use crate::model::{
     AppointmentId, AppointmentStatus, Booked, BookingChannel, Claim, ClaimRequest, Claims,
     Declined, Fact, Facts, Held, Hold, HoldFault, OrganizationId, Outcome, PatientClass, PatientId,
-    PaymentRef, Place, PoolIndex, Receipt, Refusal, Repeat, Sharing, Timestamp, Ttl,
+    PaymentRef, Place, PoolIndex, Receipt, Refusal, Repeat, Sharing, SlotIndex, Timestamp, Ttl,
 };
 
 /// Decides a hold, or a hold that is booked at once.
@@ -37,7 +38,10 @@ pub fn decide_hold(
         may_enter: true,
     };
     let granted = grant(view, context, &wanted);
-    let granted = match refuse_if_restricted(view, context, hold, patient, granted)? {
+    let granted = refuse_if_restricted(view, context, hold, patient, granted)?;
+    let asking = Asking { patient, class: hold.class, attributes: hold.attributes, but: &[] };
+    refuse_grant_beyond_limits(view, context, &asking, &granted)?;
+    let granted = match granted {
         Grant::Places(granted) => granted,
         Grant::Entry(session, pool) => {
             return decide_entry(session, context, hold, (patient, pool));
@@ -45,6 +49,25 @@ pub fn decide_hold(
     };
 
     Ok(granted.decision(context, hold, patient, fingerprint))
+}
+
+/// One more appointment may be more than the patient may have. An entry in a draw is one: it counts on
+/// the day on which its session begins.
+pub(super) fn refuse_grant_beyond_limits(
+    view: &View<'_>,
+    context: &Context<'_>,
+    asking: &Asking<'_>,
+    grant: &Grant<'_>,
+) -> Result<(), Refusal> {
+    let broken = match grant {
+        Grant::Places(granted) => refuse_beyond_limits(view, context, asking, &granted.claims),
+        Grant::Entry(session, pool) => {
+            let (session, slot) = (session.spec().id, SlotIndex::default());
+            let claim = Claim { session, slot, count: 1, pool: *pool };
+            refuse_beyond_limits(view, context, asking, &[claim])
+        }
+    };
+    broken.map_or(Ok(()), Err)
 }
 
 /// A restriction counts among the other reasons against a hold.
@@ -63,7 +86,7 @@ fn refuse_if_restricted<'a>(
         let place = Place::of(session.spec());
         refuse_restricted(view, context, patient, &place, hold.channel)
     });
-    let Some(refusal) = refused.max_by_key(|refusal| refusal.retry_after_millis) else {
+    let Some(refusal) = refused.max_by_key(|refusal| refusal.why.map(|why| why.until)) else {
         return granted;
     };
     match granted {

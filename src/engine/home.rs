@@ -159,6 +159,7 @@ impl HomeShard {
             | Fact::WaitLeft(_)
             | Fact::RulesApplied(_)
             | Fact::Struck(_)
+            | Fact::Recorded(_)
             | Fact::WaitDrawn(_) => {}
         }
     }

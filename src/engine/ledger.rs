@@ -5,11 +5,13 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 
 use super::chunks::{Chunks, Position};
+use super::history::Histories;
 use super::index::Index;
 use super::record::{PatientRecord, Records};
 use super::waiting::{Waiting, Waits};
 use crate::model::{
-    AppointmentId, AppointmentStatus, Claim, Fact, PatientId, RequestId, SessionId, Settled,
+    AppointmentId, AppointmentStatus, Claim, Fact, Past, PatientId, RequestId, SessionId, Settled,
+    SlotIndex, Timestamp,
 };
 
 /// What the patients of this shard have. A patient with nothing has no entry.
@@ -18,29 +20,44 @@ use crate::model::{
 pub struct LedgerShard {
     index: Index,
     hasher: FixedState,
-    entries: Chunks<LedgerEntry>,
+    entries: Chunks<Entry>,
+    /// What patients have besides the first of it.
+    more: Chunks<Vec<Live>>,
     waiting: Waiting,
     records: Records,
+    histories: Histories,
 }
 
-/// What one patient has. 48 bytes for the usual one live appointment.
+/// What one patient has. 52 bytes for the usual one live appointment.
 #[derive(Debug)]
-pub struct LedgerEntry {
-    patient: [u64; 2],
+struct Entry {
+    patient: [u32; 4],
     first: Live,
-    #[expect(clippy::box_collection, reason = "a vector in place would cost every entry 16 bytes")]
-    more: Option<Box<Vec<Live>>>,
+    /// Where the rest of it lies, or `NONE`.
+    more: Position,
 }
 
-/// A session in which a patient has a live appointment.
+/// Who has something, and what.
+#[derive(Clone, Copy, Debug)]
+pub struct LedgerEntry<'a> {
+    shard: &'a LedgerShard,
+    entry: &'a Entry,
+}
+
+/// A claim of a live appointment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Live {
-    appointment: [u64; 2],
-    /// The session.
-    pub session: SessionId,
+    appointment: [u32; 4],
+    session: [u32; 2],
+    /// In seconds since 1970.
+    since: u32,
+    /// The slot; the first of the session while it waits for a draw, and when it won.
+    pub slot: SlotIndex,
 }
 
-const _: () = assert!(size_of::<LedgerEntry>() == 48, "an entry is 48 bytes");
+const NONE: Position = Position::MAX;
+
+const _: () = assert!(size_of::<Entry>() == 52, "an entry is 52 bytes");
 
 impl LedgerShard {
     /// An empty shard. `seed` makes its table hard to attack; it changes no answer.
@@ -49,8 +66,10 @@ impl LedgerShard {
             index: Index::default(),
             hasher: FixedState::with_seed(seed),
             entries: Chunks::default(),
+            more: Chunks::default(),
             waiting: Waiting::default(),
             records: Records::default(),
+            histories: Histories::new(seed),
         }
     }
 
@@ -59,34 +78,43 @@ impl LedgerShard {
     /// # Panics
     ///
     /// Panics if the fact is impossible in this state.
-    pub fn evolve(&mut self, fact: &Fact) {
+    pub fn evolve(&mut self, time: Timestamp, fact: &Fact) {
         match fact {
-            Fact::Held(held) => self.insert_all(held.patient, held.appointment, &held.claims),
+            Fact::Held(held) => self.insert_all(time, held.patient, held.appointment, &held.claims),
             Fact::Offered(fact) => {
                 let held = &fact.held;
-                self.insert_all(held.patient, held.appointment, &held.claims);
+                self.insert_all(time, held.patient, held.appointment, &held.claims);
             }
             Fact::PlaceOffered(offered) => {
                 let held = &offered.held;
-                self.insert_all(held.patient, held.appointment, &held.claims);
+                self.insert_all(time, held.patient, held.appointment, &held.claims);
                 self.waiting.evolve(fact);
             }
             Fact::PlaceAdded(fact) => {
-                self.insert_all(fact.patient, fact.appointment, &fact.claims);
+                self.insert_all(time, fact.patient, fact.appointment, &fact.claims);
             }
             Fact::WaitJoined(_) | Fact::WaitLeft(_) => self.waiting.evolve(fact),
-            Fact::Ended(ended) => self.remove(ended.patient, ended.appointment),
-            Fact::Freed(freed) => self.remove(freed.ended.patient, freed.ended.appointment),
+            Fact::Ended(ended) => {
+                self.remove(ended.patient, ended.appointment);
+            }
+            Fact::Freed(freed) => {
+                self.remove(freed.ended.patient, freed.ended.appointment);
+            }
             Fact::Entered(entered) => {
-                let live = Live::new(entered.appointment, entered.draw.session);
+                let (session, slot) = (entered.draw.session, SlotIndex::default());
+                let live = Live::new(entered.appointment, session, slot, time);
                 self.insert(entered.patient, live);
             }
-            Fact::EntryEnded(ended) => self.remove(ended.patient, ended.appointment),
+            Fact::EntryEnded(ended) => {
+                self.remove(ended.patient, ended.appointment);
+            }
             Fact::Settled(settled) => self.settle(settled),
             Fact::Rescheduled(fact) => {
-                self.remove(fact.patient, fact.appointment);
-                self.insert_all(fact.patient, fact.appointment, &fact.to);
+                // A move is no new booking.
+                let since = self.remove(fact.patient, fact.appointment);
+                self.insert_all(since, fact.patient, fact.appointment, &fact.to);
             }
+            Fact::Recorded(fact) => self.histories.push(fact.patient, fact.past()),
             Fact::Left(left) => self.settle(&left.settled()),
             Fact::Struck(_) => self.records.evolve(fact),
             Fact::SessionOpened(_)
@@ -134,9 +162,24 @@ impl LedgerShard {
         self.records.insert(patient, record);
     }
 
+    /// The visits of a patient's appointments that are over, newest first.
+    pub fn past(&self, patient: PatientId) -> impl Iterator<Item = Past> + '_ {
+        self.histories.of(patient)
+    }
+
+    /// Every history, oldest visit first, in no order of patients.
+    pub fn all_past(&self) -> impl Iterator<Item = (PatientId, Vec<Past>)> + '_ {
+        self.histories.all()
+    }
+
+    /// Puts a visit behind what is known of a patient, as a snapshot brings it.
+    pub fn restore_past(&mut self, patient: PatientId, past: Past) {
+        self.histories.push(patient, std::iter::once(past));
+    }
+
     /// Whether the patient has a live appointment in the session.
     pub fn has_live(&self, patient: PatientId, session: SessionId) -> bool {
-        self.entry(patient).is_some_and(|entry| entry.live().any(|live| live.session == session))
+        self.lines(patient).any(|live| live.session() == session)
     }
 
     /// Whether the patient has a live appointment in the session that is none of `but`.
@@ -146,28 +189,33 @@ impl LedgerShard {
         session: SessionId,
         but: &[AppointmentId],
     ) -> bool {
-        let counts = |live: &Live| live.session == session && !but.contains(&live.appointment());
-        self.entry(patient).is_some_and(|entry| entry.live().any(counts))
+        let counts = |live: &Live| live.session() == session && !but.contains(&live.appointment());
+        self.lines(patient).any(counts)
     }
 
     /// Where the patient has live appointments.
-    pub fn lines(&self, patient: PatientId) -> Vec<Live> {
-        self.entry(patient).into_iter().flat_map(LedgerEntry::live).copied().collect()
+    pub fn lines(&self, patient: PatientId) -> impl Iterator<Item = &Live> {
+        self.find(patient).into_iter().flat_map(|position| self.live_of(self.entries.get(position)))
     }
 
     /// The live appointments of a patient, by id, each once.
     pub fn live(&self, patient: PatientId) -> Vec<AppointmentId> {
-        let entry = self.entry(patient);
-        let mut ids: Vec<_> =
-            entry.into_iter().flat_map(LedgerEntry::live).map(Live::appointment).collect();
+        let mut ids: Vec<_> = self.lines(patient).map(Live::appointment).collect();
         ids.sort_unstable();
         ids.dedup();
         ids
     }
 
     /// Every patient with what they have, in no order that means anything.
-    pub fn entries(&self) -> impl Iterator<Item = &LedgerEntry> {
-        self.index.positions().map(|position| self.entries.get(position))
+    pub fn entries(&self) -> impl Iterator<Item = LedgerEntry<'_>> {
+        self.index
+            .positions()
+            .map(|position| LedgerEntry { shard: self, entry: self.entries.get(position) })
+    }
+
+    fn live_of<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a Live> + use<'a> {
+        let more = (entry.more != NONE).then(|| self.more.get(entry.more));
+        std::iter::once(&entry.first).chain(more.into_iter().flatten())
     }
 
     /// Patients who have something.
@@ -183,17 +231,28 @@ impl LedgerShard {
     /// Adds a live appointment, as a hold or a snapshot brings it.
     pub fn insert(&mut self, patient: PatientId, live: Live) {
         if let Some(position) = self.find(patient) {
-            self.entries.get_mut(position).more.get_or_insert_default().push(live);
+            let more = self.entries.get(position).more;
+            if more == NONE {
+                self.entries.get_mut(position).more = self.more.insert(vec![live]);
+            } else {
+                self.more.get_mut(more).push(live);
+            }
             return;
         }
-        let entry = LedgerEntry { patient: halves(patient.0), first: live, more: None };
+        let entry = Entry { patient: quarters(patient.0), first: live, more: NONE };
         let position = self.entries.insert(entry);
         self.index.insert(self.hash(patient), position);
     }
 
-    fn insert_all(&mut self, patient: PatientId, appointment: AppointmentId, claims: &[Claim]) {
+    fn insert_all(
+        &mut self,
+        since: Timestamp,
+        patient: PatientId,
+        appointment: AppointmentId,
+        claims: &[Claim],
+    ) {
         for claim in claims {
-            self.insert(patient, Live::new(appointment, claim.session));
+            self.insert(patient, Live::new(appointment, claim.session, claim.slot, since));
         }
     }
 
@@ -226,73 +285,108 @@ impl LedgerShard {
         self.waiting.insert(waits);
     }
 
-    fn remove(&mut self, patient: PatientId, appointment: AppointmentId) {
+    /// Takes an appointment out, and says since when it was live.
+    fn remove(&mut self, patient: PatientId, appointment: AppointmentId) -> Timestamp {
         let Some(position) = self.find(patient) else {
             panic!("an impossible fact: the patient of {:032x} has nothing", appointment.0)
         };
-        let entry = self.entries.get_mut(position);
-        let mut left: Vec<Live> = entry.live().copied().collect();
-        let before = left.len();
+        let entry = self.entries.get(position);
+        let mut left: Vec<Live> = self.live_of(entry).copied().collect();
+        let removed = left.iter().find(|live| live.appointment() == appointment).copied();
+        let Some(removed) = removed else {
+            panic!("an impossible fact: {:032x} is not live", appointment.0)
+        };
         left.retain(|live| live.appointment() != appointment);
-        assert!(left.len() < before, "an impossible fact: {:032x} is not live", appointment.0);
+        let more = entry.more;
+        if more != NONE {
+            *self.more.get_mut(more) = Vec::new();
+            self.more.remove(more);
+        }
         match left.split_first() {
             None => {
-                entry.more = None;
                 self.entries.remove(position);
                 self.index.remove(self.hash(patient), position);
             }
+            Some((first, [])) => {
+                let entry = self.entries.get_mut(position);
+                (entry.first, entry.more) = (*first, NONE);
+            }
             Some((first, rest)) => {
-                entry.first = *first;
-                entry.more = (!rest.is_empty()).then(|| Box::new(rest.to_vec()));
+                let more = self.more.insert(rest.to_vec());
+                let entry = self.entries.get_mut(position);
+                (entry.first, entry.more) = (*first, more);
             }
         }
-    }
-
-    fn entry(&self, patient: PatientId) -> Option<&LedgerEntry> {
-        self.find(patient).map(|position| self.entries.get(position))
+        removed.since()
     }
 
     fn find(&self, patient: PatientId) -> Option<Position> {
-        let key = halves(patient.0);
+        let key = quarters(patient.0);
         self.index.find(self.hash(patient), |position| self.entries.get(position).patient == key)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "32 of the 64 bits are kept")]
     fn hash(&self, patient: PatientId) -> u32 {
-        (self.hasher.hash_one(halves(patient.0)) >> 16) as u32
+        (self.hasher.hash_one(quarters(patient.0)) >> 16) as u32
     }
 }
 
-impl LedgerEntry {
+impl<'a> LedgerEntry<'a> {
     /// Whose it is.
     pub fn patient(&self) -> PatientId {
-        PatientId(joined(self.patient))
+        PatientId(joined(self.entry.patient))
     }
 
     /// Where the patient has live appointments.
-    pub fn live(&self) -> impl Iterator<Item = &Live> {
-        std::iter::once(&self.first).chain(self.more.as_deref().into_iter().flatten())
+    pub fn live(&self) -> impl Iterator<Item = &'a Live> + use<'a> {
+        self.shard.live_of(self.entry)
     }
 }
 
 impl Live {
-    /// A live appointment in a session.
-    pub const fn new(appointment: AppointmentId, session: SessionId) -> Self {
-        Self { appointment: halves(appointment.0), session }
+    /// A claim of a live appointment, made at an instant, of which the second counts.
+    pub fn new(
+        appointment: AppointmentId,
+        session: SessionId,
+        slot: SlotIndex,
+        since: Timestamp,
+    ) -> Self {
+        let since = u32::try_from(since.as_millis() / MILLIS).unwrap_or(u32::MAX);
+        Self { appointment: quarters(appointment.0), session: halves(session.0), since, slot }
     }
 
     /// Which appointment.
     pub fn appointment(&self) -> AppointmentId {
         AppointmentId(joined(self.appointment))
     }
+
+    /// In which session.
+    pub fn session(&self) -> SessionId {
+        let [low, high] = self.session;
+        SessionId(u64::from(high) << 32 | u64::from(low))
+    }
+
+    /// When it was made, to the second.
+    pub fn since(&self) -> Timestamp {
+        Timestamp::from_millis(u64::from(self.since) * MILLIS)
+    }
 }
 
-/// A `u128` would align an entry to 16 bytes and cost 16 more.
+const MILLIS: u64 = 1_000;
+
+/// Wider numbers would align an entry to eight or sixteen bytes, and cost as many more.
 #[expect(clippy::cast_possible_truncation, reason = "both halves are kept")]
-const fn halves(wide: u128) -> [u64; 2] {
-    [wide as u64, (wide >> 64) as u64]
+const fn halves(wide: u64) -> [u32; 2] {
+    [wide as u32, (wide >> 32) as u32]
 }
 
-fn joined([low, high]: [u64; 2]) -> u128 {
-    u128::from(high) << 64 | u128::from(low)
+/// The same of 128 bits.
+#[expect(clippy::cast_possible_truncation, reason = "all four quarters are kept")]
+pub(super) const fn quarters(wide: u128) -> [u32; 4] {
+    [wide as u32, (wide >> 32) as u32, (wide >> 64) as u32, (wide >> 96) as u32]
+}
+
+/// What [`quarters`] took apart.
+pub(super) fn joined(parts: [u32; 4]) -> u128 {
+    parts.iter().rev().fold(0, |wide, part| wide << 32 | u128::from(*part))
 }

@@ -29,10 +29,12 @@ mod deadlines;
 mod disruption;
 mod drawing;
 mod draws;
+mod history;
 mod hold;
 mod home;
 mod index;
 mod ledger;
+mod limits;
 mod offers;
 mod open;
 mod pick;
@@ -48,6 +50,7 @@ mod slab;
 #[cfg(test)]
 pub(crate) mod tests;
 mod view;
+mod visits;
 mod waiting;
 mod waitlist;
 
@@ -78,6 +81,6 @@ pub use record::{KeptStrike, PatientRecord};
 pub use reschedule::{Leaving, decide_reschedule};
 pub use rulebook::{Rulebook, decide_rules};
 pub use session::{SessionShard, SessionState};
-pub use view::{Context, Decision, View};
+pub use view::{Catalog, Context, Decision, View};
 pub use waiting::Waits;
 pub use waitlist::{decide_join, decide_leave};

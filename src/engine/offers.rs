@@ -12,15 +12,16 @@
 //! names the candidate, and is decided again under all the locks.
 
 use super::conduct::refuse_restricted;
+use super::limits::{Asking, refuse_beyond_limits};
 use super::quotas::decide_reclaim;
 use super::session::SessionState;
 use super::view::{Context, View};
 use super::waitlist::Waitlist;
 use crate::model::limits::RETURNED_MAX;
 use crate::model::{
-    AppointmentId, Claim, Fact, Facts, Held, PatientId, Place, PlaceOffered, Repeat, RequestId,
-    Returned, Returning, SessionId, Targets, Timestamp, WaitDrawn, WaitEnd, WaitLeft, Waiter,
-    WaitlistRule,
+    AppointmentId, Attributes, Claim, Fact, Facts, Held, PatientId, Place, PlaceOffered, Repeat,
+    RequestId, Returned, Returning, SessionId, Targets, Timestamp, WaitDrawn, WaitEnd, WaitLeft,
+    Waiter, WaitlistRule,
 };
 
 /// What is due in a session.
@@ -86,6 +87,11 @@ pub fn decide_place_offer(
     }
     let place = place_for(session, waiter, now)?;
     let claim = Claim { session: spec.id, slot: place.slot, count: 1, pool: place.pool };
+    let (patient, class) = (candidate.patient, waiter.class);
+    let asking = Asking { patient, class, attributes: Attributes::default(), but: &[] };
+    if refuse_beyond_limits(view, context, &asking, &[claim]).is_some() {
+        return None;
+    }
     let held = Held {
         appointment,
         patient: candidate.patient,

@@ -8,11 +8,12 @@
 
 use super::change::refuse_stranger;
 use super::hold::{Grant, Granted, Wanted, grant, refusal_of};
+use super::limits::{Asking, refuse_beyond_limits};
 use super::returns::back_of;
 use super::view::{Context, Decision, View};
 use crate::model::{
-    Appointment, AppointmentStatus, Cause, Claims, Ended, Fact, Facts, Outcome, Receipt, Refusal,
-    Reschedule, Rescheduled, Role, Timestamp,
+    Appointment, AppointmentStatus, Attributes, Cause, Claims, Ended, Fact, Facts, Outcome,
+    Receipt, Refusal, Reschedule, Rescheduled, Role, Timestamp,
 };
 
 /// Decides a move of an appointment (改约).
@@ -66,6 +67,15 @@ pub fn decide_reschedule(
         }
     };
 
+    let asking = Asking {
+        patient: appointment.patient,
+        class: appointment.class,
+        attributes: Attributes::default(),
+        but: &but,
+    };
+    if let Some(refusal) = refuse_beyond_limits(view, context, &asking, &granted.claims) {
+        return Err(refusal);
+    }
     Ok(moved(view, (context, ask), &appointment, leaving, granted))
 }
 

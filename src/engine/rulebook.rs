@@ -41,6 +41,11 @@ impl Rulebook {
         self.versions.iter().map(|rules| &**rules)
     }
 
+    /// One version, if it is still kept.
+    pub fn version(&self, version: RulesVersion) -> Option<&Rules> {
+        self.versions().find(|rules| rules.version == version)
+    }
+
     /// The newest version.
     pub fn newest(&self) -> RulesVersion {
         self.versions.last().map_or_else(RulesVersion::default, |rules| rules.version)

@@ -1,14 +1,15 @@
 //! What a decision may look at, and what it comes to.
 
 use super::home::HomeShard;
-use super::ledger::LedgerShard;
+use super::ledger::{LedgerShard, Live};
 use super::record::PatientRecord;
+use super::rulebook::Rulebook;
 use super::session::{SessionShard, SessionState};
 use super::waiting::Waits;
 use crate::draw::NodeKey;
 use crate::model::{
-    Actor, Appointment, AppointmentId, Claims, Fact, Facts, Outcome, PatientId, Receipt, Refusal,
-    RequestId, Rules, SessionId, Timestamp,
+    Actor, Appointment, AppointmentId, Claims, Fact, Facts, Outcome, Past, PatientId, Receipt,
+    Refusal, RequestId, Rules, SessionId, Stay, Timestamp,
 };
 
 /// The shards that a command touches, to read. Which they are, the caller has found out.
@@ -31,21 +32,38 @@ pub struct Context<'a> {
     pub actor: &'a Actor,
     /// The rules in force.
     pub rules: &'a Rules,
+    /// Where they are kept with earlier versions, to tell by which of them somebody is restricted.
+    pub book: Option<&'a Rulebook>,
     /// The time that openings go by: `now`, unless the clock is suspended. Then it stands still.
     pub openings: Timestamp,
     /// A random number for this command alone, where it needs one.
     pub chance: u64,
     /// The node's key for draws, if it has one.
     pub key: Option<&'a NodeKey>,
+    /// Where and when the visits of other sessions are.
+    pub catalog: Option<&'a dyn Catalog>,
+}
+
+/// Where and when visits are: told without the session's lock, for it hardly ever changes.
+pub trait Catalog: std::fmt::Debug {
+    /// What is known of a session.
+    fn stay(&self, session: SessionId) -> Option<Stay>;
 }
 
 /// What is in force where no rules were applied.
 pub(super) static NO_RULES: Rules = Rules::none();
 
 impl<'a> Context<'a> {
+    /// The same under the rules of a book that are in force.
+    #[must_use]
+    pub fn under(self, book: &'a Rulebook) -> Self {
+        Self { rules: book.in_force(self.now), book: Some(book), ..self }
+    }
+
     /// Somebody who asks now, under no rules, while the clock is believed.
     pub const fn new(now: Timestamp, actor: &'a Actor) -> Self {
-        Self { now, actor, rules: &NO_RULES, openings: now, chance: 0, key: None }
+        let (rules, book, key, catalog) = (&NO_RULES, None, None, None);
+        Self { now, actor, rules, book, openings: now, chance: 0, key, catalog }
     }
 }
 
@@ -138,6 +156,22 @@ impl<'a> View<'a> {
     /// The entry of a patient to which an appointment is offered.
     pub fn offered(&self, patient: PatientId, appointment: AppointmentId) -> Option<&'a Waits> {
         self.ledgers.iter().find_map(|ledger| ledger.offered(patient, appointment))
+    }
+
+    /// The live appointments of a patient, claim by claim.
+    pub fn lines(&self, patient: PatientId) -> impl Iterator<Item = &'a Live> + use<'a, '_> {
+        self.ledgers.iter().flat_map(move |ledger| ledger.lines(patient))
+    }
+
+    /// The visits of a patient's appointments that are over, newest first.
+    pub fn past(&self, patient: PatientId) -> impl Iterator<Item = Past> + use<'a, '_> {
+        self.ledgers.iter().flat_map(move |ledger| ledger.past(patient))
+    }
+
+    /// Where and when the visits of a session are.
+    pub fn stay(&self, context: &Context<'_>, session: SessionId) -> Option<Stay> {
+        let locked = self.session(session).map(|state| Stay::of(state.spec()));
+        locked.or_else(|| context.catalog?.stay(session))
     }
 
     /// How often an appointment was moved by wish.

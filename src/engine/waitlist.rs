@@ -34,19 +34,22 @@ pub fn decide_join(
     if let Some(retry) = view.repeated(context.now, join.request, fingerprint)? {
         return Ok(retry);
     }
-    let mut refusal: Option<Outcome> = None;
+    let mut refusal: Option<Refusal> = None;
     let mut targets = arrayvec::ArrayVec::new();
     for session in &join.targets {
         match target(view, context, join, *session) {
             Ok(target) => targets.push(target),
-            Err(next) => refusal = Some(refusal.map_or(next, |known| known.min(next))),
+            Err(next) => {
+                let is_lower = |known: &Refusal| known.outcome <= next.outcome;
+                refusal = refusal.filter(is_lower).or(Some(next));
+            }
         }
     }
     if PATIENT_ENTRIES_MAX <= view.waits(join.patient).len() {
-        refusal = refusal.or(Some(Outcome::WaitlistFull));
+        refusal = refusal.or_else(|| Some(Outcome::WaitlistFull.into()));
     }
-    if let Some(outcome) = refusal {
-        return Err(outcome.into());
+    if let Some(refusal) = refusal {
+        return Err(refusal);
     }
 
     let JoinWaitlist { request, patient, account, channel, class, earliest, latest, .. } = *join;
@@ -125,26 +128,26 @@ fn target(
     context: &Context<'_>,
     join: &JoinWaitlist,
     id: SessionId,
-) -> Result<WaitTarget, Outcome> {
+) -> Result<WaitTarget, Refusal> {
     let session = view.session(id).ok_or(Outcome::SessionNotFound)?;
     let spec = session.spec();
     if !context.actor.may_touch(spec.organization) {
-        return Err(Outcome::OrganizationNotPermitted);
+        return Err(Outcome::OrganizationNotPermitted.into());
     }
     let will_do =
         |slot: &SlotIndex| (join.earliest..=join.latest).contains(&spec.slot_start(*slot));
     if !session.slots().any(|slot| will_do(&slot)) {
-        return Err(Outcome::SlotNotFound);
+        return Err(Outcome::SlotNotFound.into());
     }
     if session.places().admitted(join.channel, join.class).next().is_none() {
-        return Err(Outcome::PoolNotFound);
+        return Err(Outcome::PoolNotFound.into());
     }
     if spec.repeat == Repeat::OnePerPatient && view.has_live_but(join.patient, id, &[]) {
-        return Err(Outcome::AlreadyHasAppointment);
+        return Err(Outcome::AlreadyHasAppointment.into());
     }
     let place = Place::of(spec);
-    if refuse_restricted(view, context, join.patient, &place, join.channel).is_some() {
-        return Err(Outcome::Restricted);
+    if let Some(refusal) = refuse_restricted(view, context, join.patient, &place, join.channel) {
+        return Err(refusal);
     }
     let is_free = |slot: SlotIndex| {
         session.can_be_booked(slot, context.now)
@@ -154,19 +157,19 @@ fn target(
                 .any(|pool| 0 < session.free(slot, pool))
     };
     if session.slots().filter(will_do).any(is_free) {
-        return Err(Outcome::NotFull);
+        return Err(Outcome::NotFull.into());
     }
     if view.waits(join.patient).iter().any(|waits| waits.waits_for(id)) {
-        return Err(Outcome::AlreadyWaiting);
+        return Err(Outcome::AlreadyWaiting.into());
     }
     let Some(rule) = spec.terms.waitlist.as_deref().filter(|rule| context.now < rule.closes_at)
     else {
-        return Err(Outcome::WaitlistClosed);
+        return Err(Outcome::WaitlistClosed.into());
     };
     let (state, unheard) = (session.waitlist(), WaitState::default());
     let state = state.unwrap_or(&unheard);
     if usize::from(rule.entries_max) <= state.waiters.len() {
-        return Err(Outcome::WaitlistFull);
+        return Err(Outcome::WaitlistFull.into());
     }
     let drawn_at = draw_of(rule, state, context.now);
     let is_drawn = drawn_at != Timestamp::default();

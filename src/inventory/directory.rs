@@ -1,4 +1,5 @@
-//! Where to look for places like another one: sessions by resource, and by kind of visit.
+//! Where to look for places like another one: sessions by resource, and by kind of visit; and where
+//! and when the visits of each are.
 //!
 //! **Architecture invariant:** derived, and off the hot path: written when a session is opened or gets
 //! another resource, read by who looks for alternatives. No guard is held while something else is
@@ -10,7 +11,8 @@ use std::hash::Hash;
 use dashmap::DashMap;
 use foldhash::fast::FixedState;
 
-use crate::model::{DepartmentId, OrganizationId, ResourceId, Session, SessionId, Timestamp};
+use crate::engine::Catalog;
+use crate::model::{DepartmentId, OrganizationId, ResourceId, Session, SessionId, Stay, Timestamp};
 
 /// Sessions by their beginning, with their resources.
 type Row = BTreeMap<(Timestamp, SessionId), ResourceId>;
@@ -21,6 +23,13 @@ type Rows<K> = DashMap<K, Row, FixedState>;
 pub(super) struct Directory {
     by_resource: Rows<(OrganizationId, ResourceId)>,
     by_kind: Rows<(OrganizationId, DepartmentId, u8)>,
+    stays: DashMap<SessionId, Stay, FixedState>,
+}
+
+impl Catalog for Directory {
+    fn stay(&self, session: SessionId) -> Option<Stay> {
+        self.stays.get(&session).map(|stay| *stay)
+    }
 }
 
 /// A session that may have places like another one.
@@ -43,13 +52,15 @@ impl Directory {
         let shards = 64;
         Self {
             by_resource: DashMap::with_hasher_and_shard_amount(hasher.clone(), shards),
-            by_kind: DashMap::with_hasher_and_shard_amount(hasher, shards),
+            by_kind: DashMap::with_hasher_and_shard_amount(hasher.clone(), shards),
+            stays: DashMap::with_hasher_and_shard_amount(hasher, shards),
         }
     }
 
     /// Adds a session, or tells its new resource.
     pub(super) fn insert(&self, session: &Session, before: Option<ResourceId>) {
         let key = (session.start, session.id);
+        self.stays.insert(session.id, Stay::of(session));
         let Session { organization, department, resource, appointment_type, .. } = *session;
         if let Some(mut row) =
             before.and_then(|before| self.by_resource.get_mut(&(organization, before)))

@@ -116,7 +116,7 @@ impl<'a> Group<'a> {
     /// Writes a fact into the shards that it touches.
     pub(super) fn evolve(&mut self, sequence: Sequence, time: Timestamp, fact: &Fact) {
         evolve_homes(&mut self.homes, sequence, time, fact);
-        evolve_ledgers(&mut self.ledgers, sequence, fact);
+        evolve_ledgers(&mut self.ledgers, sequence, time, fact);
         evolve_sessions(&mut self.sessions, sequence, fact);
     }
 

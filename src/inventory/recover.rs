@@ -82,7 +82,7 @@ impl Inventory {
     pub fn replay(&mut self, sequence: Sequence, time: Timestamp, facts: &Facts) {
         for fact in facts {
             evolve_homes(&mut self.homes, sequence, time, fact);
-            evolve_ledgers(&mut self.ledgers, sequence, fact);
+            evolve_ledgers(&mut self.ledgers, sequence, time, fact);
             evolve_sessions(&mut self.sessions, sequence, fact);
             evolve_rules(self.rules.get_mut(), sequence, fact);
         }
@@ -111,8 +111,8 @@ impl Inventory {
             });
             scope.spawn(move || {
                 for batch in for_others {
-                    each(&batch, |sequence, _, fact| {
-                        evolve_ledgers(ledgers, sequence, fact);
+                    each(&batch, |sequence, time, fact| {
+                        evolve_ledgers(ledgers, sequence, time, fact);
                         evolve_sessions(sessions, sequence, fact);
                         evolve_rules(rules, sequence, fact);
                     });

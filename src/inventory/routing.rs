@@ -51,12 +51,13 @@ pub(super) fn evolve_homes(
 pub(super) fn evolve_ledgers(
     ledgers: &mut impl Reach<LedgerShard>,
     sequence: Sequence,
+    time: Timestamp,
     fact: &Fact,
 ) {
     if let Some(patient) = fact.patient()
         && let Some(ledger) = news(ledgers.reach(route(patient.0)), sequence)
     {
-        ledger.evolve(fact);
+        ledger.evolve(time, fact);
     }
 }
 

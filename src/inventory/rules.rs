@@ -46,11 +46,20 @@ impl Inventory {
         decide: impl FnOnce(&Context<'_>) -> Answer<T>,
     ) -> Answer<T> {
         let book = self.rules.read();
-        let answer = decide(&Context { rules: book.state.in_force(context.now), ..*context });
+        let answer = decide(&self.by_the_book(&book.state, context));
         // What was told at once rests on no record.
         let rests = answer.after != Sequence::default();
         let after = if rests { answer.after.max(book.last) } else { answer.after };
         Answer { after, ..answer }
+    }
+
+    /// The same context under the rules that are in force.
+    pub(super) fn by_the_book<'a>(
+        &'a self,
+        book: &'a Rulebook,
+        context: &Context<'a>,
+    ) -> Context<'a> {
+        Context { catalog: Some(&self.directory), ..context.under(book) }
     }
 
     /// Every version of the rules that is known, oldest first, without the one that says nothing.

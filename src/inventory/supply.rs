@@ -5,7 +5,7 @@ use super::group::Group;
 use super::routing::session_route;
 use super::shards::route;
 use crate::engine::{
-    Context, Decision, Leaving, Seeker, View, decide_add, decide_block, decide_reschedule,
+    Context, Decision, Leaving, Live, Seeker, View, decide_add, decide_block, decide_reschedule,
     decide_substitute, places_near,
 };
 use crate::model::{
@@ -173,8 +173,8 @@ impl Inventory {
     /// The sessions in which a patient has another live appointment.
     fn sessions_of(&self, patient: PatientId, own: &[AppointmentId]) -> Vec<SessionId> {
         let ledger = self.ledgers.lock(route(patient.0));
-        let lines = ledger.state.lines(patient).into_iter();
-        lines.filter(|live| !own.contains(&live.appointment())).map(|live| live.session).collect()
+        let lines = ledger.state.lines(patient);
+        lines.filter(|live| !own.contains(&live.appointment())).map(Live::session).collect()
     }
 
     /// A page of displaced appointments that have no other places yet. Home by home, so that the page

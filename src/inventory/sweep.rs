@@ -115,7 +115,7 @@ impl Inventory {
         let actor = Actor::unbounded(Role::Admin);
         let found = self.find_like(&actor, &lost, seeker, Some(displaced.patient), &[id]);
         let book = self.rules.read();
-        let context = Context { rules: book.state.in_force(now), ..Context::new(now, &actor) };
+        let context = self.by_the_book(&book.state, &Context::new(now, &actor));
         for alternative in found.ok()?.1.into_iter().take(OFFERS_TRIED) {
             let claim = alternative.claim;
             let slots = SlotChoice::at(claim.slot);

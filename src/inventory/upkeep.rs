@@ -33,6 +33,7 @@ impl Inventory {
         chance: u64,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Option<(Sequence, u64)> {
+        let book = self.rules.read();
         let mut group = Group::of_home(&self.homes, home);
         let Some(id) = group.home_mut(home).state.next_due(now) else {
             self.note_deadlines(&group);
@@ -45,6 +46,7 @@ impl Inventory {
 
         let actor = Actor::unbounded(Role::Admin);
         let context = Context { chance, ..Context::new(now, &actor) };
+        let context = self.by_the_book(&book.state, &context);
         let facts = group.view(|view| decide_expiry(view, &context, id))?;
         let late = now.as_millis().saturating_sub(hold.until.as_millis());
         Some((self.carry_out(&mut group, now, &facts, append), late))

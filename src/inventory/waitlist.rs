@@ -138,7 +138,7 @@ impl Inventory {
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Sequence {
         let (actor, book) = (Actor::unbounded(Role::Admin), self.rules.read());
-        let context = Context { rules: book.state.in_force(now), ..Context::new(now, &actor) };
+        let context = self.by_the_book(&book.state, &Context::new(now, &actor));
         let appointment = offer_id(candidate.entry, now);
         let mut group = Group::of_homes(&self.homes, &[appointment.request()]);
         self.lock_candidate(&mut group, candidate);

@@ -11,6 +11,7 @@
 use jiff::civil::{Date, date};
 use jiff::{ToSpan, Unit};
 
+use super::history::HalfDay;
 use super::limits::OFFSETS_MAX;
 use super::time::Timestamp;
 
@@ -45,6 +46,13 @@ impl CivilTime {
     pub fn day_of(&self, now: Timestamp) -> Day {
         let local = now.as_millis().saturating_add_signed(self.offset(now));
         Day(u32::try_from(local.checked_div(DAY_MILLIS).unwrap_or_default()).unwrap_or(u32::MAX))
+    }
+
+    /// The local day of an instant, and the half of it.
+    pub fn half_of(&self, now: Timestamp) -> (Day, HalfDay) {
+        let local = now.as_millis().saturating_add_signed(self.offset(now));
+        let is_late = DAY_MILLIS / 2 <= local.checked_rem(DAY_MILLIS).unwrap_or_default();
+        (self.day_of(now), if is_late { HalfDay::Afternoon } else { HalfDay::Morning })
     }
 
     /// When a local day begins.

@@ -86,6 +86,12 @@ pub const RULES_BYTES_MAX: usize = 3_700;
 /// Tiers of one rule: a warning, and three steps after it.
 pub const RULE_TIERS_MAX: usize = 4;
 
+/// Limits of one layer.
+pub const LAYER_LIMITS_MAX: usize = 16;
+
+/// The largest number that a limit of appointments names: fewer than a ledger keeps.
+pub const LIMIT_COUNT_MAX: u16 = 200;
+
 /// Versions of the rules that a node can still tell about.
 pub const RULES_KEPT_MAX: usize = 64;
 
@@ -93,8 +99,16 @@ pub const RULES_KEPT_MAX: usize = 64;
 /// second after they are durable, and as much again to become so.
 pub const RULES_LEAD_MILLIS: u64 = 2_000;
 
-/// Facts of one record: a hold and its booking, or a change.
-pub const RECORD_FACTS_MAX: usize = 2;
+/// How long a ledger keeps what is over, in days: the longest window of a rule is a year, and a visit
+/// of the same day a year ago lies in it wherever local midnight is.
+pub const HISTORY_DAYS: u32 = 400;
+
+/// Visits of one patient that a ledger keeps: more than any rule counts.
+pub const HISTORY_MAX: usize = 255;
+
+/// Facts of one record: an appointment that is over, its entry on a waitlist, what is kept of it, and
+/// what followed.
+pub const RECORD_FACTS_MAX: usize = 4;
 
 // Homes of two ids, three ledgers, and a session for each claim.
 const _: () = assert!(2 + 3 + CLAIMS_MAX <= COMMAND_SHARDS_MAX);

@@ -20,6 +20,7 @@ mod disruption;
 mod draw;
 mod fact;
 mod fingerprint;
+mod history;
 mod id;
 pub mod limits;
 mod operation;
@@ -57,6 +58,7 @@ pub use fact::{
     Booked, Called, Declined, Ended, Fact, Facts, Forgotten, Held, Left, Offered, Progressed,
     Queued, QuotasSet, Reclaimed, SessionOpened, Settled,
 };
+pub use history::{Ending, HalfDay, Past, Recorded, Stay, Visit, Visits};
 pub use id::{
     AccountId, AppointmentId, ClientKey, DepartmentId, IdFault, OrganizationId, PatientId,
     PaymentRef, PoolIndex, RequestId, ResourceId, RulesVersion, Sequence, ServiceId, SessionId,
@@ -71,9 +73,10 @@ pub use query::{
 pub use reschedule::{MoveSessions, Reschedule, Rescheduled};
 pub use returns::{Freed, Returned, Returning};
 pub use rules::{
-    ApplyRules, Begins, Consequence, NoShowRule, Place, Restriction, RestrictionCause,
-    RuleCondition, RuleLayer, RuleMode, RuleRef, RuleScope, Rules, RulesApplied, RulesFault,
-    ScopeKind, Strike, Struck, Term, Tier, Window,
+    ApplyRules, Begins, BookingLimit, Consequence, Counts, DayOf, LimitKey, LimitScope, NoShowRule,
+    Period, Place, Restriction, RestrictionCause, RuleCondition, RuleKey, RuleLayer, RuleMode,
+    RuleRef, RuleScope, RuleWhy, Rules, RulesApplied, RulesFault, ScopeKind, Strike, Struck, Term,
+    Tier, Window,
 };
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
 pub use terms::{Delay, PoolTerms, Reclaim, ReturnRule, ServiceHours, SessionTerms, TermsFault};

@@ -1,6 +1,7 @@
 //! Every answer, numbered, in order of precedence.
 
 use super::appointment::AppointmentStatus;
+use super::rules::RuleWhy;
 use super::time::Timestamp;
 
 macro_rules! outcomes {
@@ -112,6 +113,9 @@ outcomes! {
     /// A rule keeps the patient from booking there for a time, because of what happened before. The
     /// answer says until when.
     Restricted = 510 lasting;
+    /// The patient may have no more appointments there and then (限约); where the time is known at which
+    /// that ends, the hint says so.
+    LimitReached = 511 lasting;
 
     /// There is no appointment with this id, or it is another patient's.
     AppointmentNotFound = 600 lasting;
@@ -216,18 +220,23 @@ pub struct Refusal {
     pub status: Option<AppointmentStatus>,
     /// When to try again, in milliseconds from now; 0 where the node cannot tell.
     pub retry_after_millis: u32,
+    /// The rule that refuses, if one does.
+    pub why: Option<RuleWhy>,
 }
+
+/// A refusal is moved about on the path that tells thousands that all is sold out.
+const _: () = assert!(size_of::<Refusal>() <= 48, "a refusal is at most 48 bytes");
 
 impl From<Outcome> for Refusal {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, status: None, retry_after_millis: 0 }
+        Self { outcome, status: None, retry_after_millis: 0, why: None }
     }
 }
 
 impl Refusal {
     /// A refusal because of where an appointment stands.
     pub const fn of_status(outcome: Outcome, status: AppointmentStatus) -> Self {
-        Self { outcome, status: Some(status), retry_after_millis: 0 }
+        Self { outcome, status: Some(status), retry_after_millis: 0, why: None }
     }
 
     /// A refusal that holds until an instant; 49 days are as long as a hint can say.
@@ -236,9 +245,14 @@ impl Refusal {
         Self::for_now(outcome, u32::try_from(wait).unwrap_or(u32::MAX))
     }
 
+    /// A refusal by a rule; it hints at the end that the rule names, as far as a hint goes.
+    pub fn by_rule(outcome: Outcome, now: Timestamp, why: RuleWhy) -> Self {
+        Self { why: Some(why), ..Self::until(outcome, now, why.until) }
+    }
+
     /// A refusal with a hint when to come back.
     pub const fn for_now(outcome: Outcome, retry_after_millis: u32) -> Self {
-        Self { outcome, status: None, retry_after_millis }
+        Self { outcome, status: None, retry_after_millis, why: None }
     }
 }
 

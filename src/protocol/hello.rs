@@ -7,7 +7,10 @@
 
 use arrayvec::ArrayString;
 
-use super::{CLIENT_NAME_BYTES_MAX, CloseCode, FRAME_BYTES_MAX, IN_FLIGHT_MAX, MAGIC, VERSION};
+use super::{
+    CLIENT_NAME_BYTES_MAX, CloseCode, FRAME_BYTES_MAX, IN_FLIGHT_MAX, MAGIC, VERSION,
+    VERSION_OLDEST,
+};
 use crate::model::Timestamp;
 
 /// What a client says first.
@@ -43,8 +46,15 @@ pub enum HelloFault {
     #[error("the stream does not begin with a hello of this protocol")]
     Malformed,
     /// There is no version in common.
-    #[error("no version in common: this side speaks {VERSION}")]
+    #[error("no version in common: this side speaks {VERSION_OLDEST} to {VERSION}")]
     Version,
+}
+
+impl ServerHello {
+    /// Whether refusals of the stream say why a rule refuses.
+    pub const fn says_why(&self) -> bool {
+        2 <= self.version
+    }
 }
 
 impl HelloFault {
@@ -80,7 +90,7 @@ impl ClientHello {
             }
         }
         let frame_bytes_max = u32::try_from(FRAME_BYTES_MAX).unwrap_or(u32::MAX);
-        Self { version_min: VERSION, version_max: VERSION, frame_bytes_max, name: short }
+        Self { version_min: VERSION_OLDEST, version_max: VERSION, frame_bytes_max, name: short }
     }
 
     /// What the node answers.
@@ -89,14 +99,15 @@ impl ClientHello {
     ///
     /// [`HelloFault::Version`], or `Malformed` where the client takes shorter frames than there are.
     pub fn answer(&self, time: Timestamp) -> Result<ServerHello, HelloFault> {
-        if VERSION < self.version_min || self.version_max < VERSION {
+        let version = self.version_max.min(VERSION);
+        if version < self.version_min.max(VERSION_OLDEST) {
             return Err(HelloFault::Version);
         }
         let frame_bytes_max = u32::try_from(FRAME_BYTES_MAX).unwrap_or(u32::MAX);
         if self.frame_bytes_max < frame_bytes_max {
             return Err(HelloFault::Malformed);
         }
-        Ok(ServerHello { version: VERSION, frame_bytes_max, in_flight_max: IN_FLIGHT_MAX, time })
+        Ok(ServerHello { version, frame_bytes_max, in_flight_max: IN_FLIGHT_MAX, time })
     }
 }
 

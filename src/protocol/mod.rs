@@ -41,8 +41,11 @@ pub const ALPN: &[u8] = b"haoyuan/1";
 /// The first bytes of every stream.
 pub const MAGIC: [u8; 4] = *b"HAOY";
 
-/// The version that this build speaks, and the oldest that it still speaks.
-pub const VERSION: u16 = 1;
+/// The version that this build speaks. From 2 on a refusal says why a rule refuses.
+pub const VERSION: u16 = 2;
+
+/// The oldest version that this build still speaks.
+pub const VERSION_OLDEST: u16 = 1;
 
 /// The longest frame, kind and body. A hundred times a packet; small enough to hold per stream.
 pub const FRAME_BYTES_MAX: usize = 65_536;

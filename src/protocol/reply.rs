@@ -2,20 +2,24 @@
 //!
 //! ```text
 //! success   correlation u32 | outcome u16 | form u8 | fields
-//! refusal   correlation u32 | outcome u16 | [status u8] | [retry after ms u32]
+//! refusal   correlation u32 | outcome u16 | [status u8] | [retry after ms u32] | [why, 36 bytes]
 //! Gone      correlation u32 | 107     u16 | oldest u64 | snapshot u64
 //! ```
 //!
 //! The length of a refusal tells what it carries: a full minute's answer to thousands is 8 bytes.
+//! Why a rule refuses is told from version 2 of the protocol on.
 
 use crate::codec;
-use crate::model::{AppointmentStatus, Outcome, Reading, Receipt, Refusal, Sequence};
+use crate::model::{AppointmentStatus, Outcome, Reading, Receipt, Refusal, RuleWhy, Sequence};
 
 const RECEIPT: u8 = 1;
 const WATCHING: u8 = 5;
 const SNAPSHOT: u8 = 6;
 /// A receipt with the appointment that the engine chose behind it.
 const RECEIPT_OF: u8 = 14;
+
+/// The length of a [`RuleWhy`].
+const WHY_BYTES: usize = 36;
 
 /// What a node answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,6 +178,9 @@ fn write_refusal(correlation: u32, refusal: Refusal, buffer: &mut Vec<u8>) {
     if refusal.retry_after_millis != 0 {
         buffer.extend_from_slice(&refusal.retry_after_millis.to_le_bytes());
     }
+    if let Some(why) = &refusal.why {
+        codec::encode_into(why, buffer);
+    }
 }
 
 fn read_success(outcome: Outcome, body: &[u8]) -> Option<Reply> {
@@ -199,6 +206,15 @@ fn read_success(outcome: Outcome, body: &[u8]) -> Option<Reply> {
 }
 
 fn read_refusal(outcome: Outcome, body: &[u8]) -> Option<Refusal> {
+    // A status and a hint are shorter together than a reason.
+    let (body, why) = match body.len().checked_sub(WHY_BYTES) {
+        Some(before) => body.split_at_checked(before).map(|(body, why)| (body, Some(why)))?,
+        None => (body, None),
+    };
+    let why = match why {
+        Some(why) => Some(codec::decode_exact::<RuleWhy>(why).ok()?),
+        None => None,
+    };
     let (status, retry) = match body.len() {
         1 | 5 => body.split_first().map(|(status, retry)| (Some(*status), retry))?,
         _ => (None, body),
@@ -215,7 +231,7 @@ fn read_refusal(outcome: Outcome, body: &[u8]) -> Option<Refusal> {
         // No hint is no bytes: a reply has one form.
         retry => Some(u32::from_le_bytes(retry.try_into().ok()?)).filter(|millis| *millis != 0)?,
     };
-    Some(Refusal { outcome, status, retry_after_millis })
+    Some(Refusal { outcome, status, retry_after_millis, why })
 }
 
 fn read_pair(bytes: &[u8]) -> Option<(u64, u64)> {

@@ -21,6 +21,8 @@ pub(super) struct Desk<'a> {
     pub(super) tally: Tally,
     pub(super) actor: &'a Actor,
     pub(super) shared: &'a Shared,
+    /// Whether the client reads why a rule refuses.
+    pub(super) says_why: bool,
     /// The hold that each hold is read into: half a kilobyte that need not be moved.
     hold: Option<Box<Command>>,
 }
@@ -41,7 +43,7 @@ pub(super) struct TooShort;
 impl<'a> Desk<'a> {
     pub(super) fn new(actor: &'a Actor, shared: &'a Shared) -> Self {
         let (outbox, tally) = (Outbox::default(), Tally::default());
-        Self { outbox, push: None, tally, actor, shared, hold: None }
+        Self { outbox, push: None, tally, actor, shared, says_why: false, hold: None }
     }
 
     /// Answers the request that fills an item.
@@ -100,7 +102,7 @@ impl<'a> Desk<'a> {
 
     fn command(&mut self, moment: Moment, correlation: u32, command: &Command) {
         let engine = &self.shared.engine;
-        let answer = if moment.is_late {
+        let mut answer = if moment.is_late {
             engine.call_late(moment.now, self.actor, command)
         } else {
             engine.call(moment.now, self.actor, command)
@@ -110,12 +112,16 @@ impl<'a> Desk<'a> {
             Ok(_) => Outcome::Done,
             Err(refusal) => refusal.outcome,
         });
+        if let Err(refusal) = &mut answer.result {
+            *refusal = self.worded(*refusal);
+        }
         self.say(moment, answer.after, |buffer| write_receipt(correlation, &answer.result, buffer));
     }
 
     fn query(&mut self, moment: Moment, correlation: u32, query: &Query) {
         let answer = self.shared.engine.read(moment.now, self.actor, query);
-        let reply = answer.result.map_or_else(Reply::Refused, Reply::Reading);
+        let refused = |refusal| Reply::Refused(self.worded(refusal));
+        let reply = answer.result.map_or_else(refused, Reply::Reading);
         self.tally.count(reply.outcome());
         self.say(moment, answer.after, |buffer| write_reply(correlation, &reply, buffer));
     }
@@ -134,6 +140,11 @@ impl<'a> Desk<'a> {
         } else {
             self.outbox.say_after(after, write);
         }
+    }
+
+    /// A refusal in the words of the version that the client speaks.
+    fn worded(&self, refusal: Refusal) -> Refusal {
+        Refusal { why: refusal.why.filter(|_| self.says_why), ..refusal }
     }
 
     fn refuse(&mut self, correlation: u32, refusal: Refusal) {

@@ -193,6 +193,7 @@ impl Stream<'_> {
                     let answer = hello.answer(now)?;
                     tracing::debug!(client = %hello.name, "a stream is open");
                     self.desk.outbox.frame(FrameKind::Hello, |buffer| answer.write(buffer));
+                    self.desk.says_why = answer.says_why();
                     self.greeted = true;
                 }
                 (FrameKind::Hello, true) | (_, false) => Err(HelloFault::Malformed)?,

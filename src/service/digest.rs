@@ -13,7 +13,7 @@ use crate::codec::{DrawHead, WithTerms, encode_into};
 use crate::engine::{KeptStrike, SessionState, Tally};
 use crate::inventory::{Inventory, Part};
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, DrawEntry, DrawId, Outcome, PatientId,
+    Appointment, AppointmentId, AppointmentStatus, DrawEntry, DrawId, Outcome, Past, PatientId,
     PoolIndex, QueueEntry, Restriction, Returning, Rules, SessionId, Timestamp, WaitEntry,
     WaitState,
 };
@@ -140,6 +140,11 @@ impl Digest {
         });
     }
 
+    /// Adds a visit of an appointment that is over.
+    pub fn past(&mut self, patient: PatientId, past: &Past) {
+        self.add(b'H', |buffer| encode_into(&(patient, *past), buffer));
+    }
+
     /// Adds a restriction of a patient.
     pub fn restriction(&mut self, patient: PatientId, restriction: &Restriction) {
         self.add(b'N', |buffer| encode_into(&(patient, *restriction), buffer));
@@ -207,9 +212,14 @@ fn add_part(digest: &mut Digest, part: &Part<'_>) {
                 record.strikes.iter().for_each(|kept| digest.strike(patient, kept));
                 record.restrictions.iter().for_each(|made| digest.restriction(patient, made));
             }
+            for (patient, past) in ledger.all_past() {
+                for past in &past {
+                    digest.past(patient, past);
+                }
+            }
             for entry in ledger.entries() {
                 for live in entry.live() {
-                    digest.live(entry.patient(), live.appointment(), live.session);
+                    digest.live(entry.patient(), live.appointment(), live.session());
                 }
             }
         }

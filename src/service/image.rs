@@ -4,6 +4,7 @@
 //! home      u32 n, n appointments | u32 n, n (time, request, fingerprint) | u32 n, n refusals
 //!           [ u32 n, n (appointment, u8 moves) ]
 //! ledger    u32 n, n (patient, appointment, session)     [ u32 n, n (entry, offer) ]     [ records ]
+//!           [ of each line u16 slot, u32 since ]     [ u32 n, n (patient, u32 n, n visits that are over) ]
 //! session   u32 n, n (session, u16 taken of each cell, queue, [ places on their way back ], its draws)
 //!           [ u32 n, n (session id, alterations) ]     [ u32 n, n (session id, waitlist) ]
 //! rules     u32 n, n versions
@@ -21,7 +22,7 @@
 //! n (slot, u16 reason), u16 n, n (slot, u16 added). Where anybody ever waited for one, bit 28 is set,
 //! and the waitlists follow. Where patients wait, the highest bit of the number of a ledger is set, and
 //! a u32 n and n (entry, option of an offer) follow. Where a patient has a record, the next bit is set, and
-//! the records follow.
+//! the records follow; the next, since lines say when they were made; the next, where one has a history.
 
 use std::collections::BTreeMap;
 
@@ -44,6 +45,12 @@ const WITH_WAITS: u32 = 1 << 31;
 
 /// Set in the number of lines of a ledger where the records of its patients follow.
 const WITH_RECORDS: u32 = 1 << 30;
+
+/// Set in the number of lines of a ledger where the slot and the time of each follow.
+const WITH_SINCE: u32 = 1 << 29;
+
+/// Set in the number of lines of a ledger where the histories of its patients follow.
+const WITH_PAST: u32 = 1 << 28;
 
 /// Set in the number of sessions where what lies beside their places follows each.
 const WITH_ASIDE: u32 = 1 << 30;
@@ -71,11 +78,12 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
             }
         }
         Part::Ledger(ledger) => {
-            let lines = ledger.entries().flat_map(|entry| {
-                entry.live().map(|live| (entry.patient(), live.appointment(), live.session))
-            });
+            let lines =
+                || ledger.entries().flat_map(|entry| entry.live().map(move |live| (entry, live)));
             let start = buffer.len();
-            list(buffer, lines, |item, buffer| encode_into(&item, buffer));
+            list(buffer, lines(), |(entry, live), buffer| {
+                encode_into(&(entry.patient(), live.appointment(), live.session()), buffer);
+            });
             if ledger.all_waits().next().is_some() {
                 buffer[start + 3] |= WITH_WAITS.to_le_bytes()[3];
                 list(buffer, ledger.all_waits(), |waits, buffer| {
@@ -86,6 +94,17 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
             if ledger.all_records().next().is_some() {
                 buffer[start + 3] |= WITH_RECORDS.to_le_bytes()[3];
                 list(buffer, ledger.all_records(), write_record);
+            }
+            if lines().next().is_some() {
+                buffer[start + 3] |= WITH_SINCE.to_le_bytes()[3];
+                lines().for_each(|(_, live)| encode_into(&(live.slot, live.since()), buffer));
+            }
+            if ledger.all_past().next().is_some() {
+                buffer[start + 3] |= WITH_PAST.to_le_bytes()[3];
+                list(buffer, ledger.all_past(), |(patient, past), buffer| {
+                    encode_into(&patient, buffer);
+                    list(buffer, past.iter(), encode_into);
+                });
             }
         }
         Part::Session(shard) => write_sessions(shard, buffer),
@@ -185,11 +204,9 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
         }
         Part::Ledger(ledger) => {
             let number = source.next::<u32>()?;
-            for _ in 0..number & !(WITH_WAITS | WITH_RECORDS) {
-                let (patient, appointment, session) =
-                    source.next::<(PatientId, AppointmentId, SessionId)>()?;
-                ledger.insert(patient, Live::new(appointment, session));
-            }
+            let lines = number & !(WITH_WAITS | WITH_RECORDS | WITH_SINCE | WITH_PAST);
+            let lines = (0..lines).map(|_| source.next::<(PatientId, AppointmentId, SessionId)>());
+            let lines: Vec<_> = lines.collect::<Result<_, _>>()?;
             let waits = if number & WITH_WAITS == 0 { 0 } else { source.next::<u32>()? };
             for _ in 0..waits {
                 let (entry, offer) = (source.next()?, source.next()?);
@@ -199,6 +216,19 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
             for _ in 0..records {
                 let patient = source.next()?;
                 ledger.restore_record(patient, read_record(&mut source)?);
+            }
+            for (patient, appointment, session) in lines {
+                let said =
+                    if number & WITH_SINCE == 0 { Default::default() } else { source.next()? };
+                let (slot, since): (SlotIndex, Timestamp) = said;
+                ledger.insert(patient, Live::new(appointment, session, slot, since));
+            }
+            let histories = if number & WITH_PAST == 0 { 0 } else { source.next::<u32>()? };
+            for _ in 0..histories {
+                let patient = source.next()?;
+                for _ in 0..source.next::<u32>()? {
+                    ledger.restore_past(patient, source.next()?);
+                }
             }
         }
         Part::Session(shard) => read_sessions(shard, &mut source)?,

@@ -106,13 +106,16 @@ fn forget_what_a_patient_has(service: &Service, hold: &Hold) {
             let Part::Ledger(ledger) = part else { return false };
             let has = ledger.has_live(patient, hold.claims[0].session);
             if has {
-                ledger.evolve(&Fact::Ended(Ended {
-                    request: None,
-                    appointment: hold.appointment,
-                    patient,
-                    cause: Cause::Released,
-                    claims: Claims::new(),
-                }));
+                ledger.evolve(
+                    Timestamp::default(),
+                    &Fact::Ended(Ended {
+                        request: None,
+                        appointment: hold.appointment,
+                        patient,
+                        cause: Cause::Released,
+                        claims: Claims::new(),
+                    }),
+                );
             }
             has
         })

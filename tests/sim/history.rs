@@ -180,6 +180,7 @@ impl History {
                 return;
             }
             Fact::Swept(_)
+            | Fact::Recorded(_)
             | Fact::WaitJoined(_)
             | Fact::WaitLeft(_)
             | Fact::WaitDrawn(_)

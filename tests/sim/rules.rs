@@ -1,9 +1,9 @@
 //! The rules of a run: soon reached, soon over, and now and then wrong.
 
 use haoyuan::model::{
-    Begins, ChannelSet, CivilTime, Consequence, DepartmentId, NoShowRule, OrganizationId,
-    RuleCondition, RuleLayer, RuleMode, RuleScope, Rules, RulesVersion, ScopeKind, Term, Tier,
-    Timestamp, Window,
+    Begins, BookingLimit, ChannelSet, CivilTime, Consequence, Counts, DayOf, DepartmentId,
+    LimitKey, LimitScope, NoShowRule, OrganizationId, Period, RuleLayer, RuleMode, RuleScope,
+    Rules, RulesVersion, ScopeKind, Term, Tier, Timestamp, Window,
 };
 
 use crate::random::Random;
@@ -19,8 +19,9 @@ pub(crate) fn rules(random: &mut Random, now: Timestamp) -> Rules {
     let count = usize::try_from(random.between(1, 3)).unwrap();
     let layers = scopes.into_iter().take(count).map(|scope| RuleLayer {
         scope,
-        when: RuleCondition::default(),
         no_show: random.chance(900).then(|| no_show(random)),
+        limits: if random.chance(300) { vec![limit(random)] } else { Vec::new() },
+        ..RuleLayer::default()
     });
     Rules {
         version: RulesVersion::default(),
@@ -28,6 +29,19 @@ pub(crate) fn rules(random: &mut Random, now: Timestamp) -> Rules {
         civil: CivilTime(vec![(Timestamp::default(), random.pick(&[0, 480, -300]))]),
         from: now.plus_millis(random.below(2 * MINUTE)),
     }
+}
+
+/// How many appointments somebody may have: few.
+fn limit(random: &mut Random) -> BookingLimit {
+    let key = LimitKey {
+        within: random.pick(&[LimitScope::Region, LimitScope::Department, LimitScope::Session]),
+        period: random.pick(&[Period::Day, Period::Week, Period::Days(3), Period::Year]),
+        by: random.pick(&[DayOf::Visit, DayOf::Booking]),
+        counts: random.pick(&[Counts::Live, Counts::All, Counts::All, Counts::Operations]),
+    };
+    let most = u16::try_from(random.between(1, 4)).unwrap();
+    let mode = random.pick(&[RuleMode::Enforce, RuleMode::Enforce, RuleMode::Shadow]);
+    BookingLimit { key, most, mode }
 }
 
 fn no_show(random: &mut Random) -> NoShowRule {

@@ -17,9 +17,10 @@ use super::draws::DrawState;
 use super::places::Places;
 use super::queue::Queue;
 use super::quotas::keeps_sums;
+use super::view::Catalog;
 use crate::model::{
     AppointmentId, Claim, DrawId, Fact, PoolIndex, Reclaimed, Sequence, Session, SessionId,
-    SlotIndex, Timestamp,
+    SlotIndex, Stay, Timestamp,
 };
 
 /// The sessions of this shard.
@@ -48,6 +49,12 @@ pub struct SessionState {
     aside: Option<Box<Aside>>,
     /// Who checked in and has not left, if anybody ever did.
     pub(super) queue: Option<Box<Queue>>,
+}
+
+impl Catalog for SessionShard {
+    fn stay(&self, session: SessionId) -> Option<Stay> {
+        self.session(session).map(|state| Stay::of(state.spec()))
+    }
 }
 
 impl SessionShard {
@@ -121,6 +128,7 @@ impl SessionShard {
             | Fact::Forgotten(_)
             | Fact::RulesApplied(_)
             | Fact::Struck(_)
+            | Fact::Recorded(_)
             | Fact::Rescheduled(_) => {}
         }
     }

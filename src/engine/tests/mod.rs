@@ -17,6 +17,7 @@ mod tables_attendance;
 mod tables_change;
 mod tables_disruption;
 mod tables_hold;
+mod tables_limits;
 mod tables_move;
 mod tables_openings;
 mod tables_returns;

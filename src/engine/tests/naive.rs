@@ -9,6 +9,10 @@ mod disruption;
 mod draws;
 #[path = "naive/finding.rs"]
 mod finding;
+#[path = "naive/history.rs"]
+mod history;
+#[path = "naive/limits.rs"]
+mod limits;
 #[path = "naive/moves.rs"]
 mod moves;
 #[path = "naive/queue.rs"]
@@ -17,17 +21,21 @@ mod queue;
 mod rules;
 #[path = "naive/waitlist.rs"]
 mod waitlist;
+#[path = "naive/words.rs"]
+mod words;
 
 use self::draws::{Found, NaiveDraws, bound};
+use self::history::NaiveHistory;
+use self::limits::Wanted;
 use self::queue::NaiveQueue;
 use self::rules::NaiveConduct;
 use self::waitlist::{Entry, List};
+use self::words::{event_of, is_live, lowest, shape, shape_of, strange, told, told_of_nothing};
 use crate::model::{
     Action, Actor, AddPlace, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus,
-    BlockSession, Cause, Change, Claim, ClaimRequest, Claims, Command, Delay, Hold, JoinWaitlist,
-    LeaveWaitlist, OpenSession, Outcome, PatientId, PaymentRef, Receipt, Refusal, Repeat,
-    RequestId, Reschedule, ReturnRule, Role, Session, SessionId, SetQuotas, Sharing, SlotChoice,
-    Substitute, Timestamp,
+    BlockSession, Cause, Change, Claim, Claims, Command, Delay, Hold, JoinWaitlist, LeaveWaitlist,
+    OpenSession, Outcome, PatientId, PaymentRef, Receipt, Refusal, Repeat, RequestId, Reschedule,
+    ReturnRule, Role, Session, SessionId, SetQuotas, Substitute, Timestamp,
 };
 
 #[derive(Default)]
@@ -54,6 +62,7 @@ pub(super) struct Naive {
     changes: Vec<u8>,
     pub(super) queue: NaiveQueue,
     pub(super) conduct: NaiveConduct,
+    pub(super) history: NaiveHistory,
     pub(super) declined: Vec<(Hold, Outcome)>,
     pub(super) draws: NaiveDraws,
     pub(super) joins: Vec<JoinWaitlist>,
@@ -105,13 +114,18 @@ impl Naive {
         let now = self.now;
         let mut ended = Vec::new();
         for index in 0..self.appointments.len() {
+            let is_kept = self.is_kept(index);
             let appointment = &mut self.appointments[index];
             if appointment.status == AppointmentStatus::Pending && appointment.until <= now {
                 appointment.status = AppointmentStatus::Cancelled;
                 appointment.cause = Cause::Expired;
                 appointment.until = now;
-                let id = appointment.id;
+                let ended_one = appointment.clone();
+                let id = ended_one.id;
                 ended.push(id);
+                if is_kept {
+                    self.keep_ended(&ended_one, index);
+                }
                 self.free(index);
                 self.end_offer(id);
             }
@@ -282,11 +296,15 @@ impl Naive {
             }
         }
         let wished = hold.claims.iter().filter_map(|wish| self.session(wish.session));
-        let until = wished
-            .filter_map(|session| self.restricted_until(patient, session, hold.channel))
-            .max();
-        if let Some(until) = until {
-            refusals.push(Refusal::until(Outcome::Restricted, self.now, until));
+        let barred = wished.filter_map(|it| self.restricted(patient, it, hold.channel));
+        refusals.extend(barred.max_by_key(|refusal| refusal.why.unwrap().until));
+        let wanted = Wanted { patient, class: hold.class, attributes: hold.attributes, but: &[] };
+        if let (Some(draw), [_]) = (entry, hold.claims.as_slice()) {
+            let (session, slot) = (draw.session, crate::model::SlotIndex(0));
+            let claim = Claim { session, slot, count: 1, pool: draw.pool };
+            refusals.extend(self.beyond_limits(&wanted, &[claim]));
+        } else if claims.len() == hold.claims.len() {
+            refusals.extend(self.beyond_limits(&wanted, &claims));
         }
         if let Some(lowest) = refusals.iter().min_by_key(|refusal| refusal.outcome) {
             return Err(*lowest);
@@ -331,6 +349,8 @@ impl Naive {
     }
 
     fn put(&mut self, appointment: Appointment, hold: Option<Hold>) {
+        let is_drawn = appointment.status == AppointmentStatus::Waitlist;
+        self.history.made.push((self.now, is_drawn));
         self.appointments.push(appointment);
         self.holds.push(hold);
         self.changes.push(0);
@@ -437,6 +457,8 @@ impl Naive {
             refusals.push(Outcome::HoldExpired);
         }
         let event = event_of(change.action);
+        let is_kept = self.is_kept(index);
+        let appointment = &self.appointments[index];
         if appointment.status.after(event).is_none() {
             refusals.push(Outcome::WrongStatus);
         }
@@ -492,6 +514,9 @@ impl Naive {
         };
         self.changed.push(*change);
         let settled = appointment.clone();
+        if is_kept {
+            self.keep_ended(&settled, index);
+        }
         if settled.status == AppointmentStatus::NoShow {
             self.strike(&settled);
         }
@@ -513,87 +538,4 @@ fn book(appointment: &mut Appointment, payment: PaymentRef, now: Timestamp) {
     appointment.status = AppointmentStatus::Booked;
     appointment.payment = Some(payment);
     appointment.until = now;
-}
-
-fn is_live(appointment: &Appointment) -> bool {
-    use AppointmentStatus as S;
-    matches!(appointment.status, S::Pending | S::Booked | S::Arrived | S::CheckedIn | S::Waitlist)
-}
-
-/// Why the actor may not touch the appointment.
-fn strange(actor: &Actor, change: &Change, appointment: &Appointment) -> Vec<Outcome> {
-    let mut refusals = Vec::new();
-    if !actor.may_touch(appointment.organization) {
-        refusals.push(Outcome::OrganizationNotPermitted);
-    }
-    if change.patient.is_some_and(|patient| patient != appointment.patient) {
-        refusals.push(Outcome::AppointmentNotFound);
-    }
-    let is_of_patients = actor.role == Role::Gateway || actor.role == Role::Counter;
-    let is_about_places =
-        matches!(change.action, Action::Book { .. } | Action::Release | Action::Cancel);
-    let is_foreign = change.channel != appointment.channel;
-    if is_of_patients && is_about_places && is_foreign && appointment.sharing != Sharing::Cancel {
-        refusals.push(Outcome::ChannelNotShared);
-    }
-    refusals
-}
-
-const fn event_of(action: Action) -> AppointmentEvent {
-    match action {
-        Action::Book { .. } => AppointmentEvent::Book,
-        Action::Release => AppointmentEvent::Release,
-        Action::Cancel => AppointmentEvent::Cancel,
-        Action::Arrive => AppointmentEvent::Arrive,
-        Action::CheckIn => AppointmentEvent::CheckIn,
-        Action::Fulfil => AppointmentEvent::Fulfil,
-        Action::NoShow => AppointmentEvent::NoShow,
-        Action::Settle => AppointmentEvent::Settle,
-    }
-}
-
-fn shape(hold: &Hold) -> Result<(), Refusal> {
-    let mut refusals = shape_of(&hold.claims);
-    if hold.patient.is_none() {
-        refusals.push(Outcome::PatientMissing);
-    }
-    lowest(&refusals)
-}
-
-fn shape_of(claims: &[ClaimRequest]) -> Vec<Outcome> {
-    let mut refusals = Vec::new();
-    let is_unsound = |wish: &ClaimRequest| {
-        wish.count == 0
-            || 96 < wish.count
-            || wish.slots == SlotChoice::Ranked([].into_iter().collect())
-    };
-    if claims.is_empty() || claims.iter().any(is_unsound) {
-        refusals.push(Outcome::ClaimsInvalid);
-    }
-    let mut sessions: Vec<_> = claims.iter().map(|wish| wish.session).collect();
-    sessions.sort_unstable();
-    sessions.dedup();
-    if sessions.len() != claims.len() {
-        refusals.push(Outcome::ClaimsOverlap);
-    }
-    refusals
-}
-
-pub(super) fn lowest(refusals: &[Outcome]) -> Result<(), Refusal> {
-    refusals.iter().min().map_or(Ok(()), |outcome| Err((*outcome).into()))
-}
-
-/// What is told of a request about no appointment.
-pub(super) fn told_of_nothing(now: Timestamp, retried: bool) -> Receipt {
-    Receipt { status: None, until: now, claims: Claims::new(), retried, appointment: None }
-}
-
-pub(super) fn told(appointment: &Appointment, retried: bool) -> Receipt {
-    Receipt {
-        status: Some(appointment.status),
-        until: appointment.until,
-        claims: appointment.claims.clone(),
-        retried,
-        appointment: None,
-    }
 }

@@ -377,7 +377,7 @@ fn answer(result: Result<Receipt, Refusal>) -> String {
             claims.extend(appointment.map(|id| format!("A{}", id.0 & 0xffff)));
             format!("{done} {status} {} {}", clock(until), claims.join(" "))
         }
-        Err(Refusal { outcome, status, retry_after_millis }) => {
+        Err(Refusal { outcome, status, retry_after_millis, .. }) => {
             let status = status.map_or("-", AppointmentStatus::code);
             format!("{} {status} {retry_after_millis}ms", outcome.name())
         }

@@ -12,8 +12,14 @@ use crate::model::{
 fn a_shard_says_whether_there_is_anything_in_it() {
     let mut ledger = LedgerShard::new(1);
     assert!(ledger.is_empty());
-    ledger.insert(PatientId(1), Live::new(build::appointment(1), SessionId(1)));
-    ledger.insert(PatientId(1), Live::new(build::appointment(2), SessionId(2)));
+    ledger.insert(
+        PatientId(1),
+        Live::new(build::appointment(1), SessionId(1), SlotIndex(3), MORNING),
+    );
+    ledger.insert(
+        PatientId(1),
+        Live::new(build::appointment(2), SessionId(2), SlotIndex(0), MORNING),
+    );
     assert!(!ledger.is_empty());
     assert_eq!(ledger.len(), 1, "patients, not appointments");
 

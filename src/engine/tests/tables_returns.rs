@@ -4,8 +4,8 @@ use super::build::{self, MINUTE, MORNING};
 use super::world::World;
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
-    Action, Actor, Change, Command, Delay, Fact, ReturnRule, Role, Session, SessionId,
-    SessionTerms, SlotIndex, Timestamp,
+    Action, Actor, Change, Command, Delay, ReturnRule, Role, Session, SessionId, SessionTerms,
+    SlotIndex, Timestamp,
 };
 
 const DELAY: Delay = Delay { min_millis: 60_000, max_millis: 180_000 };
@@ -88,7 +88,7 @@ fn no_place_is_lost_on_its_way_back() {
         (*time, decode_facts(&bytes).unwrap())
     });
     assert_eq!(World::replayed(records).state(), world.state(), "replay equals live");
-    let names: Vec<_> = world.records.iter().flat_map(|(_, facts)| facts).map(Fact::name).collect();
+    let names: Vec<_> = world.records.iter().map(|(_, facts)| facts[0].name()).collect();
     assert_eq!(names[3..], ["Released", "Expired", "Returned"]);
 }
 

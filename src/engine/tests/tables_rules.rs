@@ -9,8 +9,8 @@ use super::world::World;
 use crate::model::{
     Action, Actor, ApplyRules, Begins, ChannelSet, CivilTime, Command, Consequence, Day,
     DepartmentId, Hold, NoShowRule, OrganizationId, Outcome, PatientId, PaymentRef, Refusal,
-    RuleCondition, RuleLayer, RuleMode, RuleScope, Rules, RulesVersion, ScopeKind, Session, Term,
-    Tier, Timestamp, Window,
+    RuleKey, RuleLayer, RuleMode, RuleRef, RuleScope, RuleWhy, Rules, RulesVersion, ScopeKind,
+    Session, Term, Tier, Timestamp, Window,
 };
 
 /// 2027-01-01.
@@ -36,7 +36,7 @@ fn rule(window: Window, count: u16, term: Term) -> NoShowRule {
 }
 
 fn layer(scope: RuleScope, rule: NoShowRule) -> RuleLayer {
-    RuleLayer { scope, when: RuleCondition::default(), no_show: Some(rule) }
+    RuleLayer { scope, no_show: Some(rule), ..RuleLayer::default() }
 }
 
 /// A patient under rules, on the first day.
@@ -267,6 +267,32 @@ fn a_refusal_says_until_when() {
 }
 
 #[test]
+fn a_refusal_names_the_rule_and_what_was_counted() {
+    let months = rule(Window::Ever, 2, Term::Months(6));
+    let mut patient = Patient::under(vec![
+        layer(RuleScope::Region, rule(Window::Ever, 9, Term::Days(2))),
+        layer(RuleScope::Organization(build::session(0, &[1]).organization), months),
+    ]);
+    patient.miss("3 4");
+    // Another version, under which the restriction goes on as it was made.
+    patient.apply(vec![]);
+    patient.world.now = patient.world.now.plus_millis(2 * build::MINUTE);
+    let refusal = patient.book(60).unwrap_err();
+    assert_eq!(refusal.retry_after_millis, u32::MAX, "half a year is more than a hint can say");
+    let why = RuleWhy {
+        rule: RuleRef { version: RulesVersion(1), layer: 1, tier: 0 },
+        key: RuleKey::NoShow,
+        within: ScopeKind::Region,
+        count: 2,
+        limit: 2,
+        since: day(3),
+        until: day(5 + 181),
+        through: ChannelSet(0),
+    };
+    assert_eq!(refusal.why, Some(why));
+}
+
+#[test]
 fn a_restriction_holds_where_its_rule_says_and_lets_named_channels_pass() {
     let but = Tier {
         count: 1,
@@ -317,7 +343,7 @@ fn stricter_rules_count_from_the_instant_they_are_in_force() {
 fn rules_are_refused_whole() {
     let good = layer(RuleScope::Region, rule(Window::Ever, 1, Term::Days(30)));
     let none = layer(RuleScope::Region, rule(Window::Ever, 1, Term::Days(0)));
-    let silent = RuleLayer { no_show: None, ..good };
+    let silent = RuleLayer { no_show: None, ..good.clone() };
     for (layers, lead, version, expected) in [
         (vec![good.clone()], build::MINUTE, 0, None),
         (vec![good.clone()], 1_999, 0, Some(Outcome::RulesTooSoon)),

@@ -10,8 +10,8 @@ use crate::engine::{
     decide_rules, decide_substitute, next_step, offer_id,
 };
 use crate::model::{
-    Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, PatientId, Receipt,
-    Refusal, RequestId, Role, Sequence, SessionId, Timestamp,
+    Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, Past, PatientId,
+    Receipt, Refusal, RequestId, Role, Sequence, SessionId, Timestamp,
 };
 
 #[derive(Debug)]
@@ -38,6 +38,7 @@ pub(super) struct State {
     pub(super) ledger: Vec<(PatientId, AppointmentId, SessionId)>,
     pub(super) waits: Vec<Waits>,
     pub(super) records: Vec<(PatientId, PatientRecord)>,
+    pub(super) past: Vec<(PatientId, Vec<Past>)>,
     pub(super) rules: Rulebook,
 }
 
@@ -255,7 +256,7 @@ impl World {
         let mut appointments: Vec<_> = self.home.appointments().collect();
         appointments.sort_by_key(|appointment| appointment.id);
         let lines = self.ledger.entries().flat_map(|entry| {
-            entry.live().map(|live| (entry.patient(), live.appointment(), live.session))
+            entry.live().map(move |live| (entry.patient(), live.appointment(), live.session()))
         });
         let mut ledger: Vec<_> = lines.collect();
         ledger.sort_unstable();
@@ -267,6 +268,11 @@ impl World {
             sessions: self.sessions.sessions().into_iter().cloned().collect(),
             ledger,
             waits: self.ledger.all_waits().cloned().collect(),
+            past: {
+                let mut past: Vec<_> = self.ledger.all_past().collect();
+                past.sort_by_key(|(patient, _)| *patient);
+                past
+            },
             records: self.ledger.all_records().map(|(id, record)| (id, record.clone())).collect(),
             rules: self.book.clone(),
         }
@@ -304,12 +310,8 @@ impl World {
     }
 
     fn context<'a>(&'a self, actor: &'a Actor) -> Context<'a> {
-        Context {
-            chance: self.chance,
-            key: Some(&KEY),
-            rules: self.book.in_force(self.now),
-            ..Context::new(self.now, actor)
-        }
+        let context = Context::new(self.now, actor).under(&self.book);
+        Context { chance: self.chance, key: Some(&KEY), catalog: Some(&self.sessions), ..context }
     }
 
     fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
@@ -320,7 +322,7 @@ impl World {
     /// What a deadline would do to an appointment now.
     pub(super) fn expiry_of(&self, id: AppointmentId) -> Option<Facts> {
         let actor = Actor::unbounded(Role::Admin);
-        let context = Context { chance: self.chance, ..Context::new(self.now, &actor) };
+        let context = self.context(&actor);
         self.look(|view| decide_expiry(view, &context, id))
     }
 
@@ -342,7 +344,7 @@ impl World {
             self.home.remember(self.now, request, fingerprint);
         }
         self.home.evolve(self.now, fact);
-        self.ledger.evolve(fact);
+        self.ledger.evolve(self.now, fact);
         for (index, claim) in fact.freed().iter().enumerate() {
             self.sessions.free(claim, fact.back(index), Sequence(1));
             if let Fact::Displaced(fact) = fact {

@@ -6,7 +6,7 @@ use crate::engine::tests::build::DAY;
 use crate::engine::{HomeShard, LedgerShard, Live, SessionState};
 use crate::inventory::{Inventory, Part, SHARD_COUNT};
 use crate::model::{
-    Appointment, AppointmentId, Outcome, PatientId, RequestId, Rules, Sequence, Timestamp,
+    Appointment, AppointmentId, Outcome, Past, PatientId, RequestId, Rules, Sequence, Timestamp,
 };
 use crate::service::digest::of_inventory;
 
@@ -19,6 +19,7 @@ struct Copied {
     live: Vec<(PatientId, Live)>,
     sessions: Vec<SessionState>,
     rules: Vec<Rules>,
+    past: Vec<(PatientId, Vec<Past>)>,
 }
 
 /// The number of a kind in snapshots.
@@ -43,8 +44,8 @@ impl Copied {
             Part::Ledger(ledger) => {
                 let lines = ledger
                     .entries()
-                    .flat_map(|entry| entry.live().map(|live| (entry.patient(), *live)));
-                Self { live: lines.collect(), ..Self::default() }
+                    .flat_map(|entry| entry.live().map(move |live| (entry.patient(), *live)));
+                Self { live: lines.collect(), past: ledger.all_past().collect(), ..Self::default() }
             }
             Part::Session(shard) => {
                 let sessions = shard.sessions().into_iter().cloned().collect();
@@ -78,6 +79,11 @@ impl Copied {
 
     fn fill_ledger(self, ledger: &mut LedgerShard) {
         self.live.into_iter().for_each(|(patient, live)| ledger.insert(patient, live));
+        for (patient, past) in self.past {
+            for past in past {
+                ledger.restore_past(patient, past);
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use super::actor::BookingChannel;
 use super::appointment::{AppointmentEvent, AppointmentStatus, Cause, Claims, PatientClass};
 use super::disruption::{Displaced, PlaceAdded, SessionBlocked, Substituted};
 use super::draw::{BeaconGiven, DrawRevealed, DrawWon, Entered, EntryEnded};
+use super::history::Recorded;
 use super::id::{
     AccountId, AppointmentId, OrganizationId, PatientId, PaymentRef, PoolIndex, RequestId,
     RulesVersion, SessionId, SlotIndex,
@@ -103,6 +104,8 @@ pub enum Fact {
     RulesApplied(Box<RulesApplied>),
     /// A missed visit was counted, and what followed from it.
     Struck(Box<Struck>),
+    /// An appointment is over, and what rules count of it is kept.
+    Recorded(Box<Recorded>),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -395,6 +398,7 @@ impl Fact {
             Self::Called(_) => "Called",
             Self::RulesApplied(_) => "RulesApplied",
             Self::Struck(_) => "Struck",
+            Self::Recorded(_) => "Recorded",
             Self::Declined(_) => "Declined",
             Self::Forgotten(_) => "Forgotten",
             Self::QuotasSet(_) => "QuotasSet",

@@ -42,6 +42,7 @@ impl Fact {
             | Self::Offered(_)
             | Self::PlaceOffered(_)
             | Self::Struck(_)
+            | Self::Recorded(_)
             | Self::WaitDrawn(_) => None,
             Self::WaitJoined(fact) => Some((fact.entry.entry, fact.fingerprint?)),
             Self::WaitLeft(fact) => fact.request,
@@ -65,6 +66,7 @@ impl Fact {
             | Self::WaitLeft(_)
             | Self::RulesApplied(_)
             | Self::Struck(_)
+            | Self::Recorded(_)
             | Self::WaitDrawn(_) => None,
             Self::Freed(fact) => Some(fact.ended.appointment),
             Self::Entered(fact) => Some(fact.appointment),
@@ -104,6 +106,7 @@ impl Fact {
             Self::PlaceOffered(fact) => Some(fact.held.patient),
             Self::Left(fact) => Some(fact.patient),
             Self::Struck(fact) => Some(fact.patient),
+            Self::Recorded(fact) => Some(fact.patient),
             Self::RulesApplied(_)
             | Self::Queued(_)
             | Self::Called(_)
@@ -147,6 +150,7 @@ impl Fact {
             Self::Called(fact) => Some(fact.session),
             Self::RulesApplied(_)
             | Self::Struck(_)
+            | Self::Recorded(_)
             | Self::Displaced(_)
             | Self::PlaceAdded(_)
             | Self::Offered(_)
@@ -200,6 +204,7 @@ impl Fact {
             | Self::WaitLeft(_)
             | Self::RulesApplied(_)
             | Self::Struck(_)
+            | Self::Recorded(_)
             | Self::WaitDrawn(_) => &[],
         }
     }
@@ -248,6 +253,7 @@ impl Fact {
             | Self::WaitLeft(_)
             | Self::RulesApplied(_)
             | Self::Struck(_)
+            | Self::Recorded(_)
             | Self::WaitDrawn(_) => &[],
         }
     }

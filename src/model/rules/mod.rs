@@ -13,19 +13,25 @@
 //! **Architecture invariant:** rules are checked when they are made, and results when they are applied:
 //! a fact carries what came of a rule and the version, never the rule.
 
+mod limit;
 mod no_show;
+mod why;
 
+pub use limit::{BookingLimit, Counts, DayOf, LimitKey, LimitScope, Period};
 pub use no_show::{
     Begins, Consequence, NoShowRule, Restriction, RestrictionCause, RuleRef, Strike, Struck, Term,
     Tier, Window,
 };
+pub use why::{RuleKey, RuleWhy};
 
 use super::appointment::PatientClass;
 use super::civil::CivilTime;
 use super::command::Attributes;
 use super::fingerprint::Fingerprint;
 use super::id::{DepartmentId, OrganizationId, RequestId, ResourceId, RulesVersion, ServiceId};
-use super::limits::{RULE_LAYERS_MAX, RULE_TIERS_MAX, RULES_BYTES_MAX};
+use super::limits::{
+    LAYER_LIMITS_MAX, LIMIT_COUNT_MAX, RULE_LAYERS_MAX, RULE_TIERS_MAX, RULES_BYTES_MAX,
+};
 use super::operation::Operation;
 use super::session::{ClassSet, Session};
 use super::time::Timestamp;
@@ -44,7 +50,7 @@ pub struct Rules {
 }
 
 /// What one part of the platform says, for some patients.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleLayer {
     /// Where it holds.
     pub scope: RuleScope,
@@ -52,6 +58,8 @@ pub struct RuleLayer {
     pub when: RuleCondition,
     /// What becomes of who does not come (爽约规则).
     pub no_show: Option<NoShowRule>,
+    /// How many appointments somebody may have (限约), 0 to [`LAYER_LIMITS_MAX`].
+    pub limits: Vec<BookingLimit>,
 }
 
 /// A part of the platform. The later ones are nearer.
@@ -170,6 +178,11 @@ pub enum RulesFault {
         "a rule about no-shows has 1 to {RULE_TIERS_MAX} tiers, each after more strikes than the one before, each of them for a time"
     )]
     NoShow,
+    /// A limit names a time that is none, or two say the same.
+    #[error(
+        "a layer has at most {LAYER_LIMITS_MAX} limits, no two of them of the same; a limit is of 1 to 366 days or 1 to 12 months, names 0 to {LIMIT_COUNT_MAX}, counts half-days by visit, and needs a period where it counts what is over"
+    )]
+    Limits,
 }
 
 impl Default for Rules {
@@ -323,9 +336,16 @@ impl RuleScope {
 }
 
 impl RuleLayer {
+    /// Whether it has no key.
+    pub fn says_nothing(&self) -> bool {
+        let Self { scope: _, when: _, no_show, limits } = self;
+        no_show.is_none() && limits.is_empty()
+    }
+
     /// How many bytes it takes at most: its scope and condition, and each key that it says.
     fn weight(&self) -> usize {
-        40 + self.no_show.as_ref().map_or(0, NoShowRule::weight)
+        let limits = self.limits.len().saturating_mul(BookingLimit::WEIGHT);
+        40 + self.no_show.as_ref().map_or(0, NoShowRule::weight) + limits
     }
 }
 
@@ -363,6 +383,9 @@ impl Rules {
         if !no_shows.all(NoShowRule::is_sound) {
             return Err(RulesFault::NoShow);
         }
+        if !self.layers.iter().all(|layer| limits_are_sound(&layer.limits)) {
+            return Err(RulesFault::Limits);
+        }
         Ok(())
     }
 
@@ -392,9 +415,19 @@ impl Rules {
             if let Some(rule) = &mut layer.no_show {
                 rule.mode = RuleMode::Shadow;
             }
+            layer.limits.iter_mut().for_each(|limit| limit.mode = RuleMode::Shadow);
         }
         self
     }
+}
+
+fn limits_are_sound(limits: &[BookingLimit]) -> bool {
+    let is_first = |(index, limit): (usize, &BookingLimit)| {
+        limits.iter().take(index).all(|earlier| earlier.key != limit.key)
+    };
+    limits.len() <= LAYER_LIMITS_MAX
+        && limits.iter().all(BookingLimit::is_sound)
+        && limits.iter().enumerate().all(is_first)
 }
 
 impl ApplyRules {
@@ -417,6 +450,7 @@ impl ApplyRules {
             if let Some(rule) = &layer.no_show {
                 rule.fingerprint(&mut print);
             }
+            layer.limits.iter().for_each(|limit| limit.fingerprint(&mut print));
         }
         print.finish()
     }

@@ -17,10 +17,17 @@
 //! [rules.no_show]
 //! window = "ever"
 //! tiers = [{ count = 6, for = { days = 30 } }]
+//!
+//! [[rules]]                                      # how many somebody may have
+//! limits = [
+//!   { most = 1, within = "department", period = "day" },
+//!   { most = 5, period = { months = 3 }, counts = "all" },
+//! ]
 //! ```
 //!
 //! **Architecture invariant:** a document is taken whole or refused with file, place and reason.
 
+mod limits;
 mod read;
 mod render;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 use serde_json::Value;
 
-use super::RuleDocument;
+use super::{RuleDocument, limits};
 use crate::model::limits::RULE_LAYERS_MAX;
 use crate::model::{
     Begins, ChannelSet, ClassSet, Consequence, DepartmentId, NoShowRule, OrganizationId,
@@ -59,11 +59,13 @@ fn layer(field: Field, defaults: &DocumentDefaults) -> Result<RuleLayer, Fault> 
     let scope = entry.may("scope").map_or(Ok(RuleScope::Region), scope)?;
     let when = entry.may("when").map_or_else(|| Ok(RuleCondition::default()), condition)?;
     let no_show = entry.may("no_show").map(|field| no_show(field, defaults)).transpose()?;
-    if no_show.is_none() {
-        return Err(entry.fault("says nothing; a rule has no_show"));
+    let limits = entry.may("limits").map_or(Ok(Vec::new()), limits::read)?;
+    let layer = RuleLayer { scope, when, no_show, limits };
+    if layer.says_nothing() {
+        return Err(entry.fault("says nothing; a rule has no_show or limits"));
     }
     entry.finish()?;
-    Ok(RuleLayer { scope, when, no_show })
+    Ok(layer)
 }
 
 fn scope(field: Field) -> Result<RuleScope, Fault> {
@@ -196,7 +198,7 @@ fn tier(field: Field, defaults: &DocumentDefaults) -> Result<Tier, Fault> {
 }
 
 /// `{ days = 30 }` or `{ months = 3 }`.
-fn length(field: &Field) -> Result<Term, Fault> {
+pub(super) fn length(field: &Field) -> Result<Term, Fault> {
     let mut entry = Entry::new(field.place.clone(), field.value.clone())?;
     let days = entry.may("days").map(|field| field.number(1, MAX_16)).transpose()?;
     let months = entry.may("months").map(|field| field.number(1, MAX_8)).transpose()?;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::limits;
 use super::read::{BEGINS, MODES, SCOPES, WINDOWS};
 use crate::model::{
     ChannelSet, ClassSet, Consequence, NoShowRule, RuleCondition, RuleLayer, RuleScope, Rules,
@@ -26,6 +27,9 @@ fn layer(layer: &RuleLayer) -> Value {
     }
     if let Some(rule) = &layer.no_show {
         object.insert("no_show".to_owned(), no_show(rule));
+    }
+    if !layer.limits.is_empty() {
+        object.insert("limits".to_owned(), limits::render(&layer.limits));
     }
     Value::Object(object)
 }
@@ -108,7 +112,7 @@ fn no_show(rule: &NoShowRule) -> Value {
     Value::Object(object)
 }
 
-fn named<T: Copy + PartialEq>(names: &[(&'static str, T)], value: T) -> Value {
+pub(super) fn named<T: Copy + PartialEq>(names: &[(&'static str, T)], value: T) -> Value {
     let found = names.iter().find(|(_, known)| *known == value);
     json!(found.map_or("", |(name, _)| name))
 }

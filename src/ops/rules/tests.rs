@@ -24,6 +24,13 @@ begins = "first-strike"
 used_up = true
 mode = "shadow"
 tiers = [{ count = 6, for = { days = 30 } }]
+
+[[rules]]
+limits = [
+  { most = 1, within = "department", period = "day" },
+  { most = "no-limit", within = "appointment-type", counts = "live" },
+  { most = 15, period = { days = 90 }, by = "booking", counts = "operations", mode = "shadow" },
+]
 "#;
 
 fn reads(text: &str) -> Result<RuleDocument, String> {
@@ -35,7 +42,8 @@ fn reads(text: &str) -> Result<RuleDocument, String> {
 fn a_document_reads_back_as_it_was_rendered() {
     let document = reads(TEXT).unwrap();
     let rules = document.rules(Timestamp::from_millis(1_800_000_000_000));
-    assert_eq!(rules.layers.len(), 2);
+    assert_eq!(rules.layers.len(), 3);
+    assert_eq!(rules.layers[2].limits.len(), 3);
     let text = render(&rules).to_string();
     let again = read("r.json", &text, DocumentFormat::Json, &DocumentDefaults::default()).unwrap();
     assert_eq!(again.layers, document.layers);
@@ -54,6 +62,17 @@ fn what_is_wrong_is_refused_with_its_place() {
         ("department = 12", "ward = 12", "rules[1].scope.ward: is no key"),
         ("by = 2", "but = [1]", "rules[0].no_show.tiers[2]: has but"),
         ("zone = \"Asia/Shanghai\"", "zone = \"Asia/Peking\"", "zone"),
+        ("most = 15", "most = 201", "rules[2].limits[2].most: is 201"),
+        ("most = 15", "most = \"all\"", "or \"no-limit\""),
+        ("days = 90", "days = 367", "rules[2].limits[2].period: is longer than a year"),
+        ("period = \"day\"", "period = \"always\"", "rules[2].limits[0].period: is \"always\""),
+        ("{ days = 90 }", "\"half-day\"", "rules[2].limits[2]: counts half-days of booking"),
+        ("counts = \"live\"", "counts = \"all\"", "rules[2].limits[1]: counts what is over"),
+        (
+            "\"no-limit\", within = \"appointment-type\"",
+            "3, within = \"department\", period = \"day\"",
+            "rules[2].limits: has two",
+        ),
         ("used_up = true", "used = true", "rules[1].no_show.used: is no key"),
     ] {
         let text = TEXT.replacen(from, to, 1);

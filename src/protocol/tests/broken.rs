@@ -114,7 +114,8 @@ fn only_a_hello_of_a_common_version_is_answered() {
     let hello = ClientHello::new("x");
     let with = |version_min, version_max| ClientHello { version_min, version_max, ..hello.clone() };
     assert_eq!(with(0, 9).answer(NOW).map(|hello| hello.version), Ok(VERSION));
-    assert_eq!(with(2, 9).answer(NOW), Err(HelloFault::Version));
+    assert_eq!(with(1, 1).answer(NOW).map(|hello| hello.version), Ok(VERSION_OLDEST));
+    assert_eq!(with(3, 9).answer(NOW), Err(HelloFault::Version));
     assert_eq!(with(0, 0).answer(NOW), Err(HelloFault::Version));
     let short = ClientHello { frame_bytes_max: 100, ..hello };
     assert_eq!(short.answer(NOW), Err(HelloFault::Malformed));

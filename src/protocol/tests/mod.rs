@@ -256,8 +256,17 @@ fn first_replies() -> Vec<(&'static str, Reply)> {
                 outcome: Outcome::TooEarly,
                 status: Some(AppointmentStatus::Booked),
                 retry_after_millis: 60_000,
+                why: None,
             }),
         ),
+        ("refused_why", Reply::Refused(Refusal::by_rule(Outcome::Restricted, NOW, rules::why()))),
+        ("refused_why_all", {
+            let until = Timestamp::from_millis(0);
+            let why = RuleWhy { until, ..rules::why() };
+            let status = Some(AppointmentStatus::Booked);
+            let refusal = Refusal::by_rule(Outcome::TooLate, NOW, why);
+            Reply::Refused(Refusal { status, retry_after_millis: 9, ..refusal })
+        }),
         ("gone", Reply::Gone { oldest: Sequence(40), snapshot: Some(Sequence(41)) }),
         (
             "session",
@@ -431,10 +440,13 @@ fn fact_record(fact: Fact) -> FeedRecord {
 /// Name and bytes of one of each: what the golden file pins.
 fn golden() -> Vec<(String, Vec<u8>)> {
     let mut lines = Vec::new();
-    let client = ClientHello::new("golden");
-    let server = client.answer(NOW).unwrap();
-    lines.push(("hello.client".to_owned(), encoded(|buffer| client.write(buffer))));
-    lines.push(("hello.server".to_owned(), encoded(|buffer| server.write(buffer))));
+    let newer = ClientHello::new("golden");
+    let older = ClientHello { version_max: 1, ..newer };
+    for (version, client) in [("", older), ("_2", newer)] {
+        let server = client.answer(NOW).unwrap();
+        lines.push((format!("hello.client{version}"), encoded(|buffer| client.write(buffer))));
+        lines.push((format!("hello.server{version}"), encoded(|buffer| server.write(buffer))));
+    }
     for (name, bytes) in all_requests() {
         lines.push((format!("request.{name}"), bytes));
     }

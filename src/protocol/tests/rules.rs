@@ -32,9 +32,33 @@ pub(super) fn facts() -> Vec<(&'static str, Fact)> {
         restriction: Some(restriction()),
         is_used_up: false,
     };
+    let (key, mode) = (LimitKey::default(), RuleMode::Shadow);
+    let rolling = LimitKey {
+        within: LimitScope::Department,
+        period: Period::Months(3),
+        by: DayOf::Booking,
+        counts: Counts::All,
+    };
+    let limits = vec![
+        BookingLimit { key, most: BookingLimit::NO_LIMIT, mode },
+        BookingLimit { key: rolling, most: 5, mode: RuleMode::Enforce },
+    ];
+    let layers = vec![RuleLayer { limits, ..RuleLayer::default() }];
+    let limits = RulesApplied { rules: Rules { layers, ..rules(4) }, ..applied };
+    let place = strike().place;
+    let visit = Visit { place, appointment_type: 2, day: Day(20_833), half: HalfDay::Afternoon };
+    let recorded = Recorded {
+        patient,
+        ending: Ending::Cancelled,
+        booked: Day(20_803),
+        ended: Day(20_832),
+        visits: [visit].into_iter().collect(),
+    };
     vec![
         ("rules_applied", Fact::RulesApplied(Box::new(applied))),
         ("struck", Fact::Struck(Box::new(struck))),
+        ("limits_applied", Fact::RulesApplied(Box::new(limits))),
+        ("recorded", Fact::Recorded(Box::new(recorded))),
     ]
 }
 
@@ -62,15 +86,11 @@ fn rules(version: u32) -> Rules {
         id_kinds: 1,
     };
     let layers = vec![
-        RuleLayer {
-            scope: RuleScope::Region,
-            when: RuleCondition::default(),
-            no_show: Some(no_show),
-        },
+        RuleLayer { no_show: Some(no_show), ..RuleLayer::default() },
         RuleLayer {
             scope: RuleScope::Department(OrganizationId(1), DepartmentId(12)),
             when: children,
-            no_show: None,
+            ..RuleLayer::default()
         },
     ];
     Rules {
@@ -102,5 +122,18 @@ fn restriction() -> Restriction {
         rule: RuleRef { version: RulesVersion(3), layer: 0, tier: 2 },
         count: 3,
         since: Day(19_600),
+    }
+}
+
+pub(super) fn why() -> RuleWhy {
+    RuleWhy {
+        rule: restriction().rule,
+        key: RuleKey::NoShow,
+        within: ScopeKind::Department,
+        count: 4,
+        limit: 3,
+        since: NOW.minus_millis(86_400_000),
+        until: NOW.plus_millis(180 * 86_400_000),
+        through: ChannelSet(1),
     }
 }

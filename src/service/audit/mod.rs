@@ -12,6 +12,7 @@
 mod attendance;
 mod disruption;
 mod draws;
+mod history;
 mod moves;
 mod rules;
 mod supply;
@@ -259,10 +260,12 @@ struct Account {
     waitlists: BTreeMap<SessionId, WaitState>,
     queues: BTreeMap<SessionId, attendance::Waiting>,
     conduct: rules::Conduct,
+    histories: history::Histories,
 }
 
 impl Account {
     fn add(&mut self, report: &mut AuditReport, sequence: Sequence, time: Timestamp, fact: &Fact) {
+        self.histories.note(sequence, time, fact);
         match fact {
             Fact::SessionOpened(opened) => {
                 let session = opened.session.clone();
@@ -278,6 +281,7 @@ impl Account {
             }
             Fact::RulesApplied(fact) => self.apply_rules(report, sequence, time, fact),
             Fact::Struck(fact) => self.strike(report, sequence, time, fact),
+            Fact::Recorded(fact) => self.record(report, sequence, time, fact),
             Fact::Booked(fact) => {
                 self.step(report, sequence, time, fact.appointment, AppointmentEvent::Book, None);
                 if let Some(appointment) = self.appointments.get_mut(&fact.appointment) {
@@ -538,6 +542,7 @@ impl Account {
             }
         }
         self.conduct.close(&mut digest);
+        self.histories.close(&mut digest);
         for (id, changes) in &self.changes {
             digest.moved(*id, *changes);
         }

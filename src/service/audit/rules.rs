@@ -26,7 +26,7 @@ pub(super) struct Conduct {
 }
 
 impl Conduct {
-    fn in_force(&self, now: Timestamp) -> Option<&Rules> {
+    pub(super) fn in_force(&self, now: Timestamp) -> Option<&Rules> {
         self.versions.iter().filter(|rules| rules.from <= now).max_by_key(|rules| rules.from)
     }
 

@@ -255,6 +255,6 @@ fn neither_record_boundaries_nor_wall_clock_times_change_the_digest() {
         otherwise.replay(Sequence(number), time, &std::iter::once(fact).collect());
         count = number;
     }
-    assert_eq!(count, 1 + 12 + 3, "a booked hold was one record of two facts");
+    assert_eq!(count, 1 + 12 + 4, "a booked hold was one record of two facts, and so a release");
     assert_eq!(of_inventory(&otherwise), node.service.digest());
 }

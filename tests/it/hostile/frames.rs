@@ -58,7 +58,7 @@ async fn each_way_not_to_speak_the_protocol_has_its_close_code() {
         ("too short frames", hello(|it| it.frame_bytes_max = 1_024), CloseCode::Hello),
         (
             "a version of tomorrow",
-            hello(|it| (it.version_min, it.version_max) = (2, u16::MAX)),
+            hello(|it| (it.version_min, it.version_max) = (3, u16::MAX)),
             CloseCode::Version,
         ),
         (

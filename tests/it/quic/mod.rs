@@ -97,7 +97,7 @@ async fn what_cannot_be_delimited_closes_the_connection_with_its_code() {
         (after_hello(&hello(1, 1)), CloseCode::Hello),
         (vec![4, 0, 0, 0, 1, 1, 2, 3], CloseCode::Hello),
         (vec![5, 0, 0, 0, 2, 2, 0, 0, 0], CloseCode::Hello),
-        (hello(2, 9), CloseCode::Version),
+        (hello(3, 9), CloseCode::Version),
     ] {
         let connection = dialer.connect().await.unwrap();
         let (mut send, _recv) = connection.open_bi().await.unwrap();

@@ -14,11 +14,11 @@ use crate::engine::tests::pairs::Pairs;
 use crate::engine::tests::world::State;
 use crate::model::limits::RULES_LEAD_MILLIS;
 use crate::model::{
-    Action, Actor, ApplyRules, Appointment, AppointmentStatus, Begins, Change, ChannelSet,
-    CivilTime, Claim, ClassSet, Command, Consequence, DepartmentId, Hold, NoShowRule,
-    OrganizationId, PaymentRef, ResourceId, Role, RuleCondition, RuleLayer, RuleMode, RuleScope,
-    Rules, RulesVersion, ScopeKind, ServiceId, Session, SessionTerms, Term, Tier, Timestamp,
-    Window,
+    Action, Actor, ApplyRules, Appointment, AppointmentStatus, Begins, BookingLimit, Change,
+    ChannelSet, CivilTime, Claim, ClassSet, Command, Consequence, Counts, DayOf, DepartmentId,
+    Hold, LimitKey, LimitScope, NoShowRule, OrganizationId, PaymentRef, Period, ResourceId, Role,
+    RuleCondition, RuleLayer, RuleMode, RuleScope, Rules, RulesVersion, ScopeKind, ServiceId,
+    Session, SessionTerms, Term, Tier, Timestamp, Visit, Window,
 };
 
 /// Plays worlds of sessions on many days, in which half of the visits are missed.
@@ -47,11 +47,20 @@ impl Case {
             mode: RuleMode::Enforce,
             tiers: std::iter::once(Tier { count: 1, consequence, term: Term::Days(1) }).collect(),
         };
-        let layer = RuleLayer {
-            scope: RuleScope::Region,
-            when: RuleCondition::default(),
-            no_show: Some(rule),
+        let limit = |most, within, period| BookingLimit {
+            key: LimitKey { within, period, by: DayOf::Visit, counts: Counts::Live },
+            most,
+            mode: RuleMode::Enforce,
         };
+        let limits = match kinds[1] % 4 {
+            0 => vec![limit(1, LimitScope::Region, Period::Any)],
+            1 => vec![
+                limit(2, LimitScope::Organization, Period::Day),
+                limit(1, LimitScope::Schedule, Period::HalfDay),
+            ],
+            _ => Vec::new(),
+        };
+        let layer = RuleLayer { no_show: Some(rule), limits, ..RuleLayer::default() };
         let now = self.engine.now;
         let rules = Rules {
             version: RulesVersion(0),
@@ -98,7 +107,20 @@ pub(super) fn compare(state: &State, naive: &Naive) -> Result<(), TestCaseError>
     same(&strikes, &expected, "strikes")?;
     let mut expected = naive.conduct.restrictions.clone();
     expected.sort_by_key(|restriction| restriction.0);
-    same(&restrictions, &expected, "restrictions")
+    same(&restrictions, &expected, "restrictions")?;
+    let past = state.past.iter().flat_map(|(patient, past)| {
+        past.iter().map(move |it| (*patient, it.ending, it.booked, it.ended, it.visit))
+    });
+    let mut expected: Vec<_> = Vec::new();
+    for it in &naive.history.ended {
+        let line = |visit: &Visit| (it.patient, it.ending, it.booked, it.ended, *visit);
+        expected.extend(it.visits.iter().map(line));
+    }
+    // Of one instant in no order.
+    expected.sort_unstable();
+    let mut past: Vec<_> = past.collect();
+    past.sort_unstable();
+    same(&past, &expected, "what is kept of what is over")
 }
 
 fn play_one(steps: &[[u8; 4]], pairs: &mut Pairs) -> Result<(), TestCaseError> {
@@ -161,6 +183,7 @@ fn take(
         }
         9..=13 => ("no_show", Action::NoShow),
         14 => ("settle", Action::Settle),
+        _ if what % 3 == 0 => ("release", Action::Release),
         _ => ("cancel", Action::Cancel),
     };
     let appointment = begun(case).filter(|_| what < 240).unwrap_or(appointment);
@@ -197,7 +220,9 @@ fn rules(case: &Case, [id, who, what]: [u8; 3]) -> Rules {
             classes: if what % 16 == 15 { ClassSet(2) } else { ClassSet::ALL },
             ..RuleCondition::default()
         },
-        no_show: Some(no_show(id.wrapping_add(layer * 37), who, what.rotate_left(layer.into()))),
+        no_show: (what % 4 != 3)
+            .then(|| no_show(id.wrapping_add(layer * 37), who, what.rotate_left(layer.into()))),
+        limits: limits(id.wrapping_mul(layer + 3), who, what.rotate_left(layer.into())),
     });
     Rules {
         version: RulesVersion(u32::from(what % 64 == 63)),
@@ -205,6 +230,51 @@ fn rules(case: &Case, [id, who, what]: [u8; 3]) -> Rules {
         civil: CivilTime(vec![(Timestamp::default(), offsets)]),
         layers: layers.collect(),
     }
+}
+
+/// None, one or two limits of how many appointments somebody may have, sometimes wrong ones.
+fn limits(id: u8, who: u8, what: u8) -> Vec<BookingLimit> {
+    let scopes = [
+        LimitScope::Region,
+        LimitScope::Organization,
+        LimitScope::Department,
+        LimitScope::Schedule,
+        LimitScope::Service,
+        LimitScope::Session,
+        LimitScope::AppointmentType,
+        LimitScope::Region,
+    ];
+    let periods = [
+        Period::Any,
+        Period::HalfDay,
+        Period::Day,
+        Period::Days(1 + u16::from(who % 5)),
+        Period::Months(1),
+        Period::Week,
+        Period::Month,
+        Period::Quarter,
+        Period::Year,
+        Period::Days(3),
+        Period::Days(u16::from(what % 8)),
+    ];
+    let counts = [
+        Counts::Live,
+        Counts::All,
+        Counts::Departments,
+        Counts::Resources,
+        Counts::Operations,
+        Counts::All,
+    ];
+    let limit = |more: u8| {
+        let (id, who) = (id.wrapping_add(more * 29), who.wrapping_add(more * 5));
+        let by = if who & 4 == 0 { DayOf::Visit } else { DayOf::Booking };
+        let (within, period) = (scopes[usize::from(id >> 3) % 8], periods[usize::from(what) % 11]);
+        let (most, counts) = (u16::from(id % 4), counts[usize::from(who) % 6]);
+        let mode = if who & 0x70 == 0x70 { RuleMode::Shadow } else { RuleMode::Enforce };
+        let most = if what == 77 { BookingLimit::NO_LIMIT } else { most };
+        BookingLimit { key: LimitKey { within, period, by, counts }, most, mode }
+    };
+    (0..(what >> 4) % 3).map(limit).collect()
 }
 
 fn scope(what: u8, id: u8) -> RuleScope {

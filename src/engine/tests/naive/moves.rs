@@ -66,6 +66,17 @@ impl Naive {
         }
 
         let offer = self.offer_of(index);
+        let mut but = vec![self.appointments[index].id];
+        but.extend(offer.map(|offer| self.appointments[offer].id));
+        let wanted = super::limits::Wanted {
+            patient: self.appointments[index].patient,
+            class: self.appointments[index].class,
+            attributes: crate::model::Attributes::default(),
+            but: &but,
+        };
+        if let Some(refusal) = self.beyond_limits(&wanted, &claims) {
+            return Err(refusal);
+        }
         let sessions: Vec<_> =
             claims.iter().map(|claim| self.session(claim.session).unwrap()).collect();
         let organization = sessions[0].organization;
@@ -87,6 +98,7 @@ impl Naive {
             offer.status = AppointmentStatus::Cancelled;
             (offer.cause, offer.until) = (Cause::Released, self.now);
         }
+        self.history.made[index].1 = false;
         self.moved.push(ask.clone());
         Ok(told(&self.appointments[index], false))
     }

@@ -55,6 +55,7 @@ impl Naive {
             outcome: Outcome::TooEarly,
             status: Some(status),
             retry_after_millis: u32::try_from(from - now).unwrap_or(u32::MAX),
+            why: None,
         };
         let late = Refusal::of_status(Outcome::TooLate, status);
         let late_ends = start + i128::from(rules.late_until);

@@ -4,8 +4,8 @@ use super::Naive;
 use crate::model::limits::RULES_LEAD_MILLIS;
 use crate::model::{
     ApplyRules, Appointment, Begins, BookingChannel, Consequence, Day, NoShowRule, Outcome,
-    PatientId, Place, Receipt, Refusal, Restriction, RestrictionCause, RuleMode, RuleRef,
-    RuleScope, Rules, RulesVersion, Session, Term, Timestamp, Window,
+    PatientId, Place, Receipt, Refusal, Restriction, RestrictionCause, RuleKey, RuleMode, RuleRef,
+    RuleScope, RuleWhy, Rules, RulesVersion, Session, Term, Window,
 };
 
 /// What is known of rules and of how patients behaved.
@@ -144,13 +144,13 @@ impl Naive {
         own.for_each(|strike| strike.4 = true);
     }
 
-    /// Until when a patient may not book in a session through a channel.
-    pub(super) fn restricted_until(
+    /// Why a patient may not book in a session through a channel: by what ends last.
+    pub(super) fn restricted(
         &self,
         patient: PatientId,
         session: &Session,
         channel: BookingChannel,
-    ) -> Option<Timestamp> {
+    ) -> Option<Refusal> {
         let place = place_of(session);
         let own = self.conduct.restrictions.iter().filter(|(who, _)| *who == patient);
         let refusing = own.filter(|(_, made)| {
@@ -164,7 +164,25 @@ impl Naive {
                 && self.now < made.until
                 && made.within.contains(&place)
         });
-        refusing.map(|(_, made)| made.until).max()
+        let (_, last) = refusing.max_by_key(|(_, made)| made.until)?;
+        let by = &self.conduct.applied[last.rule.version.0 as usize - 1].rules;
+        let rule = by.layers[usize::from(last.rule.layer)].no_show.as_ref()?;
+        let tier = &rule.tiers[usize::from(last.rule.tier)];
+        let Consequence::Refuse { but } = tier.consequence else { panic!("it refuses") };
+        let why = RuleWhy {
+            rule: last.rule,
+            key: RuleKey::NoShow,
+            within: rule.within,
+            count: last.count,
+            limit: tier.count,
+            since: by.civil.start_of(last.since),
+            until: last.until,
+            through: but,
+        };
+        let wait = last.until.as_millis() - self.now.as_millis();
+        let retry_after_millis = u32::try_from(wait).unwrap_or(u32::MAX);
+        let outcome = Outcome::Restricted;
+        Some(Refusal { outcome, status: None, retry_after_millis, why: Some(why) })
     }
 
     /// By how much the patient's class on waitlists is lower.
@@ -202,7 +220,7 @@ fn in_window(window: Window, of: Day, newest: Day) -> bool {
         }
 }
 
-const fn place_of(session: &Session) -> Place {
+pub(super) const fn place_of(session: &Session) -> Place {
     Place {
         organization: session.organization,
         department: session.department,

@@ -1,6 +1,6 @@
 //! The waitlist of the naive model: entries in one list, and order by looking at all of them.
 
-use super::{Naive, lowest, told_of_nothing};
+use super::{Naive, told_of_nothing};
 use crate::model::{
     Actor, Appointment, AppointmentId, AppointmentStatus, Cause, Claim, JoinWaitlist,
     LeaveWaitlist, Outcome, PoolIndex, Receipt, Refusal, Repeat, RequestId, Session, SessionId,
@@ -53,9 +53,10 @@ impl Naive {
         if self.is_used(join.request) {
             return Err(Outcome::IdReused.into());
         }
-        let refusals: Vec<_> =
-            join.targets.iter().filter_map(|id| self.why_not(actor, join, *id)).collect();
-        lowest(&refusals)?;
+        let refusals = join.targets.iter().filter_map(|id| self.why_not(actor, join, *id));
+        if let Some(refusal) = refusals.min_by_key(|refusal| refusal.outcome) {
+            return Err(refusal);
+        }
         let mut places = Vec::new();
         for id in &join.targets {
             let rule = self.session(*id).unwrap().terms.waitlist.clone().unwrap();
@@ -128,11 +129,11 @@ impl Naive {
         });
     }
 
-    fn why_not(&self, actor: &Actor, join: &JoinWaitlist, id: SessionId) -> Option<Outcome> {
-        let Some(session) = self.session(id) else { return Some(Outcome::SessionNotFound) };
+    fn why_not(&self, actor: &Actor, join: &JoinWaitlist, id: SessionId) -> Option<Refusal> {
+        let Some(session) = self.session(id) else { return Some(Outcome::SessionNotFound.into()) };
         let mut refusals = Vec::new();
         if !actor.may_touch(session.organization) {
-            refusals.push(Outcome::OrganizationNotPermitted);
+            refusals.push(Outcome::OrganizationNotPermitted.into());
         }
         let slots = 0..u16::try_from(session.slot_count()).unwrap();
         let suits = |slot: &u16| {
@@ -140,7 +141,7 @@ impl Naive {
             join.earliest <= start && start <= join.latest
         };
         if !slots.clone().any(|slot| suits(&slot)) {
-            refusals.push(Outcome::SlotNotFound);
+            refusals.push(Outcome::SlotNotFound.into());
         }
         let pools: Vec<u8> = (0..)
             .zip(&session.pools)
@@ -148,17 +149,15 @@ impl Naive {
             .map(|(index, _)| index)
             .collect();
         if pools.is_empty() {
-            refusals.push(Outcome::PoolNotFound);
+            refusals.push(Outcome::PoolNotFound.into());
         }
         let live = |line: &(crate::model::PatientId, AppointmentId, SessionId)| {
             (line.0, line.2) == (join.patient, id)
         };
         if session.repeat == Repeat::OnePerPatient && self.ledger().iter().any(live) {
-            refusals.push(Outcome::AlreadyHasAppointment);
+            refusals.push(Outcome::AlreadyHasAppointment.into());
         }
-        if self.restricted_until(join.patient, session, join.channel).is_some() {
-            refusals.push(Outcome::Restricted);
-        }
+        refusals.extend(self.restricted(join.patient, session, join.channel));
         let is_free = |slot: u16| {
             let quota = |pool: u8| session.pools[usize::from(pool)].quotas[usize::from(slot)];
             self.is_ahead(session, slot)
@@ -166,23 +165,23 @@ impl Naive {
                 && pools.iter().any(|pool| self.taken(id, slot, *pool) < quota(*pool))
         };
         if slots.filter(suits).any(is_free) {
-            refusals.push(Outcome::NotFull);
+            refusals.push(Outcome::NotFull.into());
         }
         let own = |entry: &&Entry| entry.join.patient == join.patient;
         let here = |entry: &&Entry| entry.places.iter().any(|place| place.0 == id);
         if self.entries.iter().filter(own).any(|entry| here(&entry)) {
-            refusals.push(Outcome::AlreadyWaiting);
+            refusals.push(Outcome::AlreadyWaiting.into());
         }
         match session.terms.waitlist.as_deref().filter(|rule| self.now < rule.closes_at) {
-            None => refusals.push(Outcome::WaitlistClosed),
+            None => refusals.push(Outcome::WaitlistClosed.into()),
             Some(rule)
                 if usize::from(rule.entries_max) <= self.entries.iter().filter(here).count() =>
             {
-                refusals.push(Outcome::WaitlistFull);
+                refusals.push(Outcome::WaitlistFull.into());
             }
             Some(_) => {}
         }
-        refusals.into_iter().min()
+        refusals.into_iter().min_by_key(|refusal| refusal.outcome)
     }
 
     fn is_ahead(&self, session: &Session, slot: u16) -> bool {
@@ -321,8 +320,17 @@ impl Naive {
             let live = self.ledger().iter().any(|it| (it.0, it.2) == (entry.join.patient, id));
             let session = self.session(id).unwrap();
             let is_barred =
-                self.restricted_until(entry.join.patient, session, entry.join.channel).is_some();
-            if once && live || is_barred {
+                self.restricted(entry.join.patient, session, entry.join.channel).is_some();
+            let claim =
+                Claim { session: id, slot: SlotIndex(place.1), count: 1, pool: PoolIndex(place.2) };
+            let wanted = super::limits::Wanted {
+                patient: entry.join.patient,
+                class: entry.join.class,
+                attributes: crate::model::Attributes::default(),
+                but: &[],
+            };
+            let is_too_much = self.beyond_limits(&wanted, &[claim]).is_some();
+            if once && live || is_barred || is_too_much {
                 self.entries[index].skipped.retain(|it| it.0 != id);
                 self.entries[index].skipped.push((id, self.now.plus_millis(10_000)));
                 continue;

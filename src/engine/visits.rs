@@ -1,0 +1,49 @@
+//! What is kept of an appointment when it is over.
+//!
+//! ```text
+//! held --> released | expired                 booked --> cancelled | fulfilled | missed
+//!            `---------------- Recorded: its visits, the day it was made, the day it ended
+//! ```
+//!
+//! What the patient did not bring about is not kept: a place that was blocked, an offer that was left,
+//! an entry that was not drawn.
+//!
+//! **Architecture invariant:** it is kept whatever rules are in force, for those that come later.
+
+use super::view::{Context, View};
+use crate::model::{Action, Appointment, AppointmentStatus, Ending, Fact, Recorded};
+
+/// What is kept of an appointment that ends.
+pub(super) fn recorded(
+    view: &View<'_>,
+    context: &Context<'_>,
+    appointment: &Appointment,
+    ending: Ending,
+) -> Option<Fact> {
+    let Appointment { id, patient, .. } = *appointment;
+    let is_offer = appointment.is_offer() || view.offered(patient, id).is_some();
+    if is_offer || appointment.is_displaced() || appointment.draw().is_some() {
+        return None;
+    }
+    let civil = &context.rules.civil;
+    let line = view.lines(patient).find(|live| live.appointment() == id)?;
+    let visits = appointment
+        .claims
+        .iter()
+        .filter_map(|claim| Some(view.stay(context, claim.session)?.visit(civil, claim.slot)));
+    let ended = civil.day_of(context.now);
+    let booked = civil.day_of(line.since());
+    let recorded = Recorded { patient, ending, booked, ended, visits: visits.collect() };
+    (!recorded.visits.is_empty()).then(|| Fact::Recorded(Box::new(recorded)))
+}
+
+/// How an appointment ends by an action; `None` where it goes on.
+pub(super) const fn ending_of(action: Action, status: AppointmentStatus) -> Option<Ending> {
+    match (action, status) {
+        (Action::Release, AppointmentStatus::Cancelled) => Some(Ending::Released),
+        (Action::Cancel, AppointmentStatus::Cancelled) => Some(Ending::Cancelled),
+        (_, AppointmentStatus::Fulfilled) => Some(Ending::Fulfilled),
+        (_, AppointmentStatus::NoShow) => Some(Ending::Missed),
+        _ => None,
+    }
+}
