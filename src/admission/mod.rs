@@ -92,6 +92,7 @@ pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
         | Query::Alternatives { channel, .. }
         | Query::Waitlist { channel, .. }
         | Query::ReadRecord { channel, .. }
+        | Query::Explain { channel, .. }
         | Query::Draw { appointment: Some(_), channel, .. } => Some(channel),
         // Whose turn it is, of everybody, is not for who acts for patients from outside.
         Query::CallOrder { of: CallOrderOf::All { .. }, .. } if actor.role == Role::Gateway => {

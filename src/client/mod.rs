@@ -116,10 +116,10 @@ pub use watch::{Event, SnapshotReader, Watch};
 
 use crate::model::{
     Action, ApplyRules, Appointment, AppointmentId, Availability, BookingChannel, CallNext,
-    CallOrder, CallOrderOf, Change, ClockReading, DrawId, DrawReading, Hold, JoinWaitlist,
-    LeaveWaitlist, OpenSession, PatientClass, PatientId, Query, Reading, Receipt, RecordReading,
-    RequestId, RevealDraw, RulesReading, Sequence, SessionId, SessionReading, SetQuotas, Timestamp,
-    WaitlistReading,
+    CallOrder, CallOrderOf, Change, ClockReading, DrawId, DrawReading, ExplainOf, Explanation,
+    Hold, JoinWaitlist, LeaveWaitlist, OpenSession, PatientClass, PatientId, Query, Reading,
+    Receipt, RecordReading, RequestId, RevealDraw, RulesReading, Sequence, SessionId,
+    SessionReading, SetQuotas, Timestamp, WaitlistReading,
 };
 use crate::protocol::{Reply, Request};
 use link::{BACKOFF_MIN, Link, pause};
@@ -333,6 +333,19 @@ impl Client {
     pub async fn rules(&self, at: Option<Timestamp>) -> Result<RulesReading, CallError> {
         match self.read(Query::ReadRules { at }).await? {
             Reading::Rules(reading) => Ok(*reading),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Why something is as it is. A patient's record is told for an instant, now if absent.
+    pub async fn explain(
+        &self,
+        of: ExplainOf,
+        channel: BookingChannel,
+        at: Option<Timestamp>,
+    ) -> Result<Explanation, CallError> {
+        match self.read(Query::Explain { of, channel, at }).await? {
+            Reading::Explanation(explanation) => Ok(*explanation),
             _ => Err(unexpected()),
         }
     }

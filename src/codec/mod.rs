@@ -15,6 +15,7 @@ mod attendance;
 mod demand;
 mod disruption;
 mod draw;
+mod explain;
 mod fact;
 mod history;
 mod reading;

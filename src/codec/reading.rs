@@ -30,6 +30,7 @@ const CALL_ORDER: u8 = 11;
 // 14 is a receipt's, of a choice.
 const RULES: u8 = 15;
 const RECORD: u8 = 16;
+const EXPLANATION: u8 = 17;
 
 /// Free places of the slots of a session.
 type Free = ArrayVec<u16, SESSION_SLOTS_MAX>;
@@ -95,6 +96,11 @@ impl Encode for Query {
                 of.encode(encoder)
             }
             Self::ReadRules { at } => at.encode(encoder),
+            Self::Explain { of, channel, at } => {
+                of.encode(encoder)?;
+                channel.encode(encoder)?;
+                at.encode(encoder)
+            }
             Self::Clock | Self::ConfirmClock => Ok(()),
         }
     }
@@ -152,6 +158,11 @@ impl<Context> Decode<Context> for Query {
             Operation::ReadRecord => Ok(Self::ReadRecord {
                 patient: Decode::decode(decoder)?,
                 channel: Decode::decode(decoder)?,
+            }),
+            Operation::Explain => Ok(Self::Explain {
+                of: Decode::decode(decoder)?,
+                channel: Decode::decode(decoder)?,
+                at: Decode::decode(decoder)?,
             }),
             Operation::Clock => Ok(Self::Clock),
             Operation::ConfirmClock => Ok(Self::ConfirmClock),
@@ -218,6 +229,10 @@ impl Encode for Reading {
                 RECORD.encode(encoder)?;
                 reading.encode(encoder)
             }
+            Self::Explanation(explanation) => {
+                EXPLANATION.encode(encoder)?;
+                explanation.encode(encoder)
+            }
         }
     }
 }
@@ -249,6 +264,7 @@ impl<Context> Decode<Context> for Reading {
             })),
             RULES => Self::Rules(Box::new(Decode::decode(decoder)?)),
             RECORD => Self::Record(Box::new(Decode::decode(decoder)?)),
+            EXPLANATION => Self::Explanation(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other("no reading has this form")),
         })
     }

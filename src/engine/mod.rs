@@ -29,6 +29,7 @@ mod deadlines;
 mod disruption;
 mod drawing;
 mod draws;
+mod explain;
 mod history;
 mod hold;
 mod home;
@@ -65,6 +66,7 @@ pub use drawing::{
     read_draw,
 };
 pub use draws::{DrawState, Waiting};
+pub use explain::{counted_strikes, counters, steps};
 pub use hold::{decide_hold, decide_import};
 pub use home::HomeShard;
 pub use ledger::{LedgerEntry, LedgerShard, Live};

@@ -48,7 +48,8 @@ use crate::model::limits::SESSION_CELLS_MAX;
 use crate::model::{
     Actor, Answer, Appointment, AppointmentId, Availability, BookingChannel, CallNext, CallOrder,
     Change, Fact, Facts, Hold, LateRule, OpenSession, Outcome, PatientClass, PatientId, Reading,
-    Receipt, Refusal, RequestId, Sequence, SessionId, SessionReading, SetQuotas, Timestamp,
+    Receipt, Refusal, RequestId, Sequence, Session, SessionId, SessionReading, SetQuotas,
+    Timestamp,
 };
 use crate::sync::{Mutex, RwLock};
 
@@ -305,6 +306,24 @@ impl Inventory {
     pub fn appointment(&self, id: AppointmentId) -> (Option<Appointment>, Sequence) {
         let home = self.homes.lock(shards::route(id.0));
         (home.state.appointment(id), home.last)
+    }
+
+    /// Whether a request is known to have been carried out, and the refusal that is remembered of it.
+    pub fn came_of(&self, request: RequestId) -> (bool, Option<Outcome>) {
+        let home = self.homes.lock(shards::route(request.0));
+        let declined = home.state.declined(AppointmentId(request.0)).map(|(_, outcome)| outcome);
+        (home.state.knows(request) && declined.is_none(), declined)
+    }
+
+    /// How often an appointment was moved by wish.
+    pub fn changes(&self, id: AppointmentId) -> u8 {
+        self.homes.lock(shards::route(id.0)).state.changes(id)
+    }
+
+    /// A session as it stands.
+    pub fn spec(&self, id: SessionId) -> Option<Session> {
+        let shard = self.sessions.lock(session_route(id));
+        shard.state.session(id).map(|session| session.spec().clone())
     }
 
     /// The ids of a patient's live appointments, and the record that they rest on.

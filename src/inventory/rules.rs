@@ -13,8 +13,8 @@ use super::group::Group;
 use super::shards::{Locked, SHARD_COUNT, route};
 use crate::engine::{Context, Decision, PatientRecord, Rulebook, decide_rules};
 use crate::model::{
-    Actor, Answer, ApplyRules, Fact, Facts, LISTED_MAX, PatientId, Reading, Receipt, RecordReading,
-    Restriction, Rules, RulesReading, Sequence, Timestamp,
+    Actor, Answer, ApplyRules, CivilTime, Fact, Facts, LISTED_MAX, PatientId, Reading, Receipt,
+    RecordReading, Restriction, Rules, RulesReading, Sequence, Timestamp,
 };
 
 impl Inventory {
@@ -79,20 +79,35 @@ impl Inventory {
 
     /// What is kept of how a patient behaved, as far as an actor may see it.
     pub fn read_record(&self, actor: &Actor, patient: PatientId) -> Answer<Reading> {
-        let ledger = self.ledgers.lock(route(patient.0));
-        let empty = PatientRecord::default();
-        let record = ledger.state.record(patient).unwrap_or(&empty);
-        let strikes = record.strikes.iter().map(|kept| kept.strike);
-        let strikes = strikes.filter(|strike| actor.may_touch(strike.place.organization));
-        let holds = |made: &&Restriction| {
-            made.within.organization().is_none_or(|organization| actor.may_touch(organization))
-        };
-        let restrictions = record.restrictions.iter().filter(holds).copied();
+        let (PatientRecord { strikes, restrictions }, after) = self.record_for(actor, patient);
+        let strikes = strikes.iter().map(|kept| kept.strike);
         let reading = RecordReading {
             strikes: newest(strikes.collect()),
-            restrictions: newest(restrictions.collect()),
+            restrictions: newest(restrictions),
         };
-        Answer { after: ledger.last, result: Ok(Reading::Record(Box::new(reading))) }
+        Answer { after, result: Ok(Reading::Record(Box::new(reading))) }
+    }
+
+    /// The same as it is kept, and the record that it rests on.
+    pub fn record_for(&self, actor: &Actor, patient: PatientId) -> (PatientRecord, Sequence) {
+        let ledger = self.ledgers.lock(route(patient.0));
+        let mut record = ledger.state.record(patient).cloned().unwrap_or_default();
+        record.strikes.retain(|kept| actor.may_touch(kept.strike.place.organization));
+        let holds = |made: &Restriction| {
+            made.within.organization().is_none_or(|organization| actor.may_touch(organization))
+        };
+        record.restrictions.retain(holds);
+        (record, ledger.last)
+    }
+
+    /// Lets the rules be read that are in force at an instant.
+    pub fn with_rules<T>(&self, at: Timestamp, read: impl FnOnce(&Rules) -> T) -> T {
+        read(self.rules.read().state.in_force(at))
+    }
+
+    /// What a day is by the rules in force at an instant.
+    pub fn civil(&self, at: Timestamp) -> CivilTime {
+        self.with_rules(at, |rules| rules.civil.clone())
     }
 
     /// Looks at the record of every patient who has one.

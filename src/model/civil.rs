@@ -55,6 +55,14 @@ impl CivilTime {
         (self.day_of(now), if is_late { HalfDay::Afternoon } else { HalfDay::Morning })
     }
 
+    /// The local day of an instant and the minute in it, as clocks show it.
+    pub fn clock_of(&self, now: Timestamp) -> (Day, u16) {
+        let local = now.as_millis().saturating_add_signed(self.offset(now));
+        let into = local.checked_rem(DAY_MILLIS).unwrap_or_default();
+        let minute = into.checked_div(MINUTE_MILLIS.unsigned_abs()).unwrap_or_default();
+        (self.day_of(now), u16::try_from(minute).unwrap_or_default())
+    }
+
     /// When a local day begins.
     pub fn start_of(&self, day: Day) -> Timestamp {
         self.instant(u64::from(day.0).saturating_mul(DAY_MILLIS))

@@ -18,6 +18,7 @@ mod civil;
 mod command;
 mod disruption;
 mod draw;
+mod explain;
 mod fact;
 mod fingerprint;
 mod history;
@@ -53,6 +54,10 @@ pub use disruption::{
 pub use draw::{
     Beacon, BeaconGiven, Draw, DrawChoice, DrawEntry, DrawHash, DrawId, DrawReading, DrawRevealed,
     DrawWon, Entered, EntryEnded, Pseudonym, RevealDraw, Seed,
+};
+pub use explain::{
+    CountedStrike, Counter, ExplainOf, Explained, ExplainedAppointment, ExplainedPatient,
+    ExplainedRequest, Explanation, NextStep, RefusedRequest, STEPS_MAX, Step, StepBy,
 };
 pub use fact::{
     Booked, Called, Declined, Ended, Fact, Facts, Forgotten, Held, Left, Offered, Progressed,

@@ -111,6 +111,8 @@ operations! {
     ReadRules = 41 "read_rules" Query;
     /// Reads what is kept of how a patient behaved (爽约与限制记录).
     ReadRecord = 42 "read_record" Query;
+    /// Tells why something is as it is (说明).
+    Explain = 43 "explain" Query;
     /// Subscribes to facts.
     Watch = 48 "watch" Push;
     /// Fetches a snapshot, to start watching from.
@@ -175,6 +177,7 @@ const POSITIONS: [u8; 256] = {
 /// draw            x       x       x            x     x       x
 /// read_rules      x       x       x            x     x       x
 /// read_record     x       x       x            x     x
+/// explain         x       x       x            x     x
 /// watch                                        x     x                x
 /// snapshot                                     x     x                x
 /// clock                                        x     x       x
@@ -213,6 +216,7 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
         | O::Alternatives
         | O::Waitlist
         | O::ReadRecord
+        | O::Explain
         | O::CallOrder => !matches!(role, R::Observer | R::Replica),
         O::Draw | O::ReadRules => !matches!(role, R::Replica),
         O::Watch | O::Snapshot => matches!(role, R::Admin | R::Auditor | R::Replica),

@@ -7,6 +7,7 @@ use super::appointment::Claim;
 use super::appointment::{Appointment, PatientClass};
 use super::attendance::{CallOrder, CallOrderOf};
 use super::draw::{DrawId, DrawReading};
+use super::explain::{ExplainOf, Explanation};
 use super::id::{
     AppointmentId, DepartmentId, OrganizationId, PatientId, RequestId, ResourceId, RulesVersion,
     SessionId, SlotIndex,
@@ -118,6 +119,15 @@ pub enum Query {
         /// Through which channel it is read.
         channel: BookingChannel,
     },
+    /// Why something is as it is.
+    Explain {
+        /// What.
+        of: ExplainOf,
+        /// Through which channel it is read.
+        channel: BookingChannel,
+        /// For which instant a patient's record is told; now where it is not said.
+        at: Option<Timestamp>,
+    },
     /// The node's clock.
     Clock,
     /// The node's clock, after an operator said that the machine's is right. It changes nothing that
@@ -162,6 +172,8 @@ pub enum Reading {
     Rules(Box<RulesReading>),
     /// See [`Query::ReadRecord`].
     Record(Box<RecordReading>),
+    /// See [`Query::Explain`].
+    Explanation(Box<Explanation>),
 }
 
 /// Rules, and what comes after them.
@@ -271,6 +283,7 @@ impl Query {
             Self::CallOrder { .. } => Operation::CallOrder,
             Self::ReadRules { .. } => Operation::ReadRules,
             Self::ReadRecord { .. } => Operation::ReadRecord,
+            Self::Explain { .. } => Operation::Explain,
             Self::Clock => Operation::Clock,
             Self::ConfirmClock => Operation::ConfirmClock,
         }

@@ -33,3 +33,4 @@ pub mod sessions;
 pub mod tls;
 #[cfg(feature = "node")]
 pub mod trace;
+pub mod words;

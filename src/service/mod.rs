@@ -18,6 +18,7 @@ mod counters;
 pub mod digest;
 mod disruption;
 mod draws;
+mod explain;
 #[cfg(any(feature = "node", fuzzing))]
 mod image;
 #[cfg(feature = "node")]
@@ -25,6 +26,7 @@ mod open;
 #[cfg(fuzzing)]
 pub mod probe;
 mod read;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +43,7 @@ pub use self::counters::{LATENESS_BUCKETS, ServiceStats};
 use self::draws::Drawing;
 #[cfg(feature = "node")]
 pub use self::open::{OpenError, OpenOptions, RecoveryReport, restore_shard};
+use self::refusals::RefusalRing;
 use crate::admission::{Gate, Observation, Shed, admit};
 pub use crate::admission::{Regime, ShedReason};
 use crate::codec::encode_facts;
@@ -74,6 +77,7 @@ pub struct Service {
     /// What the seeds of draws are made from.
     draw_key: OnceLock<NodeKey>,
     drawing: Mutex<Drawing>,
+    refusals: RefusalRing,
     /// Cleared while the node stops.
     is_serving: AtomicBool,
     #[cfg(feature = "node")]
@@ -101,26 +105,35 @@ pub struct Limits {
     /// as `Overloaded`. 0, the default, sheds nothing before the queue is full: right for one who
     /// waits by himself, as a replay does.
     pub delay_max_millis: u64,
+    /// How many refusals are remembered to be explained, 96 bytes each, taken as they come.
+    pub refusals_kept: usize,
 }
 
 impl Default for Limits {
     /// A day of requests; 50 million appointments, about 12 GB.
     fn default() -> Self {
         let retention_millis = crate::model::limits::RETENTION_MILLIS_DEFAULT;
-        Self { retention_millis, appointments_max: 50_000_000, delay_max_millis: 0 }
+        Self {
+            retention_millis,
+            appointments_max: 50_000_000,
+            delay_max_millis: 0,
+            refusals_kept: 1 << 20,
+        }
     }
 }
 
 impl Service {
     /// A service on an inventory that is up to the journal's tail.
     pub fn new(inventory: Inventory, journal: Journal, limits: Limits) -> Self {
+        let chances = Chances::from_system();
         Self {
             inventory,
             journal,
             limits,
             counters: Counters::default(),
             gate: Gate::new(limits.delay_max_millis, 0),
-            chances: Chances::from_system(),
+            refusals: RefusalRing::new(limits.refusals_kept, chances.draw()),
+            chances,
             is_full: AtomicBool::new(false),
             counted: AtomicU64::new(0),
             is_paused: AtomicBool::new(false),
@@ -158,7 +171,20 @@ impl Service {
         command: &Command,
         is_late: bool,
     ) -> Answer<Receipt> {
-        let answer = self.decide(now, actor, command, is_late);
+        let context = Context {
+            openings: self.openings(now),
+            key: self.draw_key.get(),
+            ..Context::new(now, actor)
+        };
+        let answer = if let Err(refusal) = self.refuse_early(&context, command) {
+            Answer::refused(refusal)
+        } else {
+            let answer = self.decide(&context, command, is_late);
+            if let Err(refusal) = &answer.result {
+                self.refusals.note(now, command, refusal);
+            }
+            answer
+        };
         let outcome = match &answer.result {
             Ok(receipt) if receipt.retried => Outcome::AlreadyDone,
             Ok(_) => Outcome::Done,
@@ -168,26 +194,16 @@ impl Service {
         answer
     }
 
-    fn decide(
-        &self,
-        now: Timestamp,
-        actor: &Actor,
-        command: &Command,
-        is_late: bool,
-    ) -> Answer<Receipt> {
-        if let Err(outcome) = admit(now, actor, command, self.limits.retention_millis) {
-            return Answer::refused(outcome);
-        }
-        let context = Context {
-            openings: self.openings(now),
-            key: self.draw_key.get(),
-            ..Context::new(now, actor)
-        };
-        if let Command::Hold(hold) = command
-            && let Some(refusal) = self.inventory.refuse_at_once(&context, hold)
-        {
-            return Answer::refused(refusal);
-        }
+    /// Refuses what needs no lock: what was asked in a wrong way, and what is sold out. Such refusals
+    /// are too many to be kept.
+    fn refuse_early(&self, context: &Context<'_>, command: &Command) -> Result<(), Refusal> {
+        admit(context.now, context.actor, command, self.limits.retention_millis)?;
+        let Command::Hold(hold) = command else { return Ok(()) };
+        self.inventory.refuse_at_once(context, hold).map_or(Ok(()), Err)
+    }
+
+    fn decide(&self, context: &Context<'_>, command: &Command, is_late: bool) -> Answer<Receipt> {
+        let now = context.now;
         if !self.is_serving() {
             return Answer::refused(Refusal::for_now(Outcome::NotReady, NOT_READY_MILLIS));
         }
@@ -202,23 +218,23 @@ impl Service {
             return self.shed(QUEUE_FULL);
         };
         let append = self.append(permit, now);
-        let drawn = || Context { chance: self.chances.draw(), ..context };
+        let drawn = || Context { chance: self.chances.draw(), ..*context };
         match command {
-            Command::Hold(hold) => self.inventory.hold(&context, hold, append),
+            Command::Hold(hold) => self.inventory.hold(context, hold, append),
             Command::Change(change) => self.inventory.change(&drawn(), change, append),
-            Command::OpenSession(open) => self.inventory.open(&context, open, append),
-            Command::SetQuotas(set) => self.inventory.set_quotas(&context, set, append),
-            Command::Reschedule(ask) => self.inventory.reschedule(&context, ask, append),
-            Command::BlockSession(block) => self.inventory.block(&context, block, append),
+            Command::OpenSession(open) => self.inventory.open(context, open, append),
+            Command::SetQuotas(set) => self.inventory.set_quotas(context, set, append),
+            Command::Reschedule(ask) => self.inventory.reschedule(context, ask, append),
+            Command::BlockSession(block) => self.inventory.block(context, block, append),
             Command::Substitute(substitute) => {
-                self.inventory.substitute(&context, substitute, append)
+                self.inventory.substitute(context, substitute, append)
             }
-            Command::AddPlace(add) => self.inventory.add_place(&context, add, append),
-            Command::RevealDraw(reveal) => self.inventory.give_beacon(&context, reveal, append),
-            Command::JoinWaitlist(join) => self.inventory.join_waitlist(&context, join, append),
-            Command::LeaveWaitlist(leave) => self.inventory.leave_waitlist(&context, leave, append),
-            Command::CallNext(call) => self.inventory.call_next(&context, call, append),
-            Command::ApplyRules(apply) => self.inventory.apply_rules(&context, apply, append),
+            Command::AddPlace(add) => self.inventory.add_place(context, add, append),
+            Command::RevealDraw(reveal) => self.inventory.give_beacon(context, reveal, append),
+            Command::JoinWaitlist(join) => self.inventory.join_waitlist(context, join, append),
+            Command::LeaveWaitlist(leave) => self.inventory.leave_waitlist(context, leave, append),
+            Command::CallNext(call) => self.inventory.call_next(context, call, append),
+            Command::ApplyRules(apply) => self.inventory.apply_rules(context, apply, append),
         }
     }
 

@@ -69,6 +69,7 @@ impl Service {
             Query::CallOrder { session, of } => self.call_order(actor, session, of),
             Query::ReadRules { at } => self.inventory.read_rules(at.unwrap_or(now)),
             Query::ReadRecord { patient, .. } => self.inventory.read_record(actor, patient),
+            Query::Explain { of, at, .. } => self.explain(now, actor, of, at),
             Query::Clock | Query::ConfirmClock => {
                 let Some(timekeeper) = self.timekeeper.get() else {
                     return Answer::refused(Refusal::for_now(Outcome::NotReady, CLOCK_MILLIS));

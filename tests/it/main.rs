@@ -11,6 +11,7 @@ mod disk;
 mod disruption;
 mod docs;
 mod draw;
+mod explain;
 mod golden_folder;
 mod history;
 mod hostile;

@@ -230,6 +230,7 @@ impl fmt::Display for Reply {
             Ok(Said::Reading(Reading::Record(found))) => {
                 write!(out, " {} strikes {:?}", found.strikes.len(), found.restrictions)
             }
+            Ok(Said::Reading(Reading::Explanation(found))) => write!(out, " {:?}", found.about),
             Ok(Said::Declined(outcome)) => write!(out, " declined {}", outcome.name()),
             Err(refusal) => write!(out, " {:?}", refusal.status),
         }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use haoyuan::model::{
     Action, Actor, AddPlace, ApplyRules, Appointment, AppointmentId, AppointmentStatus, Attributes,
     BlockSession, BookingChannel, CallNext, CallOrderOf, Change, ChannelSet, Claim, ClaimRequest,
-    ClientKeys, Command, DrawId, Hold, JoinWaitlist, LeaveWaitlist, OpenSession, Operation,
-    OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef, PoolIndex, Query,
-    Reading, RequestId, Reschedule, ResourceId, RevealDraw, Role, Session, SessionId, SetQuotas,
-    SlotChoice, SlotIndex, Substitute, Timestamp, Ttl, permits,
+    ClientKeys, Command, DrawId, ExplainOf, Hold, JoinWaitlist, LeaveWaitlist, OpenSession,
+    Operation, OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef,
+    PoolIndex, Query, Reading, RequestId, Reschedule, ResourceId, RevealDraw, Role, Session,
+    SessionId, SetQuotas, SlotChoice, SlotIndex, Substitute, Timestamp, Ttl, permits,
 };
 
 use crate::ask::{Ask, Body, Reply, Said};
@@ -505,8 +505,15 @@ impl Traffic {
     fn query(&self, random: &mut Random) -> Query {
         let channel = some_channel(random);
         match (random.below(9), self.some_known(random)) {
-            (8, Some(known)) if random.chance(700) => {
-                Query::ReadRecord { patient: known.patient, channel }
+            (8, Some(known)) if random.chance(500) => {
+                let request = known.id.request();
+                let of = match random.below(4) {
+                    0 => ExplainOf::Request { request, patient: None },
+                    1 => ExplainOf::Appointment { appointment: known.id, patient: None },
+                    2 => ExplainOf::Patient(known.patient),
+                    _ => return Query::ReadRecord { patient: known.patient, channel },
+                };
+                Query::Explain { of, channel, at: None }
             }
             (8, _) => Query::ReadRules { at: None },
             (7, known) => Query::Draw {

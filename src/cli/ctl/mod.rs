@@ -6,6 +6,7 @@ mod connect;
 mod describe;
 mod document;
 mod draw;
+mod explain;
 mod queue;
 mod quotas;
 mod rules;
@@ -100,6 +101,7 @@ enum Task {
     Quotas(quotas::QuotasTask),
     Rules(rules::RulesArguments),
     Record(rules::RecordTask),
+    Explain(explain::ExplainTask),
     CallNext(queue::CallTask),
     Queue(queue::QueueTask),
     /// Hold places until a deadline, or book them at once with --book
@@ -281,6 +283,7 @@ pub(super) fn run(arguments: &CtlArguments) -> Result<(), Failure> {
         Task::Quotas(task) => quotas::run(connection, task, json),
         Task::Rules(task) => rules::run(connection, task, json),
         Task::Record(task) => rules::record(connection, task, json),
+        Task::Explain(task) => explain::run(connection, task, json),
         Task::Hold(task) => {
             let hold = task.hold()?;
             connection.run(Role::Counter, async |client| {

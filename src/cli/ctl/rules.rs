@@ -256,7 +256,7 @@ fn show_record(reading: &RecordReading, json: bool) -> Result<(), Failure> {
     output.flush()
 }
 
-fn strike_of(strike: &Strike) -> Value {
+pub(super) fn strike_of(strike: &Strike) -> Value {
     json!({
         "day": strike.day.date().to_string(),
         "organization": strike.place.organization.0,
@@ -266,7 +266,7 @@ fn strike_of(strike: &Strike) -> Value {
     })
 }
 
-fn restriction_of(made: &Restriction) -> Value {
+pub(super) fn restriction_of(made: &Restriction) -> Value {
     json!({
         "consequence": made.consequence.name(),
         "mode": made.mode.name(),

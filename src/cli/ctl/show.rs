@@ -139,11 +139,12 @@ pub(super) fn refusal(refusal: Refusal) -> Result<(), Failure> {
         "transient": refusal.outcome.is_transient(),
         "status": refusal.status.map(crate::model::AppointmentStatus::code),
         "retry_after_ms": refusal.retry_after_millis,
+        "why": refusal.why.as_ref().map(super::explain::why_of),
     }))?;
     output.flush()
 }
 
-fn as_json(appointment: &Appointment) -> Value {
+pub(super) fn as_json(appointment: &Appointment) -> Value {
     json!({
         "appointment": uuid(appointment.id.0),
         "patient": format!("{:032x}", appointment.patient.0),

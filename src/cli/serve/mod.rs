@@ -228,6 +228,7 @@ fn open_options(config: &Config, clock: &Clock) -> OpenOptions {
             retention_millis: config.engine.retention_hours * 3_600_000,
             appointments_max: config.engine.appointments_max,
             delay_max_millis: config.limits.delay_max_ms,
+            refusals_kept: config.engine.refusals_kept,
         },
         durability: match config.journal.durability {
             config::Durability::Commit => Durability::Commit,

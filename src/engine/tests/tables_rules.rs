@@ -343,7 +343,7 @@ fn stricter_rules_count_from_the_instant_they_are_in_force() {
 fn rules_are_refused_whole() {
     let good = layer(RuleScope::Region, rule(Window::Ever, 1, Term::Days(30)));
     let none = layer(RuleScope::Region, rule(Window::Ever, 1, Term::Days(0)));
-    let silent = RuleLayer { no_show: None, ..good.clone() };
+    let silent = good.clone().without(RuleKey::NoShow);
     for (layers, lead, version, expected) in [
         (vec![good.clone()], build::MINUTE, 0, None),
         (vec![good.clone()], 1_999, 0, Some(Outcome::RulesTooSoon)),

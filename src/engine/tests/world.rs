@@ -68,6 +68,11 @@ impl World {
         Ok(receipt)
     }
 
+    /// What a command would come to.
+    pub(super) fn answer(&self, actor: &Actor, command: &Command) -> Result<Receipt, Refusal> {
+        self.decide(actor, command).map(|decision| decision.receipt)
+    }
+
     /// Decides a row of history, and lets it happen.
     pub(super) fn import(&mut self, hold: &Hold) -> Result<Result<Receipt, Outcome>, Refusal> {
         let actor = Actor::unbounded(Role::Admin);

@@ -257,6 +257,19 @@ impl RuleMode {
     }
 }
 
+impl ScopeKind {
+    /// The name in documents, JSON and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Region => "region",
+            Self::Organization => "organization",
+            Self::Department => "department",
+            Self::Schedule => "resource",
+            Self::Service => "service",
+        }
+    }
+}
+
 impl Place {
     /// Where a session is.
     pub const fn of(session: &Session) -> Self {
@@ -340,6 +353,17 @@ impl RuleLayer {
     pub fn says_nothing(&self) -> bool {
         let Self { scope: _, when: _, no_show, limits } = self;
         no_show.is_none() && limits.is_empty()
+    }
+
+    /// The layer without what it says about a key.
+    #[must_use]
+    pub fn without(mut self, key: RuleKey) -> Self {
+        match key {
+            RuleKey::NoShow => self.no_show = None,
+            RuleKey::Limits => self.limits.clear(),
+            _ => {}
+        }
+        self
     }
 
     /// How many bytes it takes at most: its scope and condition, and each key that it says.

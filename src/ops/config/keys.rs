@@ -47,6 +47,13 @@ pub const KEYS: &[Key] = &[
         1_440,
         "A hold lasts where the session document says nothing.",
     ),
+    number(
+        "engine.refusals_kept",
+        "refusals",
+        0,
+        1 << 24,
+        "Remembered in memory for `ctl explain`, 96 bytes each as they come; 0 keeps none.",
+    ),
     text(
         "journal.durability",
         "commit | none",

@@ -59,6 +59,8 @@ pub struct EngineConfig {
     pub appointments_max: u64,
     /// Minutes that a hold lasts where the client says nothing.
     pub hold_minutes: u32,
+    /// Refusals that are remembered to be explained.
+    pub refusals_kept: usize,
 }
 
 /// What survives what.
@@ -218,7 +220,12 @@ impl Default for Config {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { retention_hours: 24, appointments_max: 20_000_000, hold_minutes: 15 }
+        Self {
+            retention_hours: 24,
+            appointments_max: 20_000_000,
+            hold_minutes: 15,
+            refusals_kept: 1 << 20,
+        }
     }
 }
 
@@ -371,6 +378,7 @@ impl Config {
             "engine.retention_hours" => self.engine.retention_hours,
             "engine.appointments_max" => self.engine.appointments_max,
             "engine.hold_minutes" => u64::from(self.engine.hold_minutes),
+            "engine.refusals_kept" => self.engine.refusals_kept as u64,
             "journal.queue_bytes" => self.journal.queue_bytes,
             "journal.snapshot_every_records" => self.journal.snapshot_every_records,
             "journal.snapshot_every_minutes" => self.journal.snapshot_every_minutes,

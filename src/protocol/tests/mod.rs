@@ -441,7 +441,7 @@ fn fact_record(fact: Fact) -> FeedRecord {
 fn golden() -> Vec<(String, Vec<u8>)> {
     let mut lines = Vec::new();
     let newer = ClientHello::new("golden");
-    let older = ClientHello { version_max: 1, ..newer };
+    let older = ClientHello { version_max: 1, ..ClientHello::new("golden") };
     for (version, client) in [("", older), ("_2", newer)] {
         let server = client.answer(NOW).unwrap();
         lines.push((format!("hello.client{version}"), encoded(|buffer| client.write(buffer))));

@@ -9,6 +9,28 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
         ("apply_rules", Request::Command(Command::ApplyRules(Box::new(apply)))),
         ("read_rules", Query::ReadRules { at: Some(NOW) }.into()),
         ("read_record", Query::ReadRecord { patient, channel }.into()),
+        (
+            "explain",
+            Query::Explain {
+                of: ExplainOf::Request { request: RequestId::from_parts(NOW, 1), patient: None },
+                channel,
+                at: None,
+            }
+            .into(),
+        ),
+        (
+            "explain_appointment",
+            Query::Explain {
+                of: ExplainOf::Appointment { appointment: id(1), patient: Some(patient) },
+                channel,
+                at: None,
+            }
+            .into(),
+        ),
+        (
+            "explain_patient",
+            Query::Explain { of: ExplainOf::Patient(patient), channel, at: Some(NOW) }.into(),
+        ),
     ]
 }
 
@@ -19,7 +41,55 @@ pub(super) fn replies() -> Vec<(&'static str, Reply)> {
     vec![
         ("rules", Reply::Reading(Reading::Rules(Box::new(reading)))),
         ("record", Reply::Reading(Reading::Record(Box::new(record)))),
+        ("explained_request", explained(Explained::Request(request_explained()))),
+        ("explained_appointment", explained(Explained::Appointment(appointment_explained()))),
+        ("explained_patient", explained(Explained::Patient(patient_explained()))),
     ]
+}
+
+fn explained(about: Explained) -> Reply {
+    let civil = CivilTime(vec![(Timestamp::default(), 480)]);
+    Reply::Reading(Reading::Explanation(Box::new(Explanation { civil, about })))
+}
+
+fn request_explained() -> ExplainedRequest {
+    let refused = RefusedRequest {
+        at: NOW,
+        operation: Operation::Hold,
+        outcome: Outcome::Restricted,
+        retry_after_millis: u32::MAX,
+        why: Some(why()),
+        patient: Some(PatientId(0x11)),
+        appointment: None,
+        session: Some(SessionId(7)),
+        channel: channel(2),
+    };
+    ExplainedRequest {
+        refused: Some(refused),
+        declined: None,
+        made: None,
+        is_done: false,
+        kept: 1 << 20,
+    }
+}
+
+fn appointment_explained() -> ExplainedAppointment {
+    let step = |what, by, until| NextStep { what, by, from: Timestamp::default(), until };
+    let steps = vec![
+        step(Step::Cancel, StepBy::Patient, NOW.plus_millis(60_000)),
+        step(Step::NoShow, StepBy::Staff, Timestamp::default()),
+    ];
+    let appointment = appointment();
+    ExplainedAppointment { appointment, start: NOW.plus_millis(60_000), steps }
+}
+
+fn patient_explained() -> ExplainedPatient {
+    ExplainedPatient {
+        at: NOW,
+        restrictions: vec![restriction()],
+        strikes: vec![CountedStrike { strike: strike(), counts: true, until: NOW }],
+        counters: vec![Counter { scope: restriction().within, why: why() }],
+    }
 }
 
 pub(super) fn facts() -> Vec<(&'static str, Fact)> {

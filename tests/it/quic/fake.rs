@@ -134,6 +134,7 @@ impl Engine for Fake {
             }
             Query::ReadRules { .. }
             | Query::ReadRecord { .. }
+            | Query::Explain { .. }
             | Query::Clock
             | Query::ConfirmClock => Answer::refused(Outcome::NotReady),
         }

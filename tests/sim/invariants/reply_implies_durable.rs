@@ -1,7 +1,8 @@
 //! Whatever a client is told rests on records that the disk has, successes and refusals alike.
 
 use haoyuan::model::{
-    AppointmentStatus, ClaimRequest, Command, Outcome, PatientId, Query, Reading, Refusal,
+    AppointmentStatus, ClaimRequest, Command, ExplainOf, Explained, ExplainedAppointment, Outcome,
+    PatientId, Query, Reading, Refusal,
 };
 
 use super::{Ask, History, Invariant, Sight, ensure};
@@ -79,11 +80,36 @@ impl Invariant for ReplyImpliesDurable {
                 strikes.all(|strike| struck().any(|it| it.strike == *strike))
                     && made.all(|made| struck().any(|it| it.restriction == Some(*made)))
             }
+            Ok(Said::Reading(Reading::Explanation(found))) => {
+                explained_is_durable(ask, &found.about, history)
+            }
             // The clock rests on nothing in the journal.
             Ok(Said::Reading(Reading::Clock(_))) => true,
             Err(refusal) => refusal_is_durable(ask, *refusal, history),
         };
         ensure(is_durable, || format!("{ask} was told {reply}"))
+    }
+}
+
+/// Whether what was explained is in the journal.
+fn explained_is_durable(ask: &Ask, told: &Explained, history: &History) -> bool {
+    let has_been = |found: &ExplainedAppointment| {
+        let life = history.lives.get(&found.appointment.id);
+        life.is_some_and(|life| life.stood(found.appointment.status))
+    };
+    match told {
+        Explained::Request(request) => request.made.as_ref().is_none_or(has_been),
+        Explained::Appointment(appointment) => has_been(appointment),
+        Explained::Patient(patient) => {
+            let Body::Query(Query::Explain { of: ExplainOf::Patient(who), .. }) = &ask.body else {
+                return false;
+            };
+            let struck = || history.struck.get(who).into_iter().flatten();
+            let mut strikes = patient.strikes.iter();
+            let mut made = patient.restrictions.iter();
+            strikes.all(|counted| struck().any(|it| it.strike == counted.strike))
+                && made.all(|made| struck().any(|it| it.restriction == Some(*made)))
+        }
     }
 }
 

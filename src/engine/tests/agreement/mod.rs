@@ -8,6 +8,7 @@
 
 mod disruption;
 mod draws;
+mod explain;
 mod queue;
 mod rules;
 mod sessions;
@@ -314,6 +315,9 @@ impl Case {
         let (engine, naive) = (self.engine.run(actor, &command), self.naive.run(actor, &command));
         pairs.count(name, outcome(&engine));
         same(&engine, &naive, &format!("{command:?}"))?;
+        if let Err(refusal) = &engine {
+            explain::check(&self.engine, actor, &command, refusal)?;
+        }
         if engine.is_ok() {
             self.done.push((name, command));
         }

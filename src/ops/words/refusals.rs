@@ -1,0 +1,336 @@
+//! What a patient is told of each refusal: what was not done, and what can be done now.
+
+use crate::model::{Outcome, RuleKey};
+
+/// Sentences for every outcome that refuses, in English and in Chinese. Where a rule refuses, what it
+/// counted and until when is told behind them.
+pub(super) const REFUSALS: &[(Outcome, [&str; 2])] = &[
+    (Outcome::Malformed, APP),
+    (Outcome::UnknownOperation, APP),
+    (Outcome::RoleNotPermitted, DESK),
+    (Outcome::ChannelNotPermitted, DESK),
+    (Outcome::ClaimsInvalid, APP),
+    (Outcome::ClaimsOverlap, APP),
+    (
+        Outcome::PatientMissing,
+        [
+            "The request did not say who the patient is. Choose the patient, and ask again.",
+            "请求没有说明就诊人。请选择就诊人后再试。",
+        ],
+    ),
+    (Outcome::Gone, APP),
+    (Outcome::IdMalformed, APP),
+    (
+        Outcome::IdTooOld,
+        [
+            "The request came too late and was not carried out. Ask again.",
+            "请求到得太晚，没有办理。请重新提交。",
+        ],
+    ),
+    (
+        Outcome::IdInFuture,
+        [
+            "The clock of the telephone or the app is wrong. Correct it, and ask again.",
+            "手机或应用的时间不对。请校正时间后再试。",
+        ],
+    ),
+    (
+        Outcome::Overloaded,
+        [
+            "Too many people ask at this moment. Nothing was taken from you. Ask again a little later.",
+            "此刻预约的人太多。您没有损失。请稍后再试。",
+        ],
+    ),
+    (
+        Outcome::NotReady,
+        [
+            "The booking system is just starting or stopping. Ask again in a minute.",
+            "预约系统正在启动或停止。请一分钟后再试。",
+        ],
+    ),
+    (
+        Outcome::RateLimited,
+        [
+            "You asked too often in a short time. Wait a little, then ask again.",
+            "您在短时间内操作太频繁。请稍等再试。",
+        ],
+    ),
+    (Outcome::IdReused, APP),
+    (
+        Outcome::SessionNotFound,
+        [
+            "This clinic is not in the system, or no longer. Choose another one.",
+            "系统里没有这次门诊，或已撤销。请另选一次门诊。",
+        ],
+    ),
+    (Outcome::OrganizationNotPermitted, DESK),
+    (
+        Outcome::SlotNotFound,
+        [
+            "There is no such time in this clinic. Choose another time.",
+            "这次门诊没有这个时段。请另选时段。",
+        ],
+    ),
+    (
+        Outcome::PoolNotFound,
+        [
+            "No places of this clinic are given out this way. Try another way of booking, or ask the hospital.",
+            "这次门诊没有号源放在这个预约渠道。请换一个渠道，或询问医院。",
+        ],
+    ),
+    (
+        Outcome::SoldOut,
+        [
+            "No place is free. Choose another time, or join the waitlist if there is one.",
+            "号已约满。请另选时间；有候补的可以加入候补。",
+        ],
+    ),
+    (
+        Outcome::SlotInPast,
+        ["This time is over. Choose a later one.", "这个时段已经过去。请选更晚的时段。"],
+    ),
+    (
+        Outcome::BookingClosed,
+        [
+            "Booking for this time has ended. Choose another time, or ask at the hospital.",
+            "这个时段已停止预约。请另选时间，或到医院询问。",
+        ],
+    ),
+    (
+        Outcome::NotOpenYet,
+        [
+            "These places cannot be booked yet. Come back when they open.",
+            "这些号还没有放出。请在放号后再来预约。",
+        ],
+    ),
+    (
+        Outcome::OutsideServiceHours,
+        [
+            "This way of booking is closed at this hour. Come back when it opens.",
+            "这个渠道现在不在服务时间。请在开放时间再来。",
+        ],
+    ),
+    (
+        Outcome::SessionBlocked,
+        ["This clinic is suspended. Choose another one.", "这次门诊已停诊。请另选一次门诊。"],
+    ),
+    (
+        Outcome::AlreadyHasAppointment,
+        [
+            "You already have an appointment in this clinic. Keep it, or cancel it before you book another.",
+            "您在这次门诊已经有预约。请保留它，或先取消再另约。",
+        ],
+    ),
+    (
+        Outcome::Restricted,
+        [
+            "You cannot book here for a time. You can still cancel appointments that you have.",
+            "您暂时不能在这里预约。已有的预约仍然可以取消。",
+        ],
+    ),
+    (
+        Outcome::AppointmentNotFound,
+        [
+            "There is no such appointment, or it is another person's. Look at the list of your appointments.",
+            "没有这个预约，或不是您本人的。请查看您的预约列表。",
+        ],
+    ),
+    (
+        Outcome::ChannelNotShared,
+        [
+            "This appointment was made another way and can only be changed there.",
+            "这个预约是从别的渠道办理的，只能在那里更改。",
+        ],
+    ),
+    (
+        Outcome::HoldExpired,
+        [
+            "The time to confirm is over, and the place was given back. You can book again.",
+            "确认的时间已过，号已放回。您可以重新预约。",
+        ],
+    ),
+    (
+        Outcome::WrongStatus,
+        [
+            "This cannot be done with the appointment as it stands now. Look where it stands.",
+            "预约现在的状态不能这样办理。请先查看预约状态。",
+        ],
+    ),
+    (
+        Outcome::TooEarly,
+        ["It is too early for this. Come back later.", "现在还早。请晚一些再来办理。"],
+    ),
+    (
+        Outcome::TooManyChanges,
+        [
+            "This appointment was moved as often as it may be. Keep it, or cancel it and book again.",
+            "这个预约改期的次数已用完。请保留它，或取消后重新预约。",
+        ],
+    ),
+    (
+        Outcome::TooLate,
+        [
+            "It is too late for this. Ask at the hospital's desk.",
+            "已经太晚，不能办理。请到医院服务台询问。",
+        ],
+    ),
+    (Outcome::NobodyWaiting, ["Nobody waits to be called.", "现在没有人候诊。"]),
+    (Outcome::SessionExists, STAFF),
+    (Outcome::SessionInvalid, STAFF),
+    (Outcome::QuotasInvalid, STAFF),
+    (
+        Outcome::AppointmentDisplaced,
+        [
+            "The clinic of this appointment was suspended. Move the appointment to another time, or cancel it.",
+            "这个预约的门诊已停诊。请改到别的时间，或取消预约。",
+        ],
+    ),
+    (Outcome::TooManyAdded, STAFF),
+    (
+        Outcome::NotFull,
+        [
+            "A place is free that you can have now. Book it instead of waiting for one.",
+            "现在还有号可约。请直接预约，不必候补。",
+        ],
+    ),
+    (Outcome::AlreadyWaiting, ["You are on this waitlist already.", "您已经在候补名单里。"]),
+    (
+        Outcome::WaitlistClosed,
+        [
+            "This clinic has no waitlist, or it is closed. Choose another time.",
+            "这次门诊没有候补，或候补已截止。请另选时间。",
+        ],
+    ),
+    (
+        Outcome::NotWaiting,
+        [
+            "You do not wait for this clinic; or a place was offered to you: accept it or give it up.",
+            "您没有在候补；或者已有号留给您：请接受或放弃。",
+        ],
+    ),
+    (
+        Outcome::WaitlistFull,
+        [
+            "The waitlist is full, or you wait for as much as you may. Leave another waitlist, or come back later.",
+            "候补已满，或您候补的数量已到上限。请先退出别的候补，或稍后再来。",
+        ],
+    ),
+    (
+        Outcome::DrawPending,
+        [
+            "Entries have ended, and the places are being drawn. Come back in a little while.",
+            "登记已结束，正在摇号。请过一会儿再来。",
+        ],
+    ),
+    (
+        Outcome::EntryInvalid,
+        [
+            "These places are given out by a draw. Choose one clinic and a few times in it.",
+            "这些号通过摇号发放。请只选一次门诊，并选少量时段。",
+        ],
+    ),
+    (
+        Outcome::DrawFull,
+        ["The draw takes no more entries. Choose another time.", "摇号登记已满。请另选时间。"],
+    ),
+    (Outcome::DrawNotFound, ["There is no such draw.", "没有这次摇号。"]),
+    (Outcome::BeaconNotAwaited, STAFF),
+    (Outcome::BeaconInvalid, STAFF),
+    (Outcome::DrawKeyMissing, STAFF),
+    (Outcome::RulesInvalid, STAFF),
+    (Outcome::RulesTooSoon, STAFF),
+];
+
+/// What a rule has counted, by what it is about: with the number that it names, and without.
+/// `{count}`, `{limit}` and `{since}` are its figures.
+pub(super) const COUNTED: &[(RuleKey, [[&str; 2]; 2])] = &[
+    (
+        RuleKey::NoShow,
+        [
+            [
+                "You missed {count} visits since {since}. From {limit} on, booking stops for a time.",
+                "自{since}起，您已爽约{count}次。满{limit}次即暂停预约。",
+            ],
+            ["You missed {count} visits since {since}.", "自{since}起，您已爽约{count}次。"],
+        ],
+    ),
+    (
+        RuleKey::Quotas,
+        [
+            [
+                "You have {count} appointments that count here. The limit is {limit}.",
+                "您在此范围内已有{count}个预约。上限是{limit}个。",
+            ],
+            ["You have {count} appointments that count here.", "您在此范围内已有{count}个预约。"],
+        ],
+    ),
+    (
+        RuleKey::Violations,
+        [
+            [
+                "Holds and appointments were given up {count} times since {since}. The limit is {limit}.",
+                "自{since}起，放弃或取消已达{count}次。上限是{limit}次。",
+            ],
+            [
+                "Holds and appointments were given up {count} times since {since}.",
+                "自{since}起，放弃或取消已达{count}次。",
+            ],
+        ],
+    ),
+    (
+        RuleKey::Throttles,
+        [
+            [
+                "This was done {count} times since {since}. The limit is {limit}. After a cancellation one has to wait.",
+                "自{since}起，此操作已有{count}次。上限是{limit}次。取消后需要等待一段时间。",
+            ],
+            [
+                "A place was given up on {since}. One has to wait before the next.",
+                "{since}放弃过一个号。需要等待一段时间才能再约。",
+            ],
+        ],
+    ),
+    (
+        RuleKey::Rates,
+        [
+            [
+                "There were {count} requests. The limit is {limit}.",
+                "已操作{count}次。上限是{limit}次。",
+            ],
+            ["There were {count} requests.", "已操作{count}次。"],
+        ],
+    ),
+    (RuleKey::Cancel, [CANCEL, CANCEL]),
+    (RuleKey::Payment, [PAYMENT, PAYMENT]),
+    (
+        RuleKey::Holder,
+        [
+            [
+                "This account has {count} of {limit} patients or places that it may have.",
+                "此账号名下已有{count}个，上限是{limit}个。",
+            ],
+            ["This account may not do this for this patient.", "此账号不能为该就诊人办理。"],
+        ],
+    ),
+    (RuleKey::Appeal, [APPEAL, APPEAL]),
+];
+
+const CANCEL: [&str; 2] =
+    ["It can only be cancelled up to a time before the visit.", "只能在就诊前规定的时间内取消。"];
+const PAYMENT: [&str; 2] =
+    ["It has to be paid for as this clinic asks.", "需要按这次门诊规定的方式付费。"];
+const APPEAL: [&str; 2] =
+    ["An objection is looked at once, within its term.", "申诉在规定期限内受理一次。"];
+
+const APP: [&str; 2] = [
+    "The app sent a request that the booking system does not take. It is not your fault. Try again, or ask at the hospital.",
+    "应用发出的请求无法办理。这不是您的问题。请重试，或到医院询问。",
+];
+const DESK: [&str; 2] = [
+    "This cannot be done here. Ask at the hospital's desk.",
+    "这里不能办理这项业务。请到医院服务台办理。",
+];
+const STAFF: [&str; 2] = [
+    "The clinic could not be set up this way. Patients lose nothing.",
+    "门诊设置没有成功。患者没有损失。",
+];

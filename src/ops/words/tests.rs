@@ -1,0 +1,137 @@
+//! Every refusal has its sentence, and every figure in one is the refusal's.
+
+use super::*;
+use crate::model::{BookingChannel, Operation, RuleKey, RuleRef, RulesVersion};
+
+const AT: Timestamp = Timestamp::from_millis(1_798_848_000_000);
+const DAY: u64 = 86_400_000;
+const LANGUAGES: [Language; 2] = [Language::English, Language::Chinese];
+
+fn beijing() -> CivilTime {
+    CivilTime(vec![(Timestamp::default(), 480)])
+}
+
+fn channel(number: u8) -> String {
+    ["app", "counter", "telephone"].get(usize::from(number)).copied().unwrap_or("other").to_owned()
+}
+
+fn with<T>(language: Language, tell: impl FnOnce(&Words<'_>) -> T) -> T {
+    let civil = beijing();
+    tell(&Words { language, civil: &civil, channel: &channel })
+}
+
+fn why(key: RuleKey) -> RuleWhy {
+    RuleWhy {
+        rule: RuleRef { version: RulesVersion(3), layer: 1, tier: 0 },
+        key,
+        within: ScopeKind::Organization,
+        count: 17,
+        limit: 16,
+        since: AT.minus_millis(40 * DAY),
+        until: AT.plus_millis(90 * DAY + 3_600_000 * 5),
+        through: ChannelSet(2),
+    }
+}
+
+fn refused(outcome: Outcome, why: Option<RuleWhy>) -> RefusedRequest {
+    RefusedRequest {
+        at: AT,
+        operation: Operation::Hold,
+        outcome,
+        retry_after_millis: 0,
+        why,
+        patient: None,
+        appointment: None,
+        session: None,
+        channel: BookingChannel::default(),
+    }
+}
+
+/// Every run of digits in a text.
+fn figures(text: &str) -> Vec<String> {
+    let digits = |letter: char| !letter.is_ascii_digit();
+    text.split(digits).filter(|run| !run.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_refusal_has_a_sentence_in_both_languages_and_a_success_has_none() {
+    for outcome in Outcome::ALL {
+        for language in LANGUAGES {
+            let sentence = sentence(language, *outcome);
+            assert_eq!(sentence.is_some(), !outcome.is_success(), "{outcome:?} {language:?}");
+            let Some(sentence) = sentence else { continue };
+            let ends = [".", "。"][language.index()];
+            let is_chinese = sentence.chars().any(|letter| '\u{4e00}' <= letter);
+            assert!(sentence.ends_with(ends), "{sentence}");
+            assert_eq!(is_chinese, language == Language::Chinese, "{sentence}");
+        }
+    }
+}
+
+#[test]
+fn sentences_are_short() {
+    for (outcome, [english, chinese]) in REFUSALS {
+        let words = english.split(". ").map(|part| part.split_whitespace().count());
+        assert!(words.max() <= Some(20), "{outcome:?}: {english}");
+        assert!(
+            chinese.split('。').all(|part| part.chars().count() <= 32),
+            "{outcome:?}: {chinese}"
+        );
+    }
+}
+
+#[test]
+fn every_key_of_rules_has_its_words_and_their_figures_are_the_refusals() {
+    for key in RuleKey::ALL {
+        for language in LANGUAGES {
+            for limit in [0, 16] {
+                let why = RuleWhy { limit, ..why(key) };
+                let lines = with(language, |words| words.why(&why));
+                let (since, until) = with(language, |it| (it.time(why.since), it.time(why.until)));
+                let allowed: Vec<String> =
+                    [figures(&since), figures(&until), vec!["17".to_owned(), limit.to_string()]]
+                        .concat();
+                let said: Vec<String> = lines.iter().flat_map(|line| figures(line)).collect();
+                for figure in &said {
+                    assert!(allowed.contains(figure), "{key:?}: {figure} in {lines:?}");
+                }
+                assert!(lines.iter().any(|line| line.contains(&until)), "{key:?} {lines:?}");
+                assert!(lines.iter().any(|line| line.contains("counter")), "{key:?} {lines:?}");
+                assert!(lines.iter().all(|line| !line.contains('{')), "{lines:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_restricted_patient_is_told_what_was_counted_until_when_and_where_else() {
+    let refused = refused(Outcome::Restricted, Some(why(RuleKey::NoShow)));
+    let english = with(Language::English, |words| words.refused(&refused)).join("\n");
+    assert_eq!(
+        english,
+        "Your request of 2 January 2027 at 08:00 was refused.\n\
+         You cannot book here for a time. You can still cancel appointments that you have.\n\
+         You missed 17 visits since 23 November 2026 at 08:00. From 16 on, booking stops for a time.\n\
+         This holds in this hospital.\n\
+         This ends on 2 April 2027 at 13:00. From then on you can ask again.\n\
+         Until then you can book through: counter."
+    );
+    let chinese = with(Language::Chinese, |words| words.refused(&refused)).join("\n");
+    assert_eq!(
+        chinese,
+        "您2027年1月2日8:00的请求没有办理。\n\
+         您暂时不能在这里预约。已有的预约仍然可以取消。\n\
+         自2026年11月23日8:00起，您已爽约17次。满16次即暂停预约。\n\
+         适用于这家医院。\n\
+         限制到2027年4月2日13:00结束。从那时起可以再次办理。\n\
+         在此之前可以通过以下渠道预约：counter。"
+    );
+}
+
+#[test]
+fn where_no_rule_refuses_the_hint_is_told() {
+    let hinted =
+        RefusedRequest { retry_after_millis: 60_000, ..refused(Outcome::NotOpenYet, None) };
+    let lines = with(Language::English, |words| words.refused(&hinted));
+    assert_eq!(lines.last().unwrap(), "Ask again from 2 January 2027 at 08:01.");
+}
