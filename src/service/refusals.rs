@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_as_it_was_and_the_newest_of_a_request_first() {
         let ring = RefusalRing::new(10_000, 5);
-        let why = RuleWhy::of(RuleKey::Quotas, RuleRef::default());
+        let why = RuleWhy::of(RuleKey::Limits, RuleRef::default());
         let until = RuleWhy { until: NOW.plus_millis(9), ..why };
         note(&ring, 1, Outcome::SessionBlocked);
         note(&ring, 2, Outcome::SessionBlocked);

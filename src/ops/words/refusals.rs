@@ -255,7 +255,7 @@ pub(super) const COUNTED: &[(RuleKey, [[&str; 2]; 2])] = &[
         ],
     ),
     (
-        RuleKey::Quotas,
+        RuleKey::Limits,
         [
             [
                 "You have {count} appointments that count here. The limit is {limit}.",
