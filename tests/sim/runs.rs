@@ -69,6 +69,7 @@ const MUST_HAPPEN: &[(&str, &str, u64)] = &[
     ("fact", "Rescheduled", 50),
     ("fact", "RulesApplied", 100),
     ("fact", "Struck", 5),
+    ("fact", "Recorded", 300),
     ("fact", "WaitJoined", 80),
     ("fact", "PlaceOffered", 20),
     ("fact", "WaitLeft", 40),
@@ -96,6 +97,7 @@ const MUST_HAPPEN: &[(&str, &str, u64)] = &[
     ("outcome", "NobodyWaiting", 100),
     ("outcome", "HoldExpired", 20),
     ("outcome", "AlreadyHasAppointment", 100),
+    ("outcome", "LimitReached", 20),
     ("outcome", "WrongStatus", 100),
     ("outcome", "IdTooOld", 50),
 ];

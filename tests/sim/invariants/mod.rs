@@ -14,6 +14,7 @@ mod failed_sync_is_final;
 mod feed_agrees;
 mod heals;
 mod held_once;
+mod limit_kept;
 mod never_oversold;
 mod no_lost_place;
 mod nothing_early;
@@ -91,6 +92,7 @@ pub(crate) fn all(retention_millis: u64) -> Vec<Box<dyn Invariant>> {
         Box::<clock_only_forward::ClockOnlyForward>::default(),
         Box::<expiry_on_time::ExpiryOnTime>::default(),
         Box::new(reply_implies_durable::ReplyImpliesDurable),
+        Box::<limit_kept::LimitKept>::default(),
         Box::<restriction_kept::RestrictionKept>::default(),
         Box::<retry_same_answer::RetrySameAnswer>::default(),
         Box::<one_id_one_request::OneIdOneRequest>::default(),

@@ -199,6 +199,12 @@ impl Case {
         same(&World::replayed(records).state(), &state, "replay")
     }
 
+    pub(super) fn import(&mut self, hold: &Hold, pairs: &mut Pairs) -> Result<(), TestCaseError> {
+        let (engine, naive) = (self.engine.import(hold), self.naive.import(hold));
+        pairs.count("import", imported(&engine));
+        same(&engine, &naive, "import")
+    }
+
     fn step(&mut self, step: Step, pairs: &mut Pairs) -> Result<(), TestCaseError> {
         let (actor, id) = (step.actor(), step.0[1]);
         self.set_chance(step);
@@ -229,9 +235,7 @@ impl Case {
             }
             4 | 5 => {
                 let hold = Hold { book: Some(PaymentRef(1)), ..step.more_usual().hold() };
-                let (engine, naive) = (self.engine.import(&hold), self.naive.import(&hold));
-                pairs.count("import", imported(&engine));
-                same(&engine, &naive, "import")
+                self.import(&hold, pairs)
             }
             29 if step.0[5] < 128 => self.run(&actor, step.block(), "block", pairs),
             28 if step.0[5] < 64 => self.run(&actor, step.substitute(), "substitute", pairs),

@@ -14,11 +14,12 @@ use crate::engine::tests::pairs::Pairs;
 use crate::engine::tests::world::State;
 use crate::model::limits::RULES_LEAD_MILLIS;
 use crate::model::{
-    Action, Actor, ApplyRules, Appointment, AppointmentStatus, Begins, BookingLimit, Change,
-    ChannelSet, CivilTime, Claim, ClassSet, Command, Consequence, Counts, DayOf, DepartmentId,
-    Hold, LimitKey, LimitScope, NoShowRule, OrganizationId, PaymentRef, Period, ResourceId, Role,
-    RuleCondition, RuleLayer, RuleMode, RuleScope, Rules, RulesVersion, ScopeKind, ServiceId,
-    Session, SessionTerms, Term, Tier, Timestamp, Visit, Window,
+    Action, Actor, ApplyRules, Appointment, AppointmentId, AppointmentStatus, Begins, BookingLimit,
+    Change, ChannelSet, CivilTime, Claim, ClassSet, Command, Consequence, Counts, DayOf,
+    DepartmentId, Hold, LimitKey, LimitScope, NoShowRule, OrganizationId, PaymentRef, Period,
+    Reschedule, ResourceId, Role, RuleCondition, RuleLayer, RuleMode, RuleScope, Rules,
+    RulesVersion, ScopeKind, ServiceId, Session, SessionTerms, Term, Tier, Timestamp, Visit,
+    Window,
 };
 
 /// Plays worlds of sessions on many days, in which half of the visits are missed.
@@ -164,8 +165,22 @@ fn take(
             let channel = build::channel(what % 3);
             let hold = build::hold(appointment, patient, [wish]);
             let hold = Hold { channel, book, ..hold };
+            if verb % 16 == 6 {
+                return case.import(&Hold { book: Some(PaymentRef(1)), ..hold }, pairs);
+            }
             let actor = Actor::unbounded(Role::Practitioner);
             return case.run(&actor, Command::Hold(hold), "hold", pairs);
+        }
+        15 if what % 2 == 0 => {
+            let ask = Reschedule {
+                request: request_id(what, 10_000 + appointment),
+                appointment: live(case, patient).unwrap_or(build::appointment(appointment)),
+                patient: None,
+                channel: build::channel(what % 3),
+                claims: std::iter::once(build::at(upcoming(case, id), 0)).collect(),
+            };
+            let actor = Actor::unbounded(Role::Practitioner);
+            return case.run(&actor, Command::Reschedule(ask.into()), "reschedule", pairs);
         }
         8 if id < 64 => {
             let last = case.done.iter().rev().find(|(name, _)| *name == "apply_rules").cloned();
@@ -197,6 +212,13 @@ fn take(
 fn upcoming(case: &Case, id: u8) -> u64 {
     let halves = case.engine.now.as_millis().saturating_sub(MORNING.as_millis()) / (DAY / 2);
     (2 + 2 * halves + u64::from(id % 6)).min(SESSIONS)
+}
+
+/// The newest appointment that a patient has.
+fn live(case: &Case, patient: u128) -> Option<AppointmentId> {
+    let mut all = case.naive.appointments.iter().rev();
+    let booked = |it: &&Appointment| it.status == AppointmentStatus::Booked;
+    all.find(|it| booked(it) && it.patient.0 == patient).map(|it| it.id)
 }
 
 /// An appointment whose visit should have begun.
