@@ -1,10 +1,10 @@
 //! Room for one more? The door that new work passes before any lock, and that closes early.
 //!
 //! ```text
-//! hold       -> its subject's turn? -> read in time, and fewer waiting than the limit? -> in
-//! the rest   ------------------------> fewer than four times that?   -> in
+//! hold       -> its subject's turn, in its channel? -> read in time, and fewer waiting than the limit? -> in
+//! the rest   ---------------------------------------> fewer than four times that?   -> in
 //!                       refused: Overloaded, and when to come back
-//! now and then   look at the counts -> limit, turn
+//! now and then   look at the counts -> limit, turn of each channel
 //! ```
 //!
 //! Work that finishes what was begun (booking, release, cancellation ...) passes after new holds are
@@ -18,21 +18,29 @@ use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::control::{Arrivals, Control, Observation, PERIOD_MILLIS, Regime};
+use super::shares::{CHANNELS, Shares};
 use super::turns::{Turn, position};
-use crate::model::{Outcome, PatientId, Refusal, Timestamp};
+use crate::model::{BookingChannel, Outcome, PatientId, Refusal, Timestamp};
 
 /// Decides what is let in. Shared by all threads.
 #[derive(Debug)]
 pub struct Gate {
     seed: u64,
     regime: CachePadded<Published>,
-    passed: CachePadded<AtomicU64>,
-    refused: CachePadded<AtomicU64>,
+    /// Holds that came in their turn, by channel.
+    channels: Box<[CachePadded<Came>]>,
     looked: CachePadded<AtomicU64>,
     /// Readings, and those of them that were late.
     readings: CachePadded<[AtomicU64; 2]>,
     /// `None` where nothing is shed early.
-    control: Option<Mutex<Control>>,
+    control: Option<Mutex<(Control, Shares)>>,
+}
+
+/// Holds of one channel that came in their turn.
+#[derive(Debug, Default)]
+struct Came {
+    passed: AtomicU64,
+    refused: AtomicU64,
 }
 
 /// Why a request was shed.
@@ -64,6 +72,9 @@ struct Published {
     turn: AtomicU64,
     began: AtomicU64,
     pace: AtomicU32,
+    /// The turn of each channel, and its pace.
+    turns: [AtomicU64; CHANNELS],
+    paces: [AtomicU32; CHANNELS],
     target_micros: AtomicU64,
     rate: AtomicU64,
 }
@@ -102,15 +113,20 @@ impl Gate {
     pub fn new(delay_max_millis: u64, seed: u64) -> Self {
         let control = (0 < delay_max_millis).then(|| Control::new(delay_max_millis));
         let regime = control.as_ref().map_or(OPEN, Control::regime);
-        let count = || CachePadded::new(AtomicU64::new(0));
         Self {
             seed,
             regime: CachePadded::new(Published::new(&regime)),
-            passed: count(),
-            refused: count(),
-            looked: count(),
+            channels: (0..CHANNELS).map(|_| CachePadded::default()).collect(),
+            looked: CachePadded::new(AtomicU64::new(0)),
             readings: CachePadded::default(),
-            control: control.map(Mutex::new),
+            control: control.map(|control| Mutex::new((control, Shares::default()))),
+        }
+    }
+
+    /// Gives the channels their weights: how they share where not all can come in.
+    pub fn weigh(&self, weights: &[u16; CHANNELS]) {
+        if let Some(control) = &self.control {
+            control.lock().1.weigh(weights);
         }
     }
 
@@ -126,21 +142,27 @@ impl Gate {
         now: Timestamp,
         waiting: u64,
         is_late: bool,
-        subject: PatientId,
+        (subject, channel): (PatientId, BookingChannel),
     ) -> Result<(), Shed> {
-        let turn = Turn::unpack(self.regime.turn.load(Ordering::Relaxed));
+        let channel = usize::from(channel.number());
+        let turn = Turn::unpack(self.regime.turns[channel].load(Ordering::Relaxed));
         if !turn.is_for_all() {
             let position = position(self.seed, subject);
             if !turn.covers(position) {
-                return Err(self.out_of_turn(turn, position, now));
+                return Err(self.out_of_turn((turn, channel), position, now));
             }
         }
-        let limit = self.regime.limit.load(Ordering::Relaxed);
+        let mut limit = self.regime.limit.load(Ordering::Relaxed);
+        if turn.is_for_all() && self.is_shedding() {
+            // The flood is in other channels: it does not fill the queue to the last place.
+            limit = limit.saturating_mul(SHARE_LIMITS);
+        }
+        let came = &self.channels[channel];
         if limit <= waiting || is_late {
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            came.refused.fetch_add(1, Ordering::Relaxed);
             return Err(self.too_late(waiting));
         }
-        self.passed.fetch_add(1, Ordering::Relaxed);
+        came.passed.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -186,17 +208,24 @@ impl Gate {
     /// gate counts itself need not be in `seen`.
     pub fn look(&self, seen: &Observation) {
         self.looked.store(seen.now.as_millis(), Ordering::Relaxed);
-        let Some(mut control) = self.control.as_ref().and_then(Mutex::try_lock) else { return };
+        let Some(mut learned) = self.control.as_ref().and_then(Mutex::try_lock) else { return };
+        let (control, shares) = &mut *learned;
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let [readings, late] = &*self.readings;
-        let arrived = Arrivals {
-            passed: load(&self.passed),
-            refused: load(&self.refused),
-            readings: load(readings),
-            late: load(late),
-        };
+        let mut arrived =
+            Arrivals { readings: load(readings), late: load(late), ..Arrivals::default() };
+        let mut in_turn = [0; CHANNELS];
+        for (count, came) in in_turn.iter_mut().zip(&self.channels) {
+            let (passed, refused) = (load(&came.passed), load(&came.refused));
+            arrived.passed += passed;
+            arrived.refused += refused;
+            *count = passed + refused;
+        }
+        let began = control.regime().began;
         if let Some(regime) = control.look(seen, arrived) {
+            shares.steer(&in_turn, regime.turn.width, regime.began != began);
             self.regime.publish(&regime);
+            self.regime.publish_shares(shares);
         }
     }
 
@@ -211,8 +240,9 @@ impl Gate {
     }
 
     #[cold]
-    fn out_of_turn(&self, turn: Turn, position: u32, now: Timestamp) -> Shed {
-        let Regime { began, pace, .. } = self.regime();
+    fn out_of_turn(&self, (turn, channel): (Turn, usize), position: u32, now: Timestamp) -> Shed {
+        let began = self.regime().began;
+        let pace = self.regime.paces[channel].load(Ordering::Relaxed);
         let wait = turn.wait_millis(position, pace, began, now);
         Shed::for_now(ShedReason::Turn, u32::try_from(wait).unwrap_or(u32::MAX))
     }
@@ -235,6 +265,8 @@ impl Published {
             turn: AtomicU64::new(0),
             began: AtomicU64::new(0),
             pace: AtomicU32::new(0),
+            turns: std::array::from_fn(|_| AtomicU64::new(Turn::ALL.pack())),
+            paces: std::array::from_fn(|_| AtomicU32::new(u32::MAX)),
             target_micros: AtomicU64::new(0),
             rate: AtomicU64::new(0),
         };
@@ -250,6 +282,13 @@ impl Published {
         self.pace.store(regime.pace, Ordering::Relaxed);
         self.target_micros.store(regime.target_micros, Ordering::Relaxed);
         self.rate.store(regime.rate, Ordering::Relaxed);
+    }
+
+    fn publish_shares(&self, shares: &Shares) {
+        for ((turn, pace), channel) in self.turns.iter().zip(&self.paces).zip(shares.channels()) {
+            turn.store(channel.turn.pack(), Ordering::Relaxed);
+            pace.store(channel.pace, Ordering::Relaxed);
+        }
     }
 
     fn read(&self) -> Regime {
@@ -275,6 +314,10 @@ const OPEN: Regime = Regime {
     rate: 1,
 };
 
+/// The holds of a channel that wants less than its share pass until so many times as much waits. They
+/// are few, so the queue hardly grows; and what fills it beyond the limit are bookings, which pass longer.
+const SHARE_LIMITS: u64 = 3;
+
 /// What finishes passes until this many times as much waits as may when a hold comes.
 const FINISH_LIMITS: u64 = 4;
 
@@ -294,8 +337,21 @@ mod tests {
 
     fn fixed(regime: Regime) -> Gate {
         let gate = Gate::new(100, 7);
-        gate.regime.publish(&regime);
+        publish(&gate, &regime);
         gate
+    }
+
+    /// Puts a regime in force, with the same turn for every channel.
+    fn publish(gate: &Gate, regime: &Regime) {
+        gate.regime.publish(regime);
+        for (turn, pace) in gate.regime.turns.iter().zip(&gate.regime.paces) {
+            turn.store(regime.turn.pack(), Ordering::Relaxed);
+            pace.store(regime.pace, Ordering::Relaxed);
+        }
+    }
+
+    fn of(patient: u128) -> (PatientId, BookingChannel) {
+        (PatientId(patient), BookingChannel::default())
     }
 
     #[test]
@@ -311,7 +367,7 @@ mod tests {
             (400, delay(700), delay(700)),
             (90_000, delay(10_000), delay(10_000)),
         ] {
-            assert_eq!(gate.admit_hold(NOW, waiting, false, PatientId(1)), hold, "hold, {waiting}");
+            assert_eq!(gate.admit_hold(NOW, waiting, false, of(1)), hold, "hold, {waiting}");
             assert_eq!(gate.admit_finish(waiting), finish, "finish, {waiting}");
         }
     }
@@ -322,32 +378,28 @@ mod tests {
         let pace = turn.width;
         let gate = fixed(Regime { turn, began: NOW, pace, ..OPEN });
         let mut shed = 0;
-        for patient in (0..1_000).map(PatientId) {
-            let Err(told) = gate.admit_hold(NOW, 0, false, patient) else { continue };
+        for patient in 0..1_000 {
+            let Err(told) = gate.admit_hold(NOW, 0, false, of(patient)) else { continue };
             shed += 1;
             for _ in 0..100 {
-                assert_eq!(gate.admit_hold(NOW, 0, false, patient), Err(told));
+                assert_eq!(gate.admit_hold(NOW, 0, false, of(patient)), Err(told));
             }
             let (mut turn, mut began) = (turn, NOW);
             let (mut now, mut told) = (NOW, told);
             for visits in 0.. {
-                assert!(visits < 6, "{patient:?} was sent away six times");
+                assert!(visits < 6, "{patient} was sent away six times");
                 now = now.plus_millis(u64::from(told.retry_after_millis));
                 while EPOCH_MILLIS <= now.as_millis() - began.as_millis() {
                     (turn, began) = (turn.next(), began.plus_millis(EPOCH_MILLIS));
                 }
-                gate.regime.publish(&Regime { turn, began, pace, ..OPEN });
-                match gate.admit_hold(now, 0, false, patient) {
+                publish(&gate, &Regime { turn, began, pace, ..OPEN });
+                match gate.admit_hold(now, 0, false, of(patient)) {
                     Ok(()) => break,
                     Err(again) => told = again,
                 }
             }
-            gate.regime.publish(&Regime {
-                turn: Turn { start: 0, ..turn },
-                began: NOW,
-                pace,
-                ..OPEN
-            });
+            let turn = Turn { start: 0, ..turn };
+            publish(&gate, &Regime { turn, began: NOW, pace, ..OPEN });
         }
         assert!((850..950).contains(&shed), "{shed}");
     }
@@ -358,7 +410,7 @@ mod tests {
         for (waited, admitted) in
             [(0, true), (12_000, true), (12_001, false), (999_999, false), (1_000_000, true)]
         {
-            let hold = gate.admit_hold(NOW, 3, gate.is_late(waited), PatientId(1));
+            let hold = gate.admit_hold(NOW, 3, gate.is_late(waited), of(1));
             assert_eq!(hold.is_ok(), admitted, "{waited}");
             assert_eq!(gate.admit_finish(3), Ok(()));
         }
@@ -368,7 +420,7 @@ mod tests {
     fn a_gate_without_a_target_lets_everything_in() {
         let gate = Gate::new(0, 7);
         gate.look(&Observation { now: NOW, appended: u64::MAX, ..Observation::default() });
-        assert_eq!(gate.admit_hold(NOW, u64::MAX - 1, false, PatientId(1)), Ok(()));
+        assert_eq!(gate.admit_hold(NOW, u64::MAX - 1, false, of(1)), Ok(()));
         assert_eq!(gate.admit_finish(u64::MAX - 1), Ok(()));
         assert!(!gate.is_shedding());
     }

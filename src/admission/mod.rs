@@ -1,20 +1,30 @@
 //! May a request come in? What is decided before any lock is taken, and may be forgotten.
 //!
 //! ```text
-//! role -> channel -> shape -> id -> (sold out?) -> gate        then, in `service`: room in the journal
+//! role -> channel -> shape -> id -> rates -> (sold out?) -> rates of persons -> gate
+//!                                                    then, in `service`: room in the journal
 //! ```
 //!
 //! **Architecture invariant:** volatile. Nothing here is journaled, and nothing that must be exact
 //! or lasting is decided here. It is told the time.
 
+mod bucket;
 mod control;
 mod gate;
+mod meter;
+mod rates;
+mod shares;
+mod table;
 #[cfg(test)]
 mod tests_overload;
 mod turns;
 
+pub use bucket::{Level, Limit, Short};
 pub use control::{Observation, Regime};
 pub use gate::{Gate, Shed, ShedReason};
+pub use meter::{ConnectionLevels, Meter};
+pub use rates::{Limited, RateCounts, RateSet, Rates};
+pub use table::{Table, Verdict};
 pub use turns::Turn;
 #[cfg(test)]
 use turns::position;
@@ -35,22 +45,7 @@ pub fn admit(
     command: &Command,
     retention_millis: u64,
 ) -> Result<(), Outcome> {
-    let channel = match command {
-        Command::OpenSession(_)
-        | Command::SetQuotas(_)
-        | Command::RevealDraw(_)
-        | Command::CallNext(_)
-        | Command::ApplyRules(_)
-        | Command::BlockSession(_)
-        | Command::Substitute(_) => None,
-        Command::AddPlace(add) => Some(add.channel),
-        Command::Hold(hold) => Some(hold.channel),
-        Command::Change(change) => Some(change.channel),
-        Command::Reschedule(ask) => Some(ask.channel),
-        Command::JoinWaitlist(join) => Some(join.channel),
-        Command::LeaveWaitlist(leave) => Some(leave.channel),
-    };
-    admit_operation(actor, command.operation(), channel)?;
+    admit_operation(actor, command.operation(), command.channel())?;
     if let Command::Hold(hold) = command {
         if hold.book.is_some() && !permits(actor.role, Operation::Book) {
             return Err(Outcome::RoleNotPermitted);
@@ -84,7 +79,21 @@ const fn outcome_of(fault: HoldFault) -> Outcome {
 ///
 /// The first [`Outcome`] that applies.
 pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
-    let channel = match *query {
+    let channel = channel_of(query);
+    if matches!(query, Query::CallOrder { of: CallOrderOf::All { .. }, .. })
+        && actor.role == Role::Gateway
+    {
+        // Whose turn it is, of everybody, is not for who acts for patients from outside.
+        return Err(Outcome::RoleNotPermitted);
+    }
+    // Who reads for nobody in particular reads through any channel.
+    let channel = channel.filter(|_| permits(actor.role, Operation::Hold));
+    admit_operation(actor, query.operation(), channel)
+}
+
+/// The channel that a query names.
+pub const fn channel_of(query: &Query) -> Option<BookingChannel> {
+    match *query {
         Query::Availability { channel, .. }
         | Query::Get { channel, .. }
         | Query::List { channel, .. }
@@ -94,10 +103,6 @@ pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
         | Query::ReadRecord { channel, .. }
         | Query::Explain { channel, .. }
         | Query::Draw { appointment: Some(_), channel, .. } => Some(channel),
-        // Whose turn it is, of everybody, is not for who acts for patients from outside.
-        Query::CallOrder { of: CallOrderOf::All { .. }, .. } if actor.role == Role::Gateway => {
-            return Err(Outcome::RoleNotPermitted);
-        }
         Query::CallOrder { .. }
         | Query::ReadRules { .. }
         | Query::ReadSession { .. }
@@ -105,10 +110,7 @@ pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
         | Query::Displaced { .. }
         | Query::Clock
         | Query::ConfirmClock => None,
-    };
-    // Who reads for nobody in particular reads through any channel.
-    let channel = channel.filter(|_| permits(actor.role, Operation::Hold));
-    admit_operation(actor, query.operation(), channel)
+    }
 }
 
 fn admit_operation(

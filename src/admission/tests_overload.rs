@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::{Gate, Observation, position};
-use crate::model::{PatientId, Timestamp};
+use crate::model::{BookingChannel, PatientId, Timestamp};
 
 const STEP_MICROS: u64 = 250;
 const SECOND: u64 = 1_000_000;
@@ -36,7 +36,8 @@ struct World {
 #[derive(Clone, Copy)]
 struct Waiting {
     since: u64,
-    is_hold: bool,
+    /// The channel of a hold.
+    hold: Option<usize>,
 }
 
 /// What a stretch of time brought.
@@ -48,6 +49,9 @@ struct Said {
     unbooked: u64,
     latencies: Vec<u64>,
     patients: Vec<u128>,
+    /// Holds by channel, asked for and let in.
+    asked_by: [u64; 3],
+    held_by: [u64; 3],
 }
 
 impl Said {
@@ -82,33 +86,42 @@ impl World {
 
     /// Lets time pass with so many new patients a second, and says what came of it.
     fn run(&mut self, rate: u64, micros: u64) -> Said {
+        self.run_all(&[rate], micros)
+    }
+
+    /// The same with so many in each channel.
+    fn run_all(&mut self, rates: &[u64], micros: u64) -> Said {
         self.said = Said::default();
         let steps = micros / STEP_MICROS;
         for step in 0..steps {
-            let due = |step| rate * STEP_MICROS * step / SECOND;
             self.step();
-            for _ in due(step)..due(step + 1) {
-                self.next_patient += 1;
-                self.ask(self.next_patient);
+            for (channel, rate) in rates.iter().enumerate() {
+                let due = |step| rate * STEP_MICROS * step / SECOND;
+                for _ in due(step)..due(step + 1) {
+                    self.next_patient += 1;
+                    self.ask(channel, self.next_patient);
+                }
             }
         }
         std::mem::take(&mut self.said)
     }
 
-    fn ask(&mut self, patient: u128) -> bool {
+    fn ask(&mut self, channel: usize, patient: u128) {
         self.said.offered += 1;
+        self.said.asked_by[channel] += 1;
         let waiting = self.appended - self.durable;
-        let admitted = self.gate.admit_hold(self.now(), waiting, false, PatientId(patient)).is_ok();
-        if admitted {
+        let through = BookingChannel::new(u8::try_from(channel).unwrap()).unwrap();
+        let who = (PatientId(patient), through);
+        if self.gate.admit_hold(self.now(), waiting, false, who).is_ok() {
             self.said.patients.push(patient);
-            self.append(true);
+            self.said.held_by[channel] += 1;
+            self.append(Some(channel));
         }
-        admitted
     }
 
-    fn append(&mut self, is_hold: bool) {
+    fn append(&mut self, hold: Option<usize>) {
         self.appended += 1;
-        self.buffer.push(Waiting { since: self.micros, is_hold });
+        self.buffer.push(Waiting { since: self.micros, hold });
     }
 
     fn step(&mut self) {
@@ -125,7 +138,7 @@ impl World {
                 self.said.latencies.push(self.micros - waiting.since);
                 // Everybody thinks for between a fifth of a second and a second.
                 let think = 200_000 + (self.said.latencies.len() as u64 * 7_919) % 800_000;
-                if waiting.is_hold {
+                if waiting.hold.is_some() {
                     self.said.held += 1;
                     self.bookings.push(Reverse(self.micros + think));
                 } else {
@@ -144,7 +157,7 @@ impl World {
         while self.bookings.peek().is_some_and(|due| due.0 <= self.micros) {
             self.bookings.pop();
             if self.gate.admit_finish(self.appended - self.durable).is_ok() {
-                self.append(false);
+                self.append(None);
             } else {
                 self.said.unbooked += 1;
             }
@@ -157,6 +170,56 @@ impl World {
                 small_commits: self.small.0,
                 small_commit_micros: self.small.1,
             });
+        }
+    }
+}
+
+fn of(patient: u128) -> (PatientId, BookingChannel) {
+    (PatientId(patient), BookingChannel::default())
+}
+
+#[test]
+fn a_flood_in_one_channel_takes_nothing_from_another() {
+    for (base, cost) in [(500, 25), (1_000, 50), (3_000, 100)] {
+        let mut world = World::new(base, cost);
+        let ideal = SECOND / cost / 2;
+        world.run_all(&[ideal / 4, ideal / 10], 2 * SECOND);
+        // Ten times what the disk takes, in the third channel.
+        let rates = [ideal / 4, ideal / 10, ideal * 10];
+        let first = world.run_all(&rates, 3 * SECOND);
+        let over = world.run_all(&rates, 6 * SECOND);
+        for channel in 0..2 {
+            let (asked, held) = (over.asked_by[channel], over.held_by[channel]);
+            assert!(asked * 90 / 100 <= held, "{base}: {held} of {asked} in channel {channel}");
+            let (asked, held) = (first.asked_by[channel], first.held_by[channel]);
+            assert!(asked / 2 <= held, "{base}: {held} of {asked} in the first seconds");
+        }
+        let all: u64 = over.held_by.iter().sum();
+        assert!(ideal * 6 * 70 / 100 <= all, "{base}: only {all} came in");
+        assert_eq!(over.unbooked, 0);
+    }
+}
+
+#[test]
+fn channels_that_all_want_more_share_the_node_by_their_weights() {
+    for (weights, rates, parts) in [
+        ([1, 1, 1], [10, 3, 0], [50, 50, 0]),
+        ([1, 1, 1], [2, 20, 5], [33, 33, 33]),
+        ([3, 1, 1], [10, 10, 0], [75, 25, 0]),
+        ([2, 1, 1], [4, 4, 40], [50, 25, 25]),
+    ] {
+        let mut world = World::new(2_000, 100);
+        let mut all = [1; 64];
+        all[..3].copy_from_slice(&weights);
+        world.gate.weigh(&all);
+        let ideal = SECOND / 100 / 2;
+        let rates = rates.map(|times| times * ideal);
+        world.run_all(&rates, 4 * SECOND);
+        let over = world.run_all(&rates, 12 * SECOND);
+        let sum: u64 = over.held_by.iter().sum();
+        for (held, part) in over.held_by.iter().zip(parts) {
+            let percent = held * 100 / sum;
+            assert!(percent.abs_diff(part) <= 6, "{weights:?} {:?}", over.held_by);
         }
     }
 }
@@ -225,7 +288,7 @@ fn who_hammers_waits_as_long_as_who_comes_when_told() {
             if micros < *due {
                 return true;
             }
-            match world.gate.admit_hold(now, waiting, false, PatientId(*patient)) {
+            match world.gate.admit_hold(now, waiting, false, of(*patient)) {
                 Ok(()) => politely.push(micros - start),
                 Err(shed) => {
                     *due = micros + u64::from(shed.retry_after_millis) * 1_000;
@@ -235,7 +298,7 @@ fn who_hammers_waits_as_long_as_who_comes_when_told() {
             false
         });
         pushy.retain(|patient| {
-            let shed = world.gate.admit_hold(now, waiting, false, PatientId(*patient)).is_err();
+            let shed = world.gate.admit_hold(now, waiting, false, of(*patient)).is_err();
             if !shed {
                 pushily.push(micros - start);
             }

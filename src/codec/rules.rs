@@ -8,6 +8,8 @@
 //! key         1 no-shows: u8 within, u8 window, u16 its length, u8 begins, u8 used up, u8 mode, u8 n,
 //!               n (u16 count, consequence, u8 term, u16 its length)
 //!             2 limits: u8 n, n (u8 within, u8 period, u16 its length, u8 by, u8 counts, u16 most, u8 mode)
+//!             5 admission: u8 n, n (u8 per, u32 rate, u32 every so many seconds, u32 burst, u16 minutes
+//!               of the block, u64 channels, u8 mode), u8 n, n (u64 channels, u16 weight)
 //! consequence 1 | 2 u8 | 3 u64 channels
 //! ```
 //!
@@ -20,12 +22,15 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use super::terms::OffsetList;
-use crate::model::limits::{LAYER_LIMITS_MAX, RULE_LAYERS_MAX, RULE_TIERS_MAX};
+use crate::model::limits::{
+    LAYER_LIMITS_MAX, RATES_MAX, RULE_LAYERS_MAX, RULE_TIERS_MAX, SHARES_MAX,
+};
 use crate::model::{
-    ApplyRules, Begins, BookingLimit, CivilTime, Consequence, Counts, Day, DayOf, LISTED_MAX,
-    LimitKey, LimitScope, NoShowRule, Period, Place, RecordReading, Restriction, RestrictionCause,
-    RuleCondition, RuleKey, RuleLayer, RuleMode, RuleRef, RuleScope, RuleWhy, Rules, RulesApplied,
-    RulesReading, ScopeKind, Strike, Struck, Term, Tier, Timestamp, Window,
+    AdmissionRule, ApplyRules, Begins, BookingLimit, ChannelShare, CivilTime, Consequence, Counts,
+    Day, DayOf, LISTED_MAX, LimitKey, LimitScope, NoShowRule, Period, Place, RateKey, RateRule,
+    RecordReading, Restriction, RestrictionCause, RuleCondition, RuleKey, RuleLayer, RuleMode,
+    RuleRef, RuleScope, RuleWhy, Rules, RulesApplied, RulesReading, ScopeKind, Strike, Struck,
+    Term, Tier, Timestamp, Window,
 };
 
 layout_number!(Day);
@@ -84,6 +89,17 @@ layout_struct!(LimitKey { within, period, by, counts });
 layout_struct!(BookingLimit { key, most, mode });
 type Limits = Vec<BookingLimit>;
 layout_list!(LimitList<BookingLimit>, Limits, u8, LAYER_LIMITS_MAX, "more limits than a layer has");
+layout_code!(RateKey { Connection, Channel, Account, Patient, Device, Address });
+layout_struct!(RateRule { per, rate, every_seconds, burst, block_minutes, channels, mode });
+layout_struct!(ChannelShare { channels, weight });
+type Rates = Vec<RateRule>;
+layout_list!(RateList<RateRule>, Rates, u8, RATES_MAX, "more rates than rules have");
+type Shares = Vec<ChannelShare>;
+layout_list!(ShareList<ChannelShare>, Shares, u8, SHARES_MAX, "more shares than rules have");
+layout_with_lists!(AdmissionRule {
+    rates as RateList<Rates>,
+    shares as ShareList<Shares>,
+});
 
 layout_struct!(RulesReading { rules, next });
 type Strikes = Vec<Strike>;
@@ -106,6 +122,8 @@ const NO_SHOW: u8 = 1;
 
 /// The tag of how many appointments somebody may have.
 const LIMITS: u8 = 2;
+/// The tag of what a layer says about admission.
+const ADMISSION: u8 = 5;
 
 impl Encode for CivilTime {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
@@ -151,21 +169,29 @@ impl<Context> Decode<Context> for RuleScope {
     }
 }
 
+/// A key of a layer, where it is said.
+fn encode_key<E: Encoder>(
+    tag: u8,
+    key: Option<&impl Encode>,
+    encoder: &mut E,
+) -> Result<(), EncodeError> {
+    let Some(key) = key else { return Ok(()) };
+    tag.encode(encoder)?;
+    key.encode(encoder)
+}
+
 impl Encode for RuleLayer {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         self.scope.encode(encoder)?;
         self.when.encode(encoder)?;
-        let (with_no_show, with_limits) = (self.no_show.is_some(), !self.limits.is_empty());
-        (u8::from(with_no_show) + u8::from(with_limits)).encode(encoder)?;
-        if let Some(rule) = &self.no_show {
-            NO_SHOW.encode(encoder)?;
-            rule.encode(encoder)?;
-        }
-        if with_limits {
+        let said = [self.no_show.is_some(), !self.limits.is_empty(), self.admission.is_some()];
+        said.map(u8::from).iter().sum::<u8>().encode(encoder)?;
+        encode_key(NO_SHOW, self.no_show.as_ref(), encoder)?;
+        if !self.limits.is_empty() {
             LIMITS.encode(encoder)?;
             LimitList(&self.limits).encode(encoder)?;
         }
-        Ok(())
+        encode_key(ADMISSION, self.admission.as_ref(), encoder)
     }
 }
 
@@ -183,6 +209,7 @@ impl<Context> Decode<Context> for RuleLayer {
             match tag {
                 NO_SHOW => layer.no_show = Some(Decode::decode(decoder)?),
                 LIMITS => layer.limits = LimitList::decode(decoder)?.0,
+                ADMISSION => layer.admission = Some(Decode::decode(decoder)?),
                 _ => {
                     return Err(DecodeError::Other("a layer says what this version does not know"));
                 }

@@ -13,8 +13,8 @@ use super::group::Group;
 use super::shards::{Locked, SHARD_COUNT, route};
 use crate::engine::{Context, Decision, PatientRecord, Rulebook, decide_rules};
 use crate::model::{
-    Actor, Answer, ApplyRules, CivilTime, Fact, Facts, LISTED_MAX, PatientId, Reading, Receipt,
-    RecordReading, Restriction, Rules, RulesReading, Sequence, Timestamp,
+    Actor, AdmissionRule, Answer, ApplyRules, CivilTime, Fact, Facts, LISTED_MAX, PatientId,
+    Reading, Receipt, RecordReading, Restriction, Rules, RulesReading, Sequence, Timestamp,
 };
 
 impl Inventory {
@@ -75,6 +75,13 @@ impl Inventory {
         let next = later.map(|other| (other.version, other.from));
         let reading = RulesReading { rules, next };
         Answer { after: book.last, result: Ok(Reading::Rules(Box::new(reading))) }
+    }
+
+    /// What the rules in force say of admission, and when others come into force.
+    pub fn admission_rule(&self, now: Timestamp) -> (Option<AdmissionRule>, Option<Timestamp>) {
+        let book = self.rules.read();
+        let later = book.state.versions().find(|other| now < other.from);
+        (book.state.in_force(now).admission().cloned(), later.map(|other| other.from))
     }
 
     /// What is kept of how a patient behaved, as far as an actor may see it.

@@ -358,6 +358,44 @@ impl Command {
         }
     }
 
+    /// Through which channel it comes. Who runs the hospital comes through none.
+    pub const fn channel(&self) -> Option<BookingChannel> {
+        match self {
+            Self::OpenSession(_)
+            | Self::SetQuotas(_)
+            | Self::RevealDraw(_)
+            | Self::CallNext(_)
+            | Self::ApplyRules(_)
+            | Self::BlockSession(_)
+            | Self::Substitute(_) => None,
+            Self::AddPlace(add) => Some(add.channel),
+            Self::Hold(hold) => Some(hold.channel),
+            Self::Change(change) => Some(change.channel),
+            Self::Reschedule(ask) => Some(ask.channel),
+            Self::JoinWaitlist(join) => Some(join.channel),
+            Self::LeaveWaitlist(leave) => Some(leave.channel),
+        }
+    }
+
+    /// For which patient it is, as far as it says.
+    pub const fn patient(&self) -> Option<PatientId> {
+        match self {
+            Self::Hold(hold) => hold.patient,
+            Self::Change(change) => change.patient,
+            Self::Reschedule(ask) => ask.patient,
+            Self::AddPlace(add) => Some(add.patient),
+            Self::JoinWaitlist(join) => Some(join.patient),
+            Self::LeaveWaitlist(leave) => Some(leave.patient),
+            Self::OpenSession(_)
+            | Self::SetQuotas(_)
+            | Self::RevealDraw(_)
+            | Self::CallNext(_)
+            | Self::ApplyRules(_)
+            | Self::BlockSession(_)
+            | Self::Substitute(_) => None,
+        }
+    }
+
     /// What kind of request it is.
     pub fn operation(&self) -> Operation {
         match self {

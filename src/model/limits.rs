@@ -99,6 +99,25 @@ pub const RULES_KEPT_MAX: usize = 64;
 /// second after they are durable, and as much again to become so.
 pub const RULES_LEAD_MILLIS: u64 = 2_000;
 
+/// Rates of a set of rules: two of each kind, and a few more.
+pub const RATES_MAX: usize = 16;
+
+/// Shares of channels that a set of rules gives.
+pub const SHARES_MAX: usize = 16;
+
+/// Tokens of a bucket, and those that flow in within its period: they are counted in 20 bits.
+pub const RATE_MAX: u32 = 1_000_000;
+
+/// The longest period in which the tokens of a rate flow in: a day, in seconds.
+pub const RATE_EVERY_SECONDS_MAX: u32 = 24 * 60 * 60;
+
+/// The longest time for which a rate blocks: 31 days, in minutes. It is forgotten at a restart, so
+/// what must last longer is no rate.
+pub const BLOCK_MINUTES_MAX: u16 = 31 * 24 * 60;
+
+/// The weight of a channel, where the least is 1.
+pub const SHARE_WEIGHT_MAX: u16 = 1_000;
+
 /// How long a ledger keeps what is over, in days: the longest window of a rule is a year, and a visit
 /// of the same day a year ago lies in it wherever local midnight is.
 pub const HISTORY_DAYS: u32 = 400;

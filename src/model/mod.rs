@@ -78,10 +78,10 @@ pub use query::{
 pub use reschedule::{MoveSessions, Reschedule, Rescheduled};
 pub use returns::{Freed, Returned, Returning};
 pub use rules::{
-    ApplyRules, Begins, BookingLimit, Consequence, Counts, DayOf, LimitKey, LimitScope, NoShowRule,
-    Period, Place, Restriction, RestrictionCause, RuleCondition, RuleKey, RuleLayer, RuleMode,
-    RuleRef, RuleScope, RuleWhy, Rules, RulesApplied, RulesFault, ScopeKind, Strike, Struck, Term,
-    Tier, Window,
+    AdmissionRule, ApplyRules, Begins, BookingLimit, ChannelShare, Consequence, Counts, DayOf,
+    LimitKey, LimitScope, NoShowRule, Period, Place, RateKey, RateRule, Restriction,
+    RestrictionCause, RuleCondition, RuleKey, RuleLayer, RuleMode, RuleRef, RuleScope, RuleWhy,
+    Rules, RulesApplied, RulesFault, ScopeKind, Strike, Struck, Term, Tier, Window,
 };
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
 pub use terms::{Delay, PoolTerms, Reclaim, ReturnRule, ServiceHours, SessionTerms, TermsFault};

@@ -52,6 +52,12 @@ pub struct Sample {
     pub committed_bytes: u64,
     /// Requests that were shed: reason, how many.
     pub shed: Vec<(&'static str, u64)>,
+    /// Requests that rates limited: kind of key, mode, how many.
+    pub rate_limited: Vec<(&'static str, &'static str, u64)>,
+    /// Requests that found no bucket to be counted in.
+    pub rate_uncounted: u64,
+    /// Buckets of persons and machines that are not full.
+    pub rate_buckets: u64,
     /// Of a thousand patients, those whose holds are let in at present.
     pub admitted_permille: u64,
     /// The time from arrival to answer that shedding aims at, in seconds.
@@ -130,6 +136,7 @@ enum Read {
     Requests,
     Latencies,
     Shed,
+    RateLimited,
     Real(fn(&Sample) -> f64),
     Counter(fn(&Sample) -> u64),
     Gauge(fn(&Sample) -> u64),
@@ -167,6 +174,24 @@ pub const METRICS: &[Metric] = &[
         alert: "any",
         read: Read::Shed,
     },
+    Metric {
+        name: "haoyuan_rate_limited",
+        help: "Requests limited by rates, by kind of key and mode: those in `shadow` were let through.",
+        alert: "`key=\"connection\"` or `key=\"channel\"` with `mode=\"enforce\"`: a gateway is cut short",
+        read: Read::RateLimited,
+    },
+    counter(
+        "haoyuan_rate_uncounted",
+        "Requests that found no bucket of a person or machine to be counted in.",
+        "any: somebody asks with millions of keys",
+        |sample| sample.rate_uncounted,
+    ),
+    gauge(
+        "haoyuan_rate_buckets",
+        "Buckets of persons and machines that are not full, about; 917,504 fit.",
+        "over 800,000",
+        |sample| sample.rate_buckets,
+    ),
     gauge(
         "haoyuan_admitted_permille",
         "Of a thousand patients, those whose holds are let in at present.",
@@ -343,7 +368,7 @@ impl Metric {
     /// The kind of the metric, as Prometheus calls it.
     pub const fn kind(&self) -> &'static str {
         match self.read {
-            Read::Requests | Read::Shed | Read::Counter(_) => "counter",
+            Read::Requests | Read::Shed | Read::RateLimited | Read::Counter(_) => "counter",
             Read::Gauge(_) | Read::SignedGauge(_) | Read::Real(_) => "gauge",
             Read::Histogram(_) | Read::Latencies => "histogram",
         }
@@ -351,7 +376,9 @@ impl Metric {
 
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::Result {
         let kind = match self.read {
-            Read::Requests | Read::Shed | Read::Counter(_) => MetricType::Counter,
+            Read::Requests | Read::Shed | Read::RateLimited | Read::Counter(_) => {
+                MetricType::Counter
+            }
             Read::Gauge(_) | Read::SignedGauge(_) | Read::Real(_) => MetricType::Gauge,
             Read::Histogram(_) | Read::Latencies => MetricType::Histogram,
         };
@@ -362,6 +389,10 @@ impl Metric {
             Read::Shed => sample.shed.iter().try_for_each(|(reason, count)| {
                 let label = [("reason", *reason)];
                 encoder.encode_family(&label)?.encode_counter::<NoLabelSet, u64, u64>(count, None)
+            }),
+            Read::RateLimited => sample.rate_limited.iter().try_for_each(|(key, mode, count)| {
+                let labels = [("key", *key), ("mode", *mode)];
+                encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, u64, u64>(count, None)
             }),
             Read::Real(read) => encoder.encode_gauge(&read(sample)),
             Read::Latencies => sample.request_seconds.iter().try_for_each(|(class, histogram)| {
@@ -442,6 +473,7 @@ mod tests {
                 holds_live: 5,
                 clock_gap_millis: -12,
                 shed: vec![("turn", 3), ("delay", 0)],
+                rate_limited: vec![("address", "shadow", 4)],
                 delay_target_seconds: 0.012,
                 ..Sample::default()
             }
@@ -467,6 +499,7 @@ mod tests {
             "haoyuan_holds_live 5",
             "haoyuan_clock_gap_milliseconds -12",
             "haoyuan_shed_total{reason=\"turn\"} 3",
+            "haoyuan_rate_limited_total{key=\"address\",mode=\"shadow\"} 4",
             "haoyuan_delay_target_seconds 0.012",
             "# EOF",
         ] {

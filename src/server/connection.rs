@@ -25,6 +25,7 @@ use super::stream::{self, Fault};
 use crate::model::Actor;
 use crate::ops::tls::Credentials;
 use crate::protocol::CloseCode;
+use crate::service::{ConnectionLevels, Meter};
 
 /// Carries a connection from its handshake to its end.
 pub(super) async fn serve(
@@ -118,6 +119,7 @@ async fn streams(
 ) -> (CloseCode, String) {
     let mut streams: JoinSet<Result<(), Fault>> = JoinSet::new();
     let mut watches: Vec<Watch> = Vec::new();
+    let levels = Arc::new(ConnectionLevels::default());
     let between = shared.patience.peer / PEER_LOOKS;
     let mut look = std::pin::pin!(shared.pause(between));
     let mut stopping = *stopped.borrow();
@@ -142,8 +144,9 @@ async fn streams(
                     }
                     watches.retain(Watch::is_needed);
                     watches.push(Watch::new(&pulse));
-                    let (actor, shared) = (Arc::clone(&actor), Arc::clone(shared));
-                    streams.spawn(stream::serve(stream, actor, shared, pulse, stopped.clone()));
+                    let who = (Arc::clone(&actor), Meter::new(Arc::clone(&levels)));
+                    let shared = Arc::clone(shared);
+                    streams.spawn(stream::serve(stream, who, shared, pulse, stopped.clone()));
                 }
                 Err(_) => return (CloseCode::Finished, String::new()),
             },

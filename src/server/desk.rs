@@ -13,6 +13,7 @@ use crate::model::{
 use crate::protocol::{
     Reply, Request, RequestFault, RequestParts, split_request, write_receipt, write_reply,
 };
+use crate::service::Meter;
 
 pub(super) struct Desk<'a> {
     pub(super) outbox: Outbox,
@@ -25,6 +26,8 @@ pub(super) struct Desk<'a> {
     pub(super) says_why: bool,
     /// The hold that each hold is read into: half a kilobyte that need not be moved.
     hold: Option<Box<Command>>,
+    /// What the stream has asked for lately.
+    meter: Meter,
 }
 
 /// When a batch was read: the time that its commands are told, and the horizon then.
@@ -41,9 +44,9 @@ pub(super) struct Moment {
 pub(super) struct TooShort;
 
 impl<'a> Desk<'a> {
-    pub(super) fn new(actor: &'a Actor, shared: &'a Shared) -> Self {
+    pub(super) fn new(actor: &'a Actor, shared: &'a Shared, meter: Meter) -> Self {
         let (outbox, tally) = (Outbox::default(), Tally::default());
-        Self { outbox, push: None, tally, actor, shared, says_why: false, hold: None }
+        Self { outbox, push: None, tally, actor, shared, says_why: false, hold: None, meter }
     }
 
     /// Answers the request that fills an item.
@@ -101,12 +104,9 @@ impl<'a> Desk<'a> {
     }
 
     fn command(&mut self, moment: Moment, correlation: u32, command: &Command) {
+        let arrival = (moment.now, moment.is_late);
         let engine = &self.shared.engine;
-        let mut answer = if moment.is_late {
-            engine.call_late(moment.now, self.actor, command)
-        } else {
-            engine.call(moment.now, self.actor, command)
-        };
+        let mut answer = engine.call_metered(arrival, self.actor, &mut self.meter, command);
         self.tally.count(match &answer.result {
             Ok(receipt) if receipt.retried => Outcome::AlreadyDone,
             Ok(_) => Outcome::Done,
@@ -119,7 +119,8 @@ impl<'a> Desk<'a> {
     }
 
     fn query(&mut self, moment: Moment, correlation: u32, query: &Query) {
-        let answer = self.shared.engine.read(moment.now, self.actor, query);
+        let answer =
+            self.shared.engine.read_metered(moment.now, self.actor, &mut self.meter, query);
         let refused = |refusal| Reply::Refused(self.worded(refusal));
         let reply = answer.result.map_or_else(refused, Reply::Reading);
         self.tally.count(reply.outcome());

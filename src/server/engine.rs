@@ -5,6 +5,7 @@ use std::task::Waker;
 use crate::model::{
     Actor, Answer, Command, FeedError, FeedPage, Query, Reading, Receipt, Sequence, Timestamp,
 };
+use crate::service::Meter;
 
 /// The pipeline, as the server sees it. `service::Service` is the one that counts.
 ///
@@ -20,6 +21,28 @@ pub trait Engine: Send + Sync + 'static {
     /// Whether what had waited in the node for so many microseconds when it was read is late.
     fn is_late(&self, waited_micros: u64) -> bool {
         waited_micros == u64::MAX
+    }
+
+    /// Decides a command of a stream, which may be late, as often as the rates in force allow.
+    fn call_metered(
+        &self,
+        (now, is_late): (Timestamp, bool),
+        actor: &Actor,
+        _meter: &mut Meter,
+        command: &Command,
+    ) -> Answer<Receipt> {
+        if is_late { self.call_late(now, actor, command) } else { self.call(now, actor, command) }
+    }
+
+    /// Answers a query of a stream, as often as the rates in force allow.
+    fn read_metered(
+        &self,
+        now: Timestamp,
+        actor: &Actor,
+        _meter: &mut Meter,
+        query: &Query,
+    ) -> Answer<Reading> {
+        self.read(now, actor, query)
     }
 
     /// Decides a command that is late: new work may be refused, for the sake of what is behind it.

@@ -10,7 +10,7 @@ use crate::model::{
     Actor, Answer, Command, FeedError, FeedPage, FeedRecord, Query, Reading, Receipt, Sequence,
     Timestamp,
 };
-use crate::service::Service;
+use crate::service::{Meter, Service};
 
 impl Engine for Service {
     fn call(&self, now: Timestamp, actor: &Actor, command: &Command) -> Answer<Receipt> {
@@ -27,6 +27,26 @@ impl Engine for Service {
 
     fn call_late(&self, now: Timestamp, actor: &Actor, command: &Command) -> Answer<Receipt> {
         Self::call_late(self, now, actor, command)
+    }
+
+    fn call_metered(
+        &self,
+        arrival: (Timestamp, bool),
+        actor: &Actor,
+        meter: &mut Meter,
+        command: &Command,
+    ) -> Answer<Receipt> {
+        Self::call_metered(self, arrival, actor, meter, command)
+    }
+
+    fn read_metered(
+        &self,
+        now: Timestamp,
+        actor: &Actor,
+        meter: &mut Meter,
+        query: &Query,
+    ) -> Answer<Reading> {
+        Self::read_metered(self, now, actor, meter, query)
     }
 
     fn durable(&self) -> Sequence {

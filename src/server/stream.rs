@@ -31,6 +31,7 @@ use crate::model::Actor;
 use crate::protocol::{
     Assembler, ClientHello, CloseCode, FrameFault, FrameKind, Hello, HelloFault,
 };
+use crate::service::Meter;
 
 /// Why a stream ends before its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ pub(super) struct Stream<'a> {
 /// [`Fault::Close`] where the whole connection must go.
 pub(super) async fn serve(
     (send, recv): (SendStream, RecvStream),
-    actor: Arc<Actor>,
+    (actor, meter): (Arc<Actor>, Meter),
     shared: Arc<Shared>,
     pulse: Arc<Pulse>,
     mut stop: watch::Receiver<bool>,
@@ -78,7 +79,7 @@ pub(super) async fn serve(
         send,
         recv,
         input: Assembler::default(),
-        desk: Desk::new(&actor, &shared),
+        desk: Desk::new(&actor, &shared, meter),
         writing: Bytes::new(),
         horizon: Horizon::default(),
         drained: stopwatch(),

@@ -1,8 +1,8 @@
 //! The pipeline: the path of a request, in one place.
 //!
 //! ```text
-//! call:  admit -> sold out? -> gate -> permit -> inventory { decide, append, evolve } -> Answer { after }
-//! read:  admit -> board or shard ------------------------------------------> Answer { after }
+//! call:  admit -> rates of the way -> sold out? -> rates of persons -> gate -> permit -> inventory { decide, append, evolve } -> Answer { after }
+//! read:  admit -> rates of the way -> board or shard ------------------------------------------> Answer { after }
 //! tick:  gate looks; deadlines -> permit -> inventory { expire }      what ended long ago -> { forget }
 //! ```
 //!
@@ -25,6 +25,7 @@ mod image;
 mod open;
 #[cfg(fuzzing)]
 pub mod probe;
+mod rates;
 mod read;
 mod refusals;
 #[cfg(test)]
@@ -44,8 +45,8 @@ use self::draws::Drawing;
 #[cfg(feature = "node")]
 pub use self::open::{OpenError, OpenOptions, RecoveryReport, restore_shard};
 use self::refusals::RefusalRing;
-use crate::admission::{Gate, Observation, Shed, admit};
-pub use crate::admission::{Regime, ShedReason};
+pub use crate::admission::{ConnectionLevels, Meter, RateCounts, Regime, ShedReason};
+use crate::admission::{Gate, Observation, Rates, Shed, admit};
 use crate::codec::encode_facts;
 use crate::draw::NodeKey;
 use crate::engine::Context;
@@ -65,6 +66,7 @@ pub struct Service {
     limits: Limits,
     counters: Counters,
     gate: Gate,
+    rates: Rates,
     chances: Chances,
     /// Set while memory holds as many appointments as it may; looked at every second.
     is_full: AtomicBool,
@@ -132,6 +134,7 @@ impl Service {
             limits,
             counters: Counters::default(),
             gate: Gate::new(limits.delay_max_millis, 0),
+            rates: Rates::default(),
             refusals: RefusalRing::new(limits.refusals_kept, chances.draw()),
             chances,
             is_full: AtomicBool::new(false),
@@ -153,38 +156,40 @@ impl Service {
         Self { chances: Chances::of_seed(seed), ..self }
     }
 
-    /// Carries out a command, or refuses it.
+    /// Carries out a command, or refuses it. Nobody's rates are counted: what comes from outside
+    /// comes by [`call_metered`](Self::call_metered).
     pub fn call(&self, now: Timestamp, actor: &Actor, command: &Command) -> Answer<Receipt> {
-        self.carry_out(now, actor, command, false)
+        self.carry_out((now, false), actor, None, command)
     }
 
     /// The same for a command that waited too long before it was read: new holds are shed, so that
     /// those behind them are not late too.
     pub fn call_late(&self, now: Timestamp, actor: &Actor, command: &Command) -> Answer<Receipt> {
-        self.carry_out(now, actor, command, true)
+        self.carry_out((now, true), actor, None, command)
     }
 
     fn carry_out(
         &self,
-        now: Timestamp,
+        (now, is_late): (Timestamp, bool),
         actor: &Actor,
+        mut meter: Option<&mut Meter>,
         command: &Command,
-        is_late: bool,
     ) -> Answer<Receipt> {
         let context = Context {
             openings: self.openings(now),
             key: self.draw_key.get(),
             ..Context::new(now, actor)
         };
-        let answer = if let Err(refusal) = self.refuse_early(&context, command) {
-            Answer::refused(refusal)
-        } else {
-            let answer = self.decide(&context, command, is_late);
-            if let Err(refusal) = &answer.result {
-                self.refusals.note(now, command, refusal);
-            }
-            answer
-        };
+        let answer =
+            if let Err(refusal) = self.refuse_early(&context, meter.as_deref_mut(), command) {
+                Answer::refused(refusal)
+            } else {
+                let answer = self.decide(&context, meter.as_deref(), command, is_late);
+                if let Err(refusal) = &answer.result {
+                    self.refusals.note(now, command, refusal);
+                }
+                answer
+            };
         let outcome = match &answer.result {
             Ok(receipt) if receipt.retried => Outcome::AlreadyDone,
             Ok(_) => Outcome::Done,
@@ -194,15 +199,29 @@ impl Service {
         answer
     }
 
-    /// Refuses what needs no lock: what was asked in a wrong way, and what is sold out. Such refusals
-    /// are too many to be kept.
-    fn refuse_early(&self, context: &Context<'_>, command: &Command) -> Result<(), Refusal> {
+    /// Refuses what needs no lock: what was asked in a wrong way or too often, and what is sold out.
+    /// Such refusals are too many to be kept.
+    fn refuse_early(
+        &self,
+        context: &Context<'_>,
+        meter: Option<&mut Meter>,
+        command: &Command,
+    ) -> Result<(), Refusal> {
         admit(context.now, context.actor, command, self.limits.retention_millis)?;
+        if let Some(meter) = meter {
+            self.meter_command(context.now, context.actor, meter, command)?;
+        }
         let Command::Hold(hold) = command else { return Ok(()) };
         self.inventory.refuse_at_once(context, hold).map_or(Ok(()), Err)
     }
 
-    fn decide(&self, context: &Context<'_>, command: &Command, is_late: bool) -> Answer<Receipt> {
+    fn decide(
+        &self,
+        context: &Context<'_>,
+        meter: Option<&Meter>,
+        command: &Command,
+        is_late: bool,
+    ) -> Answer<Receipt> {
         let now = context.now;
         if !self.is_serving() {
             return Answer::refused(Refusal::for_now(Outcome::NotReady, NOT_READY_MILLIS));
@@ -210,6 +229,11 @@ impl Service {
         let opens = matches!(command, Command::OpenSession(_));
         if opens && self.is_paused.load(Ordering::Relaxed) {
             return Answer::refused(Refusal::for_now(Outcome::NotReady, CLOCK_MILLIS));
+        }
+        if let Some(meter) = meter
+            && let Err(limited) = self.rates.admit_keys(now, context.actor, meter, command)
+        {
+            return Answer::refused(limited);
         }
         if let Err(shed) = self.admit_now(now, command, is_late) {
             return self.shed(shed);
@@ -234,7 +258,11 @@ impl Service {
             Command::JoinWaitlist(join) => self.inventory.join_waitlist(context, join, append),
             Command::LeaveWaitlist(leave) => self.inventory.leave_waitlist(context, leave, append),
             Command::CallNext(call) => self.inventory.call_next(context, call, append),
-            Command::ApplyRules(apply) => self.inventory.apply_rules(context, apply, append),
+            Command::ApplyRules(apply) => {
+                let answer = self.inventory.apply_rules(context, apply, append);
+                self.follow_rules(now);
+                answer
+            }
         }
     }
 
@@ -266,7 +294,8 @@ impl Service {
         if self.is_full.load(Ordering::Relaxed) {
             return Err(Shed::for_now(ShedReason::Memory, MEMORY_FULL_MILLIS));
         }
-        self.gate.admit_hold(now, waiting, is_late, hold.patient.unwrap_or_default())
+        let who = (hold.patient.unwrap_or_default(), hold.channel);
+        self.gate.admit_hold(now, waiting, is_late, who)
     }
 
     fn shed<T>(&self, shed: Shed) -> Answer<T> {

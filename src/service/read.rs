@@ -23,7 +23,7 @@ impl Service {
         answer
     }
 
-    fn look_up(&self, now: Timestamp, actor: &Actor, query: &Query) -> Answer<Reading> {
+    pub(super) fn look_up(&self, now: Timestamp, actor: &Actor, query: &Query) -> Answer<Reading> {
         match *query {
             Query::Availability { session, channel, class } => {
                 let context = Context { openings: self.openings(now), ..Context::new(now, actor) };

@@ -11,7 +11,7 @@ use crate::model::{
     Timestamp,
 };
 use crate::server::{Engine, SnapshotSource};
-use crate::service::Service;
+use crate::service::{Meter, Service};
 
 /// A service behind a server.
 #[derive(Debug)]
@@ -38,6 +38,26 @@ impl Engine for Node {
 
     fn call_late(&self, now: Timestamp, actor: &Actor, command: &Command) -> Answer<Receipt> {
         self.0.call_late(now, actor, command)
+    }
+
+    fn call_metered(
+        &self,
+        arrival: (Timestamp, bool),
+        actor: &Actor,
+        meter: &mut Meter,
+        command: &Command,
+    ) -> Answer<Receipt> {
+        self.0.call_metered(arrival, actor, meter, command)
+    }
+
+    fn read_metered(
+        &self,
+        now: Timestamp,
+        actor: &Actor,
+        meter: &mut Meter,
+        query: &Query,
+    ) -> Answer<Reading> {
+        self.0.read_metered(now, actor, meter, query)
     }
 
     fn durable(&self) -> Sequence {

@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::model::{ClockReading, Timestamp};
+use crate::model::{ClockReading, RateKey, RuleMode, Timestamp};
 use crate::ops::clock::{Clock, ClockState};
 use crate::ops::metrics::{Histogram, Node, Sample};
 use crate::ops::renew::RenewalStats;
 use crate::server::{AnswerClass, ServerMetrics};
-use crate::service::{Service, ServiceStats, ShedReason, Timekeeper};
+use crate::service::{RateCounts, Service, ServiceStats, ShedReason, Timekeeper};
 
 /// A running node, to be looked at.
 #[derive(Debug)]
@@ -30,8 +30,12 @@ impl Node for NodeState {
         let age = now.as_millis().saturating_sub(self.snapshot_millis.load(Ordering::Relaxed));
         let requests = stats.requests.iter();
         let regime = service.regime();
+        let rates = service.rate_counts(self.clock.now());
         Sample {
             shed: ShedReason::ALL.map(ShedReason::name).into_iter().zip(stats.shed).collect(),
+            rate_limited: limited(&rates),
+            rate_uncounted: rates.uncounted,
+            rate_buckets: rates.used,
             admitted_permille: u64::from(regime.turn.width) * 1_000 / u64::from(u32::MAX),
             delay_target_seconds: seconds(regime.target_micros),
             requests: requests
@@ -124,6 +128,16 @@ impl NodeState {
         }
         Histogram { buckets }
     }
+}
+
+/// What rates limited, by kind of key and mode.
+fn limited(counts: &RateCounts) -> Vec<(&'static str, &'static str, u64)> {
+    let modes = [RuleMode::Enforce, RuleMode::Shadow].map(RuleMode::name);
+    let rows = RateKey::ALL.into_iter().zip(counts.limited);
+    rows.flat_map(|(key, row)| {
+        modes.into_iter().zip(row).map(move |(mode, count)| (key.name(), mode, count))
+    })
+    .collect()
 }
 
 /// The node's clock, as the service shows it to operators.

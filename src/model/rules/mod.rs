@@ -15,6 +15,7 @@
 
 mod limit;
 mod no_show;
+mod rates;
 mod why;
 
 pub use limit::{BookingLimit, Counts, DayOf, LimitKey, LimitScope, Period};
@@ -22,6 +23,7 @@ pub use no_show::{
     Begins, Consequence, NoShowRule, Restriction, RestrictionCause, RuleRef, Strike, Struck, Term,
     Tier, Window,
 };
+pub use rates::{AdmissionRule, ChannelShare, RateKey, RateRule};
 pub use why::{RuleKey, RuleWhy};
 
 use super::appointment::PatientClass;
@@ -30,7 +32,8 @@ use super::command::Attributes;
 use super::fingerprint::Fingerprint;
 use super::id::{DepartmentId, OrganizationId, RequestId, ResourceId, RulesVersion, ServiceId};
 use super::limits::{
-    LAYER_LIMITS_MAX, LIMIT_COUNT_MAX, RULE_LAYERS_MAX, RULE_TIERS_MAX, RULES_BYTES_MAX,
+    LAYER_LIMITS_MAX, LIMIT_COUNT_MAX, RATE_MAX, RATES_MAX, RULE_LAYERS_MAX, RULE_TIERS_MAX,
+    RULES_BYTES_MAX, SHARES_MAX,
 };
 use super::operation::Operation;
 use super::session::{ClassSet, Session};
@@ -60,6 +63,8 @@ pub struct RuleLayer {
     pub no_show: Option<NoShowRule>,
     /// How many appointments somebody may have (限约), 0 to [`LAYER_LIMITS_MAX`].
     pub limits: Vec<BookingLimit>,
+    /// Who may ask how often, and how channels share the node (限流). Only for the region and everybody.
+    pub admission: Option<AdmissionRule>,
 }
 
 /// A part of the platform. The later ones are nearer.
@@ -183,6 +188,11 @@ pub enum RulesFault {
         "a layer has at most {LAYER_LIMITS_MAX} limits, no two of them of the same; a limit is of 1 to 366 days or 1 to 12 months, names 0 to {LIMIT_COUNT_MAX}, counts half-days by visit, and needs a period where it counts what is over"
     )]
     Limits,
+    /// Rates or shares are said elsewhere than for the region, or are out of range.
+    #[error(
+        "rates and shares are said for the region and everybody: at most {RATES_MAX} rates of 1 to {RATE_MAX} in 1 s to a day, that block only persons and machines, and {SHARES_MAX} shares"
+    )]
+    Rates,
 }
 
 impl Default for Rules {
@@ -351,8 +361,8 @@ impl RuleScope {
 impl RuleLayer {
     /// Whether it has no key.
     pub fn says_nothing(&self) -> bool {
-        let Self { scope: _, when: _, no_show, limits } = self;
-        no_show.is_none() && limits.is_empty()
+        let Self { scope: _, when: _, no_show, limits, admission } = self;
+        no_show.is_none() && limits.is_empty() && admission.is_none()
     }
 
     /// The layer without what it says about a key.
@@ -369,7 +379,16 @@ impl RuleLayer {
     /// How many bytes it takes at most: its scope and condition, and each key that it says.
     fn weight(&self) -> usize {
         let limits = self.limits.len().saturating_mul(BookingLimit::WEIGHT);
-        40 + self.no_show.as_ref().map_or(0, NoShowRule::weight) + limits
+        40 + self.no_show.as_ref().map_or(0, NoShowRule::weight)
+            + self.admission.as_ref().map_or(0, AdmissionRule::weight)
+            + limits
+    }
+
+    /// Whether what it says of admission is sound, and said where it can hold: a request is of no
+    /// hospital yet where it is counted, and nobody has looked at its patient.
+    fn admits_soundly(&self) -> bool {
+        let is_general = self.scope == RuleScope::Region && self.when == RuleCondition::default();
+        self.admission.as_ref().is_none_or(|rule| is_general && rule.is_sound())
     }
 }
 
@@ -410,6 +429,9 @@ impl Rules {
         if !self.layers.iter().all(|layer| limits_are_sound(&layer.limits)) {
             return Err(RulesFault::Limits);
         }
+        if !self.layers.iter().all(RuleLayer::admits_soundly) {
+            return Err(RulesFault::Rates);
+        }
         Ok(())
     }
 
@@ -432,6 +454,11 @@ impl Rules {
         said.max_by_key(|(kind, index, _)| (*kind, *index)).map(|(_, index, value)| (index, value))
     }
 
+    /// What is said of admission: of the layers that say something, the last.
+    pub fn admission(&self) -> Option<&AdmissionRule> {
+        self.layers.iter().rev().find_map(|layer| layer.admission.as_ref())
+    }
+
     /// Rules of which everything is only counted.
     #[must_use]
     pub fn in_shadow(mut self) -> Self {
@@ -440,6 +467,9 @@ impl Rules {
                 rule.mode = RuleMode::Shadow;
             }
             layer.limits.iter_mut().for_each(|limit| limit.mode = RuleMode::Shadow);
+            if let Some(rule) = &mut layer.admission {
+                rule.in_shadow();
+            }
         }
         self
     }
@@ -475,6 +505,9 @@ impl ApplyRules {
                 rule.fingerprint(&mut print);
             }
             layer.limits.iter().for_each(|limit| limit.fingerprint(&mut print));
+            if let Some(rule) = &layer.admission {
+                rule.fingerprint(print.add(5));
+            }
         }
         print.finish()
     }

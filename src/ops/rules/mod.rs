@@ -28,6 +28,7 @@
 //! **Architecture invariant:** a document is taken whole or refused with file, place and reason.
 
 mod limits;
+mod rates;
 mod read;
 mod render;
 #[cfg(test)]

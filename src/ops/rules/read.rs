@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 use serde_json::Value;
 
-use super::{RuleDocument, limits};
+use super::{RuleDocument, limits, rates};
 use crate::model::limits::RULE_LAYERS_MAX;
 use crate::model::{
     Begins, ChannelSet, ClassSet, Consequence, DepartmentId, NoShowRule, OrganizationId,
@@ -60,9 +60,10 @@ fn layer(field: Field, defaults: &DocumentDefaults) -> Result<RuleLayer, Fault> 
     let when = entry.may("when").map_or_else(|| Ok(RuleCondition::default()), condition)?;
     let no_show = entry.may("no_show").map(|field| no_show(field, defaults)).transpose()?;
     let limits = entry.may("limits").map_or(Ok(Vec::new()), limits::read)?;
-    let layer = RuleLayer { scope, when, no_show, limits };
+    let admission = rates::admission(&mut entry, (scope, &when), defaults)?;
+    let layer = RuleLayer { scope, when, no_show, limits, admission };
     if layer.says_nothing() {
-        return Err(entry.fault("says nothing; a rule has no_show or limits"));
+        return Err(entry.fault("says nothing; a rule has no_show, limits, rates or shares"));
     }
     entry.finish()?;
     Ok(layer)

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::limits;
 use super::read::{BEGINS, MODES, SCOPES, WINDOWS};
+use super::{limits, rates};
 use crate::model::{
     ChannelSet, ClassSet, Consequence, NoShowRule, RuleCondition, RuleLayer, RuleScope, Rules,
     Term, Window,
@@ -30,6 +30,9 @@ fn layer(layer: &RuleLayer) -> Value {
     }
     if !layer.limits.is_empty() {
         object.insert("limits".to_owned(), limits::render(&layer.limits));
+    }
+    if let Some(rule) = &layer.admission {
+        rates::render(rule, &mut object);
     }
     Value::Object(object)
 }

@@ -31,6 +31,12 @@ limits = [
   { most = "no-limit", within = "appointment-type", counts = "live" },
   { most = 15, period = { days = 90 }, by = "booking", counts = "operations", mode = "shadow" },
 ]
+rates = [
+  { per = "address", rate = 100, every = { minutes = 1 }, block = { hours = 12 } },
+  { per = "patient", rate = 30, every = { seconds = 90 }, burst = 5, mode = "shadow" },
+  { per = "channel", rate = 5000, every = { seconds = 1 }, burst = 20000, channels = [2, 7] },
+]
+shares = [{ channels = [0], weight = 3 }, { channels = "all", weight = 2 }]
 "#;
 
 fn reads(text: &str) -> Result<RuleDocument, String> {
@@ -73,6 +79,20 @@ fn what_is_wrong_is_refused_with_its_place() {
             "3, within = \"department\", period = \"day\"",
             "rules[2].limits: has two",
         ),
+        ("per = \"address\"", "per = \"ip\"", "rules[2].rates[0].per: is \"ip\"; use connection,"),
+        ("minutes = 1 }", "hours = 1 }", "rules[2].rates[0].every"),
+        ("seconds = 90", "seconds = 86401", "rules[2].rates[1].every.seconds: is 86401"),
+        ("rate = 30", "rate = 0", "rules[2].rates[1].rate: is 0"),
+        ("burst = 5,", "burst = 1000001,", "rules[2].rates[1].burst: is 1000001"),
+        ("burst = 20000", "block = { minutes = 1 }", "rules[2].rates[2].block: shuts out all who"),
+        ("channels = [2, 7]", "channels = []", "rules[2].rates[2].channels: is empty"),
+        ("weight = 3", "weight = 0", "rules[2].shares[0].weight: is 0"),
+        (
+            "rates = [",
+            "scope = { organization = 1 }\nrates = [",
+            "rules[2].rates: is said for a part",
+        ),
+        ("rates = [", "when = { ages = [0, 9] }\nrates = [", "rules[2].rates: has a condition"),
         ("used_up = true", "used = true", "rules[1].no_show.used: is no key"),
     ] {
         let text = TEXT.replacen(from, to, 1);

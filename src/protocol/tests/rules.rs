@@ -4,8 +4,10 @@ use super::*;
 
 pub(super) fn requests() -> Vec<(&'static str, Request)> {
     let apply = ApplyRules { request: RequestId::from_parts(NOW, 5), rules: rules(0) };
+    let rates = ApplyRules { request: RequestId::from_parts(NOW, 7), rules: rates() };
     let (patient, channel) = (PatientId(0x11), channel(2));
     vec![
+        ("apply_rules_rates", Request::Command(Command::ApplyRules(Box::new(rates)))),
         ("apply_rules", Request::Command(Command::ApplyRules(Box::new(apply)))),
         ("read_rules", Query::ReadRules { at: Some(NOW) }.into()),
         ("read_record", Query::ReadRecord { patient, channel }.into()),
@@ -169,6 +171,21 @@ fn rules(version: u32) -> Rules {
         civil: CivilTime(vec![(Timestamp::default(), 480)]),
         layers,
     }
+}
+
+fn rates() -> Rules {
+    let rate = RateRule {
+        per: RateKey::Address,
+        rate: 100,
+        every_seconds: 60,
+        burst: 120,
+        block_minutes: 60,
+        channels: ChannelSet(6),
+        mode: RuleMode::Shadow,
+    };
+    let share = ChannelShare { channels: ChannelSet(1), weight: 3 };
+    let admission = Some(AdmissionRule { rates: vec![rate], shares: vec![share] });
+    Rules { layers: vec![RuleLayer { admission, ..RuleLayer::default() }], ..rules(0) }
 }
 
 fn strike() -> Strike {

@@ -5,7 +5,7 @@ use haoyuan::model::{
     Change, ChannelSet, CivilTime, ClaimRequest, ClassSet, ClientKeys, Consequence, Delay,
     DepartmentId, Hold, JoinWaitlist, LateRule, LeaveWaitlist, NoShowRule, OrganizationId,
     PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Reclaim, Repeat,
-    RequestId, Reschedule, ResourceId, ReturnRule, RuleCondition, RuleLayer, RuleMode, RuleScope,
+    RequestId, Reschedule, ResourceId, ReturnRule, RuleLayer, RuleMode, RuleScope,
     Rules, RulesVersion, ScopeKind, ServiceHours, Session, SessionId, SessionTerms, SetQuotas,
     Sharing, SiteId, SlotChoice, SlotIndex, Term, Tier, Timestamp, Ttl, WaitlistRule, Window,
 };
@@ -203,7 +203,7 @@ pub fn apply_rules(bytes: &mut Bytes<'_>, now: Timestamp) -> ApplyRules {
         0 => RuleScope::Organization(OrganizationId(1)),
         _ => RuleScope::Region,
     };
-    let layer = RuleLayer { scope, when: RuleCondition::default(), no_show: Some(no_show) };
+    let layer = RuleLayer { scope, no_show: Some(no_show), ..RuleLayer::default() };
     ApplyRules {
         request: request(7_000 + u128::from(bytes.byte())),
         rules: Rules {

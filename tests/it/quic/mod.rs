@@ -2,6 +2,7 @@
 
 mod attendance;
 pub(crate) mod fake;
+mod rates;
 pub(crate) mod service;
 mod waitlist;
 

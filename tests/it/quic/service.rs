@@ -8,7 +8,7 @@ use haoyuan::model::*;
 use haoyuan::ops::cert::Authority;
 use haoyuan::ops::tls::Identity;
 use haoyuan::protocol::ALPN;
-use haoyuan::server::{Server, ServerConfig};
+use haoyuan::server::{Clock, Server, ServerConfig};
 use haoyuan::service::{OpenOptions, Service};
 
 use tokio::task::JoinHandle;
@@ -46,13 +46,21 @@ pub(crate) fn serve(
     service: &Arc<Service>,
     now: Timestamp,
 ) -> (JoinHandle<()>, impl Fn(Role) -> Client + use<>) {
+    serve_by(service, Arc::new(move || now))
+}
+
+/// The same by a clock.
+pub(crate) fn serve_by(
+    service: &Arc<Service>,
+    clock: Clock,
+) -> (JoinHandle<()>, impl Fn(Role) -> Client + use<>) {
     let authority = Authority::new(validity()).unwrap();
     let trusted = authority.pair().certificate;
     let node = authority.server(&["localhost".to_owned()], validity()).unwrap();
     let tls = Identity::from_pems(&node, &trusted).unwrap().server(ALPN).unwrap();
     let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), tls);
     let engine: Arc<Service> = Arc::clone(service);
-    let server = Server::bind(config, engine, Arc::new(move || now), Arc::default()).unwrap();
+    let server = Server::bind(config, engine, clock, Arc::default()).unwrap();
     let address = server.local_addr().unwrap();
     let running = tokio::spawn(server.run(std::future::pending()));
     let client = move |role| {

@@ -245,6 +245,7 @@ fn rules(case: &Case, [id, who, what]: [u8; 3]) -> Rules {
         no_show: (what % 4 != 3)
             .then(|| no_show(id.wrapping_add(layer * 37), who, what.rotate_left(layer.into()))),
         limits: limits(id.wrapping_mul(layer + 3), who, what.rotate_left(layer.into())),
+        ..RuleLayer::default()
     });
     Rules {
         version: RulesVersion(u32::from(what % 64 == 63)),
