@@ -105,7 +105,7 @@ impl Level {
     #[inline]
     const fn at(now: u64, debt: u64, limit: &Limit) -> Self {
         let full_at = (now + debt / limit.rate) & MILLIS;
-        Self(full_at << PARTS_BITS | debt % limit.rate)
+        Self((full_at << PARTS_BITS) | (debt % limit.rate))
     }
 
     /// The same, or full if it is by now: what may be forgotten.

@@ -17,6 +17,8 @@ mod shares;
 mod table;
 #[cfg(test)]
 mod tests_overload;
+#[cfg(test)]
+mod tests_rates;
 mod turns;
 
 pub use bucket::{Level, Limit, Short};

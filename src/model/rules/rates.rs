@@ -169,3 +169,108 @@ impl AdmissionRule {
         std::array::from_fn(of)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        CivilTime, ClassSet, OrganizationId, RuleCondition, RuleLayer, RuleScope, Rules, RulesFault,
+    };
+
+    fn rate() -> RateRule {
+        RateRule {
+            per: RateKey::Address,
+            rate: 100,
+            every_seconds: 60,
+            burst: 100,
+            block_minutes: 60,
+            channels: ChannelSet::ALL,
+            mode: RuleMode::Enforce,
+        }
+    }
+
+    fn layer(rates: Vec<RateRule>) -> RuleLayer {
+        let admission = Some(AdmissionRule { rates, shares: Vec::new() });
+        RuleLayer { admission, ..RuleLayer::default() }
+    }
+
+    #[test]
+    fn rates_are_said_for_the_region_and_within_their_ranges() {
+        let shared = |channels, weight| {
+            let shares = vec![ChannelShare { channels: ChannelSet(channels), weight }];
+            let admission = Some(AdmissionRule { rates: vec![], shares });
+            RuleLayer { admission, ..RuleLayer::default() }
+        };
+        let of = |change: fn(&mut RateRule)| {
+            let mut rate = rate();
+            change(&mut rate);
+            layer(vec![rate])
+        };
+        let few = RuleCondition { classes: ClassSet(1), ..RuleCondition::default() };
+        let near = RuleScope::Organization(OrganizationId(1));
+        for (layer, is_sound) in [
+            (layer(vec![rate()]), true),
+            (layer(vec![rate(); RATES_MAX]), true),
+            (layer(vec![rate(); RATES_MAX + 1]), false),
+            (RuleLayer { scope: near, ..layer(vec![rate()]) }, false),
+            (RuleLayer { when: few, ..layer(vec![rate()]) }, false),
+            (of(|rate| rate.rate = 0), false),
+            (of(|rate| rate.rate = RATE_MAX), true),
+            (of(|rate| rate.rate = RATE_MAX + 1), false),
+            (of(|rate| rate.burst = 0), false),
+            (of(|rate| rate.burst = RATE_MAX + 1), false),
+            (of(|rate| rate.every_seconds = 0), false),
+            (of(|rate| rate.every_seconds = RATE_EVERY_SECONDS_MAX + 1), false),
+            (of(|rate| rate.block_minutes = BLOCK_MINUTES_MAX + 1), false),
+            (of(|rate| rate.per = RateKey::Connection), false),
+            (of(|rate| (rate.per, rate.block_minutes) = (RateKey::Channel, 0)), true),
+            (of(|rate| rate.channels = ChannelSet(0)), false),
+            (shared(1, 1), true),
+            (shared(1, SHARE_WEIGHT_MAX + 1), false),
+            (shared(1, 0), false),
+            (shared(0, 1), false),
+        ] {
+            let civil = CivilTime::default();
+            let rules = Rules { civil, layers: vec![layer.clone()], ..Rules::none() };
+            let expected = if is_sound { Ok(()) } else { Err(RulesFault::Rates) };
+            assert_eq!(rules.check(), expected, "{layer:?}");
+        }
+    }
+
+    #[test]
+    fn a_channel_has_the_weight_of_the_last_share_that_names_it_and_one_without() {
+        let share = |channels, weight| ChannelShare { channels: ChannelSet(channels), weight };
+        let shares = vec![share(0b110, 5), share(0b010, 2)];
+        let weights = AdmissionRule { rates: vec![], shares }.weights();
+        assert_eq!(weights[..4], [1, 2, 5, 1]);
+    }
+
+    #[test]
+    fn the_last_layer_of_the_region_that_says_something_counts() {
+        let other = RateRule { rate: 7, ..rate() };
+        let layers = vec![layer(vec![rate()]), layer(vec![other]), RuleLayer::default()];
+        let rules = Rules { layers, ..Rules::none() };
+        assert_eq!(rules.admission().map(|rule| rule.rates.clone()), Some(vec![other]));
+        let shadow = rules.in_shadow();
+        let modes = shadow.layers.iter().filter_map(|layer| layer.admission.as_ref());
+        assert!(modes.flat_map(|rule| &rule.rates).all(|rate| rate.mode == RuleMode::Shadow));
+    }
+
+    #[test]
+    fn whatever_a_rate_says_makes_another_one() {
+        let other = RateRule { per: RateKey::Device, ..rate() };
+        let mut all = std::collections::BTreeSet::from([rate().identity(), other.identity()]);
+        for change in [
+            |rate: &mut RateRule| rate.rate = 1,
+            |rate: &mut RateRule| rate.burst = 1,
+            |rate: &mut RateRule| rate.every_seconds = 1,
+            |rate: &mut RateRule| rate.block_minutes = 1,
+            |rate: &mut RateRule| rate.channels = ChannelSet(1),
+            |rate: &mut RateRule| rate.mode = RuleMode::Shadow,
+        ] {
+            let mut rate = rate();
+            change(&mut rate);
+            assert!(all.insert(rate.identity()), "{rate:?}");
+        }
+    }
+}
