@@ -26,7 +26,7 @@ use crate::model::{BookingChannel, Timestamp};
 pub struct ConnectionLevels {
     /// Of which rates the levels are.
     generation: AtomicU64,
-    levels: [AtomicU64; RATES_MAX],
+    pub(super) levels: [AtomicU64; RATES_MAX],
 }
 
 /// What one stream knows of rates: those in force as it last looked, and tokens that it has taken.
@@ -39,17 +39,22 @@ pub struct Meter {
 /// The tokens that a stream has taken.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    connection: Arc<ConnectionLevels>,
-    of_connection: Box<[Lease]>,
-    /// [`LEASES`] for each rate of channels.
-    of_channels: Box<[Lease]>,
-    /// Counts requests that have no id.
-    asked: u64,
+    pub(super) connection: Arc<ConnectionLevels>,
+    /// One for each rate of connections.
+    pub(super) of_connection: Box<[Lease]>,
+    /// Some for each rate of channels.
+    pub(super) of_channels: Box<[ChannelLeases]>,
+    /// Counts requests that were refused.
+    pub(super) asked: u64,
 }
+
+/// The leases of one rate of channels.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ChannelLeases([Lease; LEASES]);
 
 /// Tokens that a stream has taken and not used.
 #[derive(Clone, Copy, Debug, Default)]
-struct Lease {
+pub(super) struct Lease {
     /// Of which channel they are.
     channel: u8,
     left: u32,
@@ -92,66 +97,38 @@ impl Meter {
             // Full buckets: who asks meanwhile on another stream gains a token.
             connection.levels.iter().for_each(|level| level.store(0, Ordering::Relaxed));
         }
-        let some = |count| std::iter::repeat_n(Lease::default(), count).collect();
-        self.leases.of_connection = some(set.connections.len());
-        self.leases.of_channels = some(set.channels.len() * LEASES);
+        self.leases.of_connection = set.connections.iter().map(|_| Lease::default()).collect();
+        self.leases.of_channels = set.channels.iter().map(|_| ChannelLeases::default()).collect();
         self.set = set;
     }
 }
 
-impl Leases {
-    /// Takes a token of a rate of connections.
-    ///
-    /// # Errors
-    ///
-    /// How long to wait, in milliseconds.
+impl ChannelLeases {
+    /// The lease of a channel.
     #[inline]
-    pub(super) fn take_of_connection(
-        &mut self,
-        rate: usize,
-        now: Timestamp,
-        limit: &Limit,
-    ) -> Result<(), u64> {
-        let (Some(lease), Some(level)) =
-            (self.of_connection.get_mut(rate), self.connection.levels.get(rate))
-        else {
-            return Ok(());
-        };
-        lease.take(now, level, limit)
-    }
-
-    /// Takes a token of a rate of channels.
-    ///
-    /// # Errors
-    ///
-    /// How long to wait, in milliseconds.
-    #[inline]
-    pub(super) fn take_of_channel(
-        &mut self,
-        rate: usize,
-        now: Timestamp,
-        channel: BookingChannel,
-        (level, limit): (&AtomicU64, &Limit),
-    ) -> Result<(), u64> {
+    pub(super) fn of(&mut self, channel: BookingChannel) -> &mut Lease {
         let number = channel.number();
-        let position = rate * LEASES + usize::from(number) % LEASES;
-        let Some(lease) = self.of_channels.get_mut(position) else { return Ok(()) };
+        let lease = &mut self.0[usize::from(number) % LEASES];
         if lease.channel != number {
             *lease = Lease { channel: number, ..Lease::default() };
         }
-        lease.take(now, level, limit)
-    }
-
-    /// A number for a request that has no id.
-    pub(super) const fn next(&mut self) -> u64 {
-        self.asked = self.asked.wrapping_add(1);
-        self.asked
+        lease
     }
 }
 
 impl Lease {
+    /// Takes a token, of those at hand or of those that are shared.
+    ///
+    /// # Errors
+    ///
+    /// How long to wait, in milliseconds.
     #[inline]
-    fn take(&mut self, now: Timestamp, shared: &AtomicU64, limit: &Limit) -> Result<(), u64> {
+    pub(super) fn take(
+        &mut self,
+        now: Timestamp,
+        shared: &AtomicU64,
+        limit: &Limit,
+    ) -> Result<(), u64> {
         let millis = now.as_millis();
         if 0 < self.left && millis < self.until {
             self.left -= 1;
@@ -163,6 +140,7 @@ impl Lease {
         self.renew(now, shared, limit)
     }
 
+    #[inline(never)]
     fn renew(&mut self, now: Timestamp, shared: &AtomicU64, limit: &Limit) -> Result<(), u64> {
         let millis = now.as_millis();
         let most = (limit.burst() / LEASE_MAX).clamp(1, LEASE_MAX);
@@ -260,6 +238,27 @@ mod tests {
             assert!(passed <= most, "{passed} of {most}");
             let asked = passed + refused;
             assert!(asked.min(most) * 9 / 10 <= passed, "{passed} of {most}, {asked} asked");
+        }
+    }
+
+    #[test]
+    fn tokens_that_were_leased_and_not_used_are_no_hoard() {
+        let (shared, limit) = (AtomicU64::new(0), limit(10_000, 10_000));
+        let mut leases = [Lease::default(); 20];
+        // Each ends with most of a lease left.
+        for lease in &mut leases {
+            (0..130).for_each(|_| lease.take(NOW, &shared, &limit).unwrap());
+            assert!(50 < lease.left);
+        }
+        for (millis, most) in [(60_000, 10_000), (60_009, 90), (60_010, 10)] {
+            let now = NOW.plus_millis(millis);
+            let mut passed = 0;
+            for lease in &mut leases {
+                while lease.take(now, &shared, &limit).is_ok() {
+                    passed += 1;
+                }
+            }
+            assert_eq!(passed, most, "{millis}");
         }
     }
 

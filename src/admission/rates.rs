@@ -21,8 +21,9 @@ use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::bucket::Limit;
-use super::meter::{Leases, Meter};
+use super::meter::Meter;
 use super::table::{SETS, Table, Verdict};
+use super::turns::mix;
 use crate::model::limits::CHANNELS_MAX;
 use crate::model::{
     Actor, AdmissionRule, BookingChannel, ChannelSet, Command, Outcome, RateKey, RateRule, Refusal,
@@ -37,6 +38,8 @@ pub struct Rates {
     table: OnceLock<Table>,
     /// `SipHash` with keys from the system: nobody can aim at a cell, also who learns who is limited.
     hasher: RandomState,
+    /// Spreads the times at which clients are told to come back.
+    seed: u64,
     limited: Box<[CachePadded<Stripe>]>,
     uncounted: AtomicU64,
 }
@@ -121,11 +124,13 @@ impl Default for Rates {
     /// No rates, until somebody looks at the rules.
     fn default() -> Self {
         let (generation, changes_at) = (AtomicU64::new(0), AtomicU64::new(0));
+        let hasher = RandomState::new();
         Self {
+            seed: hasher.hash_one(0_u64),
             published: CachePadded::new(Published { generation, changes_at }),
             current: Mutex::default(),
             table: OnceLock::new(),
-            hasher: RandomState::new(),
+            hasher,
             limited: (0..STRIPES).map(|_| CachePadded::new(Stripe::default())).collect(),
             uncounted: AtomicU64::new(0),
         }
@@ -183,21 +188,21 @@ impl Rates {
 
     fn admit_way(&self, meter: &mut Meter, asking: &Asking<'_>) -> Result<(), Limited> {
         let Meter { set, leases } = meter;
-        for (index, rate) in set.connections.iter().enumerate() {
+        let rates = set.connections.iter().zip(leases.of_connection.iter_mut());
+        for ((rate, lease), level) in rates.zip(&leases.connection.levels) {
             if rate.is_about(asking.channel)
-                && let Err(wait) = leases.take_of_connection(index, asking.now, &rate.limit)
+                && let Err(wait) = lease.take(asking.now, level, &rate.limit)
             {
-                self.refuse(rate, wait, || asking.number(leases))?;
+                self.refuse(rate, wait, asking.number(&mut leases.asked))?;
             }
         }
-        for (index, (rate, levels)) in set.channels.iter().enumerate() {
-            if let Some(channel) = asking.channel
-                && rate.channels.contains(channel)
+        let Some(channel) = asking.channel else { return Ok(()) };
+        for ((rate, levels), leases_of) in set.channels.iter().zip(&mut leases.of_channels) {
+            if rate.channels.contains(channel)
                 && let Some(level) = levels.get(usize::from(channel.number()))
-                && let Err(wait) =
-                    leases.take_of_channel(index, asking.now, channel, (level, &rate.limit))
+                && let Err(wait) = leases_of.of(channel).take(asking.now, level, &rate.limit)
             {
-                self.refuse(rate, wait, || asking.number(leases))?;
+                self.refuse(rate, wait, asking.number(&mut leases.asked))?;
             }
         }
         Ok(())
@@ -231,7 +236,7 @@ impl Rates {
                 Verdict::Uncounted => {
                     self.uncounted.fetch_add(1, Ordering::Relaxed);
                 }
-                Verdict::Limited(wait) => self.refuse(rate, wait, || hash)?,
+                Verdict::Limited(wait) => self.refuse(rate, wait, hash)?,
             }
         }
         Ok(())
@@ -249,13 +254,8 @@ impl Rates {
         }
     }
 
-    #[cold]
-    fn refuse(
-        &self,
-        rate: &Rate,
-        wait_millis: u64,
-        number: impl FnOnce() -> u64,
-    ) -> Result<(), Limited> {
+    #[inline(never)]
+    fn refuse(&self, rate: &Rate, wait_millis: u64, number: u64) -> Result<(), Limited> {
         let key = rate.key;
         let stripe = STRIPE.with(|stripe| self.limited.get(*stripe));
         if let Some(stripe) = stripe {
@@ -266,7 +266,7 @@ impl Rates {
         }
         let spread = if key.is_personal() { SPREAD_MILLIS_MIN } else { SPREAD_MILLIS };
         let spread = wait_millis / SPREAD_PARTS + spread;
-        let later = self.hasher.hash_one(number()) % spread;
+        let later = mix(self.seed ^ number) % spread;
         let retry_after_millis = u32::try_from(wait_millis + later).unwrap_or(u32::MAX);
         Err(Limited { key, retry_after_millis })
     }
@@ -334,8 +334,9 @@ impl Rate {
 impl Asking<'_> {
     /// A number of the request: the same when it comes again.
     #[expect(clippy::cast_possible_truncation, reason = "the low half of an id is its chance")]
-    fn number(&self, leases: &mut Leases) -> u64 {
-        self.command.map_or_else(|| leases.next(), |command| command.request().0 as u64)
+    fn number(&self, asked: &mut u64) -> u64 {
+        *asked = asked.wrapping_add(1);
+        self.command.map_or(*asked, |command| command.request().0 as u64)
     }
 }
 

@@ -84,7 +84,7 @@ pub(super) const fn position(seed: u64, subject: PatientId) -> u32 {
 }
 
 /// Spreads a number over 64 bits (`SplitMix64`'s finisher).
-const fn mix(number: u64) -> u64 {
+pub(super) const fn mix(number: u64) -> u64 {
     let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ number >> 31
