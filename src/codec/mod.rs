@@ -18,6 +18,7 @@ mod draw;
 mod explain;
 mod fact;
 mod history;
+mod notice;
 mod reading;
 mod reschedule;
 mod returns;

@@ -1,7 +1,7 @@
 //! Layouts of rules, strikes and restrictions.
 //!
 //! ```text
-//! rules       version u32, from u64, u8 n, n (u64 since, i16 minutes), u8 n, n layers
+//! rules       version u32, from u64, u8 n, n (u64 since, i16 minutes), u8 n, n layers; see `notice`
 //! layer       scope, condition, u8 n, n keys, by tag, each at most once
 //! scope       u8 kind, what the kind needs: organization u32; department u32, resource u64, service u32
 //! condition   classes u8, youngest u8, oldest u8, option on file, option first visit, u16 id kinds
@@ -23,13 +23,13 @@ use bincode::{Decode, Encode};
 
 use super::terms::OffsetList;
 use crate::model::limits::{
-    LAYER_LIMITS_MAX, RATES_MAX, RULE_LAYERS_MAX, RULE_TIERS_MAX, SHARES_MAX,
+    LAYER_LIMITS_MAX, RATES_MAX, RULE_TIERS_MAX, SHARES_MAX,
 };
 use crate::model::{
     AdmissionRule, ApplyRules, Begins, BookingLimit, ChannelShare, CivilTime, Consequence, Counts,
     Day, DayOf, LISTED_MAX, LimitKey, LimitScope, NoShowRule, Period, Place, RateKey, RateRule,
     RecordReading, Restriction, RestrictionCause, RuleCondition, RuleKey, RuleLayer, RuleMode,
-    RuleRef, RuleScope, RuleWhy, Rules, RulesApplied, RulesReading, ScopeKind, Strike, Struck,
+    RuleRef, RuleScope, RuleWhy, RulesApplied, RulesReading, ScopeKind, Strike, Struck,
     Term, Tier, Timestamp, Window,
 };
 
@@ -49,7 +49,8 @@ layout_code!(RuleKey {
     Cancel,
     Payment,
     Holder,
-    Appeal
+    Appeal,
+    Notice
 });
 layout_struct!(RuleWhy { rule, key, within, count, limit, since, until, through });
 layout_struct!(Strike { day, place });
@@ -59,10 +60,6 @@ layout_struct!(Restriction { within, cause, consequence, mode, from, until, rule
 layout_struct!(Struck { appointment, patient, strike, restriction, is_used_up });
 layout_struct!(RulesApplied { request, fingerprint, rules });
 layout_struct!(ApplyRules { request, rules });
-
-type Layers = Vec<RuleLayer>;
-layout_list!(LayerList<RuleLayer>, Layers, u8, RULE_LAYERS_MAX, "more layers than rules have");
-layout_with_lists!(Rules { version, from, civil, layers as LayerList<Layers> });
 
 type Tiers = ArrayVec<Tier, RULE_TIERS_MAX>;
 layout_list!(TierList<Tier>, Tiers, u8, RULE_TIERS_MAX, "more tiers than a rule has");

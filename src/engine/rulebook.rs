@@ -13,7 +13,8 @@ use std::sync::Arc;
 use super::view::{Context, Decision, NO_RULES, View};
 use crate::model::limits::{RULES_KEPT_MAX, RULES_LEAD_MILLIS};
 use crate::model::{
-    ApplyRules, Fact, Outcome, Refusal, Rules, RulesApplied, RulesVersion, Timestamp,
+    ApplyRules, Fact, Outcome, Refusal, RuleRef, RuleWhy, Rules, RulesApplied, RulesVersion,
+    Stricter, Timestamp,
 };
 
 /// Every version that may still be asked about.
@@ -97,8 +98,26 @@ pub fn decide_rules(
     if apply.rules.from < context.now.plus_millis(RULES_LEAD_MILLIS) {
         return Err(Outcome::RulesTooSoon.into());
     }
+    if let Some(refusal) = refuse_unannounced(context.now, book, &apply.rules) {
+        return Err(refusal);
+    }
     let version = RulesVersion(book.newest().0.saturating_add(1));
     let rules = Rules { version, ..apply.rules.clone() };
     let fact = RulesApplied { request: apply.request, fingerprint, rules };
     Ok(Decision::done(context.now, Fact::RulesApplied(Box::new(fact))))
+}
+
+/// Stricter rules come into force when the notice is over that the rules of now ask for.
+fn refuse_unannounced(now: Timestamp, book: &Rulebook, rules: &Rules) -> Option<Refusal> {
+    let today = book.in_force(now);
+    let notice = u32::from(today.notice_days);
+    let earliest = today.civil.plus_days(now, notice);
+    if notice == 0 || earliest <= rules.from {
+        return None;
+    }
+    let before = book.in_force(rules.from);
+    let Stricter { key, layer, .. } = *rules.stricter_than(before).first()?;
+    let rule = RuleRef { version: before.version, layer, tier: 0 };
+    let why = RuleWhy { until: earliest, limit: today.notice_days, ..RuleWhy::of(key, rule) };
+    Some(Refusal::by_rule(Outcome::RulesNeedNotice, now, why))
 }

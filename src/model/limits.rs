@@ -92,6 +92,9 @@ pub const LAYER_LIMITS_MAX: usize = 16;
 /// The largest number that a limit of appointments names: fewer than a ledger keeps.
 pub const LIMIT_COUNT_MAX: u16 = 200;
 
+/// How long before they are in force stricter rules may have to be told of: a year, in days.
+pub const NOTICE_DAYS_MAX: u16 = 366;
+
 /// Versions of the rules that a node can still tell about.
 pub const RULES_KEPT_MAX: usize = 64;
 

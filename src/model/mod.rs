@@ -81,7 +81,7 @@ pub use rules::{
     AdmissionRule, ApplyRules, Begins, BookingLimit, ChannelShare, Consequence, Counts, DayOf,
     LimitKey, LimitScope, NoShowRule, Period, Place, RateKey, RateRule, Restriction,
     RestrictionCause, RuleCondition, RuleKey, RuleLayer, RuleMode, RuleRef, RuleScope, RuleWhy,
-    Rules, RulesApplied, RulesFault, ScopeKind, Strike, Struck, Term, Tier, Window,
+    Rules, RulesApplied, RulesFault, ScopeKind, Stricter, Strike, Struck, Term, Tier, Window,
 };
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
 pub use terms::{Delay, PoolTerms, Reclaim, ReturnRule, ServiceHours, SessionTerms, TermsFault};

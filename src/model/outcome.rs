@@ -180,6 +180,9 @@ outcomes! {
     RulesInvalid = 840 lasting;
     /// Rules come into force at least two seconds after they are applied.
     RulesTooSoon = 841 lasting;
+    /// The rules are stricter than those before, and would come into force before the notice that
+    /// those ask for. The answer names the first layer that is stricter, and the earliest instant.
+    RulesNeedNotice = 850 lasting;
 }
 
 impl Outcome {

@@ -83,3 +83,42 @@ fn rules_are_checked_compared_applied_and_shown() {
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
 }
+
+#[test]
+fn stricter_rules_wait_for_their_notice_and_the_tool_says_what_is_stricter() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Serving::start(&folder.path().join("data"), &[]);
+    let write = |name: &str, count: u16| {
+        let file = folder.path().join(name);
+        let document = format!(
+            "notice = {{ days = 7 }}\n[[rules]]\n[rules.no_show]\nwindow = \"ever\"\n\
+             tiers = [{{ count = {count}, for = {{ days = 30 }} }}]\n"
+        );
+        std::fs::write(&file, document).unwrap();
+        file
+    };
+    let (mild, strict) = (write("mild.toml", 5), write("strict.toml", 3));
+    let from = haoyuan::ops::clock::Clock::start().now().plus_millis(2_500);
+    let instant = |time: Timestamp| {
+        let millis = i64::try_from(time.as_millis()).unwrap();
+        jiff::Timestamp::from_millisecond(millis).unwrap().to_string()
+    };
+    let (_, code) = asked(&node, &["rules", "apply", text(&mild), "--from", &instant(from)]);
+    assert_eq!(code, Some(0));
+    while haoyuan::ops::clock::Clock::start().now() < from {
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+    }
+    let (differs, _) = asked(&node, &["rules", "diff", text(&strict)]);
+    assert_eq!(
+        (&differs["stricter"][0], &differs["notice_days"]),
+        (&"rules[0].no_show".into(), &7.into())
+    );
+    let output = node.ctl(&["rules", "apply", text(&strict)]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    for words in ["layer 0 is stricter (no_show)", "7 days of notice", "--from"] {
+        assert!(errors.contains(words), "{words}: {errors}");
+    }
+    let later = instant(from.plus_millis(7 * 86_400_000 + 60_000));
+    let (_, code) = asked(&node, &["rules", "apply", text(&strict), "--from", &later]);
+    assert_eq!(code, Some(0));
+}

@@ -25,6 +25,7 @@ pub(crate) fn rules(random: &mut Random, now: Timestamp) -> Rules {
     });
     Rules {
         version: RulesVersion::default(),
+        notice_days: 0,
         layers: layers.collect(),
         civil: CivilTime(vec![(Timestamp::default(), random.pick(&[0, 480, -300]))]),
         from: now.plus_millis(random.below(2 * MINUTE)),

@@ -9,9 +9,10 @@ use super::super::failure::Failure;
 use super::super::ids::{self, uuid};
 use super::super::output::Output;
 use super::{Connection, Document, Origin, PatientName, defaults, fresh_id, show, told};
+use crate::client::CallError;
 use crate::model::{
-    ApplyRules, Consequence, RecordReading, RequestId, Restriction, Role, RuleMode, RulesReading,
-    Strike, Timestamp,
+    ApplyRules, Consequence, Outcome, RecordReading, Refusal, RequestId, Restriction, Role,
+    RuleKey, RuleMode, RulesReading, Stricter, Strike, Timestamp,
 };
 use crate::ops::clock::Clock;
 use crate::ops::rules::{self, RuleDocument};
@@ -112,7 +113,16 @@ pub(super) fn run(
             let rules = document.rules(from);
             let apply = ApplyRules { request: id.unwrap_or_else(fresh_id), rules };
             connection.run(Role::Admin, async |client| {
-                told(client.apply_rules(apply.clone()).await, json)?;
+                let asked = client.apply_rules(apply.clone()).await;
+                if let Err(CallError::Refused(refusal)) = &asked
+                    && let Some(wanted) = notice_wanted(refusal)
+                {
+                    if json {
+                        show::refusal(*refusal)?;
+                    }
+                    return Err(wanted);
+                }
+                told(asked, json)?;
                 applied(&apply, json)
             })
         }
@@ -131,6 +141,25 @@ pub(super) fn record(
     connection.run(Role::Counter, async |client| {
         show_record(&told(client.record(patient, task.origin.channel).await, json)?, json)
     })
+}
+
+/// What to do about rules that need notice: which is stricter, and from when on they can be in force.
+fn notice_wanted(refusal: &Refusal) -> Option<Failure> {
+    let why = refusal.why.filter(|_| refusal.outcome == Outcome::RulesNeedNotice)?;
+    let (days, until) = (why.limit, show::time(why.until));
+    let what = match why.key {
+        RuleKey::Notice => "the notice is shorter".to_owned(),
+        key => format!("layer {} is stricter ({})", why.rule.layer, key.name()),
+    };
+    Some(Failure::failed(
+        format!(
+            "RulesNeedNotice (850): {what} than in version {}, and {days} days of notice are needed",
+            why.rule.version.0
+        ),
+        format!(
+            "put them in force from {until} on: --from; `ctl rules diff` shows all that is stricter"
+        ),
+    ))
 }
 
 fn applied(apply: &ApplyRules, json: bool) -> Result<(), Failure> {
@@ -153,9 +182,17 @@ fn diff(known: &RulesReading, document: &RuleDocument, json: bool) -> Result<(),
         (lines_of(&rules::render(&known.rules)), lines_of(&rules::render(&wanted)));
     let gone: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
     let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
+    let stricter: Vec<String> =
+        wanted.stricter_than(&known.rules).into_iter().map(stricter).collect();
     let mut output = Output::new();
     if json {
-        output.json(&json!({ "version": known.rules.version.0, "gone": gone, "new": new }))?;
+        output.json(&json!({
+            "version": known.rules.version.0,
+            "gone": gone,
+            "new": new,
+            "stricter": stricter,
+            "notice_days": known.rules.notice_days,
+        }))?;
         return output.flush();
     }
     if gone.is_empty() && new.is_empty() {
@@ -163,7 +200,24 @@ fn diff(known: &RulesReading, document: &RuleDocument, json: bool) -> Result<(),
     }
     gone.iter().try_for_each(|line| output.line(format_args!("- {line}")))?;
     new.iter().try_for_each(|line| output.line(format_args!("+ {line}")))?;
+    for line in &stricter {
+        output.line(format_args!("stricter: {line}"))?;
+    }
+    if !stricter.is_empty() && known.rules.notice_days != 0 {
+        let days = known.rules.notice_days;
+        output
+            .line(format_args!("in force {days} days after they are applied, at the earliest"))?;
+    }
     output.flush()
+}
+
+/// Where rules are stricter, as a document has it.
+fn stricter(found: Stricter) -> String {
+    match (found.key, found.is_gone) {
+        (RuleKey::Notice, _) => "notice".to_owned(),
+        (key, false) => format!("rules[{}].{}", found.layer, key.name()),
+        (key, true) => format!("without rules[{}].{} of before", found.layer, key.name()),
+    }
 }
 
 /// Every value of a document with its path, as `rules[0].no_show.window.days = 365`.

@@ -19,6 +19,7 @@ mod tables_disruption;
 mod tables_hold;
 mod tables_limits;
 mod tables_move;
+mod tables_notice;
 mod tables_openings;
 mod tables_returns;
 mod tables_rules;

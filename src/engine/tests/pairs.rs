@@ -234,7 +234,17 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
         ],
     ),
     ("expire", &[O::Done]),
-    ("apply_rules", &[O::Done, O::AlreadyDone, O::IdReused, O::RulesInvalid, O::RulesTooSoon]),
+    (
+        "apply_rules",
+        &[
+            O::Done,
+            O::AlreadyDone,
+            O::IdReused,
+            O::RulesInvalid,
+            O::RulesTooSoon,
+            O::RulesNeedNotice,
+        ],
+    ),
 ];
 
 const BOOKER: &[Outcome] = &[

@@ -56,7 +56,7 @@ impl Patient {
         self.number += 1;
         let from = self.world.now.plus_millis(build::MINUTE);
         let civil = CivilTime::default();
-        let rules = Rules { version: RulesVersion(0), from, civil, layers };
+        let rules = Rules { version: RulesVersion(0), from, civil, notice_days: 0, layers };
         let apply = ApplyRules { request: build::request(self.number), rules };
         self.ask(&Command::ApplyRules(apply.into())).unwrap();
     }
@@ -360,6 +360,7 @@ fn rules_are_refused_whole() {
             version: RulesVersion(version),
             from: day(0).plus_millis(lead),
             civil: CivilTime::default(),
+            notice_days: 0,
             layers,
         };
         let apply = Command::ApplyRules(ApplyRules { request: build::request(1), rules }.into());

@@ -16,6 +16,7 @@
 mod limit;
 mod no_show;
 mod rates;
+mod strict;
 mod why;
 
 pub use limit::{BookingLimit, Counts, DayOf, LimitKey, LimitScope, Period};
@@ -24,6 +25,7 @@ pub use no_show::{
     Tier, Window,
 };
 pub use rates::{AdmissionRule, ChannelShare, RateKey, RateRule};
+pub use strict::Stricter;
 pub use why::{RuleKey, RuleWhy};
 
 use super::appointment::PatientClass;
@@ -32,8 +34,8 @@ use super::command::Attributes;
 use super::fingerprint::Fingerprint;
 use super::id::{DepartmentId, OrganizationId, RequestId, ResourceId, RulesVersion, ServiceId};
 use super::limits::{
-    LAYER_LIMITS_MAX, LIMIT_COUNT_MAX, RATE_MAX, RATES_MAX, RULE_LAYERS_MAX, RULE_TIERS_MAX,
-    RULES_BYTES_MAX, SHARES_MAX,
+    LAYER_LIMITS_MAX, LIMIT_COUNT_MAX, NOTICE_DAYS_MAX, RATE_MAX, RATES_MAX, RULE_LAYERS_MAX,
+    RULE_TIERS_MAX, RULES_BYTES_MAX, SHARES_MAX,
 };
 use super::operation::Operation;
 use super::session::{ClassSet, Session};
@@ -48,6 +50,9 @@ pub struct Rules {
     pub from: Timestamp,
     /// What a day is.
     pub civil: CivilTime,
+    /// How many days before they are in force stricter rules than these are told of, 0 to
+    /// [`NOTICE_DAYS_MAX`].
+    pub notice_days: u16,
     /// Who says what, 0 to [`RULE_LAYERS_MAX`].
     pub layers: Vec<RuleLayer>,
 }
@@ -178,6 +183,9 @@ pub enum RulesFault {
         "the ages of a layer run from a younger to an older, and it names a class and a kind of identity document"
     )]
     Condition,
+    /// The notice is longer than a year.
+    #[error("notice of stricter rules is at most {NOTICE_DAYS_MAX} days")]
+    Notice,
     /// A rule about no-shows counts nothing, or its tiers are out of order.
     #[error(
         "a rule about no-shows has 1 to {RULE_TIERS_MAX} tiers, each after more strikes than the one before, each of them for a time"
@@ -400,6 +408,7 @@ impl Rules {
             version: RulesVersion(0),
             from: Timestamp::from_millis(0),
             civil,
+            notice_days: 0,
             layers: Vec::new(),
         }
     }
@@ -410,7 +419,9 @@ impl Rules {
     ///
     /// The first [`RulesFault`] in the order of that enum.
     pub fn check(&self) -> Result<(), RulesFault> {
-        if RULE_LAYERS_MAX < self.layers.len() {
+        // Where a notice is said, it stands in the list of layers.
+        let notice = usize::from(self.notice_days != 0);
+        if RULE_LAYERS_MAX < self.layers.len().saturating_add(notice) {
             return Err(RulesFault::Layers);
         }
         if RULES_BYTES_MAX < self.weight() {
@@ -421,6 +432,9 @@ impl Rules {
         }
         if !self.layers.iter().all(|layer| layer.when.is_sound()) {
             return Err(RulesFault::Condition);
+        }
+        if NOTICE_DAYS_MAX < self.notice_days {
+            return Err(RulesFault::Notice);
         }
         let mut no_shows = self.layers.iter().filter_map(|layer| layer.no_show.as_ref());
         if !no_shows.all(NoShowRule::is_sound) {
@@ -490,6 +504,9 @@ impl ApplyRules {
         let rules = &self.rules;
         let mut print = Fingerprint::new(Operation::ApplyRules as u64);
         print.add(rules.from.as_millis());
+        if rules.notice_days != 0 {
+            print.add(u64::from(rules.notice_days));
+        }
         for (since, minutes) in &rules.civil.0 {
             print.add(since.as_millis()).add(u64::from(minutes.cast_unsigned()));
         }

@@ -34,6 +34,8 @@ pub enum RuleKey {
     Holder = 8,
     /// How a restriction is objected to (申诉).
     Appeal = 9,
+    /// How long before they are in force stricter rules are told of.
+    Notice = 10,
 }
 
 /// Why a rule refuses.
@@ -60,7 +62,7 @@ pub struct RuleWhy {
 
 impl RuleKey {
     /// Every key, by number.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoShow,
         Self::Limits,
         Self::Violations,
@@ -70,6 +72,7 @@ impl RuleKey {
         Self::Payment,
         Self::Holder,
         Self::Appeal,
+        Self::Notice,
     ];
 
     /// The name in documents, JSON and messages.
@@ -84,6 +87,7 @@ impl RuleKey {
             Self::Payment => "payment",
             Self::Holder => "holder",
             Self::Appeal => "appeal",
+            Self::Notice => "notice",
         }
     }
 }

@@ -47,6 +47,7 @@ pub struct RuleDocument {
     /// Since when, where the document says so.
     pub from: Option<Timestamp>,
     zone: Zone,
+    notice_days: u16,
     layers: Vec<RuleLayer>,
 }
 
@@ -55,7 +56,13 @@ impl RuleDocument {
     /// long after it as the clocks change seven times more.
     pub fn rules(&self, from: Timestamp) -> Rules {
         let civil = CivilTime(self.zone.offsets_from(from.minus_millis(BEFORE_MILLIS)));
-        Rules { version: RulesVersion::default(), from, civil, layers: self.layers.clone() }
+        Rules {
+            version: RulesVersion::default(),
+            from,
+            civil,
+            notice_days: self.notice_days,
+            layers: self.layers.clone(),
+        }
     }
 }
 

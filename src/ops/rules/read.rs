@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 use serde_json::Value;
 
 use super::{RuleDocument, limits, rates};
-use crate::model::limits::RULE_LAYERS_MAX;
+use crate::model::limits::{NOTICE_DAYS_MAX, RULE_LAYERS_MAX};
 use crate::model::{
     Begins, ChannelSet, ClassSet, Consequence, DepartmentId, NoShowRule, OrganizationId,
     ResourceId, RuleCondition, RuleLayer, RuleMode, RuleScope, ScopeKind, ServiceId, Term, Tier,
@@ -41,6 +41,7 @@ pub(super) fn document(value: Value, defaults: &DocumentDefaults) -> Result<Rule
     let mut document = Entry::new(String::new(), value)?;
     let zone = document.may("zone").map(|field| read_zone(&field)).transpose()?;
     let from = document.may("from").map(|field| field.time()).transpose()?;
+    let notice_days = document.may("notice").map_or(Ok(0), notice)?;
     let field = document.need("rules")?;
     let place = field.place.clone();
     let layers = field.list()?;
@@ -51,7 +52,15 @@ pub(super) fn document(value: Value, defaults: &DocumentDefaults) -> Result<Rule
     }
     let layers =
         layers.into_iter().map(|field| layer(field, defaults)).collect::<Result<_, _>>()?;
-    Ok(RuleDocument { from, zone: zone.unwrap_or(Zone::utc()), layers })
+    Ok(RuleDocument { from, zone: zone.unwrap_or(Zone::utc()), notice_days, layers })
+}
+
+/// `{ days = 7 }`.
+fn notice(field: Field) -> Result<u16, Fault> {
+    let mut entry = Entry::new(field.place, field.value)?;
+    let days = narrow(entry.need("days")?.number(0, NOTICE_DAYS_MAX.into())?);
+    entry.finish()?;
+    Ok(days)
 }
 
 fn layer(field: Field, defaults: &DocumentDefaults) -> Result<RuleLayer, Fault> {

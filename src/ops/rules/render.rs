@@ -14,7 +14,10 @@ use crate::ops::document::words::CLASSES;
 /// by a zone.
 pub fn render(rules: &Rules) -> Value {
     let layers: Vec<Value> = rules.layers.iter().map(layer).collect();
-    json!({ "rules": layers })
+    if rules.notice_days == 0 {
+        return json!({ "rules": layers });
+    }
+    json!({ "notice": { "days": rules.notice_days }, "rules": layers })
 }
 
 fn layer(layer: &RuleLayer) -> Value {

@@ -4,6 +4,7 @@ use super::*;
 
 const TEXT: &str = r#"
 zone = "Asia/Shanghai"
+notice = { days = 7 }
 
 [[rules]]
 [rules.no_show]
@@ -52,7 +53,7 @@ fn a_document_reads_back_as_it_was_rendered() {
     assert_eq!(rules.layers[2].limits.len(), 3);
     let text = render(&rules).to_string();
     let again = read("r.json", &text, DocumentFormat::Json, &DocumentDefaults::default()).unwrap();
-    assert_eq!(again.layers, document.layers);
+    assert_eq!((&again.layers, again.notice_days), (&document.layers, 7));
     assert_eq!(rules.civil.0, [(Timestamp::default(), 480)]);
 }
 
@@ -93,6 +94,8 @@ fn what_is_wrong_is_refused_with_its_place() {
             "rules[2].rates: is said for a part",
         ),
         ("rates = [", "when = { ages = [0, 9] }\nrates = [", "rules[2].rates: has a condition"),
+        ("{ days = 7 }", "{ days = 400 }", "notice.days: is 400"),
+        ("{ days = 7 }", "7", "notice: "),
         ("used_up = true", "used = true", "rules[1].no_show.used: is no key"),
     ] {
         let text = TEXT.replacen(from, to, 1);

@@ -239,6 +239,7 @@ pub(super) const REFUSALS: &[(Outcome, [&str; 2])] = &[
     (Outcome::DrawKeyMissing, STAFF),
     (Outcome::RulesInvalid, STAFF),
     (Outcome::RulesTooSoon, STAFF),
+    (Outcome::RulesNeedNotice, STAFF),
 ];
 
 /// What a rule has counted, by what it is about: with the number that it names, and without.
@@ -313,6 +314,7 @@ pub(super) const COUNTED: &[(RuleKey, [[&str; 2]; 2])] = &[
         ],
     ),
     (RuleKey::Appeal, [APPEAL, APPEAL]),
+    (RuleKey::Notice, [NOTICE, NOTICE]),
 ];
 
 const CANCEL: [&str; 2] =
@@ -321,6 +323,9 @@ const PAYMENT: [&str; 2] =
     ["It has to be paid for as this clinic asks.", "需要按这次门诊规定的方式付费。"];
 const APPEAL: [&str; 2] =
     ["An objection is looked at once, within its term.", "申诉在规定期限内受理一次。"];
+
+const NOTICE: [&str; 2] =
+    ["Stricter rules are told of before they hold.", "更严的规则须提前公布。"];
 
 const APP: [&str; 2] = [
     "The app sent a request that the booking system does not take. It is not your fault. Try again, or ask at the hospital.",

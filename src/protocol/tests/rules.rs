@@ -5,10 +5,15 @@ use super::*;
 pub(super) fn requests() -> Vec<(&'static str, Request)> {
     let apply = ApplyRules { request: RequestId::from_parts(NOW, 5), rules: rules(0) };
     let rates = ApplyRules { request: RequestId::from_parts(NOW, 7), rules: rates() };
+    let notice = ApplyRules {
+        request: apply.request,
+        rules: Rules { notice_days: 7, layers: Vec::new(), ..rules(0) },
+    };
     let (patient, channel) = (PatientId(0x11), channel(2));
     vec![
         ("apply_rules_rates", Request::Command(Command::ApplyRules(Box::new(rates)))),
         ("apply_rules", Request::Command(Command::ApplyRules(Box::new(apply)))),
+        ("apply_rules_notice", Request::Command(Command::ApplyRules(Box::new(notice)))),
         ("read_rules", Query::ReadRules { at: Some(NOW) }.into()),
         ("read_record", Query::ReadRecord { patient, channel }.into()),
         (
@@ -169,6 +174,7 @@ fn rules(version: u32) -> Rules {
         version: RulesVersion(version),
         from: NOW.plus_millis(10_000),
         civil: CivilTime(vec![(Timestamp::default(), 480)]),
+        notice_days: 0,
         layers,
     }
 }

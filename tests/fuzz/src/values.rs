@@ -210,6 +210,7 @@ pub fn apply_rules(bytes: &mut Bytes<'_>, now: Timestamp) -> ApplyRules {
             version: RulesVersion(u32::from(bytes.once_in(16))),
             from: now.plus_millis(1_990 + u64::from(bytes.byte())),
             civil: CivilTime::default(),
+            notice_days: 7,
             layers: vec![layer],
         },
     }

@@ -67,6 +67,7 @@ impl Case {
             version: RulesVersion(0),
             from: now.plus_millis(RULES_LEAD_MILLIS),
             civil: CivilTime::default(),
+            notice_days: 0,
             layers: vec![layer],
         };
         let apply = ApplyRules { request: build::request(20_000), rules };
@@ -251,6 +252,7 @@ fn rules(case: &Case, [id, who, what]: [u8; 3]) -> Rules {
         version: RulesVersion(u32::from(what % 64 == 63)),
         from: case.engine.now.plus_millis(lead),
         civil: CivilTime(vec![(Timestamp::default(), offsets)]),
+        notice_days: u16::from(what % 16 == 6),
         layers: layers.collect(),
     }
 }

@@ -5,7 +5,7 @@ use crate::model::limits::RULES_LEAD_MILLIS;
 use crate::model::{
     ApplyRules, Appointment, Begins, BookingChannel, Consequence, Day, NoShowRule, Outcome,
     PatientId, Place, Receipt, Refusal, Restriction, RestrictionCause, RuleKey, RuleMode, RuleRef,
-    RuleScope, RuleWhy, Rules, RulesVersion, Session, Term, Window,
+    RuleScope, RuleWhy, Rules, RulesVersion, Session, Term, Timestamp, Window,
 };
 
 /// What is known of rules and of how patients behaved.
@@ -33,17 +33,37 @@ impl Naive {
             refusals.push(Outcome::RulesTooSoon);
         }
         super::lowest(&refusals)?;
+        self.announced(&apply.rules)?;
         self.conduct.applied.push(apply.clone());
         Ok(self.receipt(false))
     }
 
+    /// Whether there is notice enough, where the rules are stricter than what would hold then. What is
+    /// stricter is told by the model, and that by a test of its own.
+    fn announced(&self, rules: &Rules) -> Result<(), Refusal> {
+        let (_, today) = self.rules();
+        let Some(today) = today.filter(|today| 0 < today.notice_days) else { return Ok(()) };
+        let days = today.notice_days;
+        let earliest = today.civil.plus_days(self.now, days.into());
+        let (version, before) = self.rules_at(rules.from);
+        let stricter = before.map_or_else(Vec::new, |before| rules.stricter_than(before));
+        let Some(first) = stricter.first().filter(|_| rules.from < earliest) else { return Ok(()) };
+        let rule = RuleRef { version, layer: first.layer, tier: 0 };
+        let why = RuleWhy { until: earliest, limit: days, ..RuleWhy::of(first.key, rule) };
+        Err(Refusal::by_rule(Outcome::RulesNeedNotice, self.now, why))
+    }
+
     /// The version in force: of those that began, and that no later version overtook, the newest.
     pub(super) fn rules(&self) -> (RulesVersion, Option<&Rules>) {
+        self.rules_at(self.now)
+    }
+
+    fn rules_at(&self, now: Timestamp) -> (RulesVersion, Option<&Rules>) {
         let mut found = (RulesVersion(0), None);
         for (index, apply) in self.conduct.applied.iter().enumerate() {
             let later = &self.conduct.applied[index + 1..];
             let is_overtaken = later.iter().any(|other| other.rules.from <= apply.rules.from);
-            if apply.rules.from <= self.now && !is_overtaken {
+            if apply.rules.from <= now && !is_overtaken {
                 let version = RulesVersion(u32::try_from(index).unwrap() + 1);
                 found = (version, Some(&apply.rules));
             }
