@@ -10,10 +10,12 @@ use haoyuan::codec::encode_facts;
 use haoyuan::engine::Context;
 use haoyuan::inventory::Inventory;
 use haoyuan::model::{
-    Action, Actor, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest,
-    ClassSet, ClientKeys, Facts, Hold, OpenSession, PatientClass, PatientId, PaymentRef, Pick,
-    Pool, PoolTerms, Repeat, RequestId, Role, Sequence, Session, SessionId, SessionTerms, Sharing,
-    SlotChoice, SlotIndex, Timestamp, Ttl,
+    Action, Actor, ApplyRules, AppointmentId, Attributes, Begins, BookingChannel, Change,
+    ChannelSet, CivilTime, ClaimRequest, ClassSet, ClientKeys, Consequence, DepartmentId, Facts,
+    Hold, NoShowRule, OpenSession, OrganizationId, PatientClass, PatientId, PaymentRef, Pick, Pool,
+    PoolTerms, Repeat, RequestId, Role, RuleCondition, RuleLayer, RuleMode, RuleScope, Rules,
+    ScopeKind, Sequence, Session, SessionId, SessionTerms, Sharing, SlotChoice, SlotIndex, Term,
+    Tier, Timestamp, Ttl, Window,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -27,6 +29,8 @@ fn main() {
         let bench = Bench::new(sessions, places);
         let total = 2_000_000 / threads / divisor;
         bench.run("hold, uniform", threads, total, |bench, random| bench.hold(random, None));
+        let bench = Bench::new(sessions, places).under_rules();
+        bench.run("hold, under rules", threads, total, |bench, random| bench.hold(random, None));
         let bench = Bench::new(sessions, places);
         bench.run("hold + book", threads, total / 2, Bench::hold_and_book);
         let bench = Bench::new(1, 10_000);
@@ -63,6 +67,41 @@ impl Bench {
             assert!(answer.result.is_ok());
         }
         bench
+    }
+
+    /// The same under 50 layers that say every key that there is, for hospitals and departments that
+    /// the sessions are of, and for others.
+    fn under_rules(self) -> Self {
+        let tier = Tier {
+            count: 3,
+            consequence: Consequence::Refuse { but: ChannelSet(0) },
+            term: Term::Months(3),
+        };
+        let rule = NoShowRule {
+            within: ScopeKind::Region,
+            window: Window::Year,
+            begins: Begins::NextDay,
+            is_used_up: false,
+            mode: RuleMode::Enforce,
+            tiers: std::iter::once(tier).collect(),
+        };
+        let scope = |index: u32| match index {
+            0 => RuleScope::Region,
+            _ if index < 32 => RuleScope::Organization(OrganizationId(index)),
+            _ => RuleScope::Department(OrganizationId(1), DepartmentId(index - 31)),
+        };
+        let layers = (0..50).map(|index| RuleLayer {
+            scope: scope(index),
+            when: RuleCondition::default(),
+            no_show: Some(rule.clone()),
+        });
+        let rules = Rules { from: NOW, layers: layers.collect(), ..Rules::none() };
+        let rules = Rules { civil: CivilTime::default(), ..rules };
+        let apply = ApplyRules { request: RequestId::from_parts(NOW, 1 << 71), rules };
+        let context = Context::new(NOW.minus_millis(60_000), &self.actor);
+        let answer = self.inventory.apply_rules(&context, &apply, |facts| self.append(facts));
+        assert!(answer.result.is_ok());
+        self
     }
 
     fn run(&self, name: &str, threads: u64, count: u64, step: impl Fn(&Self, &mut u64) + Sync) {
@@ -163,9 +202,9 @@ impl Bench {
 fn session(id: SessionId, places: u16) -> Session {
     Session {
         id,
-        organization: haoyuan::model::OrganizationId(1),
+        organization: OrganizationId(1),
         site: haoyuan::model::SiteId(1),
-        department: haoyuan::model::DepartmentId(1),
+        department: DepartmentId(1),
         resource: haoyuan::model::ResourceId(id.0),
         appointment_type: 0,
         start: NOW.plus_millis(86_400_000),

@@ -34,6 +34,7 @@ mod history;
 mod hold;
 mod home;
 mod index;
+mod indexed;
 mod ledger;
 mod limits;
 mod offers;
@@ -69,6 +70,7 @@ pub use draws::{DrawState, Waiting};
 pub use explain::{counted_strikes, counters, steps};
 pub use hold::{decide_hold, decide_import};
 pub use home::HomeShard;
+pub use indexed::IndexedRules;
 pub use ledger::{LedgerEntry, LedgerShard, Live};
 pub use offers::{
     Candidate, SKIP_MILLIS, Step, decide_clear, decide_place_offer, next_step, offer_fingerprint,

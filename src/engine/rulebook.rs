@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use super::indexed::IndexedRules;
 use super::view::{Context, Decision, NO_RULES, View};
 use crate::model::limits::{RULES_KEPT_MAX, RULES_LEAD_MILLIS};
 use crate::model::{
@@ -21,7 +22,7 @@ use crate::model::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rulebook {
     /// Oldest first; the first says nothing and is in force from the beginning.
-    versions: Vec<Arc<Rules>>,
+    versions: Vec<Arc<IndexedRules>>,
 }
 
 impl Default for Rulebook {
@@ -32,14 +33,14 @@ impl Default for Rulebook {
 
 impl Rulebook {
     /// The rules that are in force at an instant.
-    pub fn in_force(&self, now: Timestamp) -> &Rules {
+    pub fn in_force(&self, now: Timestamp) -> &IndexedRules {
         let known = self.versions.iter().rev().find(|rules| rules.from <= now);
         known.or_else(|| self.versions.first()).map_or(&NO_RULES, |rules| rules)
     }
 
     /// Every version, oldest first. The first says nothing.
     pub fn versions(&self) -> impl Iterator<Item = &Rules> {
-        self.versions.iter().map(|rules| &**rules)
+        self.versions.iter().map(|rules| &***rules)
     }
 
     /// One version, if it is still kept.
@@ -68,9 +69,9 @@ impl Rulebook {
     pub fn insert(&mut self, rules: Rules) {
         let newest = self.newest();
         assert!(newest < rules.version, "an impossible fact: rules {} come twice", rules.version.0);
-        let is_first = |other: &Rules| other.version == RulesVersion::default();
+        let is_first = |other: &IndexedRules| other.version == RulesVersion::default();
         self.versions.retain(|other| is_first(other) || other.from < rules.from);
-        self.versions.push(Arc::new(rules));
+        self.versions.push(Arc::new(rules.into()));
         if RULES_KEPT_MAX < self.versions.len() {
             self.versions.remove(1);
         }

@@ -1,6 +1,7 @@
 //! What a decision may look at, and what it comes to.
 
 use super::home::HomeShard;
+use super::indexed::IndexedRules;
 use super::ledger::{LedgerShard, Live};
 use super::record::PatientRecord;
 use super::rulebook::Rulebook;
@@ -9,7 +10,7 @@ use super::waiting::Waits;
 use crate::draw::NodeKey;
 use crate::model::{
     Actor, Appointment, AppointmentId, Claims, Fact, Facts, Outcome, Past, PatientId, Receipt,
-    Refusal, RequestId, Rules, SessionId, Stay, Timestamp,
+    Refusal, RequestId, SessionId, Stay, Timestamp,
 };
 
 /// The shards that a command touches, to read. Which they are, the caller has found out.
@@ -31,7 +32,7 @@ pub struct Context<'a> {
     /// Who asks.
     pub actor: &'a Actor,
     /// The rules in force.
-    pub rules: &'a Rules,
+    pub rules: &'a IndexedRules,
     /// Where they are kept with earlier versions, to tell by which of them somebody is restricted.
     pub book: Option<&'a Rulebook>,
     /// The time that openings go by: `now`, unless the clock is suspended. Then it stands still.
@@ -51,7 +52,7 @@ pub trait Catalog: std::fmt::Debug {
 }
 
 /// What is in force where no rules were applied.
-pub(super) static NO_RULES: Rules = Rules::none();
+pub(super) static NO_RULES: IndexedRules = IndexedRules::none();
 
 impl<'a> Context<'a> {
     /// The same under the rules of a book that are in force.

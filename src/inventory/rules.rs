@@ -70,7 +70,7 @@ impl Inventory {
     /// The rules that are in force at an instant, and what comes after them.
     pub fn read_rules(&self, at: Timestamp) -> Answer<Reading> {
         let book = self.rules.read();
-        let rules = book.state.in_force(at).clone();
+        let rules = Rules::clone(book.state.in_force(at));
         let later = book.state.versions().find(|other| at < other.from);
         let next = later.map(|other| (other.version, other.from));
         let reading = RulesReading { rules, next };

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::build;
 use super::world::World;
+use crate::engine::IndexedRules;
 use crate::model::{
     Actor, ApplyRules, Attributes, Begins, ChannelSet, CivilTime, ClassSet, Command, Consequence,
     Day, DepartmentId, NoShowRule, OrganizationId, Outcome, PatientClass, Place, ResourceId, Role,
@@ -293,8 +294,34 @@ fn a_change() -> impl Strategy<Value = (Rules, Rules)> {
     )
 }
 
+fn place(index: usize) -> Place {
+    Place {
+        organization: OrganizationId([1, 1, 1, 2, 2][index]),
+        department: DepartmentId([1, 1, 2, 1, 2][index]),
+        resource: ResourceId([1, 2, 1, 1, 2][index]),
+        service: ServiceId([0, 1, 0, 1, 0][index]),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn indexed_rules_answer_as_a_look_at_every_layer_does(
+        rules in some_rules(),
+        where_to in 0_usize..5,
+        age in prop_oneof![Just(10_u8), Just(50), Just(255)],
+    ) {
+        let attributes = Attributes(age.into());
+        let is_about = |when: &RuleCondition| when.holds(PatientClass::Outpatient, attributes);
+        let indexed = IndexedRules::from(rules.clone());
+        let place = place(where_to);
+        let found = indexed.nearest(&place, is_about, |layer| layer.no_show.as_ref());
+        prop_assert_eq!(found, rules.nearest(&place, is_about, |layer| layer.no_show.as_ref()));
+        prop_assert_eq!(indexed.says(RuleKey::NoShow), !rules.layers.is_empty());
+        let all = rules.layers.iter().filter(|layer| layer.scope.contains(&place)).count();
+        prop_assert_eq!(indexed.at(&place).count(), all);
+    }
 
     #[test]
     fn by_rules_that_are_not_stricter_nothing_harder_follows(
@@ -303,12 +330,6 @@ proptest! {
         new in (20_840_u32..20_870, 0_usize..5),
         age in prop_oneof![Just(10_u8), Just(50), Just(255)],
     ) {
-        let place = |index: usize| Place {
-            organization: OrganizationId([1, 1, 1, 2, 2][index]),
-            department: DepartmentId([1, 1, 2, 1, 2][index]),
-            resource: ResourceId([1, 2, 1, 1, 2][index]),
-            service: ServiceId([0, 1, 0, 1, 0][index]),
-        };
         let of = |(day, at): (u32, usize)| (Day(day), place(at));
         let mut strikes: Vec<_> = strikes.into_iter().map(of).collect();
         let new = of(new);

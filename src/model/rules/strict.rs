@@ -74,7 +74,8 @@ impl RuleLayer {
         others.fold(self.clone(), Self::without)
     }
 
-    fn says(&self, key: RuleKey) -> bool {
+    /// Whether it says anything about a key.
+    pub fn says(&self, key: RuleKey) -> bool {
         self.clone().without(key) != *self
     }
 }

@@ -1,0 +1,108 @@
+//! Rules as they are asked: by the place that something is about.
+//!
+//! ```text
+//! rules    layers as they were written              0 region  1 org 7  2 org 7  3 org 7, dep 2
+//! indexed  scope -> layers, the last first          region [0]   org 7 [2 1]   org 7, dep 2 [3]
+//! asked    service, resource, department, organization, region: each that is there is looked up
+//! ```
+//!
+//! Made when rules are applied, and again when they are read from the journal or a snapshot.
+//!
+//! **Architecture invariant:** it answers as [`Rules::nearest`] does, which looks at every layer.
+
+use std::ops::Deref;
+
+use crate::model::{Place, RuleCondition, RuleKey, RuleLayer, RuleScope, Rules, ScopeKind};
+
+/// Rules with an index of their layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexedRules {
+    rules: Rules,
+    /// Scopes that have layers, in order, with the numbers of those, the last first.
+    scopes: Vec<(RuleScope, Vec<u8>)>,
+    /// One bit for each kind of scope that occurs.
+    kinds: u8,
+    /// One bit for each key that a layer says.
+    keys: u16,
+}
+
+impl IndexedRules {
+    /// Rules that say nothing.
+    pub const fn none() -> Self {
+        Self { rules: Rules::none(), scopes: Vec::new(), kinds: 0, keys: 0 }
+    }
+
+    /// Whether any layer says anything about a key.
+    pub const fn says(&self, key: RuleKey) -> bool {
+        self.keys >> key as u8 & 1 == 1
+    }
+
+    /// The layers that hold at a place, with their numbers, the nearest first.
+    pub fn at(&self, place: &Place) -> impl Iterator<Item = (u8, &RuleLayer)> {
+        let kinds = NEAREST_FIRST.into_iter().filter(|kind| self.kinds >> *kind as u8 & 1 == 1);
+        let place = *place;
+        let here = kinds.filter_map(move |kind| self.of(RuleScope::around(kind, &place)));
+        here.flatten().filter_map(|index| {
+            self.rules.layers.get(usize::from(*index)).map(|layer| (*index, layer))
+        })
+    }
+
+    /// See [`Rules::nearest`].
+    pub fn nearest<'a, T>(
+        &'a self,
+        place: &Place,
+        is_about: impl Fn(&RuleCondition) -> bool,
+        key: impl Fn(&'a RuleLayer) -> Option<&'a T>,
+    ) -> Option<(u8, &'a T)> {
+        if self.kinds == 0 {
+            return None;
+        }
+        let mut here = self.at(place).filter(|(_, layer)| is_about(&layer.when));
+        here.find_map(|(index, layer)| key(layer).map(|said| (index, said)))
+    }
+
+    fn of(&self, scope: RuleScope) -> Option<&Vec<u8>> {
+        let found = self.scopes.binary_search_by_key(&scope, |(known, _)| *known).ok()?;
+        self.scopes.get(found).map(|(_, layers)| layers)
+    }
+}
+
+impl From<Rules> for IndexedRules {
+    fn from(rules: Rules) -> Self {
+        let mut scopes: Vec<(RuleScope, Vec<u8>)> = Vec::new();
+        let (mut kinds, mut keys) = (0, 0);
+        for (index, layer) in (0_u8..).zip(&rules.layers) {
+            match scopes.iter_mut().find(|(scope, _)| *scope == layer.scope) {
+                Some((_, layers)) => layers.insert(0, index),
+                None => scopes.push((layer.scope, vec![index])),
+            }
+            kinds |= 1_u8 << layer.scope.kind() as u8;
+            let said = RuleKey::ALL.into_iter().filter(|key| layer.says(*key));
+            keys = said.fold(keys, |keys, key| keys | 1_u16 << key as u8);
+        }
+        scopes.sort_unstable_by_key(|(scope, _)| *scope);
+        Self { rules, scopes, kinds, keys }
+    }
+}
+
+impl Default for IndexedRules {
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
+impl Deref for IndexedRules {
+    type Target = Rules;
+
+    fn deref(&self) -> &Rules {
+        &self.rules
+    }
+}
+
+const NEAREST_FIRST: [ScopeKind; 5] = [
+    ScopeKind::Service,
+    ScopeKind::Schedule,
+    ScopeKind::Department,
+    ScopeKind::Organization,
+    ScopeKind::Region,
+];
