@@ -41,6 +41,8 @@ struct Ring {
     chunks: Vec<Vec<Entry>>,
     /// Where the next one goes.
     next: usize,
+    /// The request of the last one, so that it need not be looked at.
+    last: u128,
 }
 
 /// One refusal: 96 bytes.
@@ -131,13 +133,14 @@ impl RefusalRing {
 impl Ring {
     fn push(&mut self, entry: Entry, most: usize) {
         // Who repeats the same request does not push out others.
-        let last = self.next.checked_sub(1).unwrap_or_else(|| most.saturating_sub(1));
-        if let Some(known) = self.at(last)
-            && known.request == entry.request
-        {
-            *known = entry;
-            return;
+        if self.last == entry.request {
+            let last = self.next.checked_sub(1).unwrap_or_else(|| most.saturating_sub(1));
+            if let Some(known) = self.at(last) {
+                *known = entry;
+                return;
+            }
         }
+        self.last = entry.request;
         if let Some(oldest) = self.at(self.next) {
             *oldest = entry;
         } else {

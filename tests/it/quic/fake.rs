@@ -132,9 +132,16 @@ impl Engine for Fake {
             Query::Displaced { .. } => {
                 Answer::at_once(Ok(Reading::Displaced(DisplacedPage::default())))
             }
+            // A refusal by a rule, to see how it is told.
+            Query::Explain { .. } => {
+                let why = RuleWhy {
+                    until: NOW.plus_millis(1_000),
+                    ..RuleWhy::of(RuleKey::NoShow, RuleRef::default())
+                };
+                Answer::refused(Refusal::by_rule(Outcome::Restricted, NOW, why))
+            }
             Query::ReadRules { .. }
             | Query::ReadRecord { .. }
-            | Query::Explain { .. }
             | Query::Clock
             | Query::ConfirmClock => Answer::refused(Outcome::NotReady),
         }

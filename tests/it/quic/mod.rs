@@ -14,7 +14,8 @@ use haoyuan::model::*;
 use haoyuan::ops::cert::Authority;
 use haoyuan::ops::tls::provider;
 use haoyuan::protocol::{
-    ALPN, ClientHello, CloseCode, FrameKind, Hello, Packer, Reply, Request, write_request,
+    ALPN, Assembler, ClientHello, CloseCode, FrameKind, Hello, Packer, Reply, Request, ServerHello,
+    decode_reply, write_request,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -74,6 +75,37 @@ async fn a_malformed_request_is_answered_and_the_rest_is_served() {
     let counted: BTreeMap<Outcome, u64> = node.metrics.requests().collect();
     for outcome in [Outcome::Malformed, Outcome::UnknownOperation, Outcome::Done] {
         assert_eq!(counted[&outcome], 1, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_the_first_version_reads_a_refusal_by_a_rule_as_it_always_did() {
+    let node = Node::start(&Fake::eager());
+    let dialer = node.dialer(Role::Gateway);
+    let of = ExplainOf::Patient(PatientId(1));
+    let query = Query::Explain { of, channel: BookingChannel::default(), at: None };
+    for (version, bytes) in [(1, 10), (2, 46), (9, 46)] {
+        let connection = dialer.connect().await.unwrap();
+        let (mut send, mut recv) = connection.open_bi().await.unwrap();
+        let mut packer = Packer::default();
+        let ours = ClientHello { version_min: 1, version_max: version, ..ClientHello::new("x") };
+        packer.frame(FrameKind::Hello, |buffer| ours.write(buffer));
+        packer.item(FrameKind::Requests, |buffer| write_request(7, &query.into(), buffer));
+        send.write_all(&packer.take()).await.unwrap();
+        send.finish().unwrap();
+        let mut input = Assembler::default();
+        input.push(&recv.read_to_end(1_000).await.unwrap());
+        let (kind, hello) = input.next_unit().unwrap().unwrap();
+        assert_eq!(
+            (kind, ServerHello::read(hello).unwrap().version),
+            (FrameKind::Hello, version.min(2))
+        );
+        let (_, reply) = input.next_unit().unwrap().unwrap();
+        assert_eq!(reply.len(), bytes, "version {version}");
+        let (correlation, reply) = decode_reply(reply).unwrap();
+        let Reply::Refused(refusal) = reply else { panic!("{reply:?}") };
+        assert_eq!((correlation, refusal.outcome), (7, Outcome::Restricted));
+        assert_eq!((refusal.retry_after_millis, refusal.why.is_some()), (1_000, version != 1));
     }
 }
 
