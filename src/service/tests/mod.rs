@@ -10,6 +10,7 @@ mod digests;
 mod disruption;
 #[cfg(feature = "node")]
 mod draws;
+mod explain;
 #[cfg(feature = "node")]
 mod folder;
 #[cfg(feature = "node")]
