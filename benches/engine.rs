@@ -13,9 +13,9 @@ use haoyuan::model::{
     Action, Actor, ApplyRules, AppointmentId, Attributes, Begins, BookingChannel, Change,
     ChannelSet, CivilTime, ClaimRequest, ClassSet, ClientKeys, Consequence, DepartmentId, Facts,
     Hold, NoShowRule, OpenSession, OrganizationId, PatientClass, PatientId, PaymentRef, Pick, Pool,
-    PoolTerms, Repeat, RequestId, Role, RuleCondition, RuleLayer, RuleMode, RuleScope, Rules,
-    ScopeKind, Sequence, Session, SessionId, SessionTerms, Sharing, SlotChoice, SlotIndex, Term,
-    Tier, Timestamp, Ttl, Window,
+    PoolTerms, Repeat, RequestId, Role, RuleLayer, RuleMode, RuleScope, Rules, ScopeKind, Sequence,
+    Session, SessionId, SessionTerms, Sharing, SlotChoice, SlotIndex, Term, Tier, Timestamp, Ttl,
+    Window,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -92,8 +92,8 @@ impl Bench {
         };
         let layers = (0..50).map(|index| RuleLayer {
             scope: scope(index),
-            when: RuleCondition::default(),
             no_show: Some(rule.clone()),
+            ..RuleLayer::default()
         });
         let rules = Rules { from: NOW, layers: layers.collect(), ..Rules::none() };
         let rules = Rules { civil: CivilTime::default(), ..rules };

@@ -57,7 +57,7 @@ impl Patient {
         let mut patient = Self { world: World::new(now), number: 100, made: BTreeMap::new() };
         let from = now.plus_millis(build::MINUTE);
         let civil = CivilTime::default();
-        let rules = Rules { version: RulesVersion(0), from, civil, layers };
+        let rules = Rules { version: RulesVersion(0), from, civil, notice_days: 0, layers };
         let apply = ApplyRules { request: build::request(99), rules };
         patient.ask(&Command::ApplyRules(apply.into())).unwrap();
         patient.world.now = day(0);

@@ -32,7 +32,7 @@ fn rule() -> NoShowRule {
 }
 
 fn layer(scope: RuleScope, no_show: NoShowRule) -> RuleLayer {
-    RuleLayer { scope, when: RuleCondition::default(), no_show: Some(no_show) }
+    RuleLayer { scope, no_show: Some(no_show), ..RuleLayer::default() }
 }
 
 fn rules(layers: Vec<RuleLayer>) -> Rules {
@@ -262,7 +262,7 @@ fn some_rules() -> impl Strategy<Value = Rules> {
         (0..scopes.len(), any::<bool>(), some_rule()).prop_map(move |(scope, is_child, rule)| {
             let ages = if is_child { (0, 13) } else { (0, u8::MAX) };
             let when = RuleCondition { ages, classes: ClassSet::ALL, ..RuleCondition::default() };
-            RuleLayer { scope: scopes[scope], when, no_show: Some(rule) }
+            RuleLayer { scope: scopes[scope], when, no_show: Some(rule), ..RuleLayer::default() }
         });
     vec(layer, 0..4).prop_map(rules)
 }
