@@ -22,15 +22,13 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use super::terms::OffsetList;
-use crate::model::limits::{
-    LAYER_LIMITS_MAX, RATES_MAX, RULE_TIERS_MAX, SHARES_MAX,
-};
+use crate::model::limits::{LAYER_LIMITS_MAX, RATES_MAX, RULE_TIERS_MAX, SHARES_MAX};
 use crate::model::{
     AdmissionRule, ApplyRules, Begins, BookingLimit, ChannelShare, CivilTime, Consequence, Counts,
     Day, DayOf, LISTED_MAX, LimitKey, LimitScope, NoShowRule, Period, Place, RateKey, RateRule,
     RecordReading, Restriction, RestrictionCause, RuleCondition, RuleKey, RuleLayer, RuleMode,
-    RuleRef, RuleScope, RuleWhy, RulesApplied, RulesReading, ScopeKind, Strike, Struck,
-    Term, Tier, Timestamp, Window,
+    RuleRef, RuleScope, RuleWhy, RulesApplied, RulesReading, ScopeKind, Strike, Struck, Term, Tier,
+    Timestamp, Window,
 };
 
 layout_number!(Day);

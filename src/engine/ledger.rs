@@ -317,7 +317,7 @@ impl LedgerShard {
                 (entry.first, entry.more) = (*first, more);
             }
         }
-        removed.since()
+        removed.since().unwrap_or_default()
     }
 
     fn find(&self, patient: PatientId) -> Option<Position> {
@@ -366,9 +366,10 @@ impl Live {
         SessionId(u64::from(high) << 32 | u64::from(low))
     }
 
-    /// When it was made, to the second.
-    pub fn since(&self) -> Timestamp {
-        Timestamp::from_millis(u64::from(self.since) * MILLIS)
+    /// When it was made, to the second; `None` where a snapshot of an earlier version did not say.
+    pub fn since(&self) -> Option<Timestamp> {
+        let since = Timestamp::from_millis(u64::from(self.since) * MILLIS);
+        (self.since != 0).then_some(since)
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn refuse_beyond_limits(
     claims: &[Claim],
 ) -> Option<Refusal> {
     let rules = context.rules;
-    if rules.layers.iter().all(|layer| layer.limits.is_empty()) {
+    if !rules.says(RuleKey::Limits) {
         return None;
     }
     let visits = claims.iter().filter_map(|claim| {
@@ -70,13 +70,8 @@ struct Found {
 /// The limits that hold around a visit, those that refuse.
 fn limits_of(context: &Context<'_>, asking: &Asking<'_>, visit: &Visit) -> SmallVec<[Found; 8]> {
     let rules = context.rules;
-    let layers = (0_u8..).zip(&rules.layers).filter(|(_, layer)| {
-        !layer.limits.is_empty()
-            && layer.scope.contains(&visit.place)
-            && layer.when.holds(asking.class, asking.attributes)
-    });
-    let mut layers: SmallVec<[_; 8]> = layers.collect();
-    layers.sort_by_key(|(index, layer)| Reverse((layer.scope.kind(), *index)));
+    let layers = rules.at(&visit.place);
+    let layers = layers.filter(|(_, layer)| layer.when.holds(asking.class, asking.attributes));
     let mut found: SmallVec<[Found; 8]> = SmallVec::new();
     for (layer, rule) in layers {
         for (tier, limit) in (0_u8..).zip(&rule.limits) {
@@ -133,7 +128,8 @@ impl Known {
             });
             let of = u32::try_from(place).unwrap_or(u32::MAX).saturating_add(1);
             last = last.max(of);
-            let (visit, booked) = (stay.visit(civil, line.slot), civil.day_of(line.since()));
+            let booked = line.since().map_or(Day(0), |since| civil.day_of(since));
+            let visit = stay.visit(civil, line.slot);
             units.push(Unit { visit, booked, of, is_live: true, was_booked: true, operations: 1 });
         }
         // Newest first: the first visit of an appointment comes last.

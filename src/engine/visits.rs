@@ -11,7 +11,7 @@
 //! **Architecture invariant:** it is kept whatever rules are in force, for those that come later.
 
 use super::view::{Context, View};
-use crate::model::{Action, Appointment, AppointmentStatus, Ending, Fact, Recorded};
+use crate::model::{Action, Appointment, AppointmentStatus, Day, Ending, Fact, Recorded};
 
 /// What is kept of an appointment that ends.
 pub(super) fn recorded(
@@ -32,7 +32,8 @@ pub(super) fn recorded(
         .iter()
         .filter_map(|claim| Some(view.stay(context, claim.session)?.visit(civil, claim.slot)));
     let ended = civil.day_of(context.now);
-    let booked = civil.day_of(line.since());
+    // A snapshot of a version that kept no histories does not say.
+    let booked = line.since().map_or(Day(0), |since| civil.day_of(since));
     let recorded = Recorded { patient, ending, booked, ended, visits: visits.collect() };
     (!recorded.visits.is_empty()).then(|| Fact::Recorded(Box::new(recorded)))
 }

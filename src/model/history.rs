@@ -68,7 +68,7 @@ pub struct Recorded {
     pub patient: PatientId,
     /// How it ended.
     pub ending: Ending,
-    /// The local day on which it was made.
+    /// The local day on which it was made; 0 where a snapshot of an earlier version did not say.
     pub booked: Day,
     /// The local day on which it ended.
     pub ended: Day,

@@ -97,7 +97,9 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
             }
             if lines().next().is_some() {
                 buffer[start + 3] |= WITH_SINCE.to_le_bytes()[3];
-                lines().for_each(|(_, live)| encode_into(&(live.slot, live.since()), buffer));
+                for (_, live) in lines() {
+                    encode_into(&(live.slot, live.since().unwrap_or_default()), buffer);
+                }
             }
             if ledger.all_past().next().is_some() {
                 buffer[start + 3] |= WITH_PAST.to_le_bytes()[3];

@@ -379,6 +379,7 @@ impl RuleLayer {
         match key {
             RuleKey::NoShow => self.no_show = None,
             RuleKey::Limits => self.limits.clear(),
+            RuleKey::Rates => self.admission = None,
             _ => {}
         }
         self

@@ -129,6 +129,13 @@ pub(super) const REFUSALS: &[(Outcome, [&str; 2])] = &[
         ],
     ),
     (
+        Outcome::LimitReached,
+        [
+            "You may have no more appointments there and then. Keep those that you have, or choose another day or department.",
+            "您在那个时间和地点的预约已达上限。请保留已有的预约，或另选日期或科室。",
+        ],
+    ),
+    (
         Outcome::AppointmentNotFound,
         [
             "There is no such appointment, or it is another person's. Look at the list of your appointments.",

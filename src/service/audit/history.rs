@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Account, AuditReport};
 use crate::model::limits::{HISTORY_DAYS, HISTORY_MAX};
 use crate::model::{
-    AppointmentId, AppointmentStatus, Cause, CivilTime, Ending, Fact, Left, Past, PatientId,
+    AppointmentId, AppointmentStatus, Cause, CivilTime, Day, Ending, Fact, Left, Past, PatientId,
     Recorded, Sequence, Settled, Stay, Timestamp,
 };
 use crate::service::digest::Digest;
@@ -68,7 +68,9 @@ impl Account {
         time: Timestamp,
         fact: &Recorded,
     ) {
-        if self.due_record(sequence, time).as_ref() != Some(fact) {
+        let due = self.due_record(sequence, time);
+        let untold = due.clone().map(|due| Recorded { booked: Day(0), ..due });
+        if due.as_ref() != Some(fact) && untold.as_ref() != Some(fact) {
             report.fault(sequence, "by the rules: what is kept of an appointment is another");
         }
         let kept = self.histories.kept.entry(fact.patient).or_default();

@@ -7,7 +7,7 @@ use crate::engine::tests::build::{self, DAY, MINUTE};
 use crate::inventory::{Inventory, Part, SHARD_COUNT};
 use crate::model::{
     Action, Actor, AddPlace, Appointment, BlockSession, Command, Hold, PatientClass, PatientId,
-    PaymentRef, Repeat, Reschedule, Role, Sequence, Session, SessionId, SlotIndex,
+    PaymentRef, Repeat, Reschedule, Role, Sequence, Session, SessionId, SlotIndex, Timestamp,
 };
 use crate::service::digest::of_inventory;
 use crate::service::image;
@@ -45,6 +45,23 @@ fn images(inventory: &Inventory) -> Vec<(u8, usize, Vec<u8>)> {
     images
 }
 
+/// Whose claims are of which slots and since when: limits count by it, though no digest tells.
+fn lines(inventory: &Inventory) -> Vec<(PatientId, SlotIndex, Timestamp)> {
+    let mut lines = Vec::new();
+    for (kind, index) in Inventory::parts() {
+        inventory.with_part(kind, index, |part| {
+            let Part::Ledger(ledger) = part else { return };
+            for entry in ledger.entries() {
+                lines.extend(
+                    entry.live().map(|live| (entry.patient(), live.slot, live.since().unwrap())),
+                );
+            }
+        });
+    }
+    lines.sort_unstable();
+    lines
+}
+
 #[test]
 fn every_shard_comes_back_from_its_image() {
     let node = busy();
@@ -56,6 +73,7 @@ fn every_shard_comes_back_from_its_image() {
     }
     restored.rebuild();
     assert_eq!(of_inventory(&restored), node.service.digest());
+    assert_eq!(lines(&restored), lines(node.service.inventory()));
     assert_eq!(restored.counts(), node.service.inventory().counts());
     assert_eq!(restored.next_deadline(), node.service.inventory().next_deadline());
     assert_eq!(restored.free_places(), node.service.inventory().free_places());

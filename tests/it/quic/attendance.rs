@@ -112,13 +112,13 @@ async fn patients_check_in_are_called_and_leave_over_the_wire() {
 
     let mut watch = admin.watch(Sequence(1));
     let mut names = Vec::new();
-    while names.last() != Some(&"Called") || names.len() < 10 {
+    while names.last() != Some(&"Called") || names.len() < 11 {
         if let Event::Record(record) = watch.next().await.unwrap() {
             let facts = codec::decode_facts(&record.facts).unwrap();
             names.extend(facts.iter().map(Fact::name));
         }
     }
-    let queue = ["Queued", "Called", "Fulfilled", "Called"];
+    let queue = ["Queued", "Called", "Fulfilled", "Recorded", "Called"];
     assert_eq!(names[6..], queue, "{names:?}");
 
     // A snapshot and a restart: the same state.

@@ -175,7 +175,7 @@ fn take(
         15 if what % 2 == 0 => {
             let ask = Reschedule {
                 request: request_id(what, 10_000 + appointment),
-                appointment: live(case, patient).unwrap_or(build::appointment(appointment)),
+                appointment: live(case, patient).unwrap_or_else(|| build::appointment(appointment)),
                 patient: None,
                 channel: build::channel(what % 3),
                 claims: std::iter::once(build::at(upcoming(case, id), 0)).collect(),
