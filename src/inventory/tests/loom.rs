@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::{Node, START};
 use crate::engine::decide_expiry;
 use crate::engine::tests::build::{self, MINUTE};
-use crate::inventory::group::Group;
 use crate::inventory::shards::route;
 use crate::model::{
     Action, Actor, Answer, Cause, Fact, Hold, Outcome, PaymentRef, Receipt, Role, Timestamp, Ttl,
@@ -120,7 +119,7 @@ fn model_of_expiry(expire: fn(&Node, Timestamp)) {
         let facts: Vec<_> = records.iter().skip(2).flat_map(|(_, facts)| facts).collect();
         match facts.as_slice() {
             [Fact::Booked(_)] => assert!(booked, "it is booked, and was refused"),
-            [Fact::Ended(ended)] => {
+            [Fact::Ended(ended), Fact::Recorded(_)] => {
                 assert_eq!(ended.cause, Cause::Expired);
                 assert!(!booked, "it has expired, and was told to be booked");
             }
@@ -147,7 +146,7 @@ fn broken_an_expiry_under_two_locks_ends_what_was_booked() {
         let actor = Actor::unbounded(Role::Admin);
         let context = crate::engine::Context::new(now, &actor);
         let home = route(build::appointment(1).0);
-        let mut group = Group::of_home(&inventory.homes, home);
+        let mut group = inventory.lock_for_hold(&wish(1));
         let Some(id) = group.home_mut(home).state.next_due(now) else {
             drop(group);
             return node.expire(now);
