@@ -15,8 +15,8 @@ use proptest::test_runner::TestCaseError;
 use super::same;
 use crate::engine::tests::world::World;
 use crate::model::{
-    Actor, Command, Fact, Facts, Outcome, Refusal, RuleKey, RuleLayer, RuleRef, RuleWhy,
-    RulesVersion, Timestamp,
+    Actor, BookingLimit, Command, Fact, Facts, Outcome, Refusal, RuleKey, RuleLayer, RuleRef,
+    RuleWhy, RulesVersion, Timestamp,
 };
 
 /// Checks what a refusal of the last command rests on, if a rule refused it.
@@ -60,7 +60,14 @@ fn imagine(
             let is_other = *key != why.key && !is_alone;
             !is_kept && !is_other
         });
-        keys.fold(layer.clone(), RuleLayer::without)
+        let mut left = keys.fold(layer.clone(), RuleLayer::without);
+        // Of several limits of the layer the named one alone: a nearer layer may replace another.
+        if is_alone && why.key == RuleKey::Limits {
+            let tier = usize::from(why.rule.tier);
+            let others = left.limits.iter_mut().enumerate().filter(|(index, _)| *index != tier);
+            others.for_each(|(_, limit)| limit.most = BookingLimit::NO_LIMIT);
+        }
+        left
     };
     let edited = |mut fact: Fact| {
         if let Fact::RulesApplied(applied) = &mut fact {
