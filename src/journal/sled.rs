@@ -115,7 +115,7 @@ pub(super) fn guarded<T>(run: impl FnOnce() -> Result<T, JournalError>) -> Resul
         if text.contains("Os { code: ") {
             return Err(JournalError::Store { what: "open", detail: text.to_owned() });
         }
-        Err(JournalError::damaged(format!("the store cannot be read, sled panicked ({text})")))
+        Err(JournalError::damaged(format!("the store cannot be read, sled gave up ({text})")))
     })
 }
 

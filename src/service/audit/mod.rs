@@ -172,11 +172,11 @@ pub fn history(
     each_record(&DataFolder::inspect(path)?, from, visit)
 }
 
-/// As [`history`], of a damaged folder: as far as its chain is whole. Says which record is the last.
+/// As [`history()`], of a damaged folder: as far as its chain is whole. Says which record is the last.
 ///
 /// # Errors
 ///
-/// As [`history`].
+/// As [`history()`].
 #[cfg(feature = "node")]
 pub fn salvaged_history(
     path: &Path,
