@@ -201,7 +201,7 @@ fn compare(engine: &Inventory, model: &Naive) {
             let haoyuan::inventory::Part::Ledger(ledger) = part else { return };
             for entry in ledger.entries() {
                 let of = |live: &haoyuan::engine::Live| {
-                    (entry.patient(), live.appointment(), live.session)
+                    (entry.patient(), live.appointment(), live.session())
                 };
                 lines.extend(entry.live().map(of));
             }
