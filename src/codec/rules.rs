@@ -203,7 +203,13 @@ impl<Context> Decode<Context> for RuleLayer {
             last = tag;
             match tag {
                 NO_SHOW => layer.no_show = Some(Decode::decode(decoder)?),
-                LIMITS => layer.limits = LimitList::decode(decoder)?.0,
+                LIMITS => {
+                    layer.limits = LimitList::decode(decoder)?.0;
+                    // A key that says nothing is not written.
+                    if layer.limits.is_empty() {
+                        return Err(DecodeError::Other("a layer names limits and has none"));
+                    }
+                }
                 ADMISSION => layer.admission = Some(Decode::decode(decoder)?),
                 _ => {
                     return Err(DecodeError::Other("a layer says what this version does not know"));
@@ -274,5 +280,22 @@ impl<Context> Decode<Context> for Consequence {
             3 => Self::Refuse { but: Decode::decode(decoder)? },
             _ => return Err(DecodeError::Other("Consequence")),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{decode_exact, encode_into};
+
+    #[test]
+    fn a_layer_that_names_a_key_and_says_nothing_of_it_is_refused() {
+        let mut bytes = Vec::new();
+        encode_into(&RuleLayer::default(), &mut bytes);
+        assert_eq!(decode_exact::<RuleLayer>(&bytes), Ok(RuleLayer::default()));
+        // One key instead of none: limits, none of them.
+        *bytes.last_mut().unwrap() = 1;
+        bytes.extend([LIMITS, 0]);
+        assert!(decode_exact::<RuleLayer>(&bytes).is_err());
     }
 }

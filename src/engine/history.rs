@@ -272,3 +272,44 @@ impl Places {
         (self.hasher.hash_one(place) >> 16) as u32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Recorded;
+
+    #[test]
+    fn what_is_kept_reads_back_as_the_fact_tells_it_however_odd_the_days_are() {
+        // Booked, visit, ended: usual; longer ahead and later than is told apart; unknown; after the
+        // year 2149; in an impossible order.
+        let table = [
+            (20_000, 20_005, 20_005),
+            (20_000, 20_300, 20_301),
+            (20_000, 20_001, 20_600),
+            (0, 20_005, 20_005),
+            (65_530, 70_000, 70_001),
+            (0, u32::MAX, u32::MAX),
+            (20_009, 20_001, 20_000),
+        ];
+        for (booked, visit, ended) in table {
+            let visit = Visit {
+                place: Place::default(),
+                appointment_type: 3,
+                day: Day(visit),
+                half: HalfDay::Afternoon,
+            };
+            let fact = Recorded {
+                patient: PatientId(7),
+                ending: Ending::Missed,
+                booked: Day(booked),
+                ended: Day(ended),
+                visits: [visit, visit].into_iter().collect(),
+            };
+            let mut histories = Histories::new(1);
+            histories.push(fact.patient, fact.past());
+            let mut kept: Vec<_> = histories.of(fact.patient).collect();
+            kept.reverse();
+            assert_eq!(kept, fact.past().collect::<Vec<_>>(), "{fact:?}");
+        }
+    }
+}

@@ -156,13 +156,17 @@ impl Recorded {
         let Self { ending, booked, ended, ref visits, .. } = *self;
         let booked = booked.min(ended);
         visits.iter().enumerate().map(move |(index, visit)| {
+            let visit = Visit { day: visit.day.min(DAY_MAX), ..*visit };
             let earliest = Day(visit.day.0.saturating_sub(DAYS_TOLD));
             let booked = booked.clamp(earliest, visit.day.max(earliest));
             let ended = ended.clamp(booked, booked.plus(DAYS_TOLD));
-            Past { visit: *visit, ending, booked, ended, is_joined: index != 0 }
+            Past { visit, ending, booked, ended, is_joined: index != 0 }
         })
     }
 }
+
+/// The last day that is kept as itself: in the year 2149.
+const DAY_MAX: Day = Day(u16::MAX as u32);
 
 /// Days between booking and visit, or booking and end, that are told apart.
 const DAYS_TOLD: u32 = 255;

@@ -15,7 +15,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use facts::FactSource;
-pub use memory::bounded;
+pub use memory::{TIMES, bounded};
 pub use values::{
     MORNING, apply_rules, appointment, call_next, change, channel, hold, join, leave, patient,
     request, reschedule, session, set_quotas,

@@ -22,7 +22,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATED.fetch_add(size, Ordering::Relaxed);
+        ALLOCATED.fetch_add(size.saturating_sub(layout.size()), Ordering::Relaxed);
         // SAFETY: the pointer came from `System` with this layout.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -30,6 +30,10 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+/// How much more memory than bytes a message may take. The most is that of rules: a layer is eleven
+/// bytes, and not quite 400 in memory.
+pub const TIMES: usize = 32;
 
 /// Runs a decoder, and ends the process if it allocates more than `times` the input and four pages:
 /// a length in the input must never be believed before the bytes are there. The pages are for what

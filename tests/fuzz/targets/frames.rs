@@ -11,7 +11,7 @@ use haoyuan::protocol::{
     REPLY_BYTES_MAX, Reply, ServerHello, decode_fact_item, decode_reply, decode_request,
     reply_head, split_request, write_fact_item, write_receipt, write_reply, write_request,
 };
-use haoyuan_fuzz::bounded;
+use haoyuan_fuzz::{TIMES, bounded};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((kind, data)) = data.split_first() else { return };
@@ -33,7 +33,7 @@ fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 fn request(item: &[u8]) {
-    match bounded(item, 16, || decode_request(item)) {
+    match bounded(item, TIMES, || decode_request(item)) {
         Ok((correlation, request)) => {
             let again = written(|buffer| write_request(correlation, &request, buffer));
             assert_eq!(again, item, "{request:?}");
@@ -63,7 +63,7 @@ fn hold_in_place(item: &[u8]) {
 }
 
 fn reply(item: &[u8]) {
-    match bounded(item, 16, || decode_reply(item)) {
+    match bounded(item, TIMES, || decode_reply(item)) {
         Ok((correlation, reply)) => {
             let again = written(|buffer| write_reply(correlation, &reply, buffer));
             assert_eq!(again, item, "{reply:?}");
@@ -80,9 +80,9 @@ fn reply(item: &[u8]) {
 }
 
 fn fact(item: &[u8]) {
-    let Ok(record) = bounded(item, 16, || decode_fact_item(item)) else { return };
+    let Ok(record) = bounded(item, TIMES, || decode_fact_item(item)) else { return };
     assert_eq!(written(|buffer| write_fact_item(&record, buffer)), item);
-    if let Ok(facts) = bounded(item, 16, || decode_facts(&record.facts)) {
+    if let Ok(facts) = bounded(item, TIMES, || decode_facts(&record.facts)) {
         assert_eq!(written(|buffer| encode_facts(&facts, buffer)), record.facts);
     }
 }

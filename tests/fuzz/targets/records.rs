@@ -16,7 +16,7 @@ use haoyuan::journal::{
 };
 use haoyuan::model::{Sequence, Timestamp};
 use haoyuan::service::{digest, probe as images};
-use haoyuan_fuzz::{Bytes, bounded, possible};
+use haoyuan_fuzz::{Bytes, TIMES, bounded, possible};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((kind, data)) = data.split_first() else { return };
@@ -33,7 +33,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 });
 
 fn facts(bytes: &[u8]) {
-    let Ok(facts) = bounded(bytes, 16, || decode_facts(bytes)) else { return };
+    let Ok(facts) = bounded(bytes, TIMES, || decode_facts(bytes)) else { return };
     let mut again = Vec::new();
     encode_facts(&facts, &mut again);
     assert_eq!(again, bytes, "{facts:?}");
