@@ -363,9 +363,14 @@ fn rules_are_refused_whole() {
             notice_days: 0,
             layers,
         };
-        let apply = Command::ApplyRules(ApplyRules { request: build::request(1), rules }.into());
+        let mut apply = ApplyRules { request: build::request(1), rules };
         let actor = Actor::unbounded(crate::model::Role::Admin);
-        let answer = world.run(&actor, &apply);
+        let answer = world.run(&actor, &Command::ApplyRules(apply.clone().into()));
         assert_eq!(answer.err().map(|refusal| refusal.outcome), expected);
+        // The same but for a version is no repetition.
+        apply.rules.version = RulesVersion(9);
+        let again = world.run(&actor, &Command::ApplyRules(apply.into()));
+        let expected = expected.map_or(Outcome::IdReused, |_| Outcome::RulesInvalid);
+        assert_eq!(again.err().map(|refusal| refusal.outcome), Some(expected));
     }
 }

@@ -505,6 +505,10 @@ impl ApplyRules {
         let rules = &self.rules;
         let mut print = Fingerprint::new(Operation::ApplyRules as u64);
         print.add(rules.from.as_millis());
+        // A request names no version: one that does is refused, and is no repetition of one that does not.
+        if rules.version != RulesVersion(0) {
+            print.add(1 << 62 | u64::from(rules.version.0));
+        }
         if rules.notice_days != 0 {
             print.add(u64::from(rules.notice_days));
         }
