@@ -82,10 +82,14 @@ const fn outcome_of(fault: HoldFault) -> Outcome {
 /// The first [`Outcome`] that applies.
 pub fn admit_query(actor: &Actor, query: &Query) -> Result<(), Outcome> {
     let channel = channel_of(query);
-    if matches!(query, Query::CallOrder { of: CallOrderOf::All { .. }, .. })
-        && actor.role == Role::Gateway
-    {
-        // Whose turn it is, of everybody, is not for who acts for patients from outside.
+    let is_of_everybody = matches!(
+        query,
+        Query::CallOrder { of: CallOrderOf::All { .. }, .. }
+            | Query::ReadBills { appointment: None, .. }
+    );
+    if is_of_everybody && actor.role == Role::Gateway {
+        // Whose turn it is and what is owed back, of everybody, is not for who acts for patients from
+        // outside.
         return Err(Outcome::RoleNotPermitted);
     }
     // Who reads for nobody in particular reads through any channel.
@@ -104,8 +108,10 @@ pub const fn channel_of(query: &Query) -> Option<BookingChannel> {
         | Query::Waitlist { channel, .. }
         | Query::ReadRecord { channel, .. }
         | Query::Explain { channel, .. }
+        | Query::ReadStanding { channel, .. }
         | Query::Draw { appointment: Some(_), channel, .. } => Some(channel),
         Query::CallOrder { .. }
+        | Query::ReadBills { .. }
         | Query::ReadRules { .. }
         | Query::ReadSession { .. }
         | Query::Draw { appointment: None, .. }

@@ -1,6 +1,6 @@
 //! Identifiers on the command line: UUIDs and hex, and patients from text.
 
-use crate::model::{AppointmentId, PatientId, PaymentRef, RequestId, SessionId};
+use crate::model::{AccountId, AppointmentId, PatientId, PaymentRef, RequestId, SessionId};
 
 /// Reads 32 hex digits, or a UUID with its hyphens.
 ///
@@ -43,6 +43,22 @@ pub(super) fn patient(text: &str) -> Result<PatientId, String> {
     wide(text).map(PatientId)
 }
 
+/// An account's key.
+///
+/// # Errors
+///
+/// As [`wide`].
+pub(super) fn account(text: &str) -> Result<AccountId, String> {
+    wide(text).map(AccountId)
+}
+
+/// The key of an account from any text. Who has an account may be a patient too: the keys differ.
+pub(super) fn account_named(text: &str) -> AccountId {
+    let hash = blake3::Hasher::new_derive_key(ACCOUNT_CONTEXT).update(text.as_bytes()).finalize();
+    let half = hash.as_bytes().first_chunk().expect("a hash has 32 bytes");
+    AccountId(u128::from_le_bytes(*half))
+}
+
 /// A payment's reference: hex, or a number.
 ///
 /// # Errors
@@ -78,6 +94,8 @@ pub(super) fn uuid(id: u128) -> String {
 }
 
 /// See `blake3::derive_key`: a context is a constant, and names what the key is for.
+/// Sets accounts apart from patients and from other uses of the hash.
+const ACCOUNT_CONTEXT: &str = "haoyuan 2026 ctl account named by text";
 const PATIENT_CONTEXT: &str = "haoyuan 2026 ctl patient named by text";
 
 #[cfg(test)]

@@ -5,12 +5,17 @@
 //!
 //! **Architecture invariant:** pure. The same facts give the same lines.
 
+#[path = "lines_billing.rs"]
+mod billing;
 #[path = "lines/conduct.rs"]
 mod conduct;
+#[path = "lines/restrictions.rs"]
+mod restrictions;
 
 use hashbrown::HashMap;
 use serde::Serialize;
 
+use self::restrictions::{amended, restricted};
 use crate::model::{
     AppointmentId, AppointmentStatus, Claim, Claims, DrawId, Ended, Entered, Fact, Facts, Held,
     PatientId, RequestId, Sequence, Session, SessionId, SessionOpened, Timestamp,
@@ -66,6 +71,27 @@ pub(super) struct Line {
     /// Whether a restriction is applied, or only counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) mode: Option<&'static str>,
+    /// The reference of a payment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) payment: Option<String>,
+    /// Who paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) paid_by: Option<&'static str>,
+    /// The appointment that was booked with a payment that came too late for this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rebooked: Option<String>,
+    /// The restriction that was made, or about which something was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) restriction: Option<String>,
+    /// As what somebody did it: the role of the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) role: Option<&'static str>,
+    /// What it rests on, as a reference made outside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) evidence: Option<String>,
+    /// The key under which both are kept from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) into: Option<String>,
 }
 
 /// Remembers appointments from line to line.
@@ -80,27 +106,6 @@ struct Known {
     channel: u8,
     organization: u32,
     claims: Claims,
-}
-
-impl Line {
-    /// The line for people: short, without keys.
-    pub(super) fn for_people(&self) -> String {
-        let time = i64::try_from(self.time_ms).ok();
-        let time = time.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
-        let mut parts =
-            vec![format!("{:>10} {} {:<13}", self.seq, time.unwrap_or_default(), self.fact)];
-        parts.extend(self.appointment.clone());
-        if let (Some(session), Some(slot), Some(count)) = (self.session, self.slot, self.count) {
-            parts.push(format!("session {session} slot {slot}"));
-            if count != 1 {
-                parts.push(format!("to {}", slot.saturating_add(count.saturating_sub(1))));
-            }
-        }
-        parts.extend(self.pool.map(|pool| format!("pool {pool}")));
-        parts.extend(self.places.map(|places| format!("places {places}")));
-        parts.extend(self.outcome.map(ToOwned::to_owned));
-        parts.join(" ")
-    }
 }
 
 impl Enricher {
@@ -145,6 +150,17 @@ impl Enricher {
             }),
             Fact::Struck(fact) => conduct::add_strike(lines, line, fact),
             Fact::Recorded(fact) => lines.push(conduct::recorded(line, fact)),
+            Fact::LeftLate(_) | Fact::Billed(_) | Fact::Ordered(_) | Fact::PatientNamed(_) => {
+                self.add_billing(lines, line, fact);
+            }
+            Fact::Restricted(fact) => lines.push(restricted(line, fact)),
+            Fact::Amended(fact) => lines.push(amended(line, fact)),
+            Fact::PatientsMerged(fact) => lines.push(Line {
+                patient: Some(hex(fact.from.0)),
+                into: Some(hex(fact.into.0)),
+                request: Some(hex(fact.request.0)),
+                ..line
+            }),
             Fact::WaitDrawn(fact) => lines.push(Line { session: Some(fact.session.0), ..line }),
             Fact::Booked(fact) => {
                 let line = of_request(line, fact.request, AppointmentStatus::Booked);
@@ -175,9 +191,7 @@ impl Enricher {
                 let line = of_request(line, fact.request, AppointmentStatus::CheckedIn);
                 self.add_known(lines, line, fact.appointment);
             }
-            Fact::Left(fact) => {
-                self.add(lines, line, &Fact::Settled(fact.settled()));
-            }
+            Fact::Left(fact) => self.add(lines, line, &Fact::Settled(fact.settled())),
             Fact::Called(fact) => {
                 let line = of_request(line, fact.request, AppointmentStatus::CheckedIn);
                 self.add_known(lines, line, fact.appointment);

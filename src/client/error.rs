@@ -1,5 +1,7 @@
 //! How a call can fail.
 
+use std::time::Duration;
+
 use quinn::{ConnectionError, ReadError, WriteError};
 
 use crate::model::{Refusal, Sequence};
@@ -16,6 +18,12 @@ pub enum CallError {
     /// same id.
     #[error("no node answered: {0}")]
     Unavailable(String),
+    /// The node is behind, and this hold would only have waited: it was not sent. Nothing was changed.
+    #[error("calls have waited {} ms for the node; the hold was not sent, come back later", waited.as_millis())]
+    Behind {
+        /// For how long the oldest call has waited.
+        waited: Duration,
+    },
     /// The two sides do not understand each other, or the node does not know this client. Asking
     /// again does not help.
     #[error("client and node do not understand each other: {0}")]

@@ -9,13 +9,14 @@
 //! was submitted, exactly once.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, oneshot};
 
+use super::backlog::Backlog;
 use super::dial::{Dialer, Farewell};
 use super::error::CallError;
 use super::lane::{Lane, LaneReceiver, LaneSender};
@@ -30,7 +31,13 @@ pub(super) struct Link {
     wake: Notify,
     /// Bounds the calls that wait.
     slots: Semaphore,
+    /// Calls that wait, those for a slot too, by the time since which they do.
+    backlog: Mutex<Backlog>,
+    start: Instant,
 }
+
+/// A call that is counted while it waits, however it ends.
+struct Waiting<'a>(&'a Link);
 
 #[derive(Debug, Default)]
 struct State {
@@ -51,11 +58,28 @@ impl Link {
             state: Mutex::default(),
             wake: Notify::new(),
             slots: Semaphore::new(in_flight_max.max(1)),
+            backlog: Mutex::default(),
+            start: now(),
         }
+    }
+
+    /// For how long the oldest call has waited for its reply.
+    pub(super) fn waits(&self) -> Duration {
+        Duration::from_micros(self.backlog.lock().waits(self.micros()))
+    }
+
+    fn micros(&self) -> u64 {
+        u64::try_from(now().duration_since(self.start).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn wait(&self) -> Waiting<'_> {
+        self.backlog.lock().ask(self.micros());
+        Waiting(self)
     }
 
     /// Sends a request and waits for its reply.
     pub(super) async fn call(&self, request: &Request) -> Answered {
+        let _waiting = self.wait();
         let Ok(_slot) = self.slots.acquire().await else {
             return Err(CallError::Unavailable("the client is closed".to_owned()));
         };
@@ -157,6 +181,17 @@ impl Link {
             drop(call.send(Err(error.clone())));
         }
     }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.backlog.lock().answer();
+    }
+}
+
+fn now() -> Instant {
+    #![expect(clippy::disallowed_methods, reason = "how long a call waits is no fact")]
+    Instant::now()
 }
 
 pub(super) async fn pause(duration: Duration) {

@@ -93,8 +93,10 @@
 //! # }
 //! ```
 //!
-//! **Architecture invariant:** a shell over `protocol`; it never makes up an answer.
+//! **Architecture invariant:** a shell over `protocol`; it never makes up an answer, and says so where it
+//! did not ask.
 
+mod backlog;
 mod dial;
 mod error;
 pub mod ids;
@@ -109,6 +111,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
+pub use backlog::Backlog;
 pub use dial::Dialer;
 pub use error::CallError;
 pub use lane::{Lane, LaneReceiver, LaneSender};
@@ -117,8 +120,8 @@ pub use watch::{Event, SnapshotReader, Watch};
 use crate::model::{
     Action, ApplyRules, Appointment, AppointmentId, Availability, BookingChannel, CallNext,
     CallOrder, CallOrderOf, Change, ClockReading, DrawId, DrawReading, ExplainOf, Explanation,
-    Hold, JoinWaitlist, LeaveWaitlist, OpenSession, PatientClass, PatientId, Query, Reading,
-    Receipt, RecordReading, RequestId, RevealDraw, RulesReading, Sequence, SessionId,
+    Hold, JoinWaitlist, LeaveWaitlist, OpenSession, Operation, PatientClass, PatientId, Query,
+    Reading, Receipt, RecordReading, RequestId, RevealDraw, RulesReading, Sequence, SessionId,
     SessionReading, SetQuotas, Timestamp, WaitlistReading,
 };
 use crate::protocol::{Reply, Request};
@@ -141,6 +144,9 @@ pub struct ClientConfig {
     pub in_flight_max: usize,
     /// How long a call may take, with all its attempts.
     pub deadline: Duration,
+    /// While calls of a connection have waited for longer than this, its holds are refused here and
+    /// not sent ([`CallError::Behind`]). Everything else is.
+    pub hold_patience: Duration,
 }
 
 /// A client. Cheap to clone; the connections close with the last clone.
@@ -157,10 +163,11 @@ struct Inner {
     dialer: Arc<Dialer>,
     name: Arc<str>,
     deadline: Duration,
+    hold_patience: Duration,
 }
 
 impl ClientConfig {
-    /// One connection, 1,024 calls in flight, ten seconds for a call.
+    /// One connection, 1,024 calls in flight, ten seconds for a call, one of patience.
     pub fn new(addresses: Vec<SocketAddr>, server_name: &str, tls: rustls::ClientConfig) -> Self {
         Self {
             addresses,
@@ -170,6 +177,7 @@ impl ClientConfig {
             connections: 1,
             in_flight_max: 1_024,
             deadline: Duration::from_secs(10),
+            hold_patience: Duration::from_secs(1),
         }
     }
 }
@@ -197,8 +205,9 @@ impl Client {
             tokio::spawn(driver).abort_handle()
         };
         let drivers = links.iter().map(drive).collect();
-        let (next, deadline) = (AtomicUsize::new(0), config.deadline);
-        let inner = Inner { links, drivers, next, dialer, name, deadline };
+        let next = AtomicUsize::new(0);
+        let ClientConfig { deadline, hold_patience, .. } = *config;
+        let inner = Inner { links, drivers, next, dialer, name, deadline, hold_patience };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -207,18 +216,24 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`CallError::Unavailable`] or [`CallError::Protocol`].
+    /// [`CallError::Unavailable`], [`CallError::Protocol`], or, of a hold, [`CallError::Behind`].
     pub async fn call(&self, request: &Request) -> Result<Reply, CallError> {
         let mut last = String::from("no time to ask");
+        let mut link = self.inner.link();
+        let waited = link.waits();
+        if request.operation() == Operation::Hold && self.inner.hold_patience < waited {
+            return Err(CallError::Behind { waited });
+        }
         let attempts = async {
             let mut backoff = BACKOFF_MIN;
             loop {
-                match self.inner.link().call(request).await {
+                match link.call(request).await {
                     Err(CallError::Unavailable(problem)) => last = problem,
                     other => return other,
                 }
                 pause(backoff).await;
                 backoff *= 2;
+                link = self.inner.link();
             }
         };
         let deadline = self.inner.deadline;
@@ -358,6 +373,55 @@ impl Client {
     ) -> Result<RecordReading, CallError> {
         match self.read(Query::ReadRecord { patient, channel }).await? {
             Reading::Record(reading) => Ok(*reading),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Moves the deadline of a hold to that of a payment order.
+    pub async fn order(&self, order: crate::model::Order) -> Result<Receipt, CallError> {
+        receipt(self.call(&crate::model::Command::Order(order).into()).await?)
+    }
+
+    /// Books a hold with a payment; the receipt names another appointment where the hold was over.
+    pub async fn pay(&self, pay: crate::model::Pay) -> Result<Receipt, CallError> {
+        receipt(self.call(&crate::model::Command::Pay(pay).into()).await?)
+    }
+
+    /// Says that money was given back.
+    pub async fn refund(&self, refund: crate::model::Refund) -> Result<Receipt, CallError> {
+        receipt(self.call(&crate::model::Command::Refund(refund).into()).await?)
+    }
+
+    /// Names the patient of a hold that an account has.
+    pub async fn name_patient(
+        &self,
+        name: crate::model::NamePatient,
+    ) -> Result<Receipt, CallError> {
+        let command = crate::model::Command::NamePatient(Box::new(name));
+        receipt(self.call(&command.into()).await?)
+    }
+
+    /// What is owed back, or the payments of one appointment. The query is a `ReadBills`.
+    pub async fn bills(&self, query: Query) -> Result<crate::model::BillsPage, CallError> {
+        match self.read(query).await? {
+            Reading::Bills(page) => Ok(*page),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Restricts a patient, does something about a restriction, or appeals against one.
+    pub async fn restrict(&self, command: crate::model::Command) -> Result<Receipt, CallError> {
+        receipt(self.call(&command.into()).await?)
+    }
+
+    /// Where a patient's restrictions stand.
+    pub async fn standing(
+        &self,
+        patient: PatientId,
+        channel: BookingChannel,
+    ) -> Result<crate::model::StandingReading, CallError> {
+        match self.read(Query::ReadStanding { patient, channel }).await? {
+            Reading::Standing(reading) => Ok(*reading),
             _ => Err(unexpected()),
         }
     }

@@ -5,7 +5,7 @@
 //! explanation  civil, then
 //!   1 refused option, declined outcome?, made option, done bool, kept u32
 //!   2 appointment, start u64, list8<step>
-//!   3 at u64, restrictions list8, strikes list8, counters list8
+//!   3 at u64, restrictions list8<standing>, strikes list8, counters list8
 //! ```
 
 use bincode::de::Decoder;
@@ -13,11 +13,11 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
-use super::rules::RestrictionList;
+use super::restrict::StandingList;
 use crate::model::{
     CountedStrike, Counter, ExplainOf, Explained, ExplainedAppointment, ExplainedPatient,
-    ExplainedRequest, Explanation, LISTED_MAX, NextStep, RefusedRequest, Restriction, STEPS_MAX,
-    Step, StepBy,
+    ExplainedRequest, Explanation, KeptRestriction, LISTED_MAX, NextStep, RefusedRequest,
+    RestrictionState, STEPS_MAX, Step, StepBy,
 };
 
 layout_code!(Step { Book, Release, Cancel, Move, Arrive, CheckIn, Fulfil, NoShow, Expire, Draw });
@@ -43,14 +43,14 @@ type Steps = Vec<NextStep>;
 layout_list!(StepList<NextStep>, Steps, u8, STEPS_MAX, "more steps than are told at once");
 layout_with_lists!(ExplainedAppointment { appointment, start, steps as StepList<Steps> });
 
-type Restrictions = Vec<Restriction>;
+type Standing = Vec<(RestrictionState, KeptRestriction)>;
 type Strikes = Vec<CountedStrike>;
 layout_list!(StrikeList<CountedStrike>, Strikes, u8, LISTED_MAX, "more than is listed at once");
 type Counters = Vec<Counter>;
 layout_list!(CounterList<Counter>, Counters, u8, LISTED_MAX, "more than is listed at once");
 layout_with_lists!(ExplainedPatient {
     at,
-    restrictions as RestrictionList<Restrictions>,
+    restrictions as StandingList<Standing>,
     strikes as StrikeList<Strikes>,
     counters as CounterList<Counters>,
 });

@@ -58,6 +58,13 @@ const CALLED: u8 = 32;
 const MOVED_LATER: u8 = 33;
 const RULES_APPLIED: u8 = 34;
 const STRUCK: u8 = 35;
+const RESTRICTED: u8 = 36;
+const AMENDED: u8 = 37;
+const PATIENTS_MERGED: u8 = 38;
+const LEFT_LATE: u8 = 40;
+const BILLED: u8 = 41;
+const ORDERED: u8 = 42;
+const PATIENT_NAMED: u8 = 43;
 const RECORDED: u8 = 44;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
@@ -139,6 +146,34 @@ impl Encode for Fact {
             }
             Self::Struck(fact) => {
                 STRUCK.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Restricted(fact) => {
+                RESTRICTED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Amended(fact) => {
+                AMENDED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::PatientsMerged(fact) => {
+                PATIENTS_MERGED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::LeftLate(fact) => {
+                LEFT_LATE.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Billed(fact) => {
+                BILLED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Ordered(fact) => {
+                ORDERED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::PatientNamed(fact) => {
+                PATIENT_NAMED.encode(encoder)?;
                 fact.encode(encoder)
             }
             Self::Returned(fact) => {
@@ -287,6 +322,13 @@ impl<Context> Decode<Context> for Fact {
             CALLED => Self::Called(Decode::decode(decoder)?),
             RULES_APPLIED => Self::RulesApplied(Box::new(Decode::decode(decoder)?)),
             STRUCK => Self::Struck(Box::new(Decode::decode(decoder)?)),
+            RESTRICTED => Self::Restricted(Box::new(Decode::decode(decoder)?)),
+            AMENDED => Self::Amended(Box::new(Decode::decode(decoder)?)),
+            PATIENTS_MERGED => Self::PatientsMerged(Box::new(Decode::decode(decoder)?)),
+            LEFT_LATE => Self::LeftLate(Box::new(Decode::decode(decoder)?)),
+            BILLED => Self::Billed(Box::new(Decode::decode(decoder)?)),
+            ORDERED => Self::Ordered(Decode::decode(decoder)?),
+            PATIENT_NAMED => Self::PatientNamed(Box::new(Decode::decode(decoder)?)),
             RECORDED => Self::Recorded(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other(NEWER)),
         })

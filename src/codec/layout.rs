@@ -119,7 +119,7 @@ macro_rules! decode_list {
 /// A list behind a type alias or in a field: a local wrapper with a length in front.
 macro_rules! layout_list {
     ($name:ident<$item:ty>, $list:ty, $length:ty, $max:expr, $what:literal) => {
-        #[doc = concat!("The layout of a list of ", stringify!($item), ".")]
+        #[doc = concat!("The layout of a list of `", stringify!($item), "`.")]
         pub(super) struct $name<T>(pub(super) T);
         impl bincode::Encode for $name<&$list> {
             #[inline]

@@ -31,6 +31,8 @@ const CALL_ORDER: u8 = 11;
 const RULES: u8 = 15;
 const RECORD: u8 = 16;
 const EXPLANATION: u8 = 17;
+const BILLS: u8 = 22;
+const STANDING: u8 = 20;
 
 /// Free places of the slots of a session.
 type Free = ArrayVec<u16, SESSION_SLOTS_MAX>;
@@ -61,7 +63,9 @@ impl Encode for Query {
                 patient.encode(encoder)?;
                 channel.encode(encoder)
             }
-            Self::List { patient, channel } | Self::ReadRecord { patient, channel } => {
+            Self::List { patient, channel }
+            | Self::ReadRecord { patient, channel }
+            | Self::ReadStanding { patient, channel } => {
                 patient.encode(encoder)?;
                 channel.encode(encoder)
             }
@@ -100,6 +104,10 @@ impl Encode for Query {
                 of.encode(encoder)?;
                 channel.encode(encoder)?;
                 at.encode(encoder)
+            }
+            Self::ReadBills { appointment, after } => {
+                appointment.encode(encoder)?;
+                after.encode(encoder)
             }
             Self::Clock | Self::ConfirmClock => Ok(()),
         }
@@ -163,6 +171,14 @@ impl<Context> Decode<Context> for Query {
                 of: Decode::decode(decoder)?,
                 channel: Decode::decode(decoder)?,
                 at: Decode::decode(decoder)?,
+            }),
+            Operation::ReadBills => Ok(Self::ReadBills {
+                appointment: Decode::decode(decoder)?,
+                after: Decode::decode(decoder)?,
+            }),
+            Operation::ReadStanding => Ok(Self::ReadStanding {
+                patient: Decode::decode(decoder)?,
+                channel: Decode::decode(decoder)?,
             }),
             Operation::Clock => Ok(Self::Clock),
             Operation::ConfirmClock => Ok(Self::ConfirmClock),
@@ -233,6 +249,14 @@ impl Encode for Reading {
                 EXPLANATION.encode(encoder)?;
                 explanation.encode(encoder)
             }
+            Self::Bills(page) => {
+                BILLS.encode(encoder)?;
+                page.as_ref().encode(encoder)
+            }
+            Self::Standing(reading) => {
+                STANDING.encode(encoder)?;
+                reading.encode(encoder)
+            }
         }
     }
 }
@@ -265,6 +289,8 @@ impl<Context> Decode<Context> for Reading {
             RULES => Self::Rules(Box::new(Decode::decode(decoder)?)),
             RECORD => Self::Record(Box::new(Decode::decode(decoder)?)),
             EXPLANATION => Self::Explanation(Box::new(Decode::decode(decoder)?)),
+            BILLS => Self::Bills(Box::new(Decode::decode(decoder)?)),
+            STANDING => Self::Standing(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other("no reading has this form")),
         })
     }

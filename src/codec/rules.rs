@@ -10,7 +10,9 @@
 //!             2 limits: u8 n, n (u8 within, u8 period, u16 its length, u8 by, u8 counts, u16 most, u8 mode)
 //!             5 admission: u8 n, n (u8 per, u32 rate, u32 every so many seconds, u32 burst, u16 minutes
 //!               of the block, u64 channels, u8 mode), u8 n, n (u64 channels, u16 weight)
-//! consequence 1 | 2 u8 | 3 u64 channels
+//!             6 deadline of cancels, 7 payment, 8 holder: see `payment`
+//!             9 appeals: u8 term, u16 its length, u8 suspends, u8 most, u8 undecided
+//! consequence 1 | 2 u8 | 3 u64 channels | 4 u64 channels, u8 classes
 //! ```
 //!
 //! What a layer does not say is not in its list, so that later versions can say more.
@@ -35,7 +37,7 @@ layout_number!(Day);
 layout_code!(RuleMode { Enforce, Shadow });
 layout_code!(ScopeKind { Region, Organization, Department, Schedule, Service });
 layout_code!(Begins { NextDay, AtOnce, FirstStrike });
-layout_code!(RestrictionCause { NoShow });
+layout_code!(RestrictionCause { NoShow, Staff });
 layout_struct!(Place { organization, department, resource, service });
 layout_struct!(RuleRef { version, layer, tier });
 layout_code!(RuleKey {
@@ -48,7 +50,8 @@ layout_code!(RuleKey {
     Payment,
     Holder,
     Appeal,
-    Notice
+    Notice,
+    Staff,
 });
 layout_struct!(RuleWhy { rule, key, within, count, limit, since, until, through });
 layout_struct!(Strike { day, place });
@@ -114,11 +117,18 @@ layout_with_lists!(RecordReading {
 
 /// The tag of what a layer says about no-shows.
 const NO_SHOW: u8 = 1;
+/// Of deadlines of cancels, of payments and of who may hold: see `payment`.
+const CANCEL: u8 = 6;
+const PAYMENT: u8 = 7;
+const HOLDER: u8 = 8;
 
 /// The tag of how many appointments somebody may have.
 const LIMITS: u8 = 2;
 /// The tag of what a layer says about admission.
 const ADMISSION: u8 = 5;
+
+/// The tag of what a layer says about appeals.
+const APPEAL: u8 = 9;
 
 impl Encode for CivilTime {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
@@ -164,30 +174,42 @@ impl<Context> Decode<Context> for RuleScope {
     }
 }
 
-/// A key of a layer, where it is said.
-fn encode_key<E: Encoder>(
-    tag: u8,
-    key: Option<&impl Encode>,
-    encoder: &mut E,
-) -> Result<(), EncodeError> {
-    let Some(key) = key else { return Ok(()) };
-    tag.encode(encoder)?;
-    key.encode(encoder)
-}
-
 impl Encode for RuleLayer {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         self.scope.encode(encoder)?;
         self.when.encode(encoder)?;
-        let said = [self.no_show.is_some(), !self.limits.is_empty(), self.admission.is_some()];
-        said.map(u8::from).iter().sum::<u8>().encode(encoder)?;
-        encode_key(NO_SHOW, self.no_show.as_ref(), encoder)?;
+        let said = [
+            self.no_show.is_some(),
+            !self.limits.is_empty(),
+            self.admission.is_some(),
+            self.cancel.is_some(),
+            self.payment.is_some(),
+            self.holder.is_some(),
+            self.appeal.is_some(),
+        ];
+        said.into_iter().map(u8::from).sum::<u8>().encode(encoder)?;
+        key(NO_SHOW, self.no_show.as_ref(), encoder)?;
         if !self.limits.is_empty() {
             LIMITS.encode(encoder)?;
             LimitList(&self.limits).encode(encoder)?;
         }
-        encode_key(ADMISSION, self.admission.as_ref(), encoder)
+        key(ADMISSION, self.admission.as_ref(), encoder)?;
+        key(CANCEL, self.cancel.as_ref(), encoder)?;
+        key(PAYMENT, self.payment.as_ref(), encoder)?;
+        key(HOLDER, self.holder.as_ref(), encoder)?;
+        key(APPEAL, self.appeal.as_ref(), encoder)
     }
+}
+
+/// Writes a key with its tag, where the layer says it.
+fn key<E: Encoder>(
+    tag: u8,
+    value: Option<&impl Encode>,
+    encoder: &mut E,
+) -> Result<(), EncodeError> {
+    let Some(value) = value else { return Ok(()) };
+    tag.encode(encoder)?;
+    value.encode(encoder)
 }
 
 impl<Context> Decode<Context> for RuleLayer {
@@ -211,6 +233,10 @@ impl<Context> Decode<Context> for RuleLayer {
                     }
                 }
                 ADMISSION => layer.admission = Some(Decode::decode(decoder)?),
+                CANCEL => layer.cancel = Some(Decode::decode(decoder)?),
+                PAYMENT => layer.payment = Some(Decode::decode(decoder)?),
+                HOLDER => layer.holder = Some(Decode::decode(decoder)?),
+                APPEAL => layer.appeal = Some(Decode::decode(decoder)?),
                 _ => {
                     return Err(DecodeError::Other("a layer says what this version does not know"));
                 }
@@ -268,6 +294,10 @@ impl Encode for Consequence {
             Self::Warn => 1_u8.encode(encoder),
             Self::Lower(by) => (2_u8, *by).encode(encoder),
             Self::Refuse { but } => (3_u8, *but).encode(encoder),
+            Self::RefuseBut { channels, classes } => {
+                (4_u8, *channels).encode(encoder)?;
+                classes.encode(encoder)
+            }
         }
     }
 }
@@ -278,6 +308,10 @@ impl<Context> Decode<Context> for Consequence {
             1 => Self::Warn,
             2 => Self::Lower(Decode::decode(decoder)?),
             3 => Self::Refuse { but: Decode::decode(decoder)? },
+            4 => Self::RefuseBut {
+                channels: Decode::decode(decoder)?,
+                classes: Decode::decode(decoder)?,
+            },
             _ => return Err(DecodeError::Other("Consequence")),
         })
     }

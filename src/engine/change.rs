@@ -1,8 +1,10 @@
 //! Decides what happens to an appointment that exists.
 
 use super::attendance::Post;
+use super::cancelling::leave;
 use super::conduct::strike;
 use super::drawing::refuse_withdrawal;
+use super::payment::{Booking, decide_booking, owe, paid_with, repeated, rule_of};
 use super::returns::end;
 use super::view::{Context, Decision, View};
 use super::visits::{ending_of, recorded};
@@ -25,6 +27,12 @@ pub fn decide_change(
 ) -> Result<Decision, Refusal> {
     let fingerprint = change.fingerprint();
     let known = view.appointment(change.appointment);
+    if let Action::Book { payment } = change.action {
+        let asked = (change.request, fingerprint, payment);
+        if let Some(retry) = repeated(view, asked, known.as_ref())? {
+            return Ok(retry);
+        }
+    }
     let earlier = view.request(change.request);
     if let (Some(print), Some(appointment)) = (earlier, &known)
         && print == fingerprint
@@ -39,9 +47,27 @@ pub fn decide_change(
     };
     let about_places =
         matches!(change.action, Action::Book { .. } | Action::Release | Action::Cancel);
-    refuse_stranger(context, &appointment, change.patient, change.channel, about_places)?;
+    refuse_stranger((view, context), &appointment, change.patient, change.channel, about_places)?;
+    if let Action::Book { payment } = change.action
+        && appointment.draw().is_none()
+        && let Some(rule) = rule_of(view, context, &appointment.claims, appointment.class)
+    {
+        let (request, channel) = (change.request, change.channel);
+        let booking = Booking { request, fingerprint, channel, paid: paid_with(payment) };
+        return decide_booking(view, context, &appointment, Some(rule), booking);
+    }
     let post = Post::of(view, &appointment);
     let status = next_status(view, context, change, &appointment, post.as_ref())?;
+    let late = match change.action {
+        Action::Cancel => leave(view, context, &appointment, change.channel)?,
+        Action::Book { .. }
+        | Action::Release
+        | Action::Arrive
+        | Action::CheckIn
+        | Action::Fulfil
+        | Action::NoShow
+        | Action::Settle => None,
+    };
     let queued =
         post.and_then(|post| post.fact(context.now, change, &appointment, status, fingerprint));
 
@@ -68,7 +94,11 @@ pub fn decide_change(
         let struck = strike(view, context, &appointment);
         facts.extend(struck.map(|struck| Fact::Struck(Box::new(struck))));
     }
-    Ok(Decision { facts, receipt })
+    facts.extend(late.map(|left| Fact::LeftLate(Box::new(left))));
+    if matches!(change.action, Action::Cancel) {
+        facts.extend(owe(view, context, appointment.id));
+    }
+    Ok(Decision { facts, receipt, refused: None })
 }
 
 /// Decides what a deadline does: nothing, if the hold was booked, released or is not due.
@@ -92,7 +122,7 @@ pub fn decide_expiry(
 /// Whoever may not touch the appointment: another organization's staff, another patient, another
 /// channel where the session does not share.
 pub(super) fn refuse_stranger(
-    context: &Context<'_>,
+    (view, context): (&View<'_>, &Context<'_>),
     appointment: &Appointment,
     patient: Option<PatientId>,
     channel: BookingChannel,
@@ -101,7 +131,7 @@ pub(super) fn refuse_stranger(
     if !context.actor.may_touch(appointment.organization) {
         return Err(Outcome::OrganizationNotPermitted.into());
     }
-    if patient.is_some_and(|patient| patient != appointment.patient) {
+    if patient.is_some_and(|patient| view.person(patient) != appointment.patient) {
         return Err(Outcome::AppointmentNotFound.into());
     }
     let by_patient = matches!(context.actor.role, Role::Gateway | Role::Counter);
@@ -141,7 +171,11 @@ fn next_status(
             return Err(Refusal::of_status(Outcome::TooEarly, status));
         }
     }
-    let is_offer = appointment.is_offer() && matches!(change.action, Action::Book { .. });
+    let books = matches!(change.action, Action::Book { .. });
+    if books && appointment.is_unnamed() {
+        return Err(Refusal::of_status(Outcome::PatientNotNamed, status));
+    }
+    let is_offer = appointment.is_offer() && books;
     let is_displaced = appointment.is_displaced() && !matches!(change.action, Action::Cancel);
     if is_offer || is_displaced {
         return Err(Refusal::of_status(Outcome::AppointmentDisplaced, status));

@@ -8,12 +8,12 @@
 //!
 //! **Architecture invariant:** what followed is in the fact: replay counts nothing.
 
-use super::record::KeptStrike;
+use super::record::{KeptStrike, active};
 use super::view::{Context, View};
 use crate::model::{
-    Appointment, Begins, BookingChannel, ChannelSet, CivilTime, Consequence, Day, NoShowRule,
-    Outcome, PatientId, Place, Refusal, Restriction, RestrictionCause, RuleKey, RuleMode, RuleRef,
-    RuleScope, RuleWhy, Strike, Struck, Term, Timestamp, Window,
+    Appointment, Begins, BookingChannel, CivilTime, Consequence, Day, KeptRestriction, NoShowRule,
+    Outcome, PatientClass, PatientId, Place, Refusal, Restriction, RestrictionCause, RuleKey,
+    RuleMode, RuleRef, RuleScope, RuleWhy, Strike, Struck, Term, Timestamp, Window,
 };
 
 /// The strike of an appointment whose patient did not come; `None` where no rule counts it.
@@ -32,12 +32,11 @@ pub(super) fn strike(
     let (layer, rule) = rules.nearest(&place, is_about, |layer| layer.no_show.as_ref())?;
     let day = rules.civil.day_of(spec.slot_start(claim.slot));
     let strike = Strike { day, place };
-    let known = view.record(appointment.patient);
-    let strikes = known.map_or(&[][..], |record| &record.strikes);
-    let counted = counted(rule, strikes, strike);
+    let counted = counted(rule, &view.strikes(appointment.patient), strike);
     let restriction = restriction(context, rule, layer, strike, &counted).filter(|made| {
-        let restrictions = known.into_iter().flat_map(|record| &record.restrictions);
-        !restrictions.into_iter().any(|other| other.is_active(made.from) && other.bars_like(made))
+        !view.restrictions(appointment.patient).iter().any(|other| {
+            other.would_hold(context.now, made.from) && other.restriction.bars_like(made)
+        })
     });
     let (appointment, patient) = (appointment.id, appointment.patient);
     Some(Struck { appointment, patient, strike, restriction, is_used_up: rule.is_used_up })
@@ -110,12 +109,15 @@ impl Restriction {
 
 /// By how much a patient's class on waitlists is lower.
 pub(super) fn lowered_by(view: &View<'_>, now: Timestamp, patient: PatientId, place: &Place) -> u8 {
-    let Some(record) = view.record(patient) else { return 0 };
     let lower = |restriction: &Restriction| match restriction.consequence {
         Consequence::Lower(by) if restriction.mode == RuleMode::Enforce => by,
-        Consequence::Lower(_) | Consequence::Warn | Consequence::Refuse { .. } => 0,
+        Consequence::Lower(_)
+        | Consequence::Warn
+        | Consequence::Refuse { .. }
+        | Consequence::RefuseBut { .. } => 0,
     };
-    let here = record.active(now).filter(|made| made.within.contains(place));
+    let all = active(view.restrictions(patient), now);
+    let here = all.filter(|made| made.within.contains(place));
     here.map(lower).max().unwrap_or_default()
 }
 
@@ -125,43 +127,38 @@ pub(super) fn refuse_restricted(
     context: &Context<'_>,
     patient: PatientId,
     place: &Place,
-    channel: BookingChannel,
+    (channel, class): (BookingChannel, PatientClass),
 ) -> Option<Refusal> {
-    let record = view.record(patient)?;
-    let refuses = |restriction: &&Restriction| {
-        let through = match restriction.consequence {
-            Consequence::Refuse { but } => but,
-            Consequence::Warn | Consequence::Lower(_) => return false,
-        };
-        restriction.mode == RuleMode::Enforce
-            && restriction.within.contains(place)
-            && !through.contains(channel)
+    let refuses = |kept: &&KeptRestriction| {
+        kept.restriction.within.contains(place) && kept.refuses(context.now, channel, class)
     };
-    let last = record.active(context.now).filter(refuses).max_by_key(|made| made.until)?;
-    Some(Refusal::by_rule(Outcome::Restricted, context.now, why(context, last)))
+    let refusing = view.restrictions(patient).iter().filter(refuses);
+    let last = refusing.max_by_key(|kept| (kept.ends(context.now), kept.id))?;
+    Some(Refusal::by_rule(Outcome::Restricted, context.now, why(context, last, class)))
 }
 
-/// What a restriction rests on.
-fn why(context: &Context<'_>, made: &Restriction) -> RuleWhy {
-    let key = match made.cause {
-        RestrictionCause::NoShow => RuleKey::NoShow,
+/// What a restriction rests on, told to a patient of a class.
+fn why(context: &Context<'_>, kept: &KeptRestriction, class: PatientClass) -> RuleWhy {
+    let made = &kept.restriction;
+    let told = RuleWhy {
+        within: made.within.kind(),
+        until: kept.ends(context.now),
+        through: made.consequence.passes(class),
+        ..RuleWhy::of(RuleKey::Staff, made.rule)
     };
+    if made.cause == RestrictionCause::Staff {
+        return told;
+    }
     let rules = context.book.and_then(|book| book.version(made.rule.version));
     let layer = rules.and_then(|rules| rules.layers.get(usize::from(made.rule.layer)));
     let rule = layer.and_then(|layer| layer.no_show.as_ref());
     let tier = rule.and_then(|rule| rule.tiers.get(usize::from(made.rule.tier)));
     let civil = rules.map_or(&context.rules.civil, |rules| &rules.civil);
     RuleWhy {
-        rule: made.rule,
-        key,
-        within: made.within.kind(),
+        key: RuleKey::NoShow,
         count: made.count,
         limit: tier.map_or(0, |tier| tier.count),
         since: civil.start_of(made.since),
-        until: made.until,
-        through: match made.consequence {
-            Consequence::Refuse { but } => but,
-            Consequence::Warn | Consequence::Lower(_) => ChannelSet::ALL,
-        },
+        ..told
     }
 }

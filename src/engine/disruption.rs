@@ -70,7 +70,11 @@ pub fn decide_add(
 ) -> Result<Decision, Refusal> {
     let fingerprint = add.fingerprint();
     match view.appointment(add.appointment) {
-        Some(known) if known.fingerprint == fingerprint => return Ok(Decision::retry(&known)),
+        Some(known)
+            if view.is_same(known.fingerprint, add.patient, |key| add.fingerprint_as(key)) =>
+        {
+            return Ok(Decision::retry(&known));
+        }
         None if !view.knows(add.appointment.request()) => {}
         Some(_) | None => return Err(Outcome::IdReused.into()),
     }
@@ -103,7 +107,7 @@ pub fn decide_add(
     };
     let fact = PlaceAdded {
         appointment: add.appointment,
-        patient: add.patient,
+        patient: view.person(add.patient),
         organization: spec.organization,
         channel: add.channel,
         class: add.class,
@@ -116,7 +120,7 @@ pub fn decide_add(
         claims,
     };
     let facts = std::iter::once(Fact::PlaceAdded(Box::new(fact))).collect();
-    Ok(Decision { facts, receipt })
+    Ok(Decision { facts, receipt, refused: None })
 }
 
 /// Decides what a block does to an appointment: what is held ends, what is booked is displaced.

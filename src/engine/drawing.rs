@@ -204,7 +204,7 @@ pub(super) fn decide_entry(
         draw,
         entry,
     }));
-    Ok(Decision { facts: std::iter::once(fact).collect(), receipt })
+    Ok(Decision { facts: std::iter::once(fact).collect(), receipt, refused: None })
 }
 
 fn choice_of(hold: &Hold, wish: &ClaimRequest) -> DrawChoice {

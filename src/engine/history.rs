@@ -3,8 +3,12 @@
 //! ```text
 //! patient -> entry, 20 bytes -> node: five visits, and the node before it
 //! visit     place 24 bits | day 16 | booked: days before 8 | ended: days after that 8 | flags 8
-//! place     where, and the appointment type: once for each shard, by number
+//! place     where, and the appointment type: once for all shards, by number
+//! flags     how it ended 3 bits | half-day | joined | is a strike | used up | the row is over
 //! ```
+//!
+//! A strike is a mark on the visit that was missed or left late. It outlives the visit, for rules may
+//! count for ever: then the word stays and stands for the strike alone.
 //!
 //! A patient with ten visits takes 20 + 2 × 44 bytes and a cell of the index. Nodes of one size leave
 //! no gaps when patients grow in turn, and nothing is copied when one grows.
@@ -14,12 +18,15 @@
 
 use foldhash::fast::FixedState;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use super::chunks::{Chunks, Position};
 use super::index::Index;
 use super::ledger::{joined, quarters};
+use super::record::KeptStrike;
 use crate::model::limits::{HISTORY_DAYS, HISTORY_MAX};
-use crate::model::{Day, Ending, HalfDay, Past, PatientId, Place, Visit};
+use crate::model::{Day, Ending, HalfDay, Past, PatientId, Place, RuleScope, Strike, Visit};
+use crate::sync::Numbers;
 
 /// The histories of the patients of a shard.
 #[derive(Debug)]
@@ -28,7 +35,7 @@ pub(super) struct Histories {
     hasher: FixedState,
     entries: Chunks<Entry>,
     nodes: Chunks<Node>,
-    places: Places,
+    places: Arc<Numbers<(Place, u8)>>,
 }
 
 /// Whose history it is, and its newest node.
@@ -53,7 +60,18 @@ impl Histories {
             hasher: FixedState::with_seed(seed),
             entries: Chunks::default(),
             nodes: Chunks::default(),
-            places: Places::new(seed),
+            places: Arc::new(Numbers::new(seed)),
+        }
+    }
+
+    /// None, with the numbers of places that these have.
+    pub(super) fn beside(&self) -> Self {
+        Self {
+            index: Index::default(),
+            hasher: self.hasher.clone(),
+            entries: Chunks::default(),
+            nodes: Chunks::default(),
+            places: Arc::clone(&self.places),
         }
     }
 
@@ -68,32 +86,148 @@ impl Histories {
         self.drop_old(patient, newest_day);
     }
 
+    /// Takes everything that is kept of a patient out.
+    pub(super) fn remove(&mut self, patient: PatientId) {
+        let Some(position) = self.find(patient) else { return };
+        let mut at = self.entries.get(position).newest;
+        while at != NONE {
+            let next = link(self.nodes.get(at));
+            self.nodes.remove(at);
+            at = next;
+        }
+        self.entries.remove(position);
+        self.index.remove(self.hash(patient), position);
+    }
+
+    /// Puts what was kept of a patient under another key among what is kept, appointment by appointment
+    /// by the day on which it ended. Both are oldest first.
+    pub(super) fn merge(&mut self, patient: PatientId, other: &[Past]) {
+        if other.is_empty() {
+            return;
+        }
+        let mut own: Vec<Past> = self.of(patient).collect();
+        own.reverse();
+        let strikes = self.strikes(patient);
+        self.remove(patient);
+        let of_one = |_: &Past, next: &Past| next.is_joined;
+        let both = own.chunk_by(of_one).chain(other.chunk_by(of_one));
+        let mut appointments: Vec<&[Past]> = both.collect();
+        appointments.sort_by_key(|visits| visits.first().map(|first| first.ended));
+        // The first of one whose earlier visits were dropped is not of the appointment before it.
+        let parted = |visits: &[Past]| {
+            let first = |(index, past): (usize, &Past)| Past {
+                is_joined: past.is_joined && index != 0,
+                ..*past
+            };
+            visits.iter().enumerate().map(first).collect::<Vec<_>>()
+        };
+        self.push(patient, appointments.into_iter().flat_map(parted));
+        for kept in &strikes {
+            self.strike(patient, kept);
+        }
+    }
+
+    /// Marks a visit as a strike: the first of that day and place that is none yet. Where none is kept,
+    /// the strike is kept alone.
+    pub(super) fn strike(&mut self, patient: PatientId, kept: &KeptStrike) {
+        let Strike { day, place } = kept.strike.kept();
+        let marks = STRIKE | flag(USED, kept.is_used) | flag(OVER, kept.is_over);
+        let is_it = |word: u64| {
+            let may_be = matches!(word & ENDING, MISSED | CANCELLED) && word & STRIKE == 0;
+            may_be && visit_day(word) == day && self.places.get(place_of(word)).0 == place
+        };
+        let visit = self.spots(patient).filter(|(_, _, word)| is_it(*word)).last();
+        if let Some((position, at, word)) = visit {
+            set(self.nodes.get_mut(position), at, word | marks);
+            return;
+        }
+        let number = u64::from(self.places.number((place, 0)));
+        let word = number << 40 | u64::from(day.0) << 24 | marks | ALONE;
+        self.append(patient, word);
+    }
+
+    /// The strikes of a patient, by day and place.
+    pub(super) fn strikes(&self, patient: PatientId) -> Vec<KeptStrike> {
+        let words = self.spots(patient).map(|(_, _, word)| word);
+        let strikes = words.filter(|word| word & STRIKE != 0).map(|word| KeptStrike {
+            strike: Strike { day: visit_day(word), place: self.places.get(place_of(word)).0 },
+            is_used: word & USED != 0,
+            is_over: word & OVER != 0,
+        });
+        let mut strikes: Vec<_> = strikes.collect();
+        strikes.sort_unstable_by_key(|it| (it.strike.day, it.strike.place, it.is_used, it.is_over));
+        strikes
+    }
+
+    /// Everybody who has one, with their strikes, in no order of patients.
+    pub(super) fn all_strikes(&self) -> impl Iterator<Item = (PatientId, Vec<KeptStrike>)> + '_ {
+        let patients = self.index.positions();
+        let patients = patients.map(|at| PatientId(joined(self.entries.get(at).patient)));
+        patients.map(|it| (it, self.strikes(it))).filter(|(_, strikes)| !strikes.is_empty())
+    }
+
+    /// A visit took place: it ends a row of strikes.
+    pub(super) fn end_row(&mut self, patient: PatientId) {
+        self.mark(patient, OVER, |_, _| true);
+    }
+
+    /// Marks the strikes of some days in a scope: a restriction used them up.
+    pub(super) fn use_up(
+        &mut self,
+        patient: PatientId,
+        within: RuleScope,
+        days: std::ops::RangeInclusive<Day>,
+    ) {
+        self.mark(patient, USED, |day, place| days.contains(&day) && within.contains(place));
+    }
+
+    fn mark(&mut self, patient: PatientId, mark: u64, is_it: impl Fn(Day, &Place) -> bool) {
+        let mut at = self.newest_of(patient);
+        while at != NONE {
+            for index in 0..VISITS {
+                let word = word(self.nodes.get(at), index);
+                let place = self.places.get(place_of(word)).0;
+                if word & STRIKE != 0 && is_it(visit_day(word), &place) {
+                    set(self.nodes.get_mut(at), index, word | mark);
+                }
+            }
+            at = link(self.nodes.get(at));
+        }
+    }
+
     /// The visits of a patient, newest first.
     pub(super) fn of(&self, patient: PatientId) -> impl Iterator<Item = Past> + '_ {
-        let entry = self.find(patient).map(|position| self.entries.get(position));
-        let words = self.words(entry.map_or(NONE, |entry| entry.newest));
-        words.map(|word| self.unpack(word))
+        let words = self.spots(patient).map(|(_, _, word)| word);
+        words.filter(|word| word & ENDING != ALONE).map(|word| self.unpack(word))
     }
 
-    /// Every patient with a history, oldest visit first, in no order of patients.
+    /// Every patient with visits, oldest visit first, in no order of patients.
     pub(super) fn all(&self) -> impl Iterator<Item = (PatientId, Vec<Past>)> + '_ {
-        self.index.positions().map(|position| {
-            let entry = self.entries.get(position);
-            let mut past: Vec<_> = self.words(entry.newest).map(|word| self.unpack(word)).collect();
+        let patients = self.index.positions();
+        let patients = patients.map(|at| PatientId(joined(self.entries.get(at).patient)));
+        let all = patients.map(|patient| {
+            let mut past: Vec<_> = self.of(patient).collect();
             past.reverse();
-            (PatientId(joined(entry.patient)), past)
-        })
+            (patient, past)
+        });
+        all.filter(|(_, past)| !past.is_empty())
     }
 
-    fn words(&self, newest: Position) -> impl Iterator<Item = u64> + '_ {
-        let first = (newest != NONE).then_some(newest);
+    /// The words of a patient, newest first, and where each lies.
+    fn spots(&self, patient: PatientId) -> impl Iterator<Item = (Position, usize, u64)> + '_ {
+        let first = Some(self.newest_of(patient)).filter(|newest| *newest != NONE);
         let nodes = std::iter::successors(first, |position| {
             Some(link(self.nodes.get(*position))).filter(|next| *next != NONE)
         });
-        nodes.flat_map(|position| {
+        let spots = nodes.flat_map(|position| {
             let node = self.nodes.get(position);
-            (0..VISITS).rev().map(|at| word(node, at)).filter(|word| *word != 0)
-        })
+            (0..VISITS).rev().map(move |at| (position, at, word(node, at)))
+        });
+        spots.filter(|(_, _, word)| *word != 0)
+    }
+
+    fn newest_of(&self, patient: PatientId) -> Position {
+        self.find(patient).map_or(NONE, |position| self.entries.get(position).newest)
     }
 
     fn append(&mut self, patient: PatientId, word: u64) {
@@ -129,8 +263,13 @@ impl Histories {
                 if word == 0 {
                     continue;
                 }
-                if kept == HISTORY_MAX || last_day(word) < horizon {
-                    set(self.nodes.get_mut(at), index, 0);
+                if word & ENDING == ALONE {
+                    is_empty = false;
+                } else if kept == HISTORY_MAX || last_day(word) < horizon {
+                    let is_strike = word & STRIKE != 0;
+                    let left = if is_strike { word & !ENDING | ALONE } else { 0 };
+                    set(self.nodes.get_mut(at), index, left);
+                    is_empty &= !is_strike;
                 } else {
                     (kept, is_empty) = (kept.saturating_add(1), false);
                 }
@@ -162,7 +301,7 @@ impl Histories {
     }
 
     fn unpack(&self, word: u64) -> Past {
-        let (place, appointment_type) = self.places.get((word >> 40) as u32);
+        let (place, appointment_type) = self.places.get(place_of(word));
         let day = visit_day(word);
         let booked = booked(word);
         let half = if word >> 3 & 1 == 0 { HalfDay::Morning } else { HalfDay::Afternoon };
@@ -184,6 +323,25 @@ impl Histories {
     fn hash(&self, patient: PatientId) -> u32 {
         (self.hasher.hash_one(patient.0) >> 16) as u32
     }
+}
+
+/// How a visit ended, as [`Ending`] numbers it; or that the word stands for a strike alone.
+const ENDING: u64 = 7;
+const MISSED: u64 = Ending::Missed as u64;
+const CANCELLED: u64 = Ending::Cancelled as u64;
+const ALONE: u64 = 6;
+
+/// Marks of a word.
+const STRIKE: u64 = 1 << 5;
+const USED: u64 = 1 << 6;
+const OVER: u64 = 1 << 7;
+
+const fn flag(mark: u64, is_set: bool) -> u64 {
+    if is_set { mark } else { 0 }
+}
+
+const fn place_of(word: u64) -> Position {
+    (word >> 40) as Position
 }
 
 const fn visit_day(word: u64) -> Day {
@@ -239,40 +397,6 @@ fn node_of(word: u64, before: Position) -> Node {
     node
 }
 
-/// Places by number, each once.
-#[derive(Debug)]
-struct Places {
-    index: Index,
-    hasher: FixedState,
-    known: Chunks<(Place, u8)>,
-}
-
-impl Places {
-    fn new(seed: u64) -> Self {
-        let hasher = FixedState::with_seed(seed);
-        Self { index: Index::default(), hasher, known: Chunks::default() }
-    }
-
-    fn number(&mut self, place: (Place, u8)) -> Position {
-        let hash = self.hash(&place);
-        let known = self.index.find(hash, |position| *self.known.get(position) == place);
-        known.unwrap_or_else(|| {
-            let position = self.known.insert(place);
-            self.index.insert(hash, position);
-            position
-        })
-    }
-
-    fn get(&self, number: Position) -> (Place, u8) {
-        *self.known.get(number)
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "32 of the 64 bits are kept")]
-    fn hash(&self, place: &(Place, u8)) -> u32 {
-        (self.hasher.hash_one(place) >> 16) as u32
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,5 +435,67 @@ mod tests {
             kept.reverse();
             assert_eq!(kept, fact.past().collect::<Vec<_>>(), "{fact:?}");
         }
+    }
+
+    fn missed(day: u32) -> Recorded {
+        let place = Place { resource: crate::model::ResourceId(9), ..Place::default() };
+        let visit = Visit { place, appointment_type: 1, day: Day(day), half: HalfDay::Morning };
+        Recorded {
+            patient: PatientId(7),
+            ending: Ending::Missed,
+            booked: Day(day - 3),
+            ended: Day(day),
+            visits: std::iter::once(visit).collect(),
+        }
+    }
+
+    fn strike_of(fact: &Recorded) -> KeptStrike {
+        let visit = fact.visits.first().unwrap();
+        let strike = Strike { day: visit.day, place: visit.place };
+        KeptStrike { strike, is_used: false, is_over: false }
+    }
+
+    #[test]
+    fn a_strike_is_a_mark_on_its_visit_and_outlives_it() {
+        let mut histories = Histories::new(1);
+        let patient = PatientId(7);
+        let days = [20_000, 20_010, 20_010, 20_020];
+        for (nth, day) in days.into_iter().enumerate() {
+            let fact = missed(day);
+            histories.push(patient, fact.past());
+            histories.strike(patient, &strike_of(&fact));
+            match nth {
+                0 => histories.end_row(patient),
+                1 => histories.use_up(patient, RuleScope::Region, Day(20_005)..=Day(20_010)),
+                _ => {}
+            }
+        }
+        let told = |histories: &Histories| -> Vec<(u32, bool, bool)> {
+            let strikes = histories.strikes(patient);
+            strikes.iter().map(|it| (it.strike.day.0, it.is_used, it.is_over)).collect()
+        };
+        let all = [
+            (20_000, false, true),
+            (20_010, false, false),
+            (20_010, true, false),
+            (20_020, false, false),
+        ];
+        assert_eq!(told(&histories), all);
+        assert_eq!(histories.nodes.iter().count(), 1, "four words, which one node has room for");
+
+        // Two years later the visits are too old, and the strikes are not.
+        histories.push(patient, missed(20_700).past());
+        assert_eq!(histories.of(patient).count(), 1);
+        assert_eq!(told(&histories), all);
+
+        // A snapshot tells visits and strikes apart, and brings the same.
+        let mut restored = Histories::new(2);
+        restored.push(patient, histories.of(patient));
+        histories.strikes(patient).iter().for_each(|kept| restored.strike(patient, kept));
+        assert_eq!(told(&restored), all);
+        assert_eq!(
+            restored.of(patient).collect::<Vec<_>>(),
+            histories.of(patient).collect::<Vec<_>>()
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! Decides a hold: all claims or none.
 
-use super::conduct::refuse_restricted;
 use super::drawing::{decide_entry, pending};
 use super::limits::{Asking, refuse_beyond_limits};
+use super::naming::{Person, refuse_personal, refuse_unnamed};
+use super::payment::{bill_at_once, with_bill};
 use super::pick::{Freed, Picked, Wisher, pick};
 use super::places::Terms;
 use super::session::SessionState;
@@ -10,7 +11,7 @@ use super::view::{Context, Decision, View};
 use crate::model::{
     AppointmentId, AppointmentStatus, Booked, BookingChannel, Claim, ClaimRequest, Claims,
     Declined, Fact, Facts, Held, Hold, HoldFault, OrganizationId, Outcome, PatientClass, PatientId,
-    PaymentRef, Place, PoolIndex, Receipt, Refusal, Repeat, Sharing, SlotIndex, Timestamp, Ttl,
+    PaymentRef, PoolIndex, Receipt, Refusal, Repeat, Sharing, SlotIndex, Timestamp, Ttl,
 };
 
 /// Decides a hold, or a hold that is booked at once.
@@ -23,11 +24,17 @@ pub fn decide_hold(
     context: &Context<'_>,
     hold: &Hold,
 ) -> Result<Decision, Refusal> {
-    let patient = hold.check().map_err(refusal_of)?;
-    let fingerprint = hold.fingerprint();
-    if let Some(retry) = retry(view, hold, fingerprint)? {
+    let named = hold.check().map_err(refusal_of)?;
+    let (patient, fingerprint) = (view.person(named), hold.fingerprint());
+    let repeated = retry(view, hold, named);
+    if let Ok(Some(retry)) = repeated {
         return Ok(retry);
     }
+    let unnamed = match hold.patient {
+        Some(_) => None,
+        None => refuse_unnamed(view, context, hold, patient)?,
+    };
+    repeated?;
     let wanted = Wanted {
         claims: &hold.claims,
         patient,
@@ -35,12 +42,18 @@ pub fn decide_hold(
         class: hold.class,
         freed: &[],
         but: &[],
-        may_enter: true,
+        // An entry of a draw is a person's.
+        may_enter: hold.patient.is_some(),
     };
     let granted = grant(view, context, &wanted);
-    let granted = refuse_if_restricted(view, context, hold, patient, granted)?;
-    let asking = Asking { patient, class: hold.class, attributes: hold.attributes, but: &[] };
-    refuse_grant_beyond_limits(view, context, &asking, &granted)?;
+    let person = Person { patient, channel: hold.channel, class: hold.class };
+    let sessions = hold.claims.iter().map(|wish| wish.session);
+    let personal = unnamed.or_else(|| refuse_personal(view, context, &person, sessions));
+    let granted = lowest(granted, personal)?;
+    if hold.patient.is_some() {
+        let asking = Asking { patient, class: hold.class, attributes: hold.attributes, but: &[] };
+        refuse_grant_beyond_limits(view, context, &asking, &granted)?;
+    }
     let granted = match granted {
         Grant::Places(granted) => granted,
         Grant::Entry(session, pool) => {
@@ -48,7 +61,8 @@ pub fn decide_hold(
         }
     };
 
-    Ok(granted.decision(context, hold, patient, fingerprint))
+    let kind = bill_at_once(view, context, hold, &granted.claims)?;
+    Ok(with_bill(granted.decision(context, hold, patient, fingerprint), context, kind))
 }
 
 /// One more appointment may be more than the patient may have. An entry in a draw is one: it counts on
@@ -70,28 +84,12 @@ pub(super) fn refuse_grant_beyond_limits(
     broken.map_or(Ok(()), Err)
 }
 
-/// A restriction counts among the other reasons against a hold.
-fn refuse_if_restricted<'a>(
-    view: &View<'a>,
-    context: &Context<'_>,
-    hold: &Hold,
-    patient: PatientId,
-    granted: Result<Grant<'a>, Refusal>,
-) -> Result<Grant<'a>, Refusal> {
-    if view.record(patient).is_none() {
-        return granted;
-    }
-    let places = hold.claims.iter().filter_map(|wish| view.session(wish.session));
-    let refused = places.filter_map(|session| {
-        let place = Place::of(session.spec());
-        refuse_restricted(view, context, patient, &place, hold.channel)
-    });
-    let Some(refusal) = refused.max_by_key(|refusal| refusal.why.map(|why| why.until)) else {
-        return granted;
-    };
-    match granted {
-        Err(other) if other.outcome < refusal.outcome => Err(other),
-        _ => Err(refusal),
+/// A personal limit counts among the other reasons against a hold.
+fn lowest<T>(granted: Result<T, Refusal>, other: Option<Refusal>) -> Result<T, Refusal> {
+    match (granted, other) {
+        (Err(refusal), Some(other)) if other.outcome < refusal.outcome => Err(other),
+        (Ok(_), Some(other)) => Err(other),
+        (granted, _) => granted,
     }
 }
 
@@ -108,7 +106,7 @@ pub fn decide_import(
     let patient = hold.check().map_err(refusal_of)?;
     let fingerprint = hold.fingerprint();
     if let Some((print, outcome)) = view.declined(hold.appointment) {
-        let known = print == fingerprint;
+        let known = is_same(view, hold, patient, print);
         return if known {
             Ok(Err((Facts::new(), outcome)))
         } else {
@@ -127,12 +125,20 @@ pub fn decide_import(
 }
 
 /// An id that was seen before: the same request again, or another one that must not use it.
-fn retry(view: &View<'_>, hold: &Hold, fingerprint: u64) -> Result<Option<Decision>, Refusal> {
+fn retry(view: &View<'_>, hold: &Hold, patient: PatientId) -> Result<Option<Decision>, Refusal> {
     match view.appointment(hold.appointment) {
-        Some(known) if known.fingerprint == fingerprint => Ok(Some(Decision::retry(&known))),
+        Some(known) if is_same(view, hold, patient, known.fingerprint) => {
+            Ok(Some(Decision::retry(&known)))
+        }
         None if !view.knows(hold.appointment.request()) => Ok(None),
         Some(_) | None => Err(Outcome::IdReused.into()),
     }
+}
+
+/// Whether a hold is the one with that fingerprint, whichever key of the patient it named.
+fn is_same(view: &View<'_>, hold: &Hold, patient: PatientId, print: u64) -> bool {
+    let named = hold.patient.is_some();
+    view.is_same(print, patient, |key| hold.fingerprint_as(named.then_some(key)))
 }
 
 /// What is wanted, for whom.
@@ -257,7 +263,7 @@ impl Granted {
         self.ttl_max = self.ttl_max.min(terms.ttl_max);
     }
 
-    fn decision(
+    pub(super) fn decision(
         self,
         context: &Context<'_>,
         hold: &Hold,
@@ -285,7 +291,7 @@ impl Granted {
             let (request, appointment) = (hold.appointment.request(), hold.appointment);
             facts.push(Fact::Booked(Booked { request, fingerprint, appointment, payment }));
         }
-        Decision { facts, receipt }
+        Decision { facts, receipt, refused: None }
     }
 }
 

@@ -6,14 +6,16 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::hash::BuildHasher;
 
+use super::billing::Billing;
 use super::chunks::Position;
 use super::deadlines::Deadlines;
 use super::index::Index;
 use super::slab::Slab;
 use crate::model::limits::FORGOTTEN_MAX;
 use crate::model::{
-    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claims, DrawWon, Ended,
-    Entered, Fact, Forgotten, Held, Outcome, RequestId, Rescheduled, SessionId, Timestamp,
+    Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Bill, Cause, Claims, DrawWon,
+    Ended, Entered, Fact, Forgotten, Held, Ordered, Outcome, PatientNamed, RequestId, Rescheduled,
+    SessionId, Timestamp,
 };
 
 /// The appointments and requests whose ids are at home here.
@@ -47,6 +49,8 @@ pub struct HomeShard {
     displaced: BTreeSet<AppointmentId>,
     /// When an appointment ended, oldest first as far as time runs forward.
     ended: VecDeque<(Timestamp, Position)>,
+    /// Payments, orders and marks.
+    billing: Billing,
 }
 
 /// A request that was no hold.
@@ -78,6 +82,7 @@ impl HomeShard {
             changes: HashMap::with_hasher(hasher),
             displaced: BTreeSet::new(),
             retention_millis,
+            billing: Billing::default(),
         }
     }
 
@@ -145,6 +150,14 @@ impl HomeShard {
                 let hold = appointment_of(&fact.held);
                 self.insert(&Appointment { cause: Cause::Displaced, ..hold });
             }
+            Fact::LeftLate(fact) => {
+                // Of an appointment that there is.
+                self.position(fact.appointment);
+                self.billing.mark_late(fact.appointment);
+            }
+            Fact::Billed(fact) => self.bill(&fact.bill),
+            Fact::Ordered(fact) => self.order(fact),
+            Fact::PatientNamed(fact) => self.name(fact),
             Fact::SessionOpened(_)
             | Fact::QuotasSet(_)
             | Fact::Reclaimed(_)
@@ -160,8 +173,66 @@ impl HomeShard {
             | Fact::RulesApplied(_)
             | Fact::Struck(_)
             | Fact::Recorded(_)
+            | Fact::Restricted(_)
+            | Fact::Amended(_)
+            | Fact::PatientsMerged(_)
             | Fact::WaitDrawn(_) => {}
         }
+    }
+
+    /// Writes a payment down. Of an appointment that left memory only what is owed back is kept.
+    fn bill(&mut self, bill: &Bill) {
+        let known = self.billing.bill(bill.appointment, bill.payment);
+        let is_somebodys = known.is_some() || self.find_appointment(bill.appointment).is_some();
+        assert!(
+            is_somebodys && bill.may_follow(known),
+            "an impossible fact: a payment of {:032x} becomes what it cannot be",
+            bill.appointment.0
+        );
+        self.billing.put(*bill);
+        if self.find_appointment(bill.appointment).is_none() {
+            self.billing.forget(bill.appointment);
+        }
+    }
+
+    /// Writes down whose an account's hold is.
+    fn name(&mut self, named: &PatientNamed) {
+        let position = self.position(named.appointment);
+        let hold = self.slab.get(position).unpack();
+        let is_it = hold.is_unnamed()
+            && hold.account == Some(named.account)
+            && hold.claims == named.claims
+            && hold.status == AppointmentStatus::Pending;
+        assert!(
+            is_it,
+            "an impossible fact: {:032x} is no hold whose patient can be named so",
+            named.appointment.0
+        );
+        self.slab.entry_mut(position).set_patient(named.patient, named.class);
+    }
+
+    /// Moves the deadline of a hold. The old one is dropped when it comes up.
+    fn order(&mut self, ordered: &Ordered) {
+        let position = self.position(ordered.appointment);
+        let entry = self.slab.entry_mut(position);
+        assert!(
+            entry.status() == AppointmentStatus::Pending,
+            "an impossible fact: {:032x} is ordered and no hold",
+            ordered.appointment.0
+        );
+        entry.set_deadline(ordered.until);
+        self.deadlines.push(ordered.until, position);
+        self.billing.put_orders(ordered.appointment, ordered.orders);
+    }
+
+    /// What lies beside the appointments.
+    pub const fn billing(&self) -> &Billing {
+        &self.billing
+    }
+
+    /// The same, for a snapshot to fill.
+    pub const fn billing_mut(&mut self) -> &mut Billing {
+        &mut self.billing
     }
 
     /// Ends an appointment that took just these places.
@@ -367,6 +438,10 @@ impl HomeShard {
         entry.set_status(status, cause, time);
         if from == AppointmentStatus::Pending {
             self.pending = self.pending.saturating_sub(1);
+            if !self.billing.is_empty() {
+                let id = self.slab.get(position).id();
+                self.billing.end_orders(id);
+            }
         }
         if !status.is_live() {
             self.ended.push_back((time, position));
@@ -414,6 +489,7 @@ impl HomeShard {
             assert!(was_there, "a position is in the index");
             self.slab.remove(position);
             self.changes.remove(id);
+            self.billing.forget(*id);
         }
         while self.ended.front().is_some_and(|line| !self.is_ended(line)) {
             self.ended.pop_front();

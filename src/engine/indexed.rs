@@ -12,7 +12,9 @@
 
 use std::ops::Deref;
 
-use crate::model::{Place, RuleCondition, RuleKey, RuleLayer, RuleScope, Rules, ScopeKind};
+use crate::model::{
+    Place, RuleCondition, RuleKey, RuleLayer, RuleMode, RuleScope, Rules, ScopeKind,
+};
 
 /// Rules with an index of their layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,17 +26,24 @@ pub struct IndexedRules {
     kinds: u8,
     /// One bit for each key that a layer says.
     keys: u16,
+    /// The smallest number that a limit names which refuses.
+    fewest: u16,
 }
 
 impl IndexedRules {
     /// Rules that say nothing.
     pub const fn none() -> Self {
-        Self { rules: Rules::none(), scopes: Vec::new(), kinds: 0, keys: 0 }
+        Self { rules: Rules::none(), scopes: Vec::new(), kinds: 0, keys: 0, fewest: u16::MAX }
     }
 
     /// Whether any layer says anything about a key.
     pub const fn says(&self, key: RuleKey) -> bool {
         self.keys >> key as u8 & 1 == 1
+    }
+
+    /// Whether no limit refuses somebody who has no more than so much, wherever it is.
+    pub fn allows(&self, count: u32) -> bool {
+        count <= u32::from(self.fewest)
     }
 
     /// The layers that hold at a place, with their numbers, the nearest first.
@@ -81,7 +90,10 @@ impl From<Rules> for IndexedRules {
             keys = said.fold(keys, |keys, key| keys | 1_u16 << key as u8);
         }
         scopes.sort_unstable_by_key(|(scope, _)| *scope);
-        Self { rules, scopes, kinds, keys }
+        let limits = rules.layers.iter().flat_map(|layer| &layer.limits);
+        let refusing = limits.filter(|limit| limit.mode == RuleMode::Enforce);
+        let fewest = refusing.map(|limit| limit.most).min().unwrap_or(u16::MAX);
+        Self { rules, scopes, kinds, keys, fewest }
     }
 }
 

@@ -1,17 +1,20 @@
 //! A ledger shard: what each of its patients has.
 
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 
 use super::chunks::{Chunks, Position};
 use super::history::Histories;
+use super::identity::Keys;
 use super::index::Index;
-use super::record::{PatientRecord, Records};
+use super::record::{KeptStrike, PatientRecord, Records};
+use super::restrictions::only_made;
 use super::waiting::{Waiting, Waits};
 use crate::model::{
-    AppointmentId, AppointmentStatus, Claim, Fact, Past, PatientId, RequestId, SessionId, Settled,
-    SlotIndex, Timestamp,
+    AppointmentId, AppointmentStatus, Claim, Fact, KeptRestriction, Past, PatientId, RequestId,
+    SessionId, Settled, SlotIndex, Struck, Timestamp,
 };
 
 /// What the patients of this shard have. A patient with nothing has no entry.
@@ -23,9 +26,11 @@ pub struct LedgerShard {
     entries: Chunks<Entry>,
     /// What patients have besides the first of it.
     more: Chunks<Vec<Live>>,
-    waiting: Waiting,
-    records: Records,
-    histories: Histories,
+    /// Where somebody here has several keys.
+    pub(super) keys: Option<Box<Keys>>,
+    pub(super) waiting: Waiting,
+    pub(super) records: Records,
+    pub(super) histories: Histories,
 }
 
 /// What one patient has. 52 bytes for the usual one live appointment.
@@ -67,9 +72,26 @@ impl LedgerShard {
             hasher: FixedState::with_seed(seed),
             entries: Chunks::default(),
             more: Chunks::default(),
+            keys: None,
             waiting: Waiting::default(),
             records: Records::default(),
             histories: Histories::new(seed),
+        }
+    }
+
+    /// An empty shard beside this one, which numbers places with it: there are as many as doctors, and
+    /// every shard has patients of all of them.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self {
+            index: Index::default(),
+            hasher: self.hasher.clone(),
+            entries: Chunks::default(),
+            more: Chunks::default(),
+            keys: None,
+            waiting: Waiting::default(),
+            records: Records::default(),
+            histories: self.histories.beside(),
         }
     }
 
@@ -116,8 +138,17 @@ impl LedgerShard {
             }
             Fact::Recorded(fact) => self.histories.push(fact.patient, fact.past()),
             Fact::Left(left) => self.settle(&left.settled()),
-            Fact::Struck(_) => self.records.evolve(fact),
-            Fact::SessionOpened(_)
+            Fact::PatientsMerged(fact) => self.take_over(fact),
+            Fact::Struck(struck) => self.strike(struck),
+            Fact::Restricted(made) => self.records.restrict(made),
+            Fact::Amended(amended) => self.records.amend(amended),
+            Fact::PatientNamed(fact) => {
+                self.insert_all(time, fact.patient, fact.appointment, &fact.claims);
+            }
+            Fact::LeftLate(_)
+            | Fact::Billed(_)
+            | Fact::Ordered(_)
+            | Fact::SessionOpened(_)
             | Fact::RulesApplied(_)
             | Fact::Queued(_)
             | Fact::Called(_)
@@ -139,32 +170,85 @@ impl LedgerShard {
         }
     }
 
+    /// Writes what a fact takes out of the ledger of a holder, which may lie in another shard than the
+    /// patient's.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the fact is impossible in this state.
+    pub fn let_go(&mut self, fact: &Fact) {
+        if let Fact::PatientNamed(named) = fact {
+            self.remove(named.account.holder(), named.appointment);
+        }
+    }
+
     /// The appointment is not live any more; a visit that took place ends a row of missed ones.
     fn settle(&mut self, settled: &Settled) {
         self.remove(settled.patient, settled.appointment);
         if settled.status == AppointmentStatus::Fulfilled {
-            self.records.end_row(settled.patient);
+            self.histories.end_row(settled.patient);
         }
     }
 
-    /// What is kept of how a patient behaved, where there is anything.
-    pub fn record(&self, patient: PatientId) -> Option<&PatientRecord> {
-        self.records.of(patient)
+    /// A missed visit counts, and what followed from it.
+    fn strike(&mut self, struck: &Struck) {
+        let (patient, strike) = (struck.patient, struck.strike.kept());
+        self.histories.strike(patient, &KeptStrike { strike, is_used: false, is_over: false });
+        let Some(made) = struck.restriction else { return };
+        self.records.append(patient, &[only_made(struck.appointment.0, made)]);
+        if struck.is_used_up {
+            self.histories.use_up(patient, made.within, made.since..=strike.day);
+        }
     }
 
-    /// Every record, by patient.
-    pub fn all_records(&self) -> impl Iterator<Item = (PatientId, &PatientRecord)> {
-        self.records.all()
+    /// What is kept of how a patient behaved.
+    pub fn record(&self, patient: PatientId) -> PatientRecord {
+        let person = self.person(patient);
+        let restrictions = self.records.of(person).to_vec();
+        PatientRecord { strikes: self.histories.strikes(person), restrictions }
     }
 
-    /// Puts a record in, as a snapshot brings it.
-    pub fn restore_record(&mut self, patient: PatientId, record: PatientRecord) {
-        self.records.insert(patient, record);
+    /// The strikes of a patient, by day and place.
+    pub fn strikes(&self, patient: PatientId) -> Vec<KeptStrike> {
+        self.histories.strikes(self.person(patient))
+    }
+
+    /// The restrictions of a patient, in the order in which they were made.
+    pub fn restrictions(&self, patient: PatientId) -> &[KeptRestriction] {
+        self.records.of(self.person(patient))
+    }
+
+    /// Every record, by patient. Takes memory for all of them.
+    pub fn all_records(&self) -> BTreeMap<PatientId, PatientRecord> {
+        let mut all: BTreeMap<_, PatientRecord> = BTreeMap::new();
+        for (patient, strikes) in self.histories.all_strikes() {
+            all.entry(patient).or_default().strikes = strikes;
+        }
+        for (patient, restrictions) in self.records.all() {
+            all.entry(patient).or_default().restrictions = restrictions.to_vec();
+        }
+        all
+    }
+
+    /// Puts a record in, as a snapshot brings it. What is kept of visits comes before.
+    pub fn restore_record(&mut self, patient: PatientId, record: &PatientRecord) {
+        self.keep(patient, record.strikes.iter().copied(), &record.restrictions);
+    }
+
+    /// Puts strikes and restrictions with those of a patient.
+    pub(super) fn keep(
+        &mut self,
+        patient: PatientId,
+        strikes: impl Iterator<Item = KeptStrike>,
+        restrictions: &[KeptRestriction],
+    ) {
+        strikes.for_each(|kept| self.histories.strike(patient, &kept));
+        self.records.append(patient, restrictions);
     }
 
     /// The visits of a patient's appointments that are over, newest first.
     pub fn past(&self, patient: PatientId) -> impl Iterator<Item = Past> + '_ {
-        self.histories.of(patient)
+        self.histories.of(self.person(patient))
     }
 
     /// Every history, oldest visit first, in no order of patients.
@@ -195,7 +279,8 @@ impl LedgerShard {
 
     /// Where the patient has live appointments.
     pub fn lines(&self, patient: PatientId) -> impl Iterator<Item = &Live> {
-        self.find(patient).into_iter().flat_map(|position| self.live_of(self.entries.get(position)))
+        let found = self.find(self.person(patient));
+        found.into_iter().flat_map(|position| self.live_of(self.entries.get(position)))
     }
 
     /// The live appointments of a patient, by id, each once.
@@ -258,7 +343,7 @@ impl LedgerShard {
 
     /// What a patient waits for, in the order of joining.
     pub fn waits(&self, patient: PatientId) -> &[Waits] {
-        self.waiting.of(patient)
+        self.waiting.of(self.person(patient))
     }
 
     /// An entry of a patient.
@@ -286,7 +371,7 @@ impl LedgerShard {
     }
 
     /// Takes an appointment out, and says since when it was live.
-    fn remove(&mut self, patient: PatientId, appointment: AppointmentId) -> Timestamp {
+    pub(super) fn remove(&mut self, patient: PatientId, appointment: AppointmentId) -> Timestamp {
         let Some(position) = self.find(patient) else {
             panic!("an impossible fact: the patient of {:032x} has nothing", appointment.0)
         };

@@ -47,6 +47,10 @@ pub(super) fn refuse_beyond_limits(
     });
     let visits: SmallVec<[Visit; 1]> = visits.collect();
     let known = Known::of(view, context, asking, &visits);
+    // Most patients have so little that nothing need be looked up.
+    if rules.allows(known.most()) {
+        return None;
+    }
     let broken = visits.iter().flat_map(|visit| {
         limits_of(context, asking, visit)
             .into_iter()
@@ -148,6 +152,9 @@ impl Known {
     /// Why a limit is broken around a visit; `None` where it is not.
     fn broken(&self, context: &Context<'_>, found: &Found, visit: &Visit) -> Option<RuleWhy> {
         let BookingLimit { key, most, .. } = found.limit;
+        if self.most() <= u32::from(most) {
+            return None;
+        }
         let counted = self.counted(key, visit);
         let today = context.rules.civil.day_of(context.now);
         let around = if key.by == DayOf::Visit { visit.day } else { today };
@@ -177,6 +184,11 @@ impl Known {
             until,
             through: ChannelSet(0),
         })
+    }
+
+    /// How much any limit can count at the most.
+    fn most(&self) -> u32 {
+        self.0.iter().map(|unit| unit.operations).sum()
     }
 
     /// What a limit counts around a visit, with the day that it counts by.

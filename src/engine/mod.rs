@@ -21,6 +21,8 @@
 mod agenda;
 mod alterations;
 mod attendance;
+mod billing;
+mod cancelling;
 mod change;
 mod chunks;
 mod conditions;
@@ -33,18 +35,22 @@ mod explain;
 mod history;
 mod hold;
 mod home;
+mod identity;
 mod index;
 mod indexed;
 mod ledger;
 mod limits;
+mod naming;
 mod offers;
 mod open;
+mod payment;
 mod pick;
 mod places;
 mod queue;
 mod quotas;
 mod record;
 mod reschedule;
+mod restrictions;
 mod returns;
 mod rulebook;
 mod session;
@@ -58,6 +64,7 @@ mod waitlist;
 
 pub use alterations::Alterations;
 pub use attendance::decide_call;
+pub use billing::Billing;
 pub use change::{decide_change, decide_expiry};
 pub use disruption::{
     decide_add, decide_block, decide_displace, decide_offer, decide_substitute, offers,
@@ -70,19 +77,23 @@ pub use draws::{DrawState, Waiting};
 pub use explain::{counted_strikes, counters, steps};
 pub use hold::{decide_hold, decide_import};
 pub use home::HomeShard;
+pub use identity::decide_merge;
 pub use indexed::IndexedRules;
 pub use ledger::{LedgerEntry, LedgerShard, Live};
+pub use naming::decide_name;
 pub use offers::{
     Candidate, SKIP_MILLIS, Step, decide_clear, decide_place_offer, next_step, offer_fingerprint,
     offer_id,
 };
 pub use open::decide_open;
+pub use payment::{decide_order, decide_pay, decide_refund};
 pub use pick::{Seeker, places_near};
 pub use places::Places;
 pub use queue::{Queue, Tally};
 pub use quotas::decide_quotas;
-pub use record::{KeptStrike, PatientRecord};
+pub use record::{KeptStrike, PatientRecord, active};
 pub use reschedule::{Leaving, decide_reschedule};
+pub use restrictions::{decide_amend, decide_appeal, decide_restrict, only_made};
 pub use rulebook::{Rulebook, decide_rules};
 pub use session::{SessionShard, SessionState};
 pub use view::{Catalog, Context, Decision, View};

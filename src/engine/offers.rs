@@ -79,9 +79,14 @@ pub fn decide_place_offer(
     let is_live = spec.repeat == Repeat::OnePerPatient
         && view.has_live_but(candidate.patient, candidate.session, &[]);
     let is_used = view.knows(appointment.request());
-    let is_restricted =
-        refuse_restricted(view, context, candidate.patient, &Place::of(spec), waiter.channel)
-            .is_some();
+    let is_restricted = refuse_restricted(
+        view,
+        context,
+        candidate.patient,
+        &Place::of(spec),
+        (waiter.channel, waiter.class),
+    )
+    .is_some();
     if waits.offer.is_some() || is_live || is_used || is_restricted || list.awaits_draw() {
         return None;
     }
@@ -94,7 +99,7 @@ pub fn decide_place_offer(
     }
     let held = Held {
         appointment,
-        patient: candidate.patient,
+        patient: waits.entry.patient,
         account: waits.entry.account,
         organization: spec.organization,
         channel: waiter.channel,
@@ -131,6 +136,7 @@ pub fn decide_clear(view: &View<'_>, context: &Context<'_>, candidate: Candidate
         return None;
     }
     let targets: Targets = std::iter::once(session).collect();
+    let patient = waits.entry.patient;
     let left = WaitLeft { request: None, entry, patient, targets, why: WaitEnd::Cleared };
     Some(std::iter::once(Fact::WaitLeft(Box::new(left))).collect())
 }

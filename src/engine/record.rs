@@ -5,15 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Day, Fact, PatientId, Restriction, Strike, Timestamp};
+use crate::model::{
+    Amended, KeptRestriction, PatientId, Restricted, Restriction, RestrictionId, Strike, Timestamp,
+};
 
 /// The record of one patient.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PatientRecord {
-    /// Strikes, in the order in which they were counted.
+    /// Strikes, by day and place.
     pub strikes: Vec<KeptStrike>,
     /// Restrictions, in the order in which they were made.
-    pub restrictions: Vec<Restriction>,
+    pub restrictions: Vec<KeptRestriction>,
 }
 
 /// A strike, and what became of it.
@@ -27,63 +29,57 @@ pub struct KeptStrike {
     pub is_over: bool,
 }
 
-/// The records of the patients of a shard. Few patients have one.
+/// The restrictions of the patients of a shard. Few patients have one.
 #[derive(Debug, Default)]
 pub(super) struct Records {
-    patients: BTreeMap<PatientId, PatientRecord>,
+    patients: BTreeMap<PatientId, Vec<KeptRestriction>>,
 }
 
-impl PatientRecord {
-    /// The restrictions that hold at an instant.
-    pub fn active(&self, now: Timestamp) -> impl Iterator<Item = &Restriction> {
-        self.restrictions.iter().filter(move |restriction| restriction.is_active(now))
-    }
+/// Those of some restrictions that hold at an instant.
+pub fn active(
+    restrictions: &[KeptRestriction],
+    now: Timestamp,
+) -> impl Iterator<Item = &Restriction> {
+    let holding = restrictions.iter().filter(move |kept| kept.holds(now));
+    holding.map(|kept| &kept.restriction)
 }
 
 impl Records {
-    pub(super) fn evolve(&mut self, fact: &Fact) {
-        if let Fact::Struck(struck) = fact {
-            let record = self.patients.entry(struck.patient).or_default();
-            let strike = KeptStrike { strike: struck.strike, is_used: false, is_over: false };
-            record.strikes.push(strike);
-            let Some(restriction) = struck.restriction else { return };
-            record.restrictions.push(restriction);
-            if struck.is_used_up {
-                record.use_up(&restriction, struck.strike.day);
-            }
+    pub(super) fn restrict(&mut self, made: &Restricted) {
+        let restriction = KeptRestriction {
+            id: RestrictionId(made.request.0),
+            restriction: made.restriction,
+            ground: Some(made.ground),
+            steps: Vec::new(),
+        };
+        self.append(made.patient, &[restriction]);
+    }
+
+    pub(super) fn amend(&mut self, amended: &Amended) {
+        let mut all = self.patients.get_mut(&amended.patient).into_iter().flatten();
+        let kept = all.find(|kept| kept.id == amended.restriction);
+        let id = amended.restriction.0;
+        let kept = kept.unwrap_or_else(|| panic!("an impossible fact: no restriction {id:032x}"));
+        kept.steps.push(amended.step);
+    }
+
+    pub(super) fn of(&self, patient: PatientId) -> &[KeptRestriction] {
+        self.patients.get(&patient).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every patient's, by patient.
+    pub(super) fn all(&self) -> impl Iterator<Item = (PatientId, &[KeptRestriction])> {
+        self.patients.iter().map(|(patient, made)| (*patient, made.as_slice()))
+    }
+
+    /// Puts restrictions behind those of a patient, as a fact or a snapshot brings them.
+    pub(super) fn append(&mut self, patient: PatientId, restrictions: &[KeptRestriction]) {
+        if !restrictions.is_empty() {
+            self.patients.entry(patient).or_default().extend_from_slice(restrictions);
         }
     }
 
-    /// Notes that a visit took place.
-    pub(super) fn end_row(&mut self, patient: PatientId) {
-        let record = self.patients.get_mut(&patient);
-        let strikes = record.into_iter().flat_map(|record| &mut record.strikes);
-        strikes.for_each(|kept| kept.is_over = true);
-    }
-
-    pub(super) fn of(&self, patient: PatientId) -> Option<&PatientRecord> {
-        self.patients.get(&patient)
-    }
-
-    /// Every record, by patient.
-    pub(super) fn all(&self) -> impl Iterator<Item = (PatientId, &PatientRecord)> {
-        self.patients.iter().map(|(patient, record)| (*patient, record))
-    }
-
-    /// Puts a record in, as a snapshot brings it.
-    pub(super) fn insert(&mut self, patient: PatientId, record: PatientRecord) {
-        self.patients.insert(patient, record);
-    }
-}
-
-impl PatientRecord {
-    /// Marks the strikes that led to a restriction.
-    fn use_up(&mut self, restriction: &Restriction, newest: Day) {
-        for kept in &mut self.strikes {
-            let days = restriction.since..=newest;
-            if restriction.within.contains(&kept.strike.place) && days.contains(&kept.strike.day) {
-                kept.is_used = true;
-            }
-        }
+    pub(super) fn remove(&mut self, patient: PatientId) {
+        self.patients.remove(&patient);
     }
 }

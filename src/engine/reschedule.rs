@@ -6,14 +6,15 @@
 //!   to    S2 slot 7  <--take--  free      every rule of a hold holds
 //! ```
 
+use super::cancelling::leave;
 use super::change::refuse_stranger;
 use super::hold::{Grant, Granted, Wanted, grant, refusal_of};
 use super::limits::{Asking, refuse_beyond_limits};
 use super::returns::back_of;
 use super::view::{Context, Decision, View};
 use crate::model::{
-    Appointment, AppointmentStatus, Attributes, Cause, Claims, Ended, Fact, Facts, Outcome,
-    Receipt, Refusal, Reschedule, Rescheduled, Role, Timestamp,
+    Appointment, AppointmentStatus, Attributes, Cause, Claims, Ended, Fact, Facts, LeftLate,
+    Outcome, Receipt, Refusal, Reschedule, Rescheduled, Role, Timestamp,
 };
 
 /// Decides a move of an appointment (改约).
@@ -42,7 +43,7 @@ pub fn decide_reschedule(
     let Some(appointment) = known else {
         return Err(Outcome::AppointmentNotFound.into());
     };
-    refuse_stranger(context, &appointment, ask.patient, ask.channel, true)?;
+    refuse_stranger((view, context), &appointment, ask.patient, ask.channel, true)?;
     let leaving = Leaving::of(view, context.now, &appointment);
     if ask.sessions(&leaving.freed).is_none() {
         return Err(Outcome::ClaimsInvalid.into());
@@ -59,7 +60,10 @@ pub fn decide_reschedule(
         may_enter: false,
     };
     let granted = grant(view, context, &wanted).and_then(Grant::places);
-    let granted = match (granted, refuse_leaving(view, context, &appointment)) {
+    let late = leave(view, context, &appointment, ask.channel);
+    let leaving_late = || late.as_ref().err().copied();
+    let refused = refuse_leaving(view, context, &appointment).or_else(leaving_late);
+    let granted = match (granted, refused) {
         (Ok(granted), None) => granted,
         (Err(refusal), None) | (Ok(_), Some(refusal)) => return Err(refusal),
         (Err(one), Some(other)) => {
@@ -76,7 +80,8 @@ pub fn decide_reschedule(
     if let Some(refusal) = refuse_beyond_limits(view, context, &asking, &granted.claims) {
         return Err(refusal);
     }
-    Ok(moved(view, (context, ask), &appointment, leaving, granted))
+    let late = late.ok().flatten();
+    Ok(moved(view, (context, ask), &appointment, (leaving, late), granted))
 }
 
 /// What an appointment gives back when it moves.
@@ -147,7 +152,7 @@ fn moved(
     view: &View<'_>,
     (context, ask): (&Context<'_>, &Reschedule),
     appointment: &Appointment,
-    leaving: Leaving,
+    (leaving, late): (Leaving, Option<LeftLate>),
     granted: Granted,
 ) -> Decision {
     let now = context.now;
@@ -179,5 +184,6 @@ fn moved(
         from: Claims::from_slice(appointment.places()),
         to: granted.claims,
     })));
-    Decision { facts, receipt }
+    facts.extend(late.map(|left| Fact::LeftLate(Box::new(left))));
+    Decision { facts, receipt, refused: None }
 }

@@ -204,6 +204,17 @@ impl Entry {
         self.until = until.as_millis();
     }
 
+    /// Moves the deadline of a hold.
+    pub(super) const fn set_deadline(&mut self, until: Timestamp) {
+        self.until = until.as_millis();
+    }
+
+    /// Makes it a patient's.
+    pub(super) const fn set_patient(&mut self, patient: PatientId, class: PatientClass) {
+        self.patient = patient.0;
+        self.marks = self.marks & !7 | class as u8;
+    }
+
     /// Gives it other places.
     pub(super) fn set_claims(&mut self, claims: &[Claim]) {
         let (first, rest) =

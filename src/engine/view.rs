@@ -3,14 +3,15 @@
 use super::home::HomeShard;
 use super::indexed::IndexedRules;
 use super::ledger::{LedgerShard, Live};
-use super::record::PatientRecord;
+use super::record::KeptStrike;
 use super::rulebook::Rulebook;
 use super::session::{SessionShard, SessionState};
 use super::waiting::Waits;
 use crate::draw::NodeKey;
 use crate::model::{
-    Actor, Appointment, AppointmentId, Claims, Fact, Facts, Outcome, Past, PatientId, Receipt,
-    Refusal, RequestId, SessionId, Stay, Timestamp,
+    Actor, Appointment, AppointmentId, Bill, Claims, Fact, Facts, KeptRestriction, Outcome, Past,
+    PatientId, PaymentRef, Receipt, Refusal, RequestId, RuleKey, RuleRef, RuleWhy, ScopeKind,
+    SessionId, Stay, Timestamp,
 };
 
 /// The shards that a command touches, to read. Which they are, the caller has found out.
@@ -61,6 +62,14 @@ impl<'a> Context<'a> {
         Self { rules: book.in_force(self.now), book: Some(book), ..self }
     }
 
+    /// What a refusal rests on: what a layer of the rules in force says about a key.
+    pub(super) fn why(&self, key: RuleKey, layer: u8) -> RuleWhy {
+        let said = self.rules.layers.get(usize::from(layer));
+        let within = said.map_or(ScopeKind::Region, |layer| layer.scope.kind());
+        let rule = RuleRef { version: self.rules.version, layer, tier: 0 };
+        RuleWhy { within, ..RuleWhy::of(key, rule) }
+    }
+
     /// Somebody who asks now, under no rules, while the clock is believed.
     pub const fn new(now: Timestamp, actor: &'a Actor) -> Self {
         let (rules, book, key, catalog) = (&NO_RULES, None, None, None);
@@ -75,12 +84,16 @@ pub struct Decision {
     pub facts: Facts,
     /// What the client learns.
     pub receipt: Receipt,
+    /// What the client learns instead, where what happens is not what was asked for.
+    pub refused: Option<Refusal>,
 }
 
 impl<'a> View<'a> {
     /// The appointment with that id.
     pub fn appointment(&self, id: AppointmentId) -> Option<Appointment> {
-        self.homes.iter().find_map(|home| home.appointment(id))
+        let found = self.homes.iter().find_map(|home| home.appointment(id))?;
+        let patient = self.person(found.patient);
+        Some(Appointment { patient, ..found })
     }
 
     /// The fingerprint of an earlier request with that id that was no hold.
@@ -110,8 +123,23 @@ impl<'a> View<'a> {
         request: RequestId,
         fingerprint: u64,
     ) -> Result<Option<Decision>, Refusal> {
-        if self.request(request) == Some(fingerprint) {
-            return Ok(Some(Decision { facts: Facts::new(), receipt: answered(now, true) }));
+        self.repeated_by(now, request, |print| print == fingerprint)
+    }
+
+    /// The same of a request that names a patient, by whichever key.
+    ///
+    /// # Errors
+    ///
+    /// As [`repeated`](Self::repeated).
+    pub fn repeated_by(
+        &self,
+        now: Timestamp,
+        request: RequestId,
+        is_same: impl FnOnce(u64) -> bool,
+    ) -> Result<Option<Decision>, Refusal> {
+        if self.request(request).is_some_and(is_same) {
+            let receipt = answered(now, true);
+            return Ok(Some(Decision { facts: Facts::new(), receipt, refused: None }));
         }
         if self.knows(request) { Err(Outcome::IdReused.into()) } else { Ok(None) }
     }
@@ -144,9 +172,16 @@ impl<'a> View<'a> {
         all.into_iter().find(|waits| !waits.is_empty()).unwrap_or_default()
     }
 
-    /// What is kept of how a patient behaved, where there is anything.
-    pub fn record(&self, patient: PatientId) -> Option<&'a PatientRecord> {
-        self.ledgers.iter().find_map(|ledger| ledger.record(patient))
+    /// The strikes of a patient, by day and place.
+    pub fn strikes(&self, patient: PatientId) -> Vec<KeptStrike> {
+        let all = self.ledgers.iter().map(|ledger| ledger.strikes(patient));
+        all.into_iter().find(|strikes| !strikes.is_empty()).unwrap_or_default()
+    }
+
+    /// The restrictions of a patient, in the order in which they were made.
+    pub fn restrictions(&self, patient: PatientId) -> &'a [KeptRestriction] {
+        let all = self.ledgers.iter().map(|ledger| ledger.restrictions(patient));
+        all.into_iter().find(|made| !made.is_empty()).unwrap_or_default()
     }
 
     /// An entry of a patient.
@@ -180,6 +215,22 @@ impl<'a> View<'a> {
         self.homes.iter().map(|home| home.changes(id)).max().unwrap_or_default()
     }
 
+    /// The payments of an appointment, in the order in which they came.
+    pub fn bills(&self, id: AppointmentId) -> &'a [Bill] {
+        let all = self.homes.iter().map(|home| home.billing().of(id));
+        all.max_by_key(|bills| bills.len()).unwrap_or_default()
+    }
+
+    /// One payment of an appointment.
+    pub fn bill(&self, id: AppointmentId, payment: PaymentRef) -> Option<&'a Bill> {
+        self.homes.iter().find_map(|home| home.billing().bill(id, payment))
+    }
+
+    /// How many payment orders a hold had.
+    pub fn orders(&self, id: AppointmentId) -> u8 {
+        self.homes.iter().map(|home| home.billing().orders(id)).max().unwrap_or_default()
+    }
+
     /// Whether the patient has a live appointment in the session that is none of `but`.
     pub fn has_live_but(
         &self,
@@ -202,12 +253,13 @@ impl Decision {
             retried: true,
             appointment: None,
         };
-        Self { facts: Facts::new(), receipt }
+        Self { facts: Facts::new(), receipt, refused: None }
     }
 
     /// Something happens that is about no appointment.
     pub fn done(now: Timestamp, fact: Fact) -> Self {
-        Self { facts: std::iter::once(fact).collect(), receipt: answered(now, false) }
+        let facts = std::iter::once(fact).collect();
+        Self { facts, receipt: answered(now, false), refused: None }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the patients of a ledger shard wait for: the entries themselves, of which sessions keep
 //! references.
 //!
-//! **Architecture invariant:** an entry has one offer at most, and a patient one entry for a session at
-//! most. Two sessions that want to offer to the same patient meet here.
+//! **Architecture invariant:** an entry has one offer at most, and nobody who waits for a session joins
+//! it again. (Two keys that are merged may have an entry each.) Two sessions that want to offer to the same patient meet here.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +28,14 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) fn evolve(&mut self, fact: &Fact) {
         if let Fact::WaitJoined(joined) = fact {
+            for target in &joined.entry.targets {
+                let again = self
+                    .of(joined.entry.patient)
+                    .iter()
+                    .any(|other| other.waits_for(target.session));
+                let session = target.session;
+                assert!(!again, "an impossible fact: a patient waits twice for {session:?}");
+            }
             self.insert(Waits { entry: joined.entry.clone(), offer: None });
         } else if let Fact::PlaceOffered(offered) = fact {
             self.offer(offered);
@@ -42,11 +50,11 @@ impl Waiting {
         let id = waits.entry.entry;
         let again = entries.iter().any(|other| other.entry.entry == id);
         assert!(!again, "an impossible fact: {:032x} waits twice", id.0);
-        for target in &waits.entry.targets {
-            let again = entries.iter().any(|other| other.waits_for(target.session));
-            assert!(!again, "an impossible fact: a patient waits twice for {:?}", target.session);
-        }
         entries.push(waits);
+    }
+
+    pub(super) fn remove(&mut self, patient: PatientId) {
+        self.patients.remove(&patient);
     }
 
     /// The entries of a patient, in the order of joining.

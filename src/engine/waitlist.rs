@@ -31,7 +31,8 @@ pub fn decide_join(
 ) -> Result<Decision, Refusal> {
     join.check()?;
     let fingerprint = join.fingerprint();
-    if let Some(retry) = view.repeated(context.now, join.request, fingerprint)? {
+    let is_same = |print| view.is_same(print, join.patient, |key| join.fingerprint_as(key));
+    if let Some(retry) = view.repeated_by(context.now, join.request, is_same)? {
         return Ok(retry);
     }
     let mut refusal: Option<Refusal> = None;
@@ -52,7 +53,8 @@ pub fn decide_join(
         return Err(refusal);
     }
 
-    let JoinWaitlist { request, patient, account, channel, class, earliest, latest, .. } = *join;
+    let JoinWaitlist { request, account, channel, class, earliest, latest, .. } = *join;
+    let patient = view.person(join.patient);
     let joined = context.now;
     let entry = WaitEntry {
         entry: request,
@@ -82,10 +84,12 @@ pub fn decide_leave(
     leave: &LeaveWaitlist,
 ) -> Result<Decision, Refusal> {
     let fingerprint = leave.fingerprint();
-    if let Some(retry) = view.repeated(context.now, leave.request, fingerprint)? {
+    let is_same = |print| view.is_same(print, leave.patient, |key| leave.fingerprint_as(key));
+    if let Some(retry) = view.repeated_by(context.now, leave.request, is_same)? {
         return Ok(retry);
     }
-    let LeaveWaitlist { request, entry, patient, .. } = *leave;
+    let LeaveWaitlist { request, entry, .. } = *leave;
+    let patient = view.person(leave.patient);
     let Some(waits) = view.wait(patient, entry) else { return Err(Outcome::NotWaiting.into()) };
     let targets = waits.entry.sessions();
     let may = |id: &SessionId| {
@@ -146,7 +150,8 @@ fn target(
         return Err(Outcome::AlreadyHasAppointment.into());
     }
     let place = Place::of(spec);
-    if let Some(refusal) = refuse_restricted(view, context, join.patient, &place, join.channel) {
+    let as_whom = (join.channel, join.class);
+    if let Some(refusal) = refuse_restricted(view, context, join.patient, &place, as_whom) {
         return Err(refusal);
     }
     let is_free = |slot: SlotIndex| {

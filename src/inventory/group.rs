@@ -6,6 +6,7 @@
 
 use arrayvec::ArrayVec;
 
+use super::ledgers::Ledgers;
 use super::routing::{Reach, evolve_homes, evolve_ledgers, evolve_sessions, session_route};
 use super::shards::{Guard, Locked, Shards, route};
 use crate::engine::{HomeShard, LedgerShard, SessionShard, View};
@@ -57,24 +58,31 @@ impl<'a> Group<'a> {
     }
 
     /// Locks the ledger of a patient. Homes come before, sessions after.
-    pub(super) fn lock_ledger(&mut self, shards: &'a Shards<LedgerShard>, patient: PatientId) {
-        self.lock_ledgers(shards, [patient.0]);
+    pub(super) fn lock_ledger(&mut self, ledgers: &'a Ledgers, patient: PatientId) {
+        self.lock_ledgers(ledgers, &[patient.0]);
     }
 
-    /// Locks the ledgers of some keys: of patients, accounts, telephones. All of them at once.
-    pub(super) fn lock_ledgers(
-        &mut self,
-        shards: &'a Shards<LedgerShard>,
-        keys: impl IntoIterator<Item = u128>,
-    ) {
+    /// Locks the ledgers of some keys: of patients, accounts, telephones. All of them at once. A key of a
+    /// patient that was merged into another one leads to the ledger of that one.
+    pub(super) fn lock_ledgers(&mut self, ledgers: &'a Ledgers, keys: &[u128]) {
         let is_first = self.ledgers.is_empty() && self.sessions.is_empty();
         debug_assert!(is_first, "locks have one order");
-        let mut indices: ArrayVec<usize, LEDGERS_MAX> = keys.into_iter().map(route).collect();
-        indices.sort_unstable();
-        for index in indices {
-            if self.ledgers.last().is_none_or(|(last, _)| *last != index) {
-                self.ledgers.push((index, shards.lock(index)));
+        loop {
+            let persons = keys.iter().map(|key| ledgers.person(PatientId(*key)));
+            let persons: ArrayVec<PatientId, LEDGERS_MAX> = persons.collect();
+            let mut indices: ArrayVec<usize, LEDGERS_MAX> =
+                persons.iter().map(|person| route(person.0)).collect();
+            indices.sort_unstable();
+            for index in indices {
+                if self.ledgers.last().is_none_or(|(last, _)| *last != index) {
+                    self.ledgers.push((index, ledgers.lock(index)));
+                }
             }
+            // One may have been merged before its lock was got.
+            if persons.iter().all(|person| ledgers.person(*person) == *person) {
+                return;
+            }
+            self.ledgers.clear();
         }
     }
 

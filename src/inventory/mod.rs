@@ -16,7 +16,10 @@ mod deadlines;
 mod directory;
 mod draws;
 mod group;
+mod ledgers;
+mod payment;
 mod recover;
+mod restrictions;
 mod routing;
 mod rules;
 mod shards;
@@ -35,14 +38,15 @@ use foldhash::fast::FixedState;
 use self::deadlines::Deadlines;
 use self::directory::Directory;
 use self::group::Group;
+use self::ledgers::Ledgers;
 pub use self::recover::{Batch, Part};
 use self::routing::session_route;
 pub use self::shards::SHARD_COUNT;
 use self::shards::{Locked, Shards};
 use self::sweep::Sweeps;
 use crate::engine::{
-    Context, Decision, HomeShard, LedgerShard, Places, Queue, Rulebook, SessionShard, View,
-    decide_call, decide_change, decide_hold, decide_import, decide_open, decide_quotas,
+    Context, Decision, HomeShard, Places, Queue, Rulebook, SessionShard, View, decide_call,
+    decide_change, decide_hold, decide_import, decide_open, decide_quotas,
 };
 use crate::model::limits::SESSION_CELLS_MAX;
 use crate::model::{
@@ -57,7 +61,7 @@ use crate::sync::{Mutex, RwLock};
 #[derive(Debug)]
 pub struct Inventory {
     homes: Shards<HomeShard>,
-    ledgers: Shards<LedgerShard>,
+    ledgers: Ledgers,
     sessions: Shards<SessionShard>,
     /// The rules, version by version. Locked before everything else.
     rules: RwLock<Locked<Rulebook>>,
@@ -96,7 +100,7 @@ impl Inventory {
         let map_shards = 256;
         Self {
             homes: Shards::new(|| HomeShard::new(seed, retention_millis)),
-            ledgers: Shards::new(|| LedgerShard::new(seed)),
+            ledgers: Ledgers::new(seed),
             sessions: Shards::new(|| SessionShard::new(seed)),
             rules: RwLock::new(Locked::new(Rulebook::default())),
             boards: DashMap::with_hasher_and_shard_amount(hasher.clone(), map_shards),
@@ -114,7 +118,9 @@ impl Inventory {
     /// open yet. `None` where it takes a closer look: more than one claim, an id that exists, a
     /// session of another organization.
     pub fn refuse_at_once(&self, context: &Context<'_>, hold: &Hold) -> Option<Refusal> {
+        // Whether an account may hold at all is a rule's to say, and is said first.
         let [wish] = hold.claims.as_slice() else { return None };
+        hold.patient?;
         let refusal = {
             let board = self.boards.get(&wish.session)?;
             let refusal =
@@ -305,7 +311,10 @@ impl Inventory {
     /// The appointment with that id, and the record that it rests on.
     pub fn appointment(&self, id: AppointmentId) -> (Option<Appointment>, Sequence) {
         let home = self.homes.lock(shards::route(id.0));
-        (home.state.appointment(id), home.last)
+        let found = home.state.appointment(id);
+        let patient = found.as_ref().map(|found| self.ledgers.person(found.patient));
+        let named = found.zip(patient);
+        (named.map(|(found, patient)| Appointment { patient, ..found }), home.last)
     }
 
     /// Whether a request is known to have been carried out, and the refusal that is remembered of it.
@@ -328,7 +337,7 @@ impl Inventory {
 
     /// The ids of a patient's live appointments, and the record that they rest on.
     pub fn live(&self, patient: PatientId) -> (Vec<AppointmentId>, Sequence) {
-        let ledger = self.ledgers.lock(shards::route(patient.0));
+        let (ledger, patient) = self.ledgers.lock_person(patient);
         (ledger.state.live(patient), ledger.last)
     }
 
@@ -350,7 +359,7 @@ impl Inventory {
 
     fn lock_for_hold(&self, hold: &Hold) -> Group<'_> {
         let mut group = Group::of_homes(&self.homes, &[hold.appointment.request()]);
-        if let Some(patient) = hold.patient {
+        if let Some(patient) = hold.holder() {
             group.lock_ledger(&self.ledgers, patient);
         }
         group.lock_sessions(&self.sessions, hold.claims.iter().map(|wish| wish.session));
@@ -376,12 +385,12 @@ impl Inventory {
                 Answer::refused(refusal)
             }
             Err(refusal) => Answer { after: group.last(), result: Err(refusal) },
-            Ok(Decision { facts, receipt }) if facts.is_empty() => {
+            Ok(Decision { facts, receipt, .. }) if facts.is_empty() => {
                 Answer { after: group.last(), result: Ok(receipt) }
             }
-            Ok(Decision { facts, receipt }) => {
+            Ok(Decision { facts, receipt, refused }) => {
                 let after = self.carry_out(group, now, &facts, append);
-                Answer { after, result: Ok(receipt) }
+                Answer { after, result: refused.map_or(Ok(receipt), Err) }
             }
         }
     }
@@ -411,6 +420,7 @@ impl Inventory {
                 self.directory.insert(&opened.session, None);
             }
             Fact::WaitLeft(left) => self.count_left(group, left),
+            Fact::PatientsMerged(fact) => self.ledgers.note(fact),
             Fact::SessionBlocked(fact) if fact.block.is_blocked => {
                 self.begin_sweep(fact.block.session);
             }

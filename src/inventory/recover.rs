@@ -82,7 +82,7 @@ impl Inventory {
     pub fn replay(&mut self, sequence: Sequence, time: Timestamp, facts: &Facts) {
         for fact in facts {
             evolve_homes(&mut self.homes, sequence, time, fact);
-            evolve_ledgers(&mut self.ledgers, sequence, time, fact);
+            evolve_ledgers(&mut *self.ledgers, sequence, time, fact);
             evolve_sessions(&mut self.sessions, sequence, fact);
             evolve_rules(self.rules.get_mut(), sequence, fact);
         }
@@ -112,7 +112,7 @@ impl Inventory {
             scope.spawn(move || {
                 for batch in for_others {
                     each(&batch, |sequence, time, fact| {
-                        evolve_ledgers(ledgers, sequence, time, fact);
+                        evolve_ledgers(&mut **ledgers, sequence, time, fact);
                         evolve_sessions(sessions, sequence, fact);
                         evolve_rules(rules, sequence, fact);
                     });
@@ -129,6 +129,7 @@ impl Inventory {
 
     /// Builds what is derived: boards and deadlines. Call it once, after the last record.
     pub fn rebuild(&mut self) {
+        self.ledgers.rebuild();
         for index in 0..SHARD_COUNT {
             let home = &self.homes.only(index).state;
             self.due.note(index, home.next_deadline());

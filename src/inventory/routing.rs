@@ -47,17 +47,27 @@ pub(super) fn evolve_homes(
     }
 }
 
-/// Writes what a fact does to a ledger.
+/// Writes what a fact does to ledgers.
 pub(super) fn evolve_ledgers(
     ledgers: &mut impl Reach<LedgerShard>,
     sequence: Sequence,
     time: Timestamp,
     fact: &Fact,
 ) {
+    if let Some(merged) = fact.merged()
+        && let Some(ledger) = news(ledgers.reach(route(merged.from.0)), sequence)
+    {
+        ledger.give_up(merged);
+    }
     if let Some(patient) = fact.patient()
         && let Some(ledger) = news(ledgers.reach(route(patient.0)), sequence)
     {
         ledger.evolve(time, fact);
+    }
+    if let Some(holder) = fact.holder()
+        && let Some(ledger) = news(ledgers.reach(route(holder.0)), sequence)
+    {
+        ledger.let_go(fact);
     }
 }
 

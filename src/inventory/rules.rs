@@ -10,11 +10,12 @@
 
 use super::Inventory;
 use super::group::Group;
-use super::shards::{Locked, SHARD_COUNT, route};
-use crate::engine::{Context, Decision, PatientRecord, Rulebook, decide_rules};
+use super::shards::{Locked, SHARD_COUNT};
+use crate::engine::{Context, Decision, PatientRecord, Rulebook, active, decide_rules};
 use crate::model::{
-    Actor, AdmissionRule, Answer, ApplyRules, CivilTime, Fact, Facts, LISTED_MAX, PatientId,
-    Reading, Receipt, RecordReading, Restriction, Rules, RulesReading, Sequence, Timestamp,
+    Actor, AdmissionRule, Answer, ApplyRules, CivilTime, Fact, Facts, KeptRestriction, LISTED_MAX,
+    PatientId, Reading, Receipt, RecordReading, Restriction, Rules, RulesReading, Sequence,
+    Timestamp,
 };
 
 impl Inventory {
@@ -90,20 +91,21 @@ impl Inventory {
         let strikes = strikes.iter().map(|kept| kept.strike);
         let reading = RecordReading {
             strikes: newest(strikes.collect()),
-            restrictions: newest(restrictions),
+            restrictions: newest(restrictions.iter().map(|kept| kept.restriction).collect()),
         };
         Answer { after, result: Ok(Reading::Record(Box::new(reading))) }
     }
 
     /// The same as it is kept, and the record that it rests on.
     pub fn record_for(&self, actor: &Actor, patient: PatientId) -> (PatientRecord, Sequence) {
-        let ledger = self.ledgers.lock(route(patient.0));
-        let mut record = ledger.state.record(patient).cloned().unwrap_or_default();
+        let (ledger, patient) = self.ledgers.lock_person(patient);
+        let mut record = ledger.state.record(patient);
         record.strikes.retain(|kept| actor.may_touch(kept.strike.place.organization));
-        let holds = |made: &Restriction| {
-            made.within.organization().is_none_or(|organization| actor.may_touch(organization))
+        let may_see = |kept: &KeptRestriction| {
+            let organization = kept.restriction.within.organization();
+            organization.is_none_or(|organization| actor.may_touch(organization))
         };
-        record.restrictions.retain(holds);
+        record.restrictions.retain(may_see);
         (record, ledger.last)
     }
 
@@ -121,15 +123,14 @@ impl Inventory {
     pub fn each_record(&self, mut look: impl FnMut(&PatientRecord)) {
         for index in 0..SHARD_COUNT {
             let ledger = self.ledgers.lock(index);
-            ledger.state.all_records().for_each(|(_, record)| look(record));
+            ledger.state.all_records().values().for_each(&mut look);
         }
     }
 
     /// The restrictions that hold for a patient at an instant.
     pub fn restrictions(&self, patient: PatientId, now: Timestamp) -> Vec<Restriction> {
-        let ledger = self.ledgers.lock(route(patient.0));
-        let record = ledger.state.record(patient);
-        record.into_iter().flat_map(|record| record.active(now)).copied().collect()
+        let (ledger, patient) = self.ledgers.lock_person(patient);
+        active(ledger.state.restrictions(patient), now).copied().collect()
     }
 }
 

@@ -3,7 +3,6 @@
 use super::Inventory;
 use super::group::Group;
 use super::routing::session_route;
-use super::shards::route;
 use crate::engine::{
     Context, Decision, Leaving, Live, Seeker, View, decide_add, decide_block, decide_reschedule,
     decide_substitute, places_near,
@@ -172,7 +171,7 @@ impl Inventory {
 
     /// The sessions in which a patient has another live appointment.
     fn sessions_of(&self, patient: PatientId, own: &[AppointmentId]) -> Vec<SessionId> {
-        let ledger = self.ledgers.lock(route(patient.0));
+        let (ledger, patient) = self.ledgers.lock_person(patient);
         let lines = ledger.state.lines(patient);
         lines.filter(|live| !own.contains(&live.appointment())).map(Live::session).collect()
     }

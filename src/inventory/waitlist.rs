@@ -126,7 +126,7 @@ impl Inventory {
             .ok_or(Outcome::NotWaiting)?;
         reading.entry = Some(waits.entry.entry);
         reading.offer = waits.offer;
-        reading.position = position(state, patient);
+        reading.position = position(state, waits.entry.entry);
         Ok(reading)
     }
 
@@ -224,9 +224,9 @@ fn targets(group: &Group<'_>, patient: PatientId, entry: RequestId) -> Targets {
 }
 
 /// Where a patient stands among those who wait, from 1, once that is known.
-fn position(state: &WaitState, patient: PatientId) -> Option<u16> {
+fn position(state: &WaitState, entry: RequestId) -> Option<u16> {
     let open = || state.waiters.iter().filter(|waiter| !waiter.is_offered);
-    let own = open().find(|waiter| waiter.patient == patient)?;
+    let own = open().find(|waiter| waiter.entry == entry)?;
     if state.drawn_at != Timestamp::default() && state.seed.is_none() {
         return None;
     }

@@ -68,6 +68,11 @@ impl Appointment {
         let first = self.claims.first().filter(|_| waits)?;
         Some(DrawId { session: first.session, pool: first.pool })
     }
+
+    /// Whether it is an account's that has not named the patient.
+    pub fn is_unnamed(&self) -> bool {
+        self.account.is_some_and(|account| account.holder() == self.patient)
+    }
 }
 
 /// As what a patient comes (患者类别).
@@ -112,6 +117,10 @@ pub enum AppointmentStatus {
 impl PatientClass {
     /// How many there are.
     pub const COUNT: usize = 5;
+
+    /// Every class.
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Outpatient, Self::Inpatient, Self::CheckUp, Self::Emergency, Self::Referral];
 }
 
 impl AppointmentStatus {

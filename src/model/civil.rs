@@ -68,6 +68,20 @@ impl CivilTime {
         self.instant(u64::from(day.0).saturating_mul(DAY_MILLIS))
     }
 
+    /// When a minute of a local day begins, 0 to 1,440.
+    pub fn at(&self, day: Day, minute: u16) -> Timestamp {
+        let minute = u64::from(minute).saturating_mul(MINUTE_MILLIS.unsigned_abs());
+        self.instant(u64::from(day.0).saturating_mul(DAY_MILLIS).saturating_add(minute))
+    }
+
+    /// The minute of its local day in which an instant lies, 0 to 1,439.
+    pub fn minute_of(&self, now: Timestamp) -> u16 {
+        let local = now.as_millis().saturating_add_signed(self.offset(now));
+        let into = local.checked_rem(DAY_MILLIS).unwrap_or_default();
+        let minute = into.checked_div(MINUTE_MILLIS.unsigned_abs()).unwrap_or_default();
+        u16::try_from(minute).unwrap_or_default()
+    }
+
     /// The instant at which the clocks show a local time, in milliseconds since 1970 as if it were
     /// UTC. Where they jump over it: as much later as they jump. Where they show it twice: the first.
     fn instant(&self, local: u64) -> Timestamp {
@@ -176,11 +190,16 @@ impl Day {
         Self::of(self.date().first_of_year()).unwrap_or(self)
     }
 
+    /// 0 on a Monday, 6 on a Sunday.
+    pub const fn weekday(self) -> u32 {
+        // 1970-01-01 was a Thursday.
+        self.0.saturating_add(3) % 7
+    }
+
     /// The Monday of its week.
     #[must_use]
     pub const fn week_start(self) -> Self {
-        // 1970-01-01 was a Thursday.
-        self.minus((self.0.saturating_add(3)) % 7)
+        self.minus(self.weekday())
     }
 }
 

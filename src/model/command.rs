@@ -12,10 +12,12 @@ use super::fingerprint::Fingerprint;
 use super::id::{
     AccountId, AppointmentId, ClientKey, PatientId, PaymentRef, RequestId, SessionId, SlotIndex,
 };
+use super::identity::MergePatients;
 use super::limits::{CLAIMS_MAX, RANKED_SLOTS_MAX, RUN_SLOTS_MAX};
 use super::operation::Operation;
+use super::payment::{NamePatient, Order, Pay, Refund};
 use super::reschedule::Reschedule;
-use super::rules::ApplyRules;
+use super::rules::{Amend, Appeal, ApplyRules, Restrict};
 use super::session::Session;
 use super::time::{Timestamp, Ttl};
 use super::waitlist::{JoinWaitlist, LeaveWaitlist};
@@ -49,6 +51,22 @@ pub enum Command {
     CallNext(CallNext),
     /// Puts rules in force (规则生效).
     ApplyRules(Box<ApplyRules>),
+    /// Restricts a patient by hand (限制预约).
+    Restrict(Box<Restrict>),
+    /// Lifts, suspends or resumes a restriction, or decides an appeal (解除, 暂停, 裁定).
+    Amend(Box<Amend>),
+    /// Appeals against a restriction (申诉).
+    Appeal(Box<Appeal>),
+    /// Says that two keys are of one person (密钥轮换).
+    MergePatients(MergePatients),
+    /// Moves the deadline of a hold to that of a payment order (支付订单).
+    Order(Order),
+    /// Books a hold with a payment of a kind (支付).
+    Pay(Pay),
+    /// Says that money was given back (退费).
+    Refund(Refund),
+    /// Names the patient of a hold (选择就诊人).
+    NamePatient(Box<NamePatient>),
 }
 
 /// Opens a session.
@@ -76,7 +94,7 @@ pub struct SetQuotas {
 pub struct Hold {
     /// The new appointment, and the id of the request.
     pub appointment: AppointmentId,
-    /// Who is to be seen. Without one the hold is the account's (not offered yet).
+    /// Who is to be seen. Without one the hold is the account's, where a rule lets it be.
     pub patient: Option<PatientId>,
     /// Who asks.
     pub keys: ClientKeys,
@@ -223,33 +241,50 @@ pub enum HoldFault {
     Claims,
     /// Two claims are in the same session.
     Overlap,
-    /// It names no patient.
+    /// It names neither a patient nor an account, or none and is to be booked.
     Patient,
 }
 
 impl Hold {
-    /// Checks what can be checked without state.
+    /// Checks what can be checked without state, and says in whose ledger the hold is: the patient's,
+    /// or the account's.
     ///
     /// # Errors
     ///
     /// The first [`HoldFault`] in the order of that enum.
     pub fn check(&self) -> Result<PatientId, HoldFault> {
         check_claims(&self.claims)?;
-        self.patient.ok_or(HoldFault::Patient)
+        let holder = self.keys.account.map(AccountId::holder);
+        match self.patient {
+            Some(patient) if holder != Some(patient) => Ok(patient),
+            None if self.book.is_none() => holder.ok_or(HoldFault::Patient),
+            Some(_) | None => Err(HoldFault::Patient),
+        }
+    }
+
+    /// In whose ledger it is: the patient's, or that of the account as a holder.
+    pub fn holder(&self) -> Option<PatientId> {
+        self.patient.or_else(|| self.keys.account.map(AccountId::holder))
     }
 
     /// A hash of what is asked for, to tell a retry from a reused id. Attributes, telephone, device
     /// and address are not in it: they may differ where the same request is sent again.
     pub fn fingerprint(&self) -> u64 {
+        self.fingerprint_as(self.patient)
+    }
+
+    /// The same as if it named another key of the patient.
+    pub fn fingerprint_as(&self, patient: Option<PatientId>) -> u64 {
         let mut print = Fingerprint::new(Operation::Hold as u64);
-        print.add_wide(self.patient.map_or(0, |patient| patient.0));
+        print.add_wide(patient.map_or(0, |patient| patient.0));
         print.add_wide(self.keys.account.map_or(0, |account| account.0));
         print.add_wide(self.book.map_or(0, |payment| payment.0));
         print.add(
             u64::from(self.ttl.as_millis())
                 | u64::from(self.channel.number()) << 32
                 | u64::from(self.class as u8) << 40
-                | u64::from(self.book.is_some()) << 48,
+                | u64::from(self.book.is_some()) << 48
+                | u64::from(self.patient.is_none()) << 49,
         );
         for claim in &self.claims {
             print.add(claim.session.0).add(u64::from(claim.count));
@@ -355,6 +390,14 @@ impl Command {
             Self::AddPlace(add) => add.appointment.request(),
             Self::CallNext(call) => call.request,
             Self::ApplyRules(apply) => apply.request,
+            Self::Order(order) => order.request,
+            Self::Pay(pay) => pay.request,
+            Self::Refund(refund) => refund.request,
+            Self::NamePatient(name) => name.request,
+            Self::Restrict(ask) => ask.request,
+            Self::Amend(ask) => ask.request,
+            Self::Appeal(ask) => ask.request,
+            Self::MergePatients(ask) => ask.request,
         }
     }
 
@@ -367,7 +410,15 @@ impl Command {
             | Self::CallNext(_)
             | Self::ApplyRules(_)
             | Self::BlockSession(_)
+            | Self::Refund(_)
+            | Self::Restrict(_)
+            | Self::Amend(_)
+            | Self::MergePatients(_)
             | Self::Substitute(_) => None,
+            Self::Appeal(appeal) => Some(appeal.channel),
+            Self::Order(order) => Some(order.channel),
+            Self::Pay(pay) => Some(pay.channel),
+            Self::NamePatient(name) => Some(name.channel),
             Self::AddPlace(add) => Some(add.channel),
             Self::Hold(hold) => Some(hold.channel),
             Self::Change(change) => Some(change.channel),
@@ -380,18 +431,26 @@ impl Command {
     /// For which patient it is, as far as it says.
     pub const fn patient(&self) -> Option<PatientId> {
         match self {
+            Self::Order(order) => order.patient,
+            Self::Pay(pay) => pay.patient,
+            Self::NamePatient(name) => Some(name.patient),
             Self::Hold(hold) => hold.patient,
             Self::Change(change) => change.patient,
             Self::Reschedule(ask) => ask.patient,
             Self::AddPlace(add) => Some(add.patient),
             Self::JoinWaitlist(join) => Some(join.patient),
             Self::LeaveWaitlist(leave) => Some(leave.patient),
+            Self::Restrict(ask) => Some(ask.patient),
+            Self::Amend(ask) => Some(ask.patient),
+            Self::Appeal(appeal) => Some(appeal.patient),
             Self::OpenSession(_)
             | Self::SetQuotas(_)
             | Self::RevealDraw(_)
             | Self::CallNext(_)
             | Self::ApplyRules(_)
             | Self::BlockSession(_)
+            | Self::Refund(_)
+            | Self::MergePatients(_)
             | Self::Substitute(_) => None,
         }
     }
@@ -413,6 +472,14 @@ impl Command {
             Self::Change(change) => change.action.operation(),
             Self::CallNext(_) => Operation::CallNext,
             Self::ApplyRules(_) => Operation::ApplyRules,
+            Self::Restrict(_) => Operation::Restrict,
+            Self::Amend(_) => Operation::Amend,
+            Self::Appeal(_) => Operation::Appeal,
+            Self::MergePatients(_) => Operation::MergePatients,
+            Self::Order(_) => Operation::Order,
+            Self::Pay(_) => Operation::Pay,
+            Self::Refund(_) => Operation::Refund,
+            Self::NamePatient(_) => Operation::NamePatient,
         }
     }
 }

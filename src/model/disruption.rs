@@ -206,8 +206,13 @@ impl Substitute {
 impl AddPlace {
     /// A hash of everything but the id of the request.
     pub fn fingerprint(&self) -> u64 {
+        self.fingerprint_as(self.patient)
+    }
+
+    /// The same as if it named another key of the patient.
+    pub fn fingerprint_as(&self, patient: PatientId) -> u64 {
         let mut print = Fingerprint::new(Operation::AddPlace as u64);
-        print.add_wide(self.patient.0).add(self.session.0);
+        print.add_wide(patient.0).add(self.session.0);
         print.add(
             u64::from(self.slot.0)
                 | u64::from(self.reason) << 16

@@ -14,7 +14,7 @@ use super::civil::CivilTime;
 use super::id::{AppointmentId, PatientId, RequestId, SessionId};
 use super::operation::Operation;
 use super::outcome::Outcome;
-use super::rules::{Restriction, RuleScope, RuleWhy, Strike};
+use super::rules::{KeptRestriction, RestrictionState, RuleScope, RuleWhy, Strike};
 use super::time::Timestamp;
 
 /// What is to be explained.
@@ -163,8 +163,9 @@ pub enum StepBy {
 pub struct ExplainedPatient {
     /// The instant that it is told for.
     pub at: Timestamp,
-    /// The restrictions that hold then, oldest first, at most `LISTED_MAX`.
-    pub restrictions: Vec<Restriction>,
+    /// The restrictions whose term that instant lies in, as they stood then, with what was done about
+    /// them by then; oldest first, the newest `STANDING_MAX`.
+    pub restrictions: Vec<(RestrictionState, KeptRestriction)>,
     /// The newest strikes, oldest first, at most `LISTED_MAX`.
     pub strikes: Vec<CountedStrike>,
     /// What the rules in force then count, at most `LISTED_MAX`.

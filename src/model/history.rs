@@ -166,7 +166,7 @@ impl Recorded {
 }
 
 /// The last day that is kept as itself: in the year 2149.
-const DAY_MAX: Day = Day(u16::MAX as u32);
+pub(super) const DAY_MAX: Day = Day(u16::MAX as u32);
 
 /// Days between booking and visit, or booking and end, that are told apart.
 const DAYS_TOLD: u32 = 255;

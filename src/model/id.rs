@@ -26,6 +26,10 @@ identifiers! {
     AccountId(u128);
     /// A telephone, device or network address behind a request, as a keyed hash.
     ClientKey(u128);
+    /// A restriction: the request that made it, or the appointment that was missed.
+    RestrictionId(u128);
+    /// What a restriction or an appeal rests on: a file, a ticket, as a reference made outside.
+    EvidenceRef(u128);
     /// The reference of a payment, as the payment system gave it.
     PaymentRef(u128);
     /// One resource's contiguous period (出诊单元): a row of equal slots.

@@ -94,6 +94,17 @@ pub const LIMIT_COUNT_MAX: u16 = 200;
 
 /// How long before they are in force stricter rules may have to be told of: a year, in days.
 pub const NOTICE_DAYS_MAX: u16 = 366;
+/// Steps that are kept of one restriction before it is only lifted or decided about: more often nobody
+/// changes their mind in earnest.
+pub const RESTRICTION_STEPS_MAX: usize = 12;
+
+/// Other keys of one person: a rotation of all keys every year for a working life, and as many mistakes
+/// would be fewer.
+pub const KEYS_MAX: usize = 32;
+
+/// Bytes of what a patient has, as [`crate::model::Estate::weight`] reckons them, that one merge carries
+/// to another key: a hundred live appointments and a few strikes.
+pub const MERGE_BYTES_MAX: usize = 3_300;
 
 /// Versions of the rules that a node can still tell about.
 pub const RULES_KEPT_MAX: usize = 64;
@@ -128,9 +139,15 @@ pub const HISTORY_DAYS: u32 = 400;
 /// Visits of one patient that a ledger keeps: more than any rule counts.
 pub const HISTORY_MAX: usize = 255;
 
-/// Facts of one record: an appointment that is over, its entry on a waitlist, what is kept of it, and
-/// what followed.
-pub const RECORD_FACTS_MAX: usize = 4;
+/// Days that a deadline in days of work makes an exception of: a year's holidays.
+pub const RULE_DAYS_MAX: usize = 32;
+
+/// Payments of one appointment: the one that it was booked with, and some that came too late.
+pub const BILLS_MAX: usize = 8;
+
+/// Facts of one record: a hold that is over and the end of waiting for it, another hold, its booking,
+/// what became of the payment of both, and what is kept of it.
+pub const RECORD_FACTS_MAX: usize = 8;
 
 // Homes of two ids, three ledgers, and a session for each claim.
 const _: () = assert!(2 + 3 + CLAIMS_MAX <= COMMAND_SHARDS_MAX);
@@ -144,4 +161,6 @@ const _: () = assert!(
 const _: () = assert!(16 * FORGOTTEN_MAX + 600 <= RECORD_BYTES_MAX);
 // Local time (10 for each change of the clocks) and what is beside the rules are under 200.
 const _: () = assert!(RULES_BYTES_MAX + 10 * OFFSETS_MAX + 100 <= RECORD_BYTES_MAX);
+// The keys of a merge, and what is beside what the patient has.
+const _: () = assert!(MERGE_BYTES_MAX + 16 * KEYS_MAX + 100 <= RECORD_BYTES_MAX);
 const _: () = assert!(13 * RETURNED_MAX + 600 <= RECORD_BYTES_MAX);

@@ -23,9 +23,11 @@ mod fact;
 mod fingerprint;
 mod history;
 mod id;
+mod identity;
 pub mod limits;
 mod operation;
 mod outcome;
+mod payment;
 mod query;
 mod reschedule;
 mod returns;
@@ -65,23 +67,31 @@ pub use fact::{
 };
 pub use history::{Ending, HalfDay, Past, Recorded, Stay, Visit, Visits};
 pub use id::{
-    AccountId, AppointmentId, ClientKey, DepartmentId, IdFault, OrganizationId, PatientId,
-    PaymentRef, PoolIndex, RequestId, ResourceId, RulesVersion, Sequence, ServiceId, SessionId,
-    SiteId, SlotIndex,
+    AccountId, AppointmentId, ClientKey, DepartmentId, EvidenceRef, IdFault, OrganizationId,
+    PatientId, PaymentRef, PoolIndex, RequestId, ResourceId, RestrictionId, RulesVersion, Sequence,
+    ServiceId, SessionId, SiteId, SlotIndex,
 };
+pub use identity::{Estate, KeptLine, MergePatients, PatientsMerged};
 pub use operation::{Operation, OperationKind, permits};
 pub use outcome::{Outcome, Refusal};
+pub use payment::{
+    Bill, Billed, NamePatient, Order, Ordered, PatientNamed, Pay, PaymentKind, Refund, RefundState,
+};
 pub use query::{
-    ALTERNATIVES_MAX, Alternative, Availability, ClockReading, DisplacedPage, LISTED_MAX, Query,
-    Reading, RecordReading, RulesReading, SessionReading, WaitlistReading,
+    ALTERNATIVES_MAX, Alternative, Availability, BillsPage, ClockReading, DisplacedPage,
+    LISTED_MAX, Query, Reading, RecordReading, RulesReading, STANDING_MAX, SessionReading,
+    StandingReading, WaitlistReading,
 };
 pub use reschedule::{MoveSessions, Reschedule, Rescheduled};
 pub use returns::{Freed, Returned, Returning};
 pub use rules::{
-    AdmissionRule, ApplyRules, Begins, BookingLimit, ChannelShare, Consequence, Counts, DayOf,
-    LimitKey, LimitScope, NoShowRule, Period, Place, RateKey, RateRule, Restriction,
-    RestrictionCause, RuleCondition, RuleKey, RuleLayer, RuleMode, RuleRef, RuleScope, RuleWhy,
-    Rules, RulesApplied, RulesFault, ScopeKind, Stricter, Strike, Struck, Term, Tier, Window,
+    AdmissionRule, Amend, Amended, Amendment, Appeal, AppealRule, AppealTerm, ApplyRules, Begins,
+    BookingLimit, CancelRule, ChannelShare, Consequence, Counts, DayOf, Deadline, Ground, Holder,
+    HolderRule, KeptRestriction, LateCancel, LatePayment, LeftLate, LimitKey, LimitScope,
+    NoShowRule, OrderRule, PaymentMode, PaymentRule, Period, Place, RateKey, RateRule, Restrict,
+    Restricted, Restriction, RestrictionCause, RestrictionState, RestrictionStep, RuleCondition,
+    RuleKey, RuleLayer, RuleMode, RuleRef, RuleScope, RuleWhy, Rules, RulesApplied, RulesFault,
+    ScopeKind, StepKind, Stricter, Strike, Struck, Term, Tier, Undecided, Window,
 };
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
 pub use terms::{Delay, PoolTerms, Reclaim, ReturnRule, ServiceHours, SessionTerms, TermsFault};

@@ -89,6 +89,24 @@ operations! {
     CallNext = 19 "call_next" Command;
     /// Puts rules in force from an instant on (规则生效).
     ApplyRules = 20 "apply_rules" Command;
+    /// Restricts a patient by hand (限制预约).
+    Restrict = 21 "restrict" Command;
+    /// Lifts, suspends or resumes a restriction, or decides an appeal (解除, 暂停, 裁定).
+    Amend = 22 "amend" Command;
+    /// Appeals against a restriction (申诉).
+    Appeal = 23 "appeal" Command;
+    /// Says that two keys are of one person (密钥轮换).
+    MergePatients = 24 "merge_patients" Command;
+    /// Moves the deadline of a hold to that of a payment order (支付订单).
+    Order = 25 "order" Command;
+    /// Books a hold with a payment of a kind, also when the hold is over (支付).
+    Pay = 26 "pay" Command;
+    /// Says that money was given back (退费).
+    Refund = 27 "refund" Command;
+    /// Names the patient of a hold that an account has (选择就诊人).
+    NamePatient = 28 "name_patient" Command;
+    /// Lists what is owed back, or the payments of one appointment (退费清单).
+    ReadBills = 29 "read_bills" Query;
     /// Reads the free places of a session (余号).
     Availability = 32 "availability" Query;
     /// Reads one appointment.
@@ -113,6 +131,8 @@ operations! {
     ReadRecord = 42 "read_record" Query;
     /// Tells why something is as it is (说明).
     Explain = 43 "explain" Query;
+    /// Reads where a patient's restrictions stand, and what was done about them (限制状态).
+    ReadStanding = 44 "read_standing" Query;
     /// Subscribes to facts.
     Watch = 48 "watch" Push;
     /// Fetches a snapshot, to start watching from.
@@ -166,6 +186,15 @@ const POSITIONS: [u8; 256] = {
 /// reveal_draw                                  x
 /// call_next               x       x
 /// apply_rules                                  x
+/// restrict                        x            x
+/// amend                           x            x
+/// appeal          x       x       x            x
+/// merge_patients                               x
+/// order           x       x       x
+/// pay             x       x       x
+/// refund          x       x                    x
+/// name_patient    x       x       x
+/// read_bills      x       x                    x     x
 /// availability    x       x       x            x     x       x        x
 /// get             x       x       x            x     x
 /// list            x       x       x            x     x
@@ -178,6 +207,7 @@ const POSITIONS: [u8; 256] = {
 /// read_rules      x       x       x            x     x       x
 /// read_record     x       x       x            x     x
 /// explain         x       x       x            x     x
+/// read_standing   x       x       x            x     x
 /// watch                                        x     x                x
 /// snapshot                                     x     x                x
 /// clock                                        x     x       x
@@ -190,22 +220,32 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
         O::OpenSession
         | O::OpenWithTerms
         | O::ApplyRules
+        | O::MergePatients
         | O::SetQuotas
         | O::Substitute
         | O::RevealDraw
         | O::ConfirmClock => {
             matches!(role, R::Admin)
         }
-        O::Cancel | O::Reschedule => {
+        O::Cancel | O::Reschedule | O::Appeal => {
             matches!(role, R::Gateway | R::Counter | R::Practitioner | R::Admin)
         }
-        O::Hold | O::Book | O::Release | O::JoinWaitlist | O::LeaveWaitlist => {
+        O::Hold
+        | O::Book
+        | O::Release
+        | O::JoinWaitlist
+        | O::LeaveWaitlist
+        | O::Order
+        | O::Pay
+        | O::NamePatient => {
             matches!(role, R::Gateway | R::Counter | R::Practitioner)
         }
+        O::Refund => matches!(role, R::Gateway | R::Counter | R::Admin),
+        O::ReadBills => matches!(role, R::Gateway | R::Counter | R::Admin | R::Auditor),
         O::CheckIn => matches!(role, R::Gateway | R::Counter | R::Practitioner),
         O::Arrive | O::NoShow | O::CallNext => matches!(role, R::Counter | R::Practitioner),
         O::Fulfil | O::AddPlace => matches!(role, R::Practitioner),
-        O::BlockSession => matches!(role, R::Practitioner | R::Admin),
+        O::BlockSession | O::Restrict | O::Amend => matches!(role, R::Practitioner | R::Admin),
         O::Displaced => {
             matches!(role, R::Counter | R::Practitioner | R::Admin | R::Auditor)
         }
@@ -217,6 +257,7 @@ pub const fn permits(role: Role, operation: Operation) -> bool {
         | O::Waitlist
         | O::ReadRecord
         | O::Explain
+        | O::ReadStanding
         | O::CallOrder => !matches!(role, R::Observer | R::Replica),
         O::Draw | O::ReadRules => !matches!(role, R::Replica),
         O::Watch | O::Snapshot => matches!(role, R::Admin | R::Auditor | R::Replica),

@@ -117,6 +117,9 @@ outcomes! {
     /// that ends, the hint says so.
     LimitReached = 511 lasting;
 
+    /// The account has as many holds as a rule lets it have whose patients it has not named.
+    AccountLimit = 516 lasting;
+
     /// There is no appointment with this id, or it is another patient's.
     AppointmentNotFound = 600 lasting;
     /// The appointment was made through another channel, and its session does not share it.
@@ -134,6 +137,30 @@ outcomes! {
     TooLate = 606 lasting;
     /// Nobody waits in the session's queue to be called, or it keeps none.
     NobodyWaiting = 607 transient;
+
+    /// It is later than a rule lets a patient cancel or move. The answer says how long ago the deadline
+    /// was.
+    CancelTooLate = 610 lasting;
+    /// A rule wants the visit paid for when it is booked.
+    PaymentMissing = 611 lasting;
+    /// A rule takes no payment of this kind there.
+    PaymentKindRefused = 612 lasting;
+    /// The payment came too late and no place was booked with it. What was paid is written down as owed
+    /// back.
+    PaymentRefundable = 613 lasting;
+    /// The payment was taken before, by another request.
+    PaymentKnown = 614 lasting;
+    /// The hold is an account's. Its patient is named before it is ordered or booked.
+    PatientNotNamed = 615 lasting;
+    /// The hold names its patient already.
+    PatientNamed = 616 lasting;
+    /// No rule lets a payment order move the deadline there, or the hold had as many as it may, or the
+    /// order's own deadline has passed.
+    OrderRefused = 617 lasting;
+    /// No such payment of the appointment is owed back.
+    RefundNotDue = 618 lasting;
+    /// The appointment has as many payments as are written down. This one was not.
+    TooManyPayments = 619 lasting;
 
     /// A session with this id exists and differs.
     SessionExists = 700 lasting;
@@ -180,6 +207,23 @@ outcomes! {
     RulesInvalid = 840 lasting;
     /// Rules come into force at least two seconds after they are applied.
     RulesTooSoon = 841 lasting;
+    /// A restriction ends after it begins and after now, and does something.
+    RestrictionInvalid = 842 lasting;
+    /// The patient has no restriction with this id.
+    RestrictionNotFound = 843 lasting;
+    /// The restriction is over, or was lifted.
+    RestrictionOver = 844 lasting;
+    /// The restriction is not as it would have to be: it is not suspended, no appeal is open, the
+    /// suspension would be over already, or it was amended as often as may be.
+    AmendmentInvalid = 845 lasting;
+    /// No rule in force lets the restriction be appealed against.
+    NoAppeal = 846 lasting;
+    /// An appeal is open already, or there were as many as the rule lets be.
+    AppealedAlready = 847 lasting;
+    /// The two keys are of one person already: the same key, or merged before, in whichever direction.
+    AlreadyMerged = 848 lasting;
+    /// The older key has more than one record carries, or the person has as many keys as can be.
+    MergeTooLarge = 849 lasting;
     /// The rules are stricter than those before, and would come into force before the notice that
     /// those ask for. The answer names the first layer that is stricter, and the earliest instant.
     RulesNeedNotice = 850 lasting;

@@ -14,8 +14,9 @@ use super::id::{
 };
 use super::limits::SESSION_SLOTS_MAX;
 use super::operation::Operation;
+use super::payment::Bill;
 use super::returns::Returning;
-use super::rules::{Restriction, Rules, Strike};
+use super::rules::{KeptRestriction, Restriction, RestrictionState, Rules, Strike};
 use super::session::Session;
 use super::time::Timestamp;
 
@@ -128,6 +129,20 @@ pub enum Query {
         /// For which instant a patient's record is told; now where it is not said.
         at: Option<Timestamp>,
     },
+    /// What is owed back, or the payments of one appointment.
+    ReadBills {
+        /// The appointment. Without one, every payment that is owed back.
+        appointment: Option<AppointmentId>,
+        /// Those of appointments with an id above this one; 0 for the first page.
+        after: AppointmentId,
+    },
+    /// Where a patient's restrictions stand.
+    ReadStanding {
+        /// Whose.
+        patient: PatientId,
+        /// Through which channel it is read.
+        channel: BookingChannel,
+    },
     /// The node's clock.
     Clock,
     /// The node's clock, after an operator said that the machine's is right. It changes nothing that
@@ -174,6 +189,19 @@ pub enum Reading {
     Record(Box<RecordReading>),
     /// See [`Query::Explain`].
     Explanation(Box<Explanation>),
+    /// See [`Query::ReadBills`].
+    Bills(Box<BillsPage>),
+    /// See [`Query::ReadStanding`].
+    Standing(Box<StandingReading>),
+}
+
+/// Payments, as far as the reader may see them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BillsPage {
+    /// By appointment, at most [`LISTED_MAX`] and what the last appointment has beyond.
+    pub bills: Vec<Bill>,
+    /// Where the next page begins, if there may be one: its `after`.
+    pub next: Option<AppointmentId>,
 }
 
 /// Rules, and what comes after them.
@@ -194,6 +222,24 @@ pub struct RecordReading {
     /// The newest restrictions, oldest first, at most [`LISTED_MAX`]; those that are over too.
     pub restrictions: Vec<Restriction>,
 }
+
+/// Where a patient's restrictions stand, as far as the reader may see them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StandingReading {
+    /// The key under which the node keeps them.
+    pub patient: PatientId,
+    /// Other keys of the same person that were merged into it, at most [`KEYS_MAX`].
+    ///
+    /// [`KEYS_MAX`]: super::limits::KEYS_MAX
+    pub keys: Vec<PatientId>,
+    /// Sessions in which the patient has more than one live appointment.
+    pub doubled: u16,
+    /// The newest restrictions, oldest first, at most [`STANDING_MAX`], with where they stand now.
+    pub restrictions: Vec<(RestrictionState, KeptRestriction)>,
+}
+
+/// Restrictions that one answer tells about, each with all of its steps.
+pub const STANDING_MAX: usize = 12;
 
 /// A place that would be given if it were asked for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -284,6 +330,8 @@ impl Query {
             Self::ReadRules { .. } => Operation::ReadRules,
             Self::ReadRecord { .. } => Operation::ReadRecord,
             Self::Explain { .. } => Operation::Explain,
+            Self::ReadBills { .. } => Operation::ReadBills,
+            Self::ReadStanding { .. } => Operation::ReadStanding,
             Self::Clock => Operation::Clock,
             Self::ConfirmClock => Operation::ConfirmClock,
         }

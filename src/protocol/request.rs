@@ -135,6 +135,38 @@ pub fn write_request(correlation: u32, request: &Request, buffer: &mut Vec<u8>) 
             buffer.push(Operation::ApplyRules as u8);
             codec::encode_into(apply.as_ref(), buffer);
         }
+        Request::Command(Command::Order(order)) => {
+            buffer.push(Operation::Order as u8);
+            codec::encode_into(order, buffer);
+        }
+        Request::Command(Command::Pay(pay)) => {
+            buffer.push(Operation::Pay as u8);
+            codec::encode_into(pay, buffer);
+        }
+        Request::Command(Command::Refund(refund)) => {
+            buffer.push(Operation::Refund as u8);
+            codec::encode_into(refund, buffer);
+        }
+        Request::Command(Command::NamePatient(name)) => {
+            buffer.push(Operation::NamePatient as u8);
+            codec::encode_into(name.as_ref(), buffer);
+        }
+        Request::Command(Command::Restrict(ask)) => {
+            buffer.push(Operation::Restrict as u8);
+            codec::encode_into(ask.as_ref(), buffer);
+        }
+        Request::Command(Command::Amend(ask)) => {
+            buffer.push(Operation::Amend as u8);
+            codec::encode_into(ask.as_ref(), buffer);
+        }
+        Request::Command(Command::Appeal(ask)) => {
+            buffer.push(Operation::Appeal as u8);
+            codec::encode_into(ask.as_ref(), buffer);
+        }
+        Request::Command(Command::MergePatients(ask)) => {
+            buffer.push(Operation::MergePatients as u8);
+            codec::encode_into(ask, buffer);
+        }
         Request::Query(query) => codec::encode_into(query, buffer),
         Request::Watch { from } => {
             buffer.push(Operation::Watch as u8);
@@ -225,6 +257,20 @@ impl RequestParts<'_> {
             Operation::ApplyRules => {
                 Some(Command::ApplyRules(Box::new(codec::decode_exact(fields).ok()?)))
             }
+            Operation::Order => Some(Command::Order(codec::decode_exact(fields).ok()?)),
+            Operation::Pay => Some(Command::Pay(codec::decode_exact(fields).ok()?)),
+            Operation::Refund => Some(Command::Refund(codec::decode_exact(fields).ok()?)),
+            Operation::NamePatient => {
+                Some(Command::NamePatient(Box::new(codec::decode_exact(fields).ok()?)))
+            }
+            Operation::MergePatients => {
+                Some(Command::MergePatients(codec::decode_exact(fields).ok()?))
+            }
+            Operation::Restrict => {
+                Some(Command::Restrict(Box::new(codec::decode_exact(fields).ok()?)))
+            }
+            Operation::Amend => Some(Command::Amend(Box::new(codec::decode_exact(fields).ok()?))),
+            Operation::Appeal => Some(Command::Appeal(Box::new(codec::decode_exact(fields).ok()?))),
             _ => None,
         }
     }

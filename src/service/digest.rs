@@ -13,9 +13,9 @@ use crate::codec::{DrawHead, WithTerms, encode_into};
 use crate::engine::{KeptStrike, SessionState, Tally};
 use crate::inventory::{Inventory, Part};
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, DrawEntry, DrawId, Outcome, Past, PatientId,
-    PoolIndex, QueueEntry, Restriction, Returning, Rules, SessionId, Timestamp, WaitEntry,
-    WaitState,
+    Appointment, AppointmentId, AppointmentStatus, Bill, DrawEntry, DrawId, KeptRestriction,
+    Outcome, Past, PatientId, PoolIndex, QueueEntry, Returning, Rules, SessionId, Timestamp,
+    WaitEntry, WaitState,
 };
 
 /// A digest in the making.
@@ -146,8 +146,16 @@ impl Digest {
     }
 
     /// Adds a restriction of a patient.
-    pub fn restriction(&mut self, patient: PatientId, restriction: &Restriction) {
-        self.add(b'N', |buffer| encode_into(&(patient, *restriction), buffer));
+    pub fn restriction(&mut self, patient: PatientId, kept: &KeptRestriction) {
+        self.add(b'N', |buffer| {
+            encode_into(&patient, buffer);
+            encode_into(kept, buffer);
+        });
+    }
+
+    /// Adds another key of a patient.
+    pub fn key(&mut self, patient: PatientId, key: PatientId) {
+        self.add(b'I', |buffer| encode_into(&(patient, key), buffer));
     }
 
     /// Adds a version of the rules.
@@ -158,6 +166,23 @@ impl Digest {
     /// Adds how often an appointment was moved.
     pub fn moved(&mut self, id: AppointmentId, changes: u8) {
         self.add(b'M', |buffer| encode_into(&(id, changes), buffer));
+    }
+
+    /// Adds a payment. When it became what it is follows from the facts and is left out, as of a
+    /// status.
+    pub fn bill(&mut self, bill: &Bill) {
+        let bill = Bill { since: Timestamp::default(), ..*bill };
+        self.add(b'F', |buffer| encode_into(&bill, buffer));
+    }
+
+    /// Adds how many payment orders a hold had.
+    pub fn orders(&mut self, id: AppointmentId, orders: u8) {
+        self.add(b'O', |buffer| encode_into(&(id, orders), buffer));
+    }
+
+    /// Adds an appointment whose patient left a place late.
+    pub fn late(&mut self, id: AppointmentId) {
+        self.add(b'Z', |buffer| encode_into(&id, buffer));
     }
 
     /// Adds a remembered refusal.
@@ -202,6 +227,10 @@ fn add_part(digest: &mut Digest, part: &Part<'_>) {
             for (id, changes) in home.moved() {
                 digest.moved(id, changes);
             }
+            let billing = home.billing();
+            billing.bills().for_each(|bill| digest.bill(bill));
+            billing.ordered().for_each(|(id, orders)| digest.orders(id, orders));
+            billing.late().for_each(|id| digest.late(id));
             for (id, fingerprint, outcome) in home.refusals() {
                 digest.declined(id, fingerprint, outcome);
             }
@@ -217,6 +246,7 @@ fn add_part(digest: &mut Digest, part: &Part<'_>) {
                     digest.past(patient, past);
                 }
             }
+            ledger.all_keys().for_each(|(patient, key)| digest.key(patient, key));
             for entry in ledger.entries() {
                 for live in entry.live() {
                     digest.live(entry.patient(), live.appointment(), live.session());

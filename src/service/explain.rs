@@ -8,7 +8,7 @@ use crate::engine::{PatientRecord, counted_strikes, counters, steps};
 use crate::model::{
     Actor, Answer, Appointment, AppointmentId, ExplainOf, Explained, ExplainedAppointment,
     ExplainedPatient, ExplainedRequest, Explanation, LISTED_MAX, Outcome, PatientId, Reading,
-    RefusedRequest, RequestId, Role, Sequence, Timestamp,
+    RefusedRequest, RequestId, Role, STANDING_MAX, Sequence, Timestamp,
 };
 
 impl Service {
@@ -81,6 +81,7 @@ impl Service {
             .map(|appointment| appointment.organization)
             .or_else(|| refused.session.and_then(of_session));
         let whose = refused.patient.or_else(|| about.map(|appointment| appointment.patient));
+        let whose = whose.map(|key| self.inventory.person(key));
         organization.is_none_or(|organization| actor.may_touch(organization))
             && (patient.is_none() || patient == whose)
     }
@@ -116,11 +117,19 @@ impl Service {
     ) -> (ExplainedPatient, Sequence) {
         let (record, after) = self.inventory.record_for(actor, patient);
         let PatientRecord { restrictions, .. } = &record;
-        let holds = restrictions.iter().filter(|made| made.is_active(at)).copied();
+        let lies_in = restrictions.iter().filter(|kept| kept.restriction.is_active(at));
+        let stood = lies_in.map(|kept| kept.as_of(at));
+        let stood: Vec<_> = stood.map(|kept| (kept.state(at), kept)).collect();
+        let newest_ones = stood.len().saturating_sub(STANDING_MAX);
         let told = self.inventory.with_rules(at, |rules| {
             let strikes = counted_strikes(rules, &record, at);
             let counters = counters(rules, &strikes, at);
-            ExplainedPatient { at, restrictions: newest(holds.collect()), strikes, counters }
+            ExplainedPatient {
+                at,
+                restrictions: stood.into_iter().skip(newest_ones).collect(),
+                strikes,
+                counters,
+            }
         });
         let ExplainedPatient { strikes, mut counters, .. } = told;
         counters.truncate(LISTED_MAX);

@@ -3,12 +3,15 @@
 //! ```text
 //! home      u32 n, n appointments | u32 n, n (time, request, fingerprint) | u32 n, n refusals
 //!           [ u32 n, n (appointment, u8 moves) ]
+//!           [ u32 n, n payments | u32 n, n (appointment, u8 orders) | u32 n, n marked appointments ]
 //! ledger    u32 n, n (patient, appointment, session)     [ u32 n, n (entry, offer) ]     [ records ]
 //!           [ of each line u16 slot, u32 since ]     [ u32 n, n (patient, u32 n, n visits that are over) ]
+//!           [ u32 n, n (patient, other key) ]
 //! session   u32 n, n (session, u16 taken of each cell, queue, [ places on their way back ], its draws)
 //!           [ u32 n, n (session id, alterations) ]     [ u32 n, n (session id, waitlist) ]
 //! rules     u32 n, n versions
-//! records   u32 n, n (patient, u32 n, n (strike, u8 used up, u8 over), u32 n, n restrictions)
+//! records   u32 n, n (patient, u32 n, n (strike, u8 used up, u8 over), u32 n, n restrictions), each
+//!           with its id, ground and steps where the highest bit of their number is set
 //! queue     u16 run, u32 visits, u64 their milliseconds | u32 n, n entries
 //! draw      beacon or none, revealed or none, u32 n, n (appointment, entry)
 //! ```
@@ -22,14 +25,15 @@
 //! n (slot, u16 reason), u16 n, n (slot, u16 added). Where anybody ever waited for one, bit 28 is set,
 //! and the waitlists follow. Where patients wait, the highest bit of the number of a ledger is set, and
 //! a u32 n and n (entry, option of an offer) follow. Where a patient has a record, the next bit is set, and
-//! the records follow; the next, since lines say when they were made; the next, where one has a history.
+//! the records follow; the next, since lines say when they were made; the next, where one has a history;
+//! the next, where one has several keys.
 
 use std::collections::BTreeMap;
 
 use crate::codec::{CodecError, DrawHead, WithTerms, decode, encode_into};
 use crate::engine::{
-    Alterations, DrawState, KeptStrike, Live, PatientRecord, Queue, SessionShard, SessionState,
-    Tally, Waiting, Waits,
+    Alterations, Billing, DrawState, KeptStrike, Live, PatientRecord, Queue, SessionShard,
+    SessionState, Tally, Waiting, Waits, only_made,
 };
 use crate::inventory::Part;
 use crate::model::{
@@ -52,10 +56,19 @@ const WITH_SINCE: u32 = 1 << 29;
 /// Set in the number of lines of a ledger where the histories of its patients follow.
 const WITH_PAST: u32 = 1 << 28;
 
+/// Set in the number of lines of a ledger where other keys of its patients follow.
+const WITH_KEYS: u32 = 1 << 27;
+
+/// Set in the number of restrictions where each is followed by what was done about it.
+const WITH_STEPS: u32 = 1 << 31;
+
 /// Set in the number of sessions where what lies beside their places follows each.
 const WITH_ASIDE: u32 = 1 << 30;
 /// Set in the number of refusals where moves follow.
 const WITH_MOVES: u32 = 1 << 31;
+
+/// Set in the number of refusals where payments, orders and marks follow.
+const WITH_BILLING: u32 = 1 << 30;
 
 /// Set in the number of sessions where alterations follow.
 const WITH_ALTERATIONS: u32 = 1 << 29;
@@ -76,6 +89,13 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
                 buffer[start + 3] |= WITH_MOVES.to_le_bytes()[3];
                 list(buffer, moved.into_iter(), |item, buffer| encode_into(&item, buffer));
             }
+            let billing = home.billing();
+            if !billing.is_empty() {
+                buffer[start + 3] |= WITH_BILLING.to_le_bytes()[3];
+                list(buffer, billing.bills(), encode_into);
+                list(buffer, billing.ordered(), |item, buffer| encode_into(&item, buffer));
+                list(buffer, billing.late(), |item, buffer| encode_into(&item, buffer));
+            }
         }
         Part::Ledger(ledger) => {
             let lines =
@@ -91,9 +111,10 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
                     encode_into(&waits.offer, buffer);
                 });
             }
-            if ledger.all_records().next().is_some() {
+            let records = ledger.all_records();
+            if !records.is_empty() {
                 buffer[start + 3] |= WITH_RECORDS.to_le_bytes()[3];
-                list(buffer, ledger.all_records(), write_record);
+                list(buffer, records.iter(), write_record);
             }
             if lines().next().is_some() {
                 buffer[start + 3] |= WITH_SINCE.to_le_bytes()[3];
@@ -108,18 +129,41 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
                     list(buffer, past.iter(), encode_into);
                 });
             }
+            if ledger.all_keys().next().is_some() {
+                buffer[start + 3] |= WITH_KEYS.to_le_bytes()[3];
+                list(buffer, ledger.all_keys(), |keys, buffer| encode_into(&keys, buffer));
+            }
         }
         Part::Session(shard) => write_sessions(shard, buffer),
         Part::Rules(book) => list(buffer, book.versions().skip(1), encode_into),
     }
 }
 
-fn write_record((patient, record): (PatientId, &PatientRecord), buffer: &mut Vec<u8>) {
-    encode_into(&patient, buffer);
+fn read_billing(billing: &mut Billing, source: &mut Source<'_>) -> Result<(), CodecError> {
+    for _ in 0..source.next::<u32>()? {
+        billing.put(source.next()?);
+    }
+    for _ in 0..source.next::<u32>()? {
+        let (appointment, orders) = source.next()?;
+        billing.put_orders(appointment, orders);
+    }
+    for _ in 0..source.next::<u32>()? {
+        billing.mark_late(source.next()?);
+    }
+    Ok(())
+}
+
+fn write_record((patient, record): (&PatientId, &PatientRecord), buffer: &mut Vec<u8>) {
+    encode_into(patient, buffer);
     list(buffer, record.strikes.iter(), |kept, buffer| {
         encode_into(&(kept.strike, kept.is_used, kept.is_over), buffer);
     });
+    // Bit 31 of the number: each with its id and what was done about it.
+    let start = buffer.len();
     list(buffer, record.restrictions.iter(), encode_into);
+    if !record.restrictions.is_empty() {
+        buffer[start + 3] |= WITH_STEPS.to_le_bytes()[3];
+    }
 }
 
 fn read_record(source: &mut Source<'_>) -> Result<PatientRecord, CodecError> {
@@ -128,8 +172,14 @@ fn read_record(source: &mut Source<'_>) -> Result<PatientRecord, CodecError> {
         let (strike, is_used, is_over) = source.next()?;
         record.strikes.push(KeptStrike { strike, is_used, is_over });
     }
-    for _ in 0..source.next::<u32>()? {
-        record.restrictions.push(source.next()?);
+    let number = source.next::<u32>()?;
+    for index in 0..number & !WITH_STEPS {
+        let kept = if number & WITH_STEPS == 0 {
+            only_made(index.into(), source.next()?)
+        } else {
+            source.next()?
+        };
+        record.restrictions.push(kept);
     }
     Ok(record)
 }
@@ -193,7 +243,7 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
                 home.remember(time, request, fingerprint);
             }
             let number = source.next::<u32>()?;
-            for _ in 0..number & !WITH_MOVES {
+            for _ in 0..number & !(WITH_MOVES | WITH_BILLING) {
                 let (id, fingerprint, outcome) = source.next::<(AppointmentId, u64, Outcome)>()?;
                 home.insert_declined(id, fingerprint, outcome);
             }
@@ -203,10 +253,13 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
                     home.insert_changes(id, changes);
                 }
             }
+            if number & WITH_BILLING != 0 {
+                read_billing(home.billing_mut(), &mut source)?;
+            }
         }
         Part::Ledger(ledger) => {
             let number = source.next::<u32>()?;
-            let lines = number & !(WITH_WAITS | WITH_RECORDS | WITH_SINCE | WITH_PAST);
+            let lines = number & !(WITH_WAITS | WITH_RECORDS | WITH_SINCE | WITH_PAST | WITH_KEYS);
             let lines = (0..lines).map(|_| source.next::<(PatientId, AppointmentId, SessionId)>());
             let lines: Vec<_> = lines.collect::<Result<_, _>>()?;
             let waits = if number & WITH_WAITS == 0 { 0 } else { source.next::<u32>()? };
@@ -214,10 +267,11 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
                 let (entry, offer) = (source.next()?, source.next()?);
                 ledger.restore_waits(Waits { entry, offer });
             }
-            let records = if number & WITH_RECORDS == 0 { 0 } else { source.next::<u32>()? };
-            for _ in 0..records {
-                let patient = source.next()?;
-                ledger.restore_record(patient, read_record(&mut source)?);
+            // Strikes are marks on visits, which come behind them.
+            let count = if number & WITH_RECORDS == 0 { 0 } else { source.next::<u32>()? };
+            let mut records = Vec::new();
+            for _ in 0..count {
+                records.push((source.next::<PatientId>()?, read_record(&mut source)?));
             }
             for (patient, appointment, session) in lines {
                 let said =
@@ -231,6 +285,14 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
                 for _ in 0..source.next::<u32>()? {
                     ledger.restore_past(patient, source.next()?);
                 }
+            }
+            for (patient, record) in &records {
+                ledger.restore_record(*patient, record);
+            }
+            let keys = if number & WITH_KEYS == 0 { 0 } else { source.next::<u32>()? };
+            for _ in 0..keys {
+                let (patient, key) = source.next()?;
+                ledger.restore_key(patient, key);
             }
         }
         Part::Session(shard) => read_sessions(shard, &mut source)?,

@@ -263,6 +263,14 @@ impl Service {
                 self.follow_rules(now);
                 answer
             }
+            Command::Order(order) => self.inventory.order(context, order, append),
+            Command::Pay(pay) => self.inventory.pay(&drawn(), pay, append),
+            Command::Refund(refund) => self.inventory.refund(context, refund, append),
+            Command::NamePatient(name) => self.inventory.name_patient(context, name, append),
+            Command::Restrict(ask) => self.inventory.restrict(context, ask, append),
+            Command::Amend(ask) => self.inventory.amend(context, ask, append),
+            Command::Appeal(ask) => self.inventory.appeal(context, ask, append),
+            Command::MergePatients(ask) => self.inventory.merge(context, ask, append),
         }
     }
 
@@ -294,7 +302,7 @@ impl Service {
         if self.is_full.load(Ordering::Relaxed) {
             return Err(Shed::for_now(ShedReason::Memory, MEMORY_FULL_MILLIS));
         }
-        let who = (hold.patient.unwrap_or_default(), hold.channel);
+        let who = (hold.holder().unwrap_or_default(), hold.channel);
         self.gate.admit_hold(now, waiting, is_late, who)
     }
 

@@ -7,8 +7,8 @@ use super::{CLOCK_MILLIS, Service};
 use crate::admission::admit_query;
 use crate::engine::Context;
 use crate::model::{
-    Actor, Answer, Appointment, BookingChannel, CallOrderOf, LISTED_MAX, Outcome, PatientId, Query,
-    Reading, Refusal, Role, Sequence, SessionId, Sharing, Timestamp,
+    Actor, Answer, Appointment, BookingChannel, CallOrderOf, ExplainOf, LISTED_MAX, Outcome,
+    PatientId, Query, Reading, Refusal, Role, Sequence, SessionId, Sharing, Timestamp,
 };
 
 impl Service {
@@ -24,7 +24,7 @@ impl Service {
     }
 
     pub(super) fn look_up(&self, now: Timestamp, actor: &Actor, query: &Query) -> Answer<Reading> {
-        match *query {
+        match self.of_person(query) {
             Query::Availability { session, channel, class } => {
                 let context = Context { openings: self.openings(now), ..Context::new(now, actor) };
                 let answer = self.inventory.availability(&context, session, channel, class);
@@ -49,7 +49,7 @@ impl Service {
                 Answer { after, result: Ok(Reading::Appointments(listed)) }
             }
             Query::ReadSession { session } => self.inventory.read_session(actor, session),
-            Query::Alternatives { .. } => self.alternatives(now, actor, query),
+            query @ Query::Alternatives { .. } => self.alternatives(now, actor, &query),
             Query::Displaced { session, department, after } => {
                 self.inventory.displaced(actor, session, department, after)
             }
@@ -70,6 +70,12 @@ impl Service {
             Query::ReadRules { at } => self.inventory.read_rules(at.unwrap_or(now)),
             Query::ReadRecord { patient, .. } => self.inventory.read_record(actor, patient),
             Query::Explain { of, at, .. } => self.explain(now, actor, of, at),
+            Query::ReadBills { appointment, after } => {
+                self.inventory.read_bills(actor, appointment, after)
+            }
+            Query::ReadStanding { patient, .. } => {
+                self.inventory.read_standing(actor, now, patient)
+            }
             Query::Clock | Query::ConfirmClock => {
                 let Some(timekeeper) = self.timekeeper.get() else {
                     return Answer::refused(Refusal::for_now(Outcome::NotReady, CLOCK_MILLIS));
@@ -82,6 +88,30 @@ impl Service {
                 Answer::at_once(Ok(Reading::Clock(timekeeper.read())))
             }
         }
+    }
+
+    /// The query with the key under which the patient is kept.
+    fn of_person(&self, query: &Query) -> Query {
+        let mut query = *query;
+        match &mut query {
+            Query::Get { patient: Some(patient), .. }
+            | Query::List { patient, .. }
+            | Query::Alternatives { patient: Some(patient), .. }
+            | Query::Draw { patient: Some(patient), .. }
+            | Query::Waitlist { patient: Some(patient), .. }
+            | Query::CallOrder { of: CallOrderOf::One { patient: Some(patient), .. }, .. }
+            | Query::ReadRecord { patient, .. }
+            | Query::Explain {
+                of:
+                    ExplainOf::Request { patient: Some(patient), .. }
+                    | ExplainOf::Appointment { patient: Some(patient), .. }
+                    | ExplainOf::Patient(patient),
+                ..
+            }
+            | Query::ReadStanding { patient, .. } => *patient = self.inventory.person(*patient),
+            _ => {}
+        }
+        query
     }
 
     /// Whose turn it is. One appointment's place is told to who may read the appointment.

@@ -200,6 +200,10 @@ const fn is_about_appointment(operation: Operation) -> bool {
             | O::Fulfil
             | O::NoShow
             | O::Reschedule
+            | O::Order
+            | O::Pay
+            | O::Refund
+            | O::NamePatient
     )
 }
 
@@ -226,6 +230,14 @@ fn parts_of(command: &Command) -> (u128, SessionId, BookingChannel) {
         Command::RevealDraw(reveal) => (0, reveal.draw.session, no.1),
         Command::CallNext(call) => (0, call.session, no.1),
         Command::ApplyRules(_) => (0, no.0, no.1),
+        Command::Order(order) => (order.appointment.0, no.0, order.channel),
+        Command::Pay(pay) => (pay.appointment.0, no.0, pay.channel),
+        Command::Refund(refund) => (refund.appointment.0, no.0, no.1),
+        Command::NamePatient(name) => (name.appointment.0, no.0, name.channel),
+        Command::Restrict(ask) => (ask.patient.0, no.0, no.1),
+        Command::Amend(ask) => (ask.patient.0, no.0, no.1),
+        Command::Appeal(appeal) => (appeal.patient.0, no.0, appeal.channel),
+        Command::MergePatients(ask) => (ask.from.0, no.0, no.1),
     }
 }
 

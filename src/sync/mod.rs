@@ -5,12 +5,15 @@
 //!                                     `-> loom       under `--cfg haoyuan_loom`: every interleaving
 //! ```
 //!
-//! **Architecture invariant:** without the cfg this module has no code of its own, so it costs
-//! nothing. What threads share in the hand-over to the commit thread, in the horizon, in the places
+//! **Architecture invariant:** without the cfg this module has no code of its own but [`Numbers`], so
+//! it costs nothing. What threads share in the hand-over to the commit thread, in the horizon, in the places
 //! of a session and in the shards comes from here, so that the models run what is shipped.
 
 #[cfg(haoyuan_loom)]
 mod model;
+mod numbers;
+
+pub(crate) use self::numbers::Numbers;
 
 #[cfg(haoyuan_loom)]
 pub(crate) use self::model::*;

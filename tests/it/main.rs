@@ -20,6 +20,7 @@ mod panics;
 mod power;
 mod privacy;
 mod quic;
+mod restrictions;
 mod rules;
 mod schedule;
 mod supply;

@@ -336,6 +336,58 @@ fn a_schedule_is_printed_for_people_without_a_node() {
 /// Reads a document; gives the place and the reason of its fault.
 type Reader = fn(&Value) -> Result<(), (String, String)>;
 
+/// A schedule of docs/policies/schedules, and what its plan has to say.
+const PUBLISHED: &[(&str, &[&str])] = &[
+    ("beijing-114", &["opens 48 at 2026-06-26 07:00; booking ends 2026-09-23 15:00"]),
+    ("beijing-childrens", &["opens 96 at 2026-09-17 07:00", "opens 24 at once"]),
+    ("beijing-reserve", &["pool 0: 24 places, every channel, for referral", "never below 24"]),
+    ("hangzhou-waitlist", &["opens 48 at 2026-09-17 07:00; waitlist closes 2026-09-23 23:00"]),
+    ("nhs-e-referral", &["opens 12 at 2026-09-10 08:00, 12 at 2026-09-10 18:00"]),
+    ("zhejiang-hospital-a", &["opens 42 at 2026-09-10 06:30; booking ends 2026-09-24 00:00"]),
+    ("zhejiang-hospital-b", &["opens 30 at 2026-08-27 06:00"]),
+];
+
+#[test]
+fn every_published_schedule_plans_its_openings_as_its_source_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policies/schedules");
+    let files = std::fs::read_dir(&folder).unwrap().count();
+    assert_eq!(files, PUBLISHED.len(), "each has its row");
+    for (name, said) in PUBLISHED {
+        let file = folder.join(format!("{name}.toml"));
+        let document = std::fs::read_to_string(&file).unwrap();
+        let mut first = document.lines().take(2);
+        assert!(
+            first.any(|line| line.contains(".com") || line.contains(".uk") || line.contains(".cn")),
+            "{name}"
+        );
+        let calendar = ["--calendar", "docs/examples/calendar-china-2026.toml"];
+        let dates = ["--from", "2026-09-24", "--days", "1"];
+        let asked = [&["ctl", "schedule", "check", text(&file)], &calendar[..], &dates[..]];
+        let output = haoyuan(&asked.concat());
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{name}: {printed}");
+        for line in *said {
+            assert!(printed.contains(line), "{name}: {line}\n{printed}");
+        }
+    }
+    // Nobody books on a holiday: 25 September 2026 is one.
+    let file = folder.join("beijing-114.toml");
+    let output = haoyuan(&[
+        "ctl",
+        "schedule",
+        "check",
+        text(&file),
+        "--calendar",
+        "docs/examples/calendar-china-2026.toml",
+        "--from",
+        "2026-09-25",
+        "--days",
+        "3",
+    ]);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("no session on these dates"), "{printed}");
+}
+
 fn read_schedule(value: &Value) -> Result<(), (String, String)> {
     let text = value.to_string();
     let read = Schedules::parse("-", DocumentFormat::Json, &text, &DocumentDefaults::default());

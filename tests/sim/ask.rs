@@ -96,6 +96,14 @@ impl Ask {
             }
             Body::Command(Command::CallNext(call)) => Some((call.request, call.fingerprint())),
             Body::Command(Command::ApplyRules(apply)) => Some((apply.request, apply.fingerprint())),
+            Body::Command(Command::Order(ask)) => Some((ask.request, ask.fingerprint())),
+            Body::Command(Command::Pay(ask)) => Some((ask.request, ask.fingerprint())),
+            Body::Command(Command::Refund(ask)) => Some((ask.request, ask.fingerprint())),
+            Body::Command(Command::NamePatient(ask)) => Some((ask.request, ask.fingerprint())),
+            Body::Command(Command::Restrict(ask)) => Some((ask.request, ask.fingerprint())),
+            Body::Command(Command::Amend(ask)) => Some((ask.request, ask.fingerprint())),
+            Body::Command(Command::Appeal(ask)) => Some((ask.request, ask.fingerprint())),
+            Body::Command(Command::MergePatients(ask)) => Some((ask.request, ask.fingerprint())),
             // Its id follows from the time of the call.
             Body::Settle(..) | Body::Query(_) => None,
         }
@@ -108,6 +116,10 @@ impl Ask {
             Body::Command(Command::Change(change)) => Some(change.appointment),
             Body::Command(Command::Reschedule(ask)) => Some(ask.appointment),
             Body::Command(Command::AddPlace(add)) => Some(add.appointment),
+            Body::Command(Command::Order(ask)) => Some(ask.appointment),
+            Body::Command(Command::Pay(ask)) => Some(ask.appointment),
+            Body::Command(Command::Refund(ask)) => Some(ask.appointment),
+            Body::Command(Command::NamePatient(ask)) => Some(ask.appointment),
             Body::Settle(appointment, _)
             | Body::Query(
                 Query::Get { appointment, .. }
@@ -174,8 +186,17 @@ impl fmt::Display for Ask {
                 write!(out, " {:x} of {:x} {:?}", ask.request.0, ask.appointment.0, ask.claims)
             }
             Body::Command(
-                command
-                @ (Command::BlockSession(_) | Command::Substitute(_) | Command::AddPlace(_)),
+                command @ (Command::BlockSession(_)
+                | Command::Substitute(_)
+                | Command::AddPlace(_)
+                | Command::Order(_)
+                | Command::Pay(_)
+                | Command::Refund(_)
+                | Command::NamePatient(_)
+                | Command::Restrict(_)
+                | Command::Amend(_)
+                | Command::Appeal(_)
+                | Command::MergePatients(_)),
             ) => write!(out, " {command:?}"),
             Body::Command(Command::RevealDraw(reveal)) => write!(out, " {}", reveal.draw),
             Body::Command(Command::JoinWaitlist(join)) => write!(
@@ -231,6 +252,8 @@ impl fmt::Display for Reply {
                 write!(out, " {} strikes {:?}", found.strikes.len(), found.restrictions)
             }
             Ok(Said::Reading(Reading::Explanation(found))) => write!(out, " {:?}", found.about),
+            Ok(Said::Reading(Reading::Bills(page))) => write!(out, " {} bills", page.bills.len()),
+            Ok(Said::Reading(Reading::Standing(found))) => write!(out, " {:?}", found.restrictions),
             Ok(Said::Declined(outcome)) => write!(out, " declined {}", outcome.name()),
             Err(refusal) => write!(out, " {:?}", refusal.status),
         }

@@ -9,8 +9,8 @@ use haoyuan::codec::decode_facts;
 use haoyuan::journal::Block;
 use haoyuan::model::{
     Appointment, AppointmentId, AppointmentStatus, Cause, Claim, Claims, DrawId, Entered, Fact,
-    Facts, Held, Outcome, PatientId, PlaceAdded, RequestId, Rules, Sequence, Session, SessionId,
-    Struck, Timestamp,
+    Facts, Held, Outcome, PatientId, PlaceAdded, RequestId, RestrictionId, RestrictionStep, Rules,
+    Sequence, Session, SessionId, Struck, Timestamp,
 };
 
 /// A durable record.
@@ -35,6 +35,10 @@ pub(crate) struct Life {
     pub(crate) is_displaced: bool,
     /// Whether it ever lost places so, or is a hold that the node made for such a one.
     pub(crate) knows_blocks: bool,
+    /// Its patient, where an account held it first.
+    pub(crate) named: Option<PatientId>,
+    /// Whether a payment order moved its deadline.
+    pub(crate) is_ordered: bool,
 }
 
 /// Everything that is durable.
@@ -50,6 +54,10 @@ pub(crate) struct History {
     pub(crate) rules: Vec<Rules>,
     /// Strikes, and what followed from them, by patient.
     pub(crate) struck: BTreeMap<PatientId, Vec<Struck>>,
+    /// What was done about restrictions, with those about which nothing was.
+    pub(crate) amended: BTreeMap<RestrictionId, Vec<RestrictionStep>>,
+    /// Keys that were merged into others, with whom they are of.
+    pub(crate) persons: BTreeMap<PatientId, PatientId>,
     /// Slots that are blocked.
     pub(crate) blocked: BTreeSet<(SessionId, u16)>,
     /// Places on their way back, by session, slot, pool and when they come.
@@ -92,6 +100,29 @@ impl History {
                 *self.returning.entry(cell).or_default() += 1;
             }
         }
+    }
+
+    /// The key under which somebody is kept.
+    pub(crate) fn person(&self, key: PatientId) -> PatientId {
+        self.persons.get(&key).copied().unwrap_or(key)
+    }
+
+    fn merge(&mut self, from: PatientId, into: PatientId) {
+        let own = self.persons.values_mut().filter(|person| **person == from);
+        own.for_each(|person| *person = into);
+        self.persons.insert(from, into);
+        let lives = self.lives.values_mut().filter(|life| life.held.patient == from);
+        lives.for_each(|life| life.held.patient = into);
+        let named = self.lives.values_mut().filter(|life| life.named == Some(from));
+        named.for_each(|life| life.named = Some(into));
+        let struck = self.struck.remove(&from).unwrap_or_default();
+        self.struck.entry(into).or_default().extend(struck);
+    }
+
+    /// Whether an appointment ever was what an answer says it is.
+    pub(crate) fn was(&self, told: &Appointment) -> bool {
+        let told = Appointment { patient: self.person(told.patient), ..told.clone() };
+        self.lives.get(&told.id).is_some_and(|life| life.was(&told))
     }
 
     fn add_fact(&mut self, fact: &Fact) {
@@ -176,10 +207,40 @@ impl History {
                 return;
             }
             Fact::Struck(struck) => {
+                let id = RestrictionId(struck.appointment.0);
+                if struck.restriction.is_some() {
+                    self.amended.entry(id).or_default();
+                }
                 self.struck.entry(struck.patient).or_default().push((**struck).clone());
                 return;
             }
-            Fact::Swept(_)
+            Fact::Restricted(fact) => {
+                self.amended.entry(RestrictionId(fact.request.0)).or_default();
+                return;
+            }
+            Fact::Amended(fact) => {
+                self.amended.entry(fact.restriction).or_default().push(fact.step);
+                return;
+            }
+            Fact::PatientsMerged(fact) => {
+                self.merge(fact.from, fact.into);
+                return;
+            }
+            Fact::PatientNamed(fact) => {
+                if let Some(life) = self.lives.get_mut(&fact.appointment) {
+                    life.named = Some(fact.patient);
+                }
+                return;
+            }
+            Fact::Ordered(fact) => {
+                if let Some(life) = self.lives.get_mut(&fact.appointment) {
+                    life.is_ordered = true;
+                }
+                return;
+            }
+            Fact::LeftLate(_)
+            | Fact::Billed(_)
+            | Fact::Swept(_)
             | Fact::Recorded(_)
             | Fact::WaitJoined(_)
             | Fact::WaitLeft(_)
@@ -286,7 +347,13 @@ impl Life {
     fn new(held: Held, status: AppointmentStatus) -> Self {
         let (statuses, places) = (vec![status], vec![held.claims.clone()]);
         let (is_forgotten, is_displaced, knows_blocks) = (false, false, false);
-        Self { held, statuses, is_forgotten, places, is_displaced, knows_blocks }
+        let (named, is_ordered) = (None, false);
+        Self { held, statuses, is_forgotten, places, is_displaced, knows_blocks, named, is_ordered }
+    }
+
+    /// Whether it ever was a patient's, or an account's under that line.
+    pub(crate) fn is_of(&self, patient: PatientId) -> bool {
+        self.held.patient == patient || self.named == Some(patient)
     }
 
     /// Where it stands.
@@ -301,8 +368,8 @@ impl Life {
 
     /// Whether it ever was what an answer says it is.
     pub(crate) fn was(&self, told: &Appointment) -> bool {
-        let as_held = (told.patient, told.channel, told.fingerprint)
-            == (self.held.patient, self.held.channel, self.held.fingerprint);
+        let as_held = self.is_of(told.patient)
+            && (told.channel, told.fingerprint) == (self.held.channel, self.held.fingerprint);
         // A move may lead to another organization.
         let as_held =
             as_held && (1 < self.places.len() || told.organization == self.held.organization);

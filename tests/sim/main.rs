@@ -19,6 +19,7 @@
 
 mod args;
 mod ask;
+mod billing;
 mod disk;
 mod history;
 mod invariants;

@@ -1,16 +1,22 @@
 //! The rules of a run: soon reached, soon over, and now and then wrong.
 
 use haoyuan::model::{
-    Begins, BookingLimit, ChannelSet, CivilTime, Consequence, Counts, DayOf, DepartmentId,
-    LimitKey, LimitScope, NoShowRule, OrganizationId, Period, RuleLayer, RuleMode, RuleScope,
-    Rules, RulesVersion, ScopeKind, Term, Tier, Timestamp, Window,
+    Amendment, AppealRule, Begins, BookingLimit, CancelRule, ChannelSet, CivilTime, ClassSet,
+    Consequence, Counts, DayOf, Deadline, DepartmentId, EvidenceRef, Holder, HolderRule,
+    LateCancel, LatePayment, LimitKey, LimitScope, NoShowRule, OrderRule, OrganizationId,
+    PatientId, PaymentMode, PaymentRule, Period, RequestId, Restrict, RuleLayer, RuleMode,
+    RuleScope, Rules, RulesVersion, ScopeKind, Term, Tier, Timestamp, Undecided, Window,
 };
 
 use crate::random::Random;
 use crate::sessions::MINUTE;
 
 /// Rules for everybody, and sometimes others for a hospital or a department.
-pub(crate) fn rules(random: &mut Random, now: Timestamp) -> Rules {
+pub(crate) fn rules(
+    random: &mut Random,
+    now: Timestamp,
+    (is_billing, is_desk): (bool, bool),
+) -> Rules {
     let scopes = [
         RuleScope::Region,
         RuleScope::Organization(OrganizationId(1)),
@@ -21,6 +27,13 @@ pub(crate) fn rules(random: &mut Random, now: Timestamp) -> Rules {
         scope,
         no_show: random.chance(900).then(|| no_show(random)),
         limits: if random.chance(300) { vec![limit(random)] } else { Vec::new() },
+        cancel: random.chance(if is_billing { 700 } else { 50 }).then(|| cancel(random)),
+        payment: random.chance(if is_billing { 700 } else { 50 }).then(|| payment(random)),
+        holder: random.chance(if is_billing { 900 } else { 50 }).then(|| HolderRule {
+            by: random.pick(&[Holder::Account, Holder::Account, Holder::Account, Holder::Patient]),
+            limit: u8::try_from(random.between(1, 3)).unwrap(),
+        }),
+        appeal: (is_desk && random.chance(700)).then(|| appeal(random)),
         ..RuleLayer::default()
     });
     Rules {
@@ -43,6 +56,84 @@ fn limit(random: &mut Random) -> BookingLimit {
     let most = u16::try_from(random.between(1, 4)).unwrap();
     let mode = random.pick(&[RuleMode::Enforce, RuleMode::Enforce, RuleMode::Shadow]);
     BookingLimit { key, most, mode }
+}
+
+fn cancel(random: &mut Random) -> CancelRule {
+    CancelRule {
+        until: match random.below(4) {
+            0 => Deadline::Minutes(10),
+            1 => Deadline::Minutes(60),
+            2 => Deadline::Days { days: 0, minute: 0 },
+            _ => Deadline::HalfDays(1),
+        },
+        later: ChannelSet(random.pick(&[0, 0, 0b0010])),
+        late: random.pick(&[LateCancel::Refuse, LateCancel::Mark]),
+        mode: random.pick(&[RuleMode::Enforce, RuleMode::Enforce, RuleMode::Shadow]),
+    }
+}
+
+fn payment(random: &mut Random) -> PaymentRule {
+    PaymentRule {
+        by: random.pick(&[
+            PaymentMode::SelfPay,
+            PaymentMode::SelfPayOrInsurance,
+            PaymentMode::AtPickUp,
+            PaymentMode::PreAuthorization,
+        ]),
+        channels: ChannelSet(random.pick(&[u64::MAX, u64::MAX, 0b0001])),
+        late: random.pick(&[LatePayment::Rebook, LatePayment::Rebook, LatePayment::Refund]),
+        order: random.chance(800).then(|| OrderRule {
+            minutes: u16::try_from(random.between(1, 15)).unwrap(),
+            times: random.pick(&[1, 1, 2]),
+        }),
+        mode: random.pick(&[RuleMode::Enforce, RuleMode::Enforce, RuleMode::Shadow]),
+    }
+}
+
+fn appeal(random: &mut Random) -> AppealRule {
+    AppealRule {
+        term: random.pick(&[Term::Days(1), Term::Days(2), Term::MonthEnd]),
+        is_suspending: random.chance(500),
+        per_restriction: random.pick(&[1, 1, 2]),
+        undecided: random.pick(&[Undecided::Stands, Undecided::Lifted]),
+    }
+}
+
+/// A restriction by hand, now and then one that ends before it begins.
+pub(crate) fn restrict(
+    random: &mut Random,
+    request: RequestId,
+    patient: PatientId,
+    now: Timestamp,
+) -> Restrict {
+    Restrict {
+        request,
+        patient,
+        within: random.pick(&[RuleScope::Region, RuleScope::Organization(OrganizationId(1))]),
+        consequence: random.pick(&[
+            Consequence::Refuse { but: ChannelSet(0) },
+            Consequence::Refuse { but: ChannelSet(0b0011) },
+            Consequence::RefuseBut { channels: ChannelSet::ALL, classes: ClassSet(1 << 4) },
+            Consequence::Lower(1),
+        ]),
+        from: random.pick(&[Timestamp::default(), now.plus_millis(30 * MINUTE)]),
+        until: now.plus_millis(random.below(300) * MINUTE),
+        evidence: EvidenceRef(u128::from(random.below(3))),
+        reason: 1,
+    }
+}
+
+/// What is done about a restriction.
+pub(crate) fn amendment(random: &mut Random, now: Timestamp) -> Amendment {
+    let until = now.plus_millis(random.below(60) * MINUTE);
+    random.pick(&[
+        Amendment::Lift,
+        Amendment::Suspend { until },
+        Amendment::Suspend { until },
+        Amendment::Resume,
+        Amendment::Uphold,
+        Amendment::Grant,
+    ])
 }
 
 fn no_show(random: &mut Random) -> NoShowRule {

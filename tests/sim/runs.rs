@@ -28,7 +28,7 @@ const TESTS: [Test; 3] = [
 ];
 
 /// Seeds that CI runs.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 240;
 
 /// What must have happened in these seeds, at least as often as that: a simulation without faults
 /// shows nothing.
@@ -70,6 +70,10 @@ const MUST_HAPPEN: &[(&str, &str, u64)] = &[
     ("fact", "RulesApplied", 100),
     ("fact", "Struck", 5),
     ("fact", "Recorded", 300),
+    ("fact", "Restricted", 20),
+    ("fact", "Suspended", 2),
+    ("fact", "Appealed", 8),
+    ("fact", "PatientsMerged", 6),
     ("fact", "WaitJoined", 80),
     ("fact", "PlaceOffered", 20),
     ("fact", "WaitLeft", 40),
@@ -79,8 +83,18 @@ const MUST_HAPPEN: &[(&str, &str, u64)] = &[
     ("fact", "DrawWon", 25),
     ("fact", "NotDrawn", 5),
     ("fact", "Withdrawn", 40),
+    ("fact", "Paid", 40),
+    ("fact", "Rebooked", 15),
+    ("fact", "RefundDue", 30),
+    ("fact", "Refunded", 3),
+    ("fact", "Ordered", 2),
+    ("fact", "PatientNamed", 4),
+    ("outcome", "PaymentRefundable", 30),
+    ("outcome", "PatientNotNamed", 4),
+    ("outcome", "NoAppeal", 50),
+    ("outcome", "RestrictionOver", 5),
     ("outcome", "NotFull", 200),
-    ("outcome", "AlreadyWaiting", 20),
+    ("outcome", "AlreadyWaiting", 10),
     ("outcome", "SessionBlocked", 200),
     ("outcome", "AppointmentDisplaced", 8),
     ("outcome", "Done", 10_000),

@@ -3,42 +3,54 @@
 use std::collections::BTreeMap;
 
 use haoyuan::model::{
-    Action, Actor, AddPlace, ApplyRules, Appointment, AppointmentId, AppointmentStatus, Attributes,
-    BlockSession, BookingChannel, CallNext, CallOrderOf, Change, ChannelSet, Claim, ClaimRequest,
-    ClientKeys, Command, DrawId, ExplainOf, Hold, JoinWaitlist, LeaveWaitlist, OpenSession,
-    Operation, OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef,
-    PoolIndex, Query, Reading, RequestId, Reschedule, ResourceId, RevealDraw, Role, Session,
+    AccountId, Action, Actor, AddPlace, Amend, Appeal, ApplyRules, Appointment, AppointmentId,
+    AppointmentStatus, Attributes, BlockSession, BookingChannel, CallNext, CallOrderOf, Change,
+    ChannelSet, Claim, ClaimRequest, ClientKeys, Command, DrawId, EvidenceRef, ExplainOf, Hold,
+    JoinWaitlist, LeaveWaitlist, MergePatients, OpenSession, Operation, OrganizationId,
+    Organizations, Outcome, PatientClass, PatientId, PaymentRef, PoolIndex, Query, Reading,
+    Receipt, RequestId, Reschedule, ResourceId, RestrictionId, RevealDraw, Role, Session,
     SessionId, SetQuotas, SlotChoice, SlotIndex, Substitute, Timestamp, Ttl, permits,
 };
 
 use crate::ask::{Ask, Body, Reply, Said};
+use crate::billing::by_account;
 use crate::plan::Plan;
 use crate::random::Random;
-use crate::rules::rules;
+use crate::rules::{amendment, restrict, rules};
 use crate::sessions::{MINUTE, RESOURCES, session};
 
 /// The clients, and what they know.
 pub(crate) struct Traffic {
     actors: Vec<Actor>,
-    patients: u64,
+    pub(crate) patients: u64,
     /// Sessions that were asked for, opened or not.
     sessions: u64,
     /// As they were asked for first.
     asked: BTreeMap<u64, Session>,
-    known: Vec<Known>,
+    pub(crate) known: Vec<Known>,
     by_id: BTreeMap<AppointmentId, usize>,
     /// Who was to wait.
     entries: Vec<(RequestId, PatientId)>,
     /// Sessions in which somebody found no place.
     full: Vec<SessionId>,
+    /// Whether this run is about payments, and holds that name nobody yet.
+    is_billing: bool,
+    /// Whether it is about restrictions by hand, and keys that are merged.
+    is_desk: bool,
+    /// Restrictions that were asked for by hand.
+    restrictions: Vec<(PatientId, RestrictionId)>,
+    /// Keys that others were to be merged into.
+    keys: Vec<PatientId>,
 }
 
 /// An appointment that some client was told of.
-struct Known {
-    id: AppointmentId,
-    patient: PatientId,
-    channel: BookingChannel,
-    status: AppointmentStatus,
+pub(crate) struct Known {
+    pub(crate) id: AppointmentId,
+    pub(crate) patient: PatientId,
+    /// Who asked for it.
+    pub(crate) account: Option<AccountId>,
+    pub(crate) channel: BookingChannel,
+    pub(crate) status: AppointmentStatus,
     /// The sessions of its places.
     sessions: Vec<SessionId>,
 }
@@ -65,7 +77,23 @@ impl Traffic {
         actors.push(Actor::unbounded(Role::Auditor));
         let (known, by_id) = (Vec::new(), BTreeMap::new());
         let (asked, entries, full) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { actors, patients: plan.patients, sessions: 0, asked, known, by_id, entries, full }
+        let (patients, sessions, about) = (plan.patients, 0, random.below(1_000));
+        let (is_billing, is_desk) = (about < 100, (100..300).contains(&about));
+        let (restrictions, keys) = (Vec::new(), Vec::new());
+        Self {
+            actors,
+            patients,
+            sessions,
+            asked,
+            known,
+            by_id,
+            entries,
+            full,
+            is_billing,
+            is_desk,
+            restrictions,
+            keys,
+        }
     }
 
     pub(crate) fn clients(&self) -> usize {
@@ -120,6 +148,14 @@ impl Traffic {
             Body::Command(Command::LeaveWaitlist(leave)) => leave.request = id,
             Body::Command(Command::CallNext(call)) => call.request = id,
             Body::Command(Command::ApplyRules(apply)) => apply.request = id,
+            Body::Command(Command::Order(ask)) => ask.request = id,
+            Body::Command(Command::Pay(ask)) => ask.request = id,
+            Body::Command(Command::Refund(ask)) => ask.request = id,
+            Body::Command(Command::NamePatient(ask)) => ask.request = id,
+            Body::Command(Command::Restrict(ask)) => ask.request = id,
+            Body::Command(Command::Amend(ask)) => ask.request = id,
+            Body::Command(Command::Appeal(ask)) => ask.request = id,
+            Body::Command(Command::MergePatients(ask)) => ask.request = id,
             Body::Query(_) | Body::Settle(..) => {}
         }
         body
@@ -145,7 +181,10 @@ impl Traffic {
     pub(crate) fn learn(&mut self, ask: &Ask, reply: &Reply) {
         match &reply.result {
             Ok(Said::Receipt(receipt)) => {
-                if let (Some(id), Some(status)) = (ask.appointment(), receipt.status) {
+                let pays = matches!(&ask.body, Body::Command(Command::Pay(_) | Command::Change(_)));
+                if let (Some(id), true) = (receipt.appointment, pays) {
+                    self.note_rebooked(ask, id, receipt);
+                } else if let (Some(id), Some(status)) = (ask.appointment(), receipt.status) {
                     self.note(ask, id, status, &receipt.claims);
                 }
             }
@@ -171,28 +210,49 @@ impl Traffic {
         }
         // Somebody who waited finds an offer.
         let _none = self.by_id.insert(found.id, self.known.len());
-        let Appointment { id, patient, channel, status, .. } = *found;
+        let Appointment { id, patient, account, channel, status, .. } = *found;
         let sessions = found.claims.iter().map(|claim| claim.session).collect();
-        self.known.push(Known { id, patient, channel, status, sessions });
+        self.known.push(Known { id, patient, account, channel, status, sessions });
+    }
+
+    /// A payment that came too late booked the same place anew.
+    fn note_rebooked(&mut self, ask: &Ask, id: AppointmentId, receipt: &Receipt) {
+        let old = ask.appointment().and_then(|id| self.by_id.get(&id)).copied();
+        let (Some(old), Some(status)) = (old, receipt.status) else { return };
+        if self.by_id.contains_key(&id) {
+            return;
+        }
+        self.known[old].status = AppointmentStatus::Cancelled;
+        let _none = self.by_id.insert(id, self.known.len());
+        let Known { patient, account, channel, .. } = self.known[old];
+        let sessions = receipt.claims.iter().map(|claim| claim.session).collect();
+        self.known.push(Known { id, patient, account, channel, status, sessions });
     }
 
     fn note(&mut self, ask: &Ask, id: AppointmentId, status: AppointmentStatus, claims: &[Claim]) {
         if let Some(index) = self.by_id.get(&id) {
             self.known[*index].status = status;
+            if let Body::Command(Command::NamePatient(name)) = &ask.body {
+                self.known[*index].patient = name.patient;
+            }
         } else if let Body::Command(Command::AddPlace(add)) = &ask.body {
             let _none = self.by_id.insert(id, self.known.len());
             let (patient, channel, sessions) = (add.patient, add.channel, vec![add.session]);
-            self.known.push(Known { id, patient, channel, status, sessions });
+            let account = None;
+            self.known.push(Known { id, patient, account, channel, status, sessions });
         } else if let Body::Command(Command::Hold(hold)) | Body::Import(hold) = &ask.body {
             let _none = self.by_id.insert(id, self.known.len());
-            let (patient, channel) = (hold.patient.unwrap_or_default(), hold.channel);
+            let account = hold.keys.account;
+            let holder = account.map(AccountId::holder);
+            let patient = hold.patient.or(holder).unwrap_or_default();
+            let channel = hold.channel;
             let sessions = claims.iter().map(|claim| claim.session).collect();
-            self.known.push(Known { id, patient, channel, status, sessions });
+            self.known.push(Known { id, patient, account, channel, status, sessions });
         }
     }
 
     /// Mostly one of the latest, and mostly one that can still change.
-    fn some_known(&self, random: &mut Random) -> Option<&Known> {
+    pub(crate) fn some_known(&self, random: &mut Random) -> Option<&Known> {
         let found = self.one_known(random)?;
         if found.status.is_live() || random.chance(200) {
             return Some(found);
@@ -208,9 +268,16 @@ impl Traffic {
     }
 
     fn admin_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
-        match random.weighted(&[4, 2, 2, 1, 2, 6, 1, 3, 5]) {
+        let [restricts, amends, merges] = if self.is_desk { [4, 8, 2] } else { [0; 3] };
+        match random.weighted(&[4, 2, 2, 1, 2, 6, 1, 3, 5, restricts, amends, merges]) {
+            11 => self.merge(random, now),
+            9 => self.restrict(random, now),
+            10 => self.amend(random, now),
             8 => {
-                let apply = ApplyRules { request: new_id(random, now), rules: rules(random, now) };
+                let apply = ApplyRules {
+                    request: new_id(random, now),
+                    rules: rules(random, now, (self.is_billing, self.is_desk)),
+                };
                 Body::Command(Command::ApplyRules(apply.into()))
             }
             0 => self.opening(random, now),
@@ -234,10 +301,16 @@ impl Traffic {
             return Body::Command(Command::CallNext(CallNext { request, session }));
         }
         let adds = u64::from(self.actors[client].role == Role::Practitioner);
-        match random.weighted(&[14, 8, 2, 1, 2, 2 * adds, adds, 5, 1]) {
+        let (bills, appeals) = (if self.is_billing { 14 } else { 1 }, 3 * u64::from(self.is_desk));
+        match random.weighted(&[14, 8, 2, 1, 2, 2 * adds, adds, 5, 1, bills, appeals]) {
+            10 => self.appeal(random, client, now),
+            9 => self.billing_wish(random, client, now),
             7 => self.join(random, client, now),
             8 if !self.entries.is_empty() => self.leave(random, client, now),
-            0 => Body::Command(Command::Hold(self.hold(random, client, now))),
+            0 => {
+                let hold = self.hold(random, client, now);
+                Body::Command(Command::Hold(by_account(random, hold, self.is_billing)))
+            }
             5 => self.add_place(random, client, now),
             6 => Body::Command(Command::BlockSession(self.block(random, now))),
             1 => self.change(random, client, now),
@@ -299,7 +372,7 @@ impl Traffic {
             let (from, to) = (random.index(quotas.len()), random.index(quotas.len()));
             let moved = quotas[from][slot].min(u16::try_from(random.below(3)).unwrap());
             quotas[from][slot] -= moved;
-            quotas[to][slot] += moved + u16::from(random.chance(20));
+            quotas[to][slot] += moved + u16::from(random.chance(40));
         }
         let request = new_id(random, now);
         let set = SetQuotas { request, session: session.id, quotas };
@@ -331,7 +404,7 @@ impl Traffic {
             if random.chance(850) { PatientClass::Outpatient } else { PatientClass::Referral };
         Hold {
             appointment: AppointmentId(new_id(random, now).0),
-            patient: Some(PatientId(u128::from(random.between(1, self.patients)))),
+            patient: Some(self.patient(random)),
             keys: ClientKeys::default(),
             channel: self.own_channel(random, client),
             class,
@@ -371,7 +444,7 @@ impl Traffic {
             .collect();
         let join = JoinWaitlist {
             request: new_id(random, now),
-            patient: PatientId(u128::from(random.between(1, self.patients))),
+            patient: self.patient(random),
             account: None,
             channel: self.own_channel(random, client),
             class: if random.chance(850) {
@@ -418,6 +491,68 @@ impl Traffic {
         }
     }
 
+    /// Somebody, by one of their keys.
+    pub(crate) fn patient(&self, random: &mut Random) -> PatientId {
+        if !self.keys.is_empty() && random.chance(120) {
+            return self.keys[random.index(self.keys.len())];
+        }
+        PatientId(u128::from(random.between(1, self.patients)))
+    }
+
+    /// Mostly a new key of somebody; now and then two people are taken for one.
+    fn merge(&mut self, random: &mut Random, now: Timestamp) -> Body {
+        let from = self.patient(random);
+        let into =
+            if random.chance(850) { PatientId(from.0 + (1 << 64)) } else { self.patient(random) };
+        self.keys.push(into);
+        let request = new_id(random, now);
+        Body::Command(Command::MergePatients(MergePatients { request, from, into }))
+    }
+
+    fn restrict(&mut self, random: &mut Random, now: Timestamp) -> Body {
+        let patient = self.patient(random);
+        let id = new_id(random, now);
+        let ask = restrict(random, id, patient, now);
+        self.restrictions.push((patient, RestrictionId(ask.request.0)));
+        Body::Command(Command::Restrict(Box::new(ask)))
+    }
+
+    /// One of the late restrictions, or one that a missed visit may have led to.
+    fn some_restriction(&self, random: &mut Random) -> (PatientId, RestrictionId) {
+        let missed = |known: &&Known| known.status == AppointmentStatus::NoShow;
+        let struck =
+            self.known.iter().filter(missed).map(|it| (it.patient, RestrictionId(it.id.0)));
+        let struck: Vec<_> = struck.collect();
+        let all = if random.chance(600) { &self.restrictions } else { &struck };
+        let window = all.len().min(6);
+        let back = random.index(window.max(1));
+        let found = all.len().checked_sub(back + 1).and_then(|index| all.get(index));
+        found.copied().unwrap_or((PatientId(1), RestrictionId(1)))
+    }
+
+    fn amend(&self, random: &mut Random, now: Timestamp) -> Body {
+        let (patient, restriction) = self.some_restriction(random);
+        Body::Command(Command::Amend(Box::new(Amend {
+            request: new_id(random, now),
+            patient,
+            restriction,
+            amendment: amendment(random, now),
+            evidence: EvidenceRef(0),
+            reason: 1,
+        })))
+    }
+
+    fn appeal(&self, random: &mut Random, client: usize, now: Timestamp) -> Body {
+        let (patient, restriction) = self.some_restriction(random);
+        Body::Command(Command::Appeal(Box::new(Appeal {
+            request: new_id(random, now),
+            patient,
+            restriction,
+            evidence: EvidenceRef(1),
+            channel: self.own_channel(random, client),
+        })))
+    }
+
     fn substitute(&self, random: &mut Random, now: Timestamp) -> Body {
         Body::Command(Command::Substitute(Substitute {
             request: new_id(random, now),
@@ -431,7 +566,7 @@ impl Traffic {
     fn add_place(&self, random: &mut Random, client: usize, now: Timestamp) -> Body {
         Body::Command(Command::AddPlace(AddPlace {
             appointment: AppointmentId(new_id(random, now).0),
-            patient: PatientId(u128::from(random.between(1, self.patients))),
+            patient: self.patient(random),
             session: self.late_session(random),
             slot: SlotIndex(u16::try_from(random.below(4)).unwrap()),
             channel: self.own_channel(random, client),
@@ -476,7 +611,7 @@ impl Traffic {
         };
         let action = (0..6).find_map(wanted).unwrap_or(Action::Cancel);
         let unknown = AppointmentId(new_id(random, now).0);
-        let stranger = PatientId(u128::from(random.between(1, self.patients)));
+        let stranger = self.patient(random);
         let patient = match random.below(20) {
             0 => Some(stranger),
             1..=9 => None,
@@ -493,7 +628,7 @@ impl Traffic {
     }
 
     /// Mostly one that the client's certificate names.
-    fn own_channel(&self, random: &mut Random, client: usize) -> BookingChannel {
+    pub(crate) fn own_channel(&self, random: &mut Random, client: usize) -> BookingChannel {
         let first = some_channel(random);
         if self.actors[client].channels.contains(first) || random.chance(30) {
             return first;
@@ -504,13 +639,17 @@ impl Traffic {
 
     fn query(&self, random: &mut Random) -> Query {
         let channel = some_channel(random);
-        match (random.below(9), self.some_known(random)) {
+        match (random.below(10), self.some_known(random)) {
+            (9, _) => self.bills(random),
             (8, Some(known)) if random.chance(500) => {
                 let request = known.id.request();
                 let of = match random.below(4) {
                     0 => ExplainOf::Request { request, patient: None },
                     1 => ExplainOf::Appointment { appointment: known.id, patient: None },
                     2 => ExplainOf::Patient(known.patient),
+                    _ if self.is_desk => {
+                        return Query::ReadStanding { patient: known.patient, channel };
+                    }
                     _ => return Query::ReadRecord { patient: known.patient, channel },
                 };
                 Query::Explain { of, channel, at: None }
@@ -546,9 +685,7 @@ impl Traffic {
             }
             (5, _) => Query::Waitlist {
                 session: SessionId(random.between(1, self.sessions + 1)),
-                patient: random
-                    .chance(500)
-                    .then(|| PatientId(u128::from(random.between(1, self.patients)))),
+                patient: random.chance(500).then(|| self.patient(random)),
                 channel,
             },
             (0, Some(known)) => {
@@ -556,7 +693,7 @@ impl Traffic {
                 Query::Get { appointment: known.id, patient, channel }
             }
             (1, _) => {
-                let patient = PatientId(u128::from(random.between(1, self.patients)));
+                let patient = self.patient(random);
                 Query::List { patient, channel }
             }
             _ => {
@@ -568,7 +705,7 @@ impl Traffic {
 }
 
 /// A new id.
-fn new_id(random: &mut Random, now: Timestamp) -> RequestId {
+pub(crate) fn new_id(random: &mut Random, now: Timestamp) -> RequestId {
     let (high, low) = (random.next(), random.next());
     RequestId::from_parts(now, u128::from(high) << 64 | u128::from(low))
 }

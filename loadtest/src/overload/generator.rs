@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! due? -> hold ---- acknowledged ---> think -> book ---- shed ---> come back -> book
-//!           '-- shed: gone (or, of a few, back when told, or every 5 ms)
+//!   |       '-- shed: gone (or, of a few, back when told, or every 5 ms)
+//!   '-- answers are awaited for too long: shed without asking, as a gateway does
 //! ```
 //!
 //! **Architecture invariant:** every time is measured from the moment at which it was to be sent.
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use haoyuan::client::{CallError, Lane};
+use haoyuan::client::{Backlog, CallError, Lane};
 use haoyuan::model::{Outcome, RequestId, Role, Timestamp, Ttl};
 use haoyuan::protocol::{FrameKind, Packer, reply_head};
 use parking_lot::Mutex;
@@ -49,6 +50,9 @@ pub(super) struct Plan {
     pub(super) connections: u32,
     pub(super) threads: u32,
     pub(super) think_micros: (u64, u64),
+    /// While answers are awaited for longer, a patient is told to come back without asking the node,
+    /// as a gateway does. In µs.
+    pub(super) patience_micros: u64,
 }
 
 /// What the leader says and the threads count.
@@ -110,6 +114,10 @@ struct Desk {
     /// Positions that wait to send, by time.
     later: BinaryHeap<Reverse<(u64, u32)>>,
     packer: Packer,
+    /// What is asked and not answered.
+    backlog: Backlog,
+    /// Who is told to come back without asking the node.
+    away: Vec<u32>,
     random: Random,
     hold: Template,
     book: Template,
@@ -217,6 +225,8 @@ impl Desk {
             free: Vec::new(),
             later: BinaryHeap::new(),
             packer: Packer::default(),
+            backlog: Backlog::default(),
+            away: Vec::new(),
             random: Random::new(mix(u64::from(number) + 77) ^ clock::wall().as_millis()),
             hold: Template::hold_for(Ttl::from_millis(TTL_MILLIS).unwrap_or(Ttl::DEFAULT)),
             book: Template::book(),
@@ -235,8 +245,17 @@ impl Desk {
         self.shared.ending.load(Ordering::Relaxed) && self.free.len() == self.positions.len()
     }
 
-    /// Sends what is due.
+    /// Sends what is due, and tells those for whom it takes too long.
     fn send(&mut self, micros: u64) {
+        self.send_due(micros);
+        let waits = self.backlog.waits(micros);
+        let hint = u32::try_from(waits / 1_000).unwrap_or(u32::MAX).max(1);
+        for index in std::mem::take(&mut self.away) {
+            self.settle_hold(index, false, true, hint, micros);
+        }
+    }
+
+    fn send_due(&mut self, micros: u64) {
         let shared = Arc::clone(&self.shared);
         let mut cohorts = shared.cohorts.lock();
         if shared.regulars.load(Ordering::Relaxed) && !self.regulars_came && self.number == 0 {
@@ -311,7 +330,12 @@ impl Desk {
         let position = &mut self.positions[index as usize];
         if position.held == 0 {
             position.due = due;
+            if self.plan.patience_micros < self.backlog.waits(micros) {
+                self.away.push(index);
+                return;
+            }
         }
+        self.backlog.ask(micros);
         let patch = Patch {
             correlation: index,
             request: position.request,
@@ -336,6 +360,7 @@ impl Desk {
         else {
             return Err(CallError::Protocol("an answer to no question".to_owned()));
         };
+        self.backlog.answer();
         let done = code == Outcome::Done.code() || code == Outcome::AlreadyDone.code();
         let shed = code == Outcome::Overloaded.code();
         let hint =

@@ -53,6 +53,10 @@ pub(crate) struct Options {
     /// What `limits.delay_max_ms` of the node is; 0 turns early shedding off, to compare
     #[arg(long, default_value_t = 250)]
     delay_max_ms: u64,
+    /// While answers are awaited for longer, patients are told to come back without asking the node,
+    /// as `hold_patience` of the client does; 0 asks always, to compare
+    #[arg(long, default_value_t = 250, value_name = "MS")]
+    patience_ms: u64,
     /// Exit with 1 where a bound is broken
     #[arg(long)]
     check: bool,
@@ -147,6 +151,10 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
         connections: options.connections.max(1),
         threads: options.threads.clamp(1, options.connections.max(1)),
         think_micros: THINK_MICROS,
+        patience_micros: match options.patience_ms {
+            0 => u64::MAX,
+            millis => millis.saturating_mul(1_000),
+        },
     });
     let measured = drive(options, &plan, &mut node)?;
     node.stop()?;

@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use super::super::failure::Failure;
 use super::super::ids::{self, uuid};
 use super::super::output::Output;
+use super::restrict::standing_of;
 use super::{Connection, Origin, defaults, rules, show, told};
 use crate::client::Client;
 use crate::model::{
     AppointmentId, CivilTime, CountedStrike, Counter, ExplainOf, Explained, ExplainedAppointment,
     ExplainedPatient, ExplainedRequest, Explanation, NextStep, PatientId, RefusedRequest,
-    RequestId, Role, RuleWhy, Timestamp,
+    RequestId, RestrictionCause, Role, RuleKey, RuleRef, RuleWhy, Timestamp,
 };
 use crate::ops::words::{Language, Words};
 
@@ -156,14 +157,23 @@ fn rules_of(about: &Explained) -> Vec<String> {
     match about {
         Explained::Request(request) => {
             let why = request.refused.and_then(|refused| refused.why);
-            why.map(|it| rule(it.rule.version.0, it.rule.layer, it.rule.tier, it.key.name()))
-                .into_iter()
-                .collect()
+            let told = why.map(|it| match it.key {
+                RuleKey::Staff => "[restriction: by staff]".to_owned(),
+                key => rule(it.rule.version.0, it.rule.layer, it.rule.tier, key.name()),
+            });
+            told.into_iter().collect()
         }
         Explained::Appointment(_) => Vec::new(),
         Explained::Patient(patient) => {
-            let made = patient.restrictions.iter().map(|made| made.rule);
-            made.map(|it| rule(it.version.0, it.layer, it.tier, "restriction")).collect()
+            let made = patient.restrictions.iter().map(|(_, kept)| &kept.restriction);
+            let told = made.map(|made| match made.cause {
+                RestrictionCause::NoShow => {
+                    let RuleRef { version, layer, tier } = made.rule;
+                    rule(version.0, layer, tier, "restriction")
+                }
+                RestrictionCause::Staff => "[restriction: by staff]".to_owned(),
+            });
+            told.collect()
         }
     }
 }
@@ -234,7 +244,7 @@ fn patient_of(patient: &ExplainedPatient) -> Value {
     json!({
         "kind": "patient",
         "at_ms": patient.at.as_millis(),
-        "restrictions": patient.restrictions.iter().map(rules::restriction_of).collect::<Vec<_>>(),
+        "restrictions": patient.restrictions.iter().map(|(state, kept)| standing_of(*state, kept)).collect::<Vec<_>>(),
         "strikes": patient.strikes.iter().map(strike_of).collect::<Vec<_>>(),
         "counters": patient.counters.iter().map(counter_of).collect::<Vec<_>>(),
     })

@@ -7,8 +7,10 @@ mod describe;
 mod document;
 mod draw;
 mod explain;
+mod payment;
 mod queue;
 mod quotas;
+mod restrict;
 mod rules;
 mod schedule;
 mod session;
@@ -31,9 +33,9 @@ use crate::client::{CallError, Client, Event};
 use crate::codec::decode_facts;
 use crate::model::limits::CLAIMS_MAX;
 use crate::model::{
-    Action, AppointmentId, Attributes, BookingChannel, Change, ClaimRequest, ClaimRequests,
-    ClientKeys, Hold, OpenSession, PatientClass, PatientId, PaymentRef, Receipt, RequestId, Role,
-    Sequence, Session, SessionId, SlotChoice, SlotIndex, Ttl,
+    Action, AppointmentId, Attributes, BookingChannel, Change, ClaimRequest, ClaimRequests, Hold,
+    OpenSession, PatientClass, PatientId, PaymentRef, Receipt, RequestId, Role, Sequence, Session,
+    SessionId, SlotChoice, SlotIndex, Ttl,
 };
 use crate::ops::clock::Clock;
 use crate::ops::sessions;
@@ -102,6 +104,9 @@ enum Task {
     Rules(rules::RulesArguments),
     Record(rules::RecordTask),
     Explain(explain::ExplainTask),
+    #[command(flatten)]
+    Restriction(restrict::RestrictionTask),
+    Merge(restrict::MergeTask),
     CallNext(queue::CallTask),
     Queue(queue::QueueTask),
     /// Hold places until a deadline, or book them at once with --book
@@ -133,6 +138,8 @@ enum Task {
     Fulfil(ChangeTask),
     /// Record that the patient did not come
     NoShow(ChangeTask),
+    #[command(flatten)]
+    Payment(payment::PaymentTask),
     #[command(flatten)]
     Supply(supply::SupplyTask),
     /// Show one appointment
@@ -220,6 +227,8 @@ struct HoldTask {
     #[command(flatten)]
     patient: PatientName,
     #[command(flatten)]
+    account: payment::AccountName,
+    #[command(flatten)]
     origin: Origin,
 }
 
@@ -284,6 +293,8 @@ pub(super) fn run(arguments: &CtlArguments) -> Result<(), Failure> {
         Task::Rules(task) => rules::run(connection, task, json),
         Task::Record(task) => rules::record(connection, task, json),
         Task::Explain(task) => explain::run(connection, task, json),
+        Task::Restriction(task) => restrict::run(arguments, task),
+        Task::Merge(task) => restrict::merge(arguments, task),
         Task::Hold(task) => {
             let hold = task.hold()?;
             connection.run(Role::Counter, async |client| {
@@ -315,6 +326,7 @@ pub(super) fn run(arguments: &CtlArguments) -> Result<(), Failure> {
                 show::appointments(&told(asked, json)?, json)
             })
         }
+        Task::Payment(task) => payment::run(arguments, task),
         Task::Supply(task) => supply::run(arguments, task),
         Task::Clock { task } => connection.run(Role::Admin, async |client| {
             let confirm = matches!(task, Some(ClockTask::Confirm));
@@ -366,10 +378,15 @@ impl HoldClaims {
 
 impl HoldTask {
     fn hold(&self) -> Result<Hold, Failure> {
+        let keys = self.account.keys();
         Ok(Hold {
             appointment: self.id.unwrap_or_else(|| AppointmentId(fresh_id().0)),
-            patient: Some(self.patient.needed()?),
-            keys: ClientKeys::default(),
+            // An account may name the patient later, where a rule lets it.
+            patient: match keys.account {
+                Some(_) => self.patient.id(),
+                None => Some(self.patient.needed()?),
+            },
+            keys,
             channel: self.origin.channel,
             class: self.origin.class,
             attributes: Attributes::default(),

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use super::super::failure::Failure;
 use super::super::ids::{self, uuid};
 use super::super::output::Output;
+use super::restrict::{describe, standing_of};
 use super::{Connection, Document, Origin, PatientName, defaults, fresh_id, show, told};
 use crate::client::CallError;
 use crate::model::{
-    ApplyRules, Consequence, Outcome, RecordReading, Refusal, RequestId, Restriction, Role,
-    RuleKey, RuleMode, RulesReading, Stricter, Strike, Timestamp,
+    ApplyRules, Outcome, RecordReading, Refusal, RequestId, Restriction, Role, RuleKey,
+    RulesReading, StandingReading, Stricter, Strike, Timestamp,
 };
 use crate::ops::clock::Clock;
 use crate::ops::rules::{self, RuleDocument};
@@ -139,7 +140,9 @@ pub(super) fn record(
 ) -> Result<(), Failure> {
     let patient = task.patient.needed()?;
     connection.run(Role::Counter, async |client| {
-        show_record(&told(client.record(patient, task.origin.channel).await, json)?, json)
+        let channel = task.origin.channel;
+        let record = told(client.record(patient, channel).await, json)?;
+        show_record(&record, &told(client.standing(patient, channel).await, json)?, json)
     })
 }
 
@@ -272,40 +275,32 @@ fn show_rules(reading: &RulesReading, json: bool) -> Result<(), Failure> {
     output.flush()
 }
 
-fn show_record(reading: &RecordReading, json: bool) -> Result<(), Failure> {
-    let RecordReading { strikes, restrictions } = reading;
+fn show_record(
+    record: &RecordReading,
+    standing: &StandingReading,
+    json: bool,
+) -> Result<(), Failure> {
     let mut output = Output::new();
     if json {
-        let strikes: Vec<Value> = strikes.iter().map(strike_of).collect();
-        let restrictions: Vec<Value> = restrictions.iter().map(restriction_of).collect();
+        let strikes: Vec<Value> = record.strikes.iter().map(strike_of).collect();
+        let restrictions = standing.restrictions.iter();
+        let restrictions: Vec<Value> =
+            restrictions.map(|(state, kept)| standing_of(*state, kept)).collect();
         output.json(&json!({ "strikes": strikes, "restrictions": restrictions }))?;
         return output.flush();
     }
-    if strikes.is_empty() && restrictions.is_empty() {
+    if record.strikes.is_empty() && standing.restrictions.is_empty() {
         output.line("nothing is kept of this patient")?;
     }
-    for strike in strikes {
+    for strike in &record.strikes {
         let (day, organization) = (strike.day.date(), strike.place.organization.0);
         let department = strike.place.department.0;
         output.line(format_args!(
             "{day} missed a visit: organization {organization}, department {department}"
         ))?;
     }
-    for made in restrictions {
-        let what = match made.consequence {
-            Consequence::Warn => "warned",
-            Consequence::Lower(_) => "later on waitlists",
-            Consequence::Refuse { .. } => "may not book",
-        };
-        let shadow = if made.mode == RuleMode::Shadow { " (only counted)" } else { "" };
-        output.line(format_args!(
-            "{what}{shadow} from {} until {}: {} missed since {}, by version {} of the rules",
-            show::time(made.from),
-            show::time(made.until),
-            made.count,
-            made.since.date(),
-            made.rule.version.0
-        ))?;
+    for (state, kept) in &standing.restrictions {
+        describe(*state, kept).iter().try_for_each(|line| output.line(line))?;
     }
     output.flush()
 }

@@ -12,6 +12,7 @@ pub(super) fn add_strike(lines: &mut Vec<Line>, line: Line, fact: &Struck) {
     };
     let restriction = fact.restriction.map(|made| Line {
         fact: "Restricted",
+        restriction: line.appointment.clone(),
         rules: Some(made.rule.version.0),
         from_ms: Some(made.from.as_millis()),
         until_ms: Some(made.until.as_millis()),

@@ -86,7 +86,11 @@ pub(super) fn would_refuse(service: &Service, patient: PatientId, now: Timestamp
 pub(super) fn count(service: &Service, restricted_bookings: u64) -> Conduct {
     let (mut patients_restricted, mut restrictions) = (0, 0);
     service.inventory().each_record(|record| {
-        let made = record.restrictions.iter().filter(|made| made.consequence.refuses()).count();
+        let made = record
+            .restrictions
+            .iter()
+            .filter(|made| made.restriction.consequence.refuses())
+            .count();
         patients_restricted += u64::from(made != 0);
         restrictions += made as u64;
     });

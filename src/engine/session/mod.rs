@@ -112,7 +112,11 @@ impl SessionShard {
             Fact::WaitDrawn(fact) => {
                 self.change(fact.session, last, |state| state.list_mut().draw(fact));
             }
-            Fact::Displaced(_)
+            Fact::LeftLate(_)
+            | Fact::Billed(_)
+            | Fact::Ordered(_)
+            | Fact::PatientNamed(_)
+            | Fact::Displaced(_)
             | Fact::PlaceAdded(_)
             | Fact::Offered(_)
             | Fact::WaitJoined(_)
@@ -129,6 +133,9 @@ impl SessionShard {
             | Fact::RulesApplied(_)
             | Fact::Struck(_)
             | Fact::Recorded(_)
+            | Fact::Restricted(_)
+            | Fact::Amended(_)
+            | Fact::PatientsMerged(_)
             | Fact::Rescheduled(_) => {}
         }
     }

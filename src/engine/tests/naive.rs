@@ -3,6 +3,8 @@
 //! **Architecture invariant:** this shares the vocabulary with the engine, and no rule. Where
 //! several refusals apply, all are collected and the lowest is given.
 
+#[path = "naive/billing.rs"]
+mod billing;
 #[path = "naive/disruption.rs"]
 mod disruption;
 #[path = "naive/draws.rs"]
@@ -11,12 +13,16 @@ mod draws;
 mod finding;
 #[path = "naive/history.rs"]
 mod history;
+#[path = "naive/identity.rs"]
+pub(super) mod identity;
 #[path = "naive/limits.rs"]
 mod limits;
 #[path = "naive/moves.rs"]
 mod moves;
 #[path = "naive/queue.rs"]
 mod queue;
+#[path = "naive/restrictions.rs"]
+mod restrictions;
 #[path = "naive/rules.rs"]
 mod rules;
 #[path = "naive/waitlist.rs"]
@@ -24,6 +30,7 @@ mod waitlist;
 #[path = "naive/words.rs"]
 mod words;
 
+use self::billing::{Asked, NaiveBilling};
 use self::draws::{Found, NaiveDraws, bound};
 use self::history::NaiveHistory;
 use self::limits::Wanted;
@@ -34,8 +41,9 @@ use self::words::{event_of, is_live, lowest, shape, shape_of, strange, told, tol
 use crate::model::{
     Action, Actor, AddPlace, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus,
     BlockSession, Cause, Change, Claim, Claims, Command, Delay, Hold, JoinWaitlist, LeaveWaitlist,
-    OpenSession, Outcome, PatientId, PaymentRef, Receipt, Refusal, Repeat, RequestId, Reschedule,
-    ReturnRule, Role, Session, SessionId, SetQuotas, Substitute, Timestamp,
+    MergePatients, OpenSession, Outcome, PatientId, PaymentRef, Receipt, RefundState, Refusal,
+    Repeat, RequestId, Reschedule, ReturnRule, Role, Session, SessionId, SetQuotas, Substitute,
+    Timestamp,
 };
 
 #[derive(Default)]
@@ -63,12 +71,16 @@ pub(super) struct Naive {
     pub(super) queue: NaiveQueue,
     pub(super) conduct: NaiveConduct,
     pub(super) history: NaiveHistory,
+    pub(super) billing: NaiveBilling,
     pub(super) declined: Vec<(Hold, Outcome)>,
     pub(super) draws: NaiveDraws,
     pub(super) joins: Vec<JoinWaitlist>,
     pub(super) leaves: Vec<LeaveWaitlist>,
     pub(super) entries: Vec<Entry>,
     pub(super) lists: std::collections::BTreeMap<SessionId, List>,
+    pub(super) merges: Vec<MergePatients>,
+    /// Keys that are of somebody else, with whom.
+    pub(super) persons: std::collections::BTreeMap<PatientId, PatientId>,
 }
 
 impl Naive {
@@ -77,6 +89,7 @@ impl Naive {
     }
 
     pub(super) fn run(&mut self, actor: &Actor, command: &Command) -> Result<Receipt, Refusal> {
+        let command = &self.of_persons(command);
         match command {
             Command::OpenSession(open) => self.open(actor, open),
             Command::Hold(hold) => self.hold(actor, hold),
@@ -91,22 +104,14 @@ impl Naive {
             Command::LeaveWaitlist(leave) => self.leave(actor, leave),
             Command::CallNext(call) => self.call_next(actor, call),
             Command::ApplyRules(apply) => self.apply_rules(apply),
-        }
-    }
-
-    pub(super) fn import(&mut self, hold: &Hold) -> Result<Result<Receipt, Outcome>, Refusal> {
-        shape(hold)?;
-        let known = self.declined.iter().find(|(other, _)| other.appointment == hold.appointment);
-        if let Some((other, outcome)) = known {
-            return if other == hold { Ok(Err(*outcome)) } else { Err(Outcome::IdReused.into()) };
-        }
-        match self.hold(&Actor::unbounded(Role::Admin), hold) {
-            Ok(receipt) => Ok(Ok(receipt)),
-            Err(refusal) if refusal.outcome == Outcome::IdReused => Err(refusal),
-            Err(Refusal { outcome, .. }) => {
-                self.declined.push((hold.clone(), outcome));
-                Ok(Err(outcome))
-            }
+            Command::Order(order) => self.order(actor, order),
+            Command::Pay(pay) => self.pay(actor, pay),
+            Command::Refund(refund) => self.refund(actor, refund),
+            Command::NamePatient(name) => self.name_patient(actor, name),
+            Command::Restrict(ask) => self.restrict(actor, ask),
+            Command::Amend(ask) => self.amend(actor, ask),
+            Command::Appeal(ask) => self.appeal(actor, ask),
+            Command::MergePatients(ask) => self.merge(actor, ask),
         }
     }
 
@@ -229,6 +234,9 @@ impl Naive {
             || self.leaves.iter().any(|leave| leave.request == id)
             || self.queue.calls.iter().any(|(call, ..)| call.request == id)
             || self.conduct.applied.iter().any(|apply| apply.request == id)
+            || self.is_used_for_billing(id)
+            || self.is_used_for_restrictions(id)
+            || self.merges.iter().any(|ask| ask.request == id)
     }
 
     fn open(&mut self, actor: &Actor, open: &OpenSession) -> Result<Receipt, Refusal> {
@@ -270,15 +278,21 @@ impl Naive {
             return Ok(told(&self.appointments[index], true));
         }
         let mut refusals: Vec<Refusal> = Vec::new();
+        let patient = hold.holder().unwrap();
+        if hold.patient.is_none() {
+            refusals.extend(self.refuse_account(hold)?.map(Refusal::from));
+        }
         if self.is_used(hold.appointment.request()) {
             refusals.push(Outcome::IdReused.into());
         }
-        let patient = hold.patient.unwrap();
         let mut claims = Claims::new();
         let mut entry = None;
         for wish in &hold.claims {
             match self.find(actor, (hold.channel, hold.class), wish, None) {
                 Ok(Found::Claim(claim)) => claims.push(claim),
+                Ok(Found::Entry(draw)) if hold.patient.is_none() => {
+                    refusals.push(self.until_drawn(draw));
+                }
                 Ok(Found::Entry(draw)) => {
                     entry = Some(draw);
                     if let Err(outcome) = self.entry_fits(hold, draw) {
@@ -296,23 +310,39 @@ impl Naive {
             }
         }
         let wished = hold.claims.iter().filter_map(|wish| self.session(wish.session));
-        let barred = wished.filter_map(|it| self.restricted(patient, it, hold.channel));
+        let barred =
+            wished.filter_map(|it| self.restricted(patient, it, (hold.channel, hold.class)));
         refusals.extend(barred.max_by_key(|refusal| refusal.why.unwrap().until));
         let wanted = Wanted { patient, class: hold.class, attributes: hold.attributes, but: &[] };
-        if let (Some(draw), [_]) = (entry, hold.claims.as_slice()) {
+        if hold.patient.is_none() {
+            // Limits are a patient's, who is not known yet.
+        } else if let (Some(draw), [_]) = (entry, hold.claims.as_slice()) {
             let (session, slot) = (draw.session, crate::model::SlotIndex(0));
             let claim = Claim { session, slot, count: 1, pool: draw.pool };
             refusals.extend(self.beyond_limits(&wanted, &[claim]));
         } else if claims.len() == hold.claims.len() {
             refusals.extend(self.beyond_limits(&wanted, &claims));
         }
+        let rule = self.payment_rule(&claims, hold.class);
+        let rule = rule.filter(|_| actor.role != Role::Admin);
+        let paid = hold.book.zip(rule).map(|(payment, rule)| (Asked::paid(payment), rule));
+        if let Some((kind, rule)) = paid {
+            let kind = kind.map(|(kind, _)| kind);
+            let wrong = billing::wrong_payment(&rule, hold.channel, kind);
+            refusals.extend(wrong.map(Refusal::from));
+        }
         if let Some(lowest) = refusals.iter().min_by_key(|refusal| refusal.outcome) {
             return Err(*lowest);
         }
-        match entry {
-            Some(draw) => Ok(self.enter(hold, patient, draw)),
-            None => Ok(self.take(hold, patient, claims)),
+        if let Some(draw) = entry {
+            return Ok(self.enter(hold, patient, draw));
         }
+        let receipt = self.take(hold, patient, claims);
+        if let Some((Some(paid), _)) = paid {
+            let last = self.appointments.len() - 1;
+            self.put_bill(last, paid, RefundState::None);
+        }
+        Ok(receipt)
     }
 
     fn take(&mut self, hold: &Hold, patient: PatientId, claims: Claims) -> Receipt {
@@ -440,7 +470,16 @@ impl Naive {
             (other.request, other.appointment, other.action)
                 == (change.request, change.appointment, change.action)
         };
-        if let (Some(_), Some(index)) = (self.changed.iter().find(same), found) {
+        let was_changed = self.changed.iter().any(|other| same(&other));
+        let asked = if let Action::Book { payment } = change.action {
+            Some(Asked::by_change(change, payment))
+        } else {
+            None
+        };
+        if let Some(before) = asked.and_then(|asked| self.booked_before(&asked, was_changed)) {
+            return before;
+        }
+        if let (true, Some(index)) = (was_changed, found) {
             return Ok(told(&self.appointments[index], true));
         }
         if self.is_used(change.request) {
@@ -449,6 +488,11 @@ impl Naive {
         let Some(index) = found else { return Err(Outcome::AppointmentNotFound.into()) };
         let appointment = &self.appointments[index];
         lowest(&strange(actor, change, appointment))?;
+        if let Some(asked) = asked.filter(|_| appointment.status != AppointmentStatus::Waitlist)
+            && let Some(rule) = self.payment_rule(&appointment.claims, appointment.class)
+        {
+            return self.book_by(actor, index, Some(rule), (asked, change.channel));
+        }
 
         let mut refusals = Vec::new();
         let is_void =
@@ -471,6 +515,9 @@ impl Naive {
         {
             refusals.push(Outcome::TooEarly);
         }
+        if event == AppointmentEvent::Book && appointment.is_unnamed() {
+            refusals.push(Outcome::PatientNotNamed);
+        }
         let is_offer = appointment.status == AppointmentStatus::Pending
             && appointment.cause == Cause::Displaced;
         let is_lost = disruption::is_displaced(appointment);
@@ -488,6 +535,8 @@ impl Naive {
         if let Some(outcome) = refusals.iter().min() {
             return Err(Refusal::of_status(*outcome, appointment.status));
         }
+        let is_late = change.action == Action::Cancel
+            && self.leave_late(actor, appointment, change.channel)?;
         let took = !is_lost && appointment.status != AppointmentStatus::Waitlist;
         if appointment.status == AppointmentStatus::Waitlist {
             self.withdraw(index)?;
@@ -530,6 +579,10 @@ impl Naive {
             self.free(index);
         }
         self.end_offer(change.appointment);
+        if change.action == Action::Cancel {
+            self.billing.late.extend(is_late.then_some(change.appointment));
+            self.owe(change.appointment);
+        }
         Ok(receipt)
     }
 }

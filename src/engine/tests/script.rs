@@ -12,11 +12,17 @@
 //! open S1 1,1 attend=30m,10m,20m[,pick@-5m] late=end|2     check-in from, grace, until; who is late
 //! call S1    queue S1            // calls the next one; `A3! A1 A2~`: called, waits, waits late
 //! quotas S1 1,1 1,1    due       // shares the places out anew; does what time demands of sessions
+//! rule until=-30m|-1d@15:00|half late=mark later=1    rule mode=self-pay order=30m*2 paid-late=refund
+//! rule holder=1    order A1 until=08:40    pay A1 pay=7 kind=insurance    refund A1 pay=7 ref=9
+//! name A1 P2 account=1    bills A1    late A1
 //! ```
 //!
 //! Words that any request takes: `by=1` (channel), `as=inpatient`, `ttl=5m`, `pay=7`, `req=R1`,
 //! `for=P2`, `who=practitioner`, `of=1,2` (organizations). An answer is a list of words, such as
 //! `Done pending 08:15 S1@0#0`; each expected word must be among them.
+
+#[path = "script_billing.rs"]
+mod billing;
 
 use super::build;
 use super::world::World;
@@ -124,6 +130,9 @@ impl<'a> Line<'a> {
             "resource" => {
                 world.session(SessionId(small(self.words[0]))).spec().resource.0.to_string()
             }
+            "rule" | "order" | "pay" | "refund" | "name" | "bills" | "late" => {
+                self.run_billing(world)
+            }
             "expire" => ids(&world.expire()),
             "forget" => ids(&world.forget()),
             "live" => ids(&world.live(PatientId(number(self.words[0])))),
@@ -229,6 +238,7 @@ impl<'a> Line<'a> {
         let claims = self.words[2..].iter().map(|word| wish(word));
         Hold {
             patient: (self.words[1] != "-").then(|| PatientId(number(self.words[1]))),
+            keys: self.keys(),
             channel: self.channel(),
             class: self.option("as").map_or(PatientClass::Outpatient, class),
             ttl: self.option("ttl").map_or(Ttl::DEFAULT, ttl_of),

@@ -7,7 +7,8 @@
 //!
 //! A visit is at nine; `p` puts it at two. `d2` is in department 2, `r2` with resource 2, `o2` in hospital
 //! 2, `t2` of appointment type 2. `~` is held and not booked, `-3` cancels what was booked for day 3 (or
-//! gives up what is held), `+4` lets four days pass, `v3` is the visit of day 3, `m3` is missed.
+//! gives up what is held), `+4` lets four days pass, `v3` is the visit of day 3, `m3` is missed. `k2` asks
+//! by the patient's second key from then on, and `>2` merges the key that was asked by last into it.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +16,9 @@ use super::build::{self, DAY};
 use super::world::World;
 use crate::model::{
     Action, Actor, ApplyRules, BookingLimit, CivilTime, Command, Counts, Day, DayOf, DepartmentId,
-    Hold, LimitKey, LimitScope, OrganizationId, PaymentRef, Period, Refusal, ResourceId, Role,
-    RuleCondition, RuleLayer, RuleMode, RuleScope, Rules, RulesVersion, Session, Timestamp,
+    Hold, LimitKey, LimitScope, MergePatients, OrganizationId, PatientId, PaymentRef, Period,
+    Refusal, ResourceId, Role, RuleCondition, RuleLayer, RuleMode, RuleScope, Rules, RulesVersion,
+    Session, Timestamp,
 };
 
 /// 2027-01-01, a Friday.
@@ -47,6 +49,8 @@ fn layer(scope: RuleScope, limits: &[BookingLimit]) -> RuleLayer {
 struct Patient {
     world: World,
     number: u128,
+    /// By which key is asked.
+    key: u128,
     /// What was made for each day.
     made: BTreeMap<String, u128>,
 }
@@ -54,7 +58,8 @@ struct Patient {
 impl Patient {
     fn under(layers: Vec<RuleLayer>) -> Self {
         let now = day(0).minus_millis(DAY);
-        let mut patient = Self { world: World::new(now), number: 100, made: BTreeMap::new() };
+        let mut patient =
+            Self { world: World::new(now), number: 100, key: 1, made: BTreeMap::new() };
         let from = now.plus_millis(build::MINUTE);
         let civil = CivilTime::default();
         let rules = Rules { version: RulesVersion(0), from, civil, notice_days: 0, layers };
@@ -76,6 +81,17 @@ impl Patient {
             let days: u64 = rest.parse().unwrap();
             self.world.now = self.world.now.plus_millis(days * DAY);
             self.world.expire();
+            return None;
+        }
+        if let "k" | ">" = verb {
+            let key = rest.parse().unwrap();
+            let (from, into) = (PatientId(self.key), PatientId(key));
+            self.key = key;
+            if verb == ">" {
+                let merge = MergePatients { request: build::request(self.number), from, into };
+                let admin = Actor::unbounded(Role::Admin);
+                self.world.run(&admin, &Command::MergePatients(merge)).unwrap();
+            }
             return None;
         }
         if let ("-" | "v" | "m", Some(id)) = (verb, self.made.get(rest)) {
@@ -114,7 +130,7 @@ impl Patient {
         };
         self.ask(&Command::OpenSession(build::open(session).into())).unwrap();
         let book = (!word.starts_with('~')).then_some(PaymentRef(1));
-        let hold = Hold { book, ..build::hold(self.number, 1, [wish]) };
+        let hold = Hold { book, ..build::hold(self.number, self.key, [wish]) };
         self.ask(&Command::Hold(hold))?;
         self.made.insert(digits(&number), self.number);
         Ok(())
@@ -268,4 +284,42 @@ fn a_history_is_kept_for_a_year_and_what_is_older_goes() {
     let state = patient.world.state();
     let days: Vec<u32> = state.past[0].1.iter().map(|it| it.visit.day.0 - FIRST.0).collect();
     assert_eq!(days, [103, 403, 404], "400 days before the 405th");
+}
+
+#[test]
+fn what_is_over_counts_once_after_a_merge_and_under_either_key() {
+    let all = |most| [counting(Counts::All, limit(most, LimitScope::Region, Period::Days(30)))];
+    // What the older key had is not lost, however often keys are merged.
+    check(&all(2), "3 -3 >2 4 5", "ok ok no");
+    check(&all(2), "3 -3 >2 >3 4 5", "ok ok no");
+    check(&all(2), "3 -3 >2 k1 4 k2 5", "ok ok no");
+    check(&all(2), "3 -3 k2 4 -4 >1 5", "ok ok no");
+    check(&all(2), "3 -3 k2 4 -4 k3 5 k2 >3 6", "ok ok ok no");
+    // Nor is it there twice.
+    check(&all(3), "3 -3 >2 >3 4 k1 5", "ok ok ok");
+    check(&all(4), "3 -3 k2 4 -4 >1 5 6 7", "ok ok ok ok no");
+    // What was live when the keys were merged is kept when it is over, once.
+    check(&all(3), "3 4 >2 -3 +4 v4 9 k1 10", "ok ok ok no");
+}
+
+#[test]
+fn a_place_was_booked_on_the_same_day_after_a_merge() {
+    let daily = [by(DayOf::Booking, limit(1, LimitScope::Region, Period::Day))];
+    check(&daily, "3 +1 >2 4 5", "ok ok no:2");
+    check(&daily, "3 >2 4 +1 4", "ok no:1 ok");
+}
+
+#[test]
+fn two_histories_are_one_in_the_order_in_which_visits_ended() {
+    let mut patient = Patient::under(Vec::new());
+    patient.tell("3 -3 +1 k2 4 -4 +1 k1 5 -5 +1 k2 6 -6 7 k1 8 >2 +1 -7");
+    let state = patient.world.state();
+    let [(whose, past)] = state.past.as_slice() else { panic!("{:?}", state.past) };
+    assert_eq!(*whose, PatientId(2));
+    let days: Vec<_> = past.iter().map(|it| (it.visit.day.0, it.ended.0)).collect();
+    let of = |(visit, ended): (u32, u32)| (FIRST.0 + visit, FIRST.0 + ended);
+    assert_eq!(days, [(3, 0), (4, 1), (5, 2), (6, 3), (7, 4)].map(of));
+    assert_eq!(patient.world.live(PatientId(1)).len(), 1);
+    let again = World::replayed(patient.world.records.iter().cloned());
+    assert_eq!(again.state(), state);
 }

@@ -203,7 +203,9 @@ fn follows(
     match tier.consequence {
         Consequence::Warn => NOTHING,
         Consequence::Lower(by) => (1, by, until, 0),
-        Consequence::Refuse { but } => (2, 0, until, !but.0),
+        refuses @ (Consequence::Refuse { .. } | Consequence::RefuseBut { .. }) => {
+            (2, 0, until, !refuses.passes(PatientClass::Outpatient).0)
+        }
     }
 }
 
@@ -222,6 +224,8 @@ fn some_rule() -> impl Strategy<Value = NoShowRule> {
         Consequence::Refuse { but: ChannelSet(3) },
         Consequence::Lower(1),
         Consequence::Warn,
+        Consequence::RefuseBut { channels: ChannelSet(7), classes: ClassSet(1) },
+        Consequence::RefuseBut { channels: ChannelSet(3), classes: ClassSet(2) },
     ];
     let terms = [Term::Days(3), Term::Days(30), Term::Months(1), Term::MonthEnd];
     let tier = move |(more, consequence, term): (u16, usize, usize)| Tier {
@@ -229,7 +233,7 @@ fn some_rule() -> impl Strategy<Value = NoShowRule> {
         consequence: consequences[consequence],
         term: terms[term],
     };
-    let tiers = vec((1_u16..3, 0_usize..4, 0_usize..4).prop_map(tier), 1..3);
+    let tiers = vec((1_u16..3, 0_usize..6, 0_usize..4).prop_map(tier), 1..3);
     (0..windows.len(), 0..kinds.len(), any::<u8>(), tiers).prop_map(
         move |(window, within, flags, tiers)| {
             let mut all: ArrayVec<Tier, 4> = tiers.into_iter().collect();

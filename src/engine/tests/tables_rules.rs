@@ -109,12 +109,13 @@ impl Patient {
         let record = state.records.iter().find(|(patient, _)| *patient == PatientId(1));
         let made = record.into_iter().flat_map(|(_, record)| &record.restrictions);
         let words: Vec<String> = made
-            .map(|made| {
+            .map(|kept| {
+                let made = &kept.restriction;
                 let of = |time: Timestamp| (time.as_millis() - day(0).as_millis()) / DAY;
                 let what = match made.consequence {
                     Consequence::Warn => "w",
                     Consequence::Lower(_) => "l",
-                    Consequence::Refuse { .. } => "",
+                    Consequence::Refuse { .. } | Consequence::RefuseBut { .. } => "",
                 };
                 format!("{what}{}..{}", of(made.from), of(made.until))
             })

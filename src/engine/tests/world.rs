@@ -2,12 +2,13 @@
 
 use super::build::{self, DAY, KEY, MORNING};
 use crate::engine::{
-    Candidate, Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard, PatientRecord,
-    Rulebook, SKIP_MILLIS, SessionShard, SessionState, Step, View, Waits, decide_add,
-    decide_beacon, decide_block, decide_call, decide_change, decide_clear, decide_displace,
-    decide_draw_step, decide_expiry, decide_hold, decide_import, decide_join, decide_leave,
-    decide_offer, decide_open, decide_place_offer, decide_quotas, decide_reschedule, decide_reveal,
-    decide_rules, decide_substitute, next_step, offer_id,
+    Billing, Candidate, Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard,
+    PatientRecord, Rulebook, SKIP_MILLIS, SessionShard, SessionState, Step, View, Waits,
+    decide_add, decide_amend, decide_appeal, decide_beacon, decide_block, decide_call,
+    decide_change, decide_clear, decide_displace, decide_draw_step, decide_expiry, decide_hold,
+    decide_import, decide_join, decide_leave, decide_merge, decide_name, decide_offer, decide_open,
+    decide_order, decide_pay, decide_place_offer, decide_quotas, decide_refund, decide_reschedule,
+    decide_restrict, decide_reveal, decide_rules, decide_substitute, next_step, offer_id,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, Past, PatientId,
@@ -34,12 +35,15 @@ pub(super) struct State {
     requests: Vec<(Timestamp, RequestId, u64)>,
     pub(super) declined: Vec<(AppointmentId, u64, Outcome)>,
     pub(super) moved: Vec<(AppointmentId, u8)>,
+    pub(super) billing: Billing,
     pub(super) sessions: Vec<SessionState>,
     pub(super) ledger: Vec<(PatientId, AppointmentId, SessionId)>,
     pub(super) waits: Vec<Waits>,
     pub(super) records: Vec<(PatientId, PatientRecord)>,
     pub(super) past: Vec<(PatientId, Vec<Past>)>,
     pub(super) rules: Rulebook,
+    /// Other keys, with the person whose each is.
+    pub(super) keys: Vec<(PatientId, PatientId)>,
 }
 
 impl World {
@@ -63,9 +67,9 @@ impl World {
 
     /// Decides a command, and lets it happen.
     pub(super) fn run(&mut self, actor: &Actor, command: &Command) -> Result<Receipt, Refusal> {
-        let Decision { facts, receipt } = self.decide(actor, command)?;
+        let Decision { facts, receipt, refused } = self.decide(actor, command)?;
         self.happen(facts);
-        Ok(receipt)
+        refused.map_or(Ok(receipt), Err)
     }
 
     /// What a command would come to.
@@ -78,7 +82,7 @@ impl World {
         let actor = Actor::unbounded(Role::Admin);
         let context = self.context(&actor);
         match self.look(|view| decide_import(view, &context, hold))? {
-            Ok(Decision { facts, receipt }) => {
+            Ok(Decision { facts, receipt, .. }) => {
                 self.happen(facts);
                 Ok(Ok(receipt))
             }
@@ -256,6 +260,25 @@ impl World {
         world
     }
 
+    /// The same of facts that are told otherwise, or not at all, by what a ledger has until then.
+    pub(super) fn retold(
+        records: impl Iterator<Item = (Timestamp, Facts)>,
+        mut tell: impl FnMut(&LedgerShard, Fact) -> Option<Fact>,
+    ) -> Self {
+        let mut world = Self::new(MORNING);
+        for (time, facts) in records {
+            world.now = time;
+            let mut told = Facts::new();
+            for fact in facts {
+                let Some(fact) = tell(&world.ledger, fact) else { continue };
+                world.evolve(&fact);
+                told.push(fact);
+            }
+            world.records.push((time, told));
+        }
+        world
+    }
+
     /// Everything, in an order that does not depend on how it came about.
     pub(super) fn state(&self) -> State {
         let mut appointments: Vec<_> = self.home.appointments().collect();
@@ -270,6 +293,7 @@ impl World {
             requests: self.home.requests().collect(),
             declined: self.home.refusals(),
             moved: self.home.moved(),
+            billing: self.home.billing().clone(),
             sessions: self.sessions.sessions().into_iter().cloned().collect(),
             ledger,
             waits: self.ledger.all_waits().cloned().collect(),
@@ -278,8 +302,9 @@ impl World {
                 past.sort_by_key(|(patient, _)| *patient);
                 past
             },
-            records: self.ledger.all_records().map(|(id, record)| (id, record.clone())).collect(),
+            records: self.ledger.all_records().into_iter().collect(),
             rules: self.book.clone(),
+            keys: self.ledger.all_keys().collect(),
         }
     }
 
@@ -311,6 +336,14 @@ impl World {
             Command::LeaveWaitlist(leave) => decide_leave(view, &context, leave),
             Command::CallNext(call) => decide_call(view, &context, call),
             Command::ApplyRules(apply) => decide_rules(view, &context, &self.book, apply),
+            Command::Order(order) => decide_order(view, &context, order),
+            Command::Pay(pay) => decide_pay(view, &context, pay),
+            Command::Refund(refund) => decide_refund(view, &context, refund),
+            Command::NamePatient(name) => decide_name(view, &context, name),
+            Command::Restrict(ask) => decide_restrict(view, &context, ask),
+            Command::Amend(ask) => decide_amend(view, &context, ask),
+            Command::Appeal(ask) => decide_appeal(view, &context, ask),
+            Command::MergePatients(ask) => decide_merge(view, &context, ask),
         })
     }
 
@@ -349,7 +382,11 @@ impl World {
             self.home.remember(self.now, request, fingerprint);
         }
         self.home.evolve(self.now, fact);
+        if let Some(merged) = fact.merged() {
+            self.ledger.give_up(merged);
+        }
         self.ledger.evolve(self.now, fact);
+        self.ledger.let_go(fact);
         for (index, claim) in fact.freed().iter().enumerate() {
             self.sessions.free(claim, fact.back(index), Sequence(1));
             if let Fact::Displaced(fact) = fact {

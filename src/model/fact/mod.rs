@@ -23,11 +23,13 @@ use super::id::{
     AccountId, AppointmentId, OrganizationId, PatientId, PaymentRef, PoolIndex, RequestId,
     RulesVersion, SessionId, SlotIndex,
 };
+use super::identity::PatientsMerged;
 use super::limits::FORGOTTEN_MAX;
 use super::outcome::Outcome;
+use super::payment::{Billed, Ordered, PatientNamed, RefundState};
 use super::reschedule::Rescheduled;
 use super::returns::{Freed, Returned};
-use super::rules::{RulesApplied, Struck};
+use super::rules::{Amended, LeftLate, Restricted, RulesApplied, Struck};
 use super::session::{Session, Sharing};
 use super::time::Timestamp;
 use super::waitlist::{PlaceOffered, WaitDrawn, WaitJoined, WaitLeft};
@@ -104,8 +106,22 @@ pub enum Fact {
     RulesApplied(Box<RulesApplied>),
     /// A missed visit was counted, and what followed from it.
     Struck(Box<Struck>),
+    /// A patient was restricted by hand.
+    Restricted(Box<Restricted>),
+    /// Something was done about a restriction.
+    Amended(Box<Amended>),
+    /// Two keys are of one person: what the older one had belongs to the other.
+    PatientsMerged(Box<PatientsMerged>),
     /// An appointment is over, and what rules count of it is kept.
     Recorded(Box<Recorded>),
+    /// A patient left a place later than a rule says.
+    LeftLate(Box<LeftLate>),
+    /// A payment was made, is owed back, or was given back.
+    Billed(Box<Billed>),
+    /// The deadline of a hold was moved to that of a payment order.
+    Ordered(Ordered),
+    /// The patient of an account's hold was named.
+    PatientNamed(Box<PatientNamed>),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -398,7 +414,19 @@ impl Fact {
             Self::Called(_) => "Called",
             Self::RulesApplied(_) => "RulesApplied",
             Self::Struck(_) => "Struck",
+            Self::Restricted(_) => "Restricted",
+            Self::Amended(fact) => fact.step.what.name(),
+            Self::PatientsMerged(_) => "PatientsMerged",
             Self::Recorded(_) => "Recorded",
+            Self::LeftLate(_) => "LeftLate",
+            Self::Ordered(_) => "Ordered",
+            Self::PatientNamed(_) => "PatientNamed",
+            Self::Billed(fact) => match fact.bill.refund {
+                RefundState::None if fact.bill.rebooked.is_some() => "Rebooked",
+                RefundState::None => "Paid",
+                RefundState::Due => "RefundDue",
+                RefundState::Refunded => "Refunded",
+            },
             Self::Declined(_) => "Declined",
             Self::Forgotten(_) => "Forgotten",
             Self::QuotasSet(_) => "QuotasSet",

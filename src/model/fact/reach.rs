@@ -4,7 +4,9 @@
 //! **Architecture invariant:** read off the fact alone. Live and replayed, it reaches the same shards.
 
 use super::{Booked, Called, Ended, Fact, Held, Left, Progressed, Queued, Settled};
-use crate::model::{AppointmentId, Claim, PatientId, RequestId, SessionId, Timestamp};
+use crate::model::{
+    AppointmentId, Claim, PatientId, PatientsMerged, RequestId, SessionId, Timestamp,
+};
 
 impl Fact {
     /// The request whose id and fingerprint are remembered, if the fact is not a hold: a hold's
@@ -28,6 +30,9 @@ impl Fact {
             Self::SessionBlocked(fact) => Some((fact.block.request, fact.fingerprint)),
             Self::Substituted(fact) => Some((fact.substitute.request, fact.fingerprint)),
             Self::RulesApplied(fact) => Some((fact.request, fact.fingerprint)),
+            Self::Restricted(fact) => Some((fact.request, fact.fingerprint)),
+            Self::Amended(fact) => Some((fact.step.request, fact.fingerprint)),
+            Self::PatientsMerged(fact) => Some((fact.request, fact.fingerprint)),
             Self::Held(_)
             | Self::Declined(_)
             | Self::Entered(_)
@@ -43,9 +48,13 @@ impl Fact {
             | Self::PlaceOffered(_)
             | Self::Struck(_)
             | Self::Recorded(_)
+            | Self::LeftLate(_)
             | Self::WaitDrawn(_) => None,
             Self::WaitJoined(fact) => Some((fact.entry.entry, fact.fingerprint?)),
             Self::WaitLeft(fact) => fact.request,
+            Self::Billed(fact) => fact.request,
+            Self::Ordered(fact) => Some((fact.request, fact.fingerprint)),
+            Self::PatientNamed(fact) => Some((fact.request, fact.fingerprint)),
         }
     }
 
@@ -66,6 +75,9 @@ impl Fact {
             | Self::WaitLeft(_)
             | Self::RulesApplied(_)
             | Self::Struck(_)
+            | Self::Restricted(_)
+            | Self::Amended(_)
+            | Self::PatientsMerged(_)
             | Self::Recorded(_)
             | Self::WaitDrawn(_) => None,
             Self::Freed(fact) => Some(fact.ended.appointment),
@@ -86,6 +98,10 @@ impl Fact {
             Self::Declined(fact) => Some(fact.appointment),
             Self::Rescheduled(fact) => Some(fact.appointment),
             Self::Forgotten(fact) => fact.appointments.first().copied(),
+            Self::LeftLate(fact) => Some(fact.appointment),
+            Self::Billed(fact) => Some(fact.bill.appointment),
+            Self::Ordered(fact) => Some(fact.appointment),
+            Self::PatientNamed(fact) => Some(fact.appointment),
         }
     }
 
@@ -106,8 +122,15 @@ impl Fact {
             Self::PlaceOffered(fact) => Some(fact.held.patient),
             Self::Left(fact) => Some(fact.patient),
             Self::Struck(fact) => Some(fact.patient),
+            Self::Restricted(fact) => Some(fact.patient),
+            Self::Amended(fact) => Some(fact.patient),
+            Self::PatientsMerged(fact) => Some(fact.into),
             Self::Recorded(fact) => Some(fact.patient),
-            Self::RulesApplied(_)
+            Self::LeftLate(fact) => Some(fact.patient),
+            Self::PatientNamed(fact) => Some(fact.patient),
+            Self::Billed(_)
+            | Self::Ordered(_)
+            | Self::RulesApplied(_)
             | Self::Queued(_)
             | Self::Called(_)
             | Self::Swept(_)
@@ -126,6 +149,23 @@ impl Fact {
             | Self::Reclaimed(_)
             | Self::Returned(_)
             | Self::WaitDrawn(_) => None,
+        }
+    }
+
+    /// Whose ledger the fact takes something out of besides: an account's, of a hold whose patient is
+    /// named.
+    pub fn holder(&self) -> Option<PatientId> {
+        match self {
+            Self::PatientNamed(fact) => Some(fact.account.holder()),
+            _ => None,
+        }
+    }
+
+    /// What another ledger than the patient's gives up: the fact is of two keys of one person.
+    pub fn merged(&self) -> Option<&PatientsMerged> {
+        match self {
+            Self::PatientsMerged(fact) => Some(fact),
+            _ => None,
         }
     }
 
@@ -150,7 +190,14 @@ impl Fact {
             Self::Called(fact) => Some(fact.session),
             Self::RulesApplied(_)
             | Self::Struck(_)
+            | Self::Restricted(_)
+            | Self::Amended(_)
+            | Self::PatientsMerged(_)
             | Self::Recorded(_)
+            | Self::LeftLate(_)
+            | Self::Billed(_)
+            | Self::Ordered(_)
+            | Self::PatientNamed(_)
             | Self::Displaced(_)
             | Self::PlaceAdded(_)
             | Self::Offered(_)
@@ -204,7 +251,14 @@ impl Fact {
             | Self::WaitLeft(_)
             | Self::RulesApplied(_)
             | Self::Struck(_)
+            | Self::Restricted(_)
+            | Self::Amended(_)
+            | Self::PatientsMerged(_)
             | Self::Recorded(_)
+            | Self::LeftLate(_)
+            | Self::Billed(_)
+            | Self::Ordered(_)
+            | Self::PatientNamed(_)
             | Self::WaitDrawn(_) => &[],
         }
     }
@@ -253,7 +307,14 @@ impl Fact {
             | Self::WaitLeft(_)
             | Self::RulesApplied(_)
             | Self::Struck(_)
+            | Self::Restricted(_)
+            | Self::Amended(_)
+            | Self::PatientsMerged(_)
             | Self::Recorded(_)
+            | Self::LeftLate(_)
+            | Self::Billed(_)
+            | Self::Ordered(_)
+            | Self::PatientNamed(_)
             | Self::WaitDrawn(_) => &[],
         }
     }

@@ -16,7 +16,7 @@ use super::{RuleMode, RuleScope, ScopeKind};
 use crate::model::civil::Day;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::history::Visit;
-use crate::model::limits::LIMIT_COUNT_MAX;
+use crate::model::limits::{LAYER_LIMITS_MAX, LIMIT_COUNT_MAX};
 
 /// How many a patient may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,4 +216,14 @@ impl LimitScope {
         };
         RuleScope::around(kind, &one.place).contains(&other.place)
     }
+}
+
+/// Whether the limits of a layer are sound, and no two say the same.
+pub(super) fn are_sound(limits: &[BookingLimit]) -> bool {
+    let is_first = |(index, limit): (usize, &BookingLimit)| {
+        limits.iter().take(index).all(|earlier| earlier.key != limit.key)
+    };
+    limits.len() <= LAYER_LIMITS_MAX
+        && limits.iter().all(BookingLimit::is_sound)
+        && limits.iter().enumerate().all(is_first)
 }

@@ -13,18 +13,30 @@
 //! **Architecture invariant:** rules are checked when they are made, and results when they are applied:
 //! a fact carries what came of a rule and the version, never the rule.
 
+mod cancel;
+mod fault;
+mod holder;
 mod limit;
 mod no_show;
+mod payment;
 mod rates;
+mod restrict;
 mod strict;
 mod why;
-
+pub use cancel::{CancelRule, Deadline, LateCancel, LeftLate};
+pub use fault::RulesFault;
+pub use holder::{Holder, HolderRule};
 pub use limit::{BookingLimit, Counts, DayOf, LimitKey, LimitScope, Period};
 pub use no_show::{
     Begins, Consequence, NoShowRule, Restriction, RestrictionCause, RuleRef, Strike, Struck, Term,
     Tier, Window,
 };
+pub use payment::{LatePayment, OrderRule, PaymentMode, PaymentRule};
 pub use rates::{AdmissionRule, ChannelShare, RateKey, RateRule};
+pub use restrict::{
+    Amend, Amended, Amendment, Appeal, AppealRule, AppealTerm, Ground, KeptRestriction, Restrict,
+    Restricted, RestrictionState, RestrictionStep, StepKind, Undecided,
+};
 pub use strict::Stricter;
 pub use why::{RuleKey, RuleWhy};
 
@@ -33,10 +45,7 @@ use super::civil::CivilTime;
 use super::command::Attributes;
 use super::fingerprint::Fingerprint;
 use super::id::{DepartmentId, OrganizationId, RequestId, ResourceId, RulesVersion, ServiceId};
-use super::limits::{
-    LAYER_LIMITS_MAX, LIMIT_COUNT_MAX, NOTICE_DAYS_MAX, RATE_MAX, RATES_MAX, RULE_LAYERS_MAX,
-    RULE_TIERS_MAX, RULES_BYTES_MAX, SHARES_MAX,
-};
+use super::limits::{NOTICE_DAYS_MAX, RULE_LAYERS_MAX, RULES_BYTES_MAX};
 use super::operation::Operation;
 use super::session::{ClassSet, Session};
 use super::time::Timestamp;
@@ -66,10 +75,18 @@ pub struct RuleLayer {
     pub when: RuleCondition,
     /// What becomes of who does not come (爽约规则).
     pub no_show: Option<NoShowRule>,
-    /// How many appointments somebody may have (限约), 0 to [`LAYER_LIMITS_MAX`].
+    /// How many appointments somebody may have (限约), 0 to [`LAYER_LIMITS_MAX`](super::limits::LAYER_LIMITS_MAX).
     pub limits: Vec<BookingLimit>,
     /// Who may ask how often, and how channels share the node (限流). Only for the region and everybody.
     pub admission: Option<AdmissionRule>,
+    /// Until when a visit can be cancelled (退号截止).
+    pub cancel: Option<CancelRule>,
+    /// How a visit is paid for (支付方式).
+    pub payment: Option<PaymentRule>,
+    /// Whose a hold may be (选择就诊人).
+    pub holder: Option<HolderRule>,
+    /// How a restriction is appealed against (申诉). Where nothing is said it cannot be.
+    pub appeal: Option<AppealRule>,
 }
 
 /// A part of the platform. The later ones are nearer.
@@ -162,45 +179,6 @@ pub struct RulesApplied {
     pub fingerprint: u64,
     /// The rules, with their version.
     pub rules: Rules,
-}
-
-/// What is wrong with rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RulesFault {
-    /// Too many layers.
-    #[error("rules have at most {RULE_LAYERS_MAX} layers")]
-    Layers,
-    /// They say more than one record carries.
-    #[error(
-        "rules take up to {RULES_BYTES_MAX} bytes; a layer takes 40, and what it says a few for each key"
-    )]
-    Bytes,
-    /// The offsets of local time are out of order, too many or too large.
-    #[error("the offsets of local time are in order, at most eight, each within a day")]
-    Civil,
-    /// A layer is about nobody.
-    #[error(
-        "the ages of a layer run from a younger to an older, and it names a class and a kind of identity document"
-    )]
-    Condition,
-    /// The notice is longer than a year.
-    #[error("notice of stricter rules is at most {NOTICE_DAYS_MAX} days")]
-    Notice,
-    /// A rule about no-shows counts nothing, or its tiers are out of order.
-    #[error(
-        "a rule about no-shows has 1 to {RULE_TIERS_MAX} tiers, each after more strikes than the one before, each of them for a time"
-    )]
-    NoShow,
-    /// A limit names a time that is none, or two say the same.
-    #[error(
-        "a layer has at most {LAYER_LIMITS_MAX} limits, no two of them of the same; a limit is of 1 to 366 days or 1 to 12 months, names 0 to {LIMIT_COUNT_MAX}, counts half-days by visit, and needs a period where it counts what is over"
-    )]
-    Limits,
-    /// Rates or shares are said elsewhere than for the region, or are out of range.
-    #[error(
-        "rates and shares are said for the region and everybody: at most {RATES_MAX} rates of 1 to {RATE_MAX} in 1 s to a day, that block only persons and machines, and {SHARES_MAX} shares"
-    )]
-    Rates,
 }
 
 impl Default for Rules {
@@ -369,8 +347,8 @@ impl RuleScope {
 impl RuleLayer {
     /// Whether it has no key.
     pub fn says_nothing(&self) -> bool {
-        let Self { scope: _, when: _, no_show, limits, admission } = self;
-        no_show.is_none() && limits.is_empty() && admission.is_none()
+        let Self { scope, when, .. } = *self;
+        *self == Self { scope, when, ..Self::default() }
     }
 
     /// The layer without what it says about a key.
@@ -380,6 +358,10 @@ impl RuleLayer {
             RuleKey::NoShow => self.no_show = None,
             RuleKey::Limits => self.limits.clear(),
             RuleKey::Rates => self.admission = None,
+            RuleKey::Cancel => self.cancel = None,
+            RuleKey::Payment => self.payment = None,
+            RuleKey::Holder => self.holder = None,
+            RuleKey::Appeal => self.appeal = None,
             _ => {}
         }
         self
@@ -390,6 +372,10 @@ impl RuleLayer {
         let limits = self.limits.len().saturating_mul(BookingLimit::WEIGHT);
         40 + self.no_show.as_ref().map_or(0, NoShowRule::weight)
             + self.admission.as_ref().map_or(0, AdmissionRule::weight)
+            + self.cancel.as_ref().map_or(0, CancelRule::weight)
+            + self.payment.map_or(0, PaymentRule::weight)
+            + self.holder.map_or(0, |_| HolderRule::WEIGHT)
+            + self.appeal.map_or(0, |_| AppealRule::weight())
             + limits
     }
 
@@ -441,11 +427,25 @@ impl Rules {
         if !no_shows.all(NoShowRule::is_sound) {
             return Err(RulesFault::NoShow);
         }
-        if !self.layers.iter().all(|layer| limits_are_sound(&layer.limits)) {
+        if !self.layers.iter().all(|layer| limit::are_sound(&layer.limits)) {
             return Err(RulesFault::Limits);
         }
         if !self.layers.iter().all(RuleLayer::admits_soundly) {
             return Err(RulesFault::Rates);
+        }
+        let mut cancels = self.layers.iter().filter_map(|layer| layer.cancel.as_ref());
+        if !cancels.all(CancelRule::is_sound) {
+            return Err(RulesFault::Cancel);
+        }
+        if !self.layers.iter().filter_map(|layer| layer.payment).all(PaymentRule::is_sound) {
+            return Err(RulesFault::Payment);
+        }
+        if !self.layers.iter().filter_map(|layer| layer.holder).all(HolderRule::is_sound) {
+            return Err(RulesFault::Holder);
+        }
+        let mut appeals = self.layers.iter().filter_map(|layer| layer.appeal);
+        if !appeals.all(AppealRule::is_sound) {
+            return Err(RulesFault::Appeal);
         }
         Ok(())
     }
@@ -485,18 +485,15 @@ impl Rules {
             if let Some(rule) = &mut layer.admission {
                 rule.in_shadow();
             }
+            if let Some(rule) = &mut layer.cancel {
+                rule.mode = RuleMode::Shadow;
+            }
+            if let Some(rule) = &mut layer.payment {
+                rule.mode = RuleMode::Shadow;
+            }
         }
         self
     }
-}
-
-fn limits_are_sound(limits: &[BookingLimit]) -> bool {
-    let is_first = |(index, limit): (usize, &BookingLimit)| {
-        limits.iter().take(index).all(|earlier| earlier.key != limit.key)
-    };
-    limits.len() <= LAYER_LIMITS_MAX
-        && limits.iter().all(BookingLimit::is_sound)
-        && limits.iter().enumerate().all(is_first)
 }
 
 impl ApplyRules {
@@ -505,7 +502,7 @@ impl ApplyRules {
         let rules = &self.rules;
         let mut print = Fingerprint::new(Operation::ApplyRules as u64);
         print.add(rules.from.as_millis());
-        // A request names no version: one that does is refused, and is no repetition of one that does not.
+        // A request with a version is refused, and no repetition of one without.
         if rules.version != RulesVersion(0) {
             print.add(1 << 62 | u64::from(rules.version.0));
         }
@@ -529,6 +526,18 @@ impl ApplyRules {
             layer.limits.iter().for_each(|limit| limit.fingerprint(&mut print));
             if let Some(rule) = &layer.admission {
                 rule.fingerprint(print.add(5));
+            }
+            if let Some(rule) = &layer.cancel {
+                rule.fingerprint(&mut print);
+            }
+            if let Some(rule) = layer.payment {
+                rule.fingerprint(&mut print);
+            }
+            if let Some(rule) = layer.holder {
+                rule.fingerprint(&mut print);
+            }
+            if let Some(rule) = &layer.appeal {
+                rule.fingerprint(&mut print);
             }
         }
         print.finish()

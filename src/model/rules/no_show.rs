@@ -15,8 +15,10 @@ use super::{Place, RuleMode, RuleScope, ScopeKind};
 use crate::model::actor::ChannelSet;
 use crate::model::civil::Day;
 use crate::model::fingerprint::Fingerprint;
+use crate::model::history::DAY_MAX;
 use crate::model::id::{AppointmentId, PatientId, RulesVersion};
 use crate::model::limits::RULE_TIERS_MAX;
+use crate::model::session::ClassSet;
 use crate::model::time::Timestamp;
 
 /// What becomes of who does not come.
@@ -77,6 +79,14 @@ pub enum Consequence {
     Refuse {
         /// Through which booking goes on, such as a counter's.
         but: ChannelSet,
+    },
+    /// Nothing can be booked but through these channels as one of these classes: through the pools that
+    /// are for them.
+    RefuseBut {
+        /// Through which booking goes on.
+        channels: ChannelSet,
+        /// As what the patient comes then.
+        classes: ClassSet,
     },
 }
 
@@ -142,6 +152,8 @@ pub struct Restriction {
 pub enum RestrictionCause {
     /// They did not come.
     NoShow = 1,
+    /// Staff found a reason.
+    Staff = 2,
 }
 
 /// One rule of one version.
@@ -191,11 +203,7 @@ impl NoShowRule {
         for tier in &self.tiers {
             let (term, length) = tier.term.parts();
             print.add(u64::from(tier.count) | u64::from(term) << 16 | u64::from(length) << 32);
-            match tier.consequence {
-                Consequence::Warn => print.add(1),
-                Consequence::Lower(by) => print.add(2).add(u64::from(by)),
-                Consequence::Refuse { but } => print.add(3).add(but.0),
-            };
+            tier.consequence.fingerprint(print);
         }
     }
 }
@@ -227,6 +235,14 @@ impl Window {
     }
 }
 
+impl Strike {
+    /// As a ledger keeps it: days after 2149 are one.
+    #[must_use]
+    pub fn kept(self) -> Self {
+        Self { day: self.day.min(DAY_MAX), ..self }
+    }
+}
+
 impl Term {
     /// Its number and its length, 0 where it has none.
     pub const fn parts(self) -> (u8, u16) {
@@ -241,7 +257,7 @@ impl Term {
 impl Consequence {
     /// Whether it keeps the patient from booking, through whichever channel.
     pub const fn refuses(self) -> bool {
-        matches!(self, Self::Refuse { .. })
+        matches!(self, Self::Refuse { .. } | Self::RefuseBut { .. })
     }
 
     /// The name in documents, JSON and messages.
@@ -249,8 +265,19 @@ impl Consequence {
         match self {
             Self::Warn => "warn",
             Self::Lower(_) => "lower",
-            Self::Refuse { .. } => "refuse",
+            Self::Refuse { .. } | Self::RefuseBut { .. } => "refuse",
         }
+    }
+
+    pub(super) fn fingerprint(self, print: &mut Fingerprint) {
+        match self {
+            Self::Warn => print.add(1),
+            Self::Lower(by) => print.add(2).add(u64::from(by)),
+            Self::Refuse { but } => print.add(3).add(but.0),
+            Self::RefuseBut { channels, classes } => {
+                print.add(4).add(channels.0).add(u64::from(classes.0))
+            }
+        };
     }
 }
 

@@ -11,6 +11,7 @@
 //! **Architecture invariant:** by rules that are not stricter nothing harder or longer follows from the
 //! same strikes, wherever they are.
 
+use super::super::appointment::PatientClass;
 use super::no_show::{Consequence, NoShowRule, Term, Tier, Window};
 use super::{RuleCondition, RuleKey, RuleLayer, RuleMode, RuleScope, Rules};
 
@@ -172,15 +173,15 @@ impl Tier {
         let harm = |tier: &Self| match tier.consequence {
             Consequence::Warn => (0, 0),
             Consequence::Lower(by) => (1, by),
-            Consequence::Refuse { .. } => (2, 0),
+            Consequence::Refuse { .. } | Consequence::RefuseBut { .. } => (2, 0),
         };
         let Some(old) = old else { return harm(self).0 != 0 };
-        let loses_channels = match (self.consequence, old.consequence) {
-            (Consequence::Refuse { but: new }, Consequence::Refuse { but: old }) => {
-                old.0 & !new.0 != 0
-            }
-            _ => false,
-        };
+        // Through a channel as a patient of a class, which passed before.
+        let loses_channels = old.consequence.refuses()
+            && PatientClass::ALL.into_iter().any(|class| {
+                let passes = |tier: &Self| tier.consequence.passes(class).0;
+                passes(old) & !passes(self) != 0
+            });
         let is_longer = old.term.days().0 < self.term.days().1;
         let lasts = self.term != old.term && is_longer;
         harm(old) < harm(self) || loses_channels || harm(self).0 != 0 && lasts

@@ -12,7 +12,7 @@ use super::{RuleRef, ScopeKind};
 use crate::model::actor::ChannelSet;
 use crate::model::time::Timestamp;
 
-/// What a rule says about: a key of a layer, by its number in layouts.
+/// What a rule says about: a key of a layer, by its number in layouts; or what refuses beside rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum RuleKey {
@@ -36,6 +36,8 @@ pub enum RuleKey {
     Appeal = 9,
     /// How long before they are in force stricter rules are told of.
     Notice = 10,
+    /// What staff did by hand: no layer says it (人工限制).
+    Staff = 11,
 }
 
 /// Why a rule refuses.
@@ -62,7 +64,7 @@ pub struct RuleWhy {
 
 impl RuleKey {
     /// Every key, by number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoShow,
         Self::Limits,
         Self::Violations,
@@ -73,6 +75,7 @@ impl RuleKey {
         Self::Holder,
         Self::Appeal,
         Self::Notice,
+        Self::Staff,
     ];
 
     /// The name in documents, JSON and messages.
@@ -88,6 +91,7 @@ impl RuleKey {
             Self::Holder => "holder",
             Self::Appeal => "appeal",
             Self::Notice => "notice",
+            Self::Staff => "staff",
         }
     }
 }

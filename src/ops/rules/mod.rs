@@ -27,7 +27,11 @@
 //!
 //! **Architecture invariant:** a document is taken whole or refused with file, place and reason.
 
+mod appeal;
+mod cancel;
+mod holder;
 mod limits;
+mod payment;
 mod rates;
 mod read;
 mod render;

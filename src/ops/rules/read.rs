@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 use serde_json::Value;
 
-use super::{RuleDocument, limits, rates};
+use super::{RuleDocument, cancel, holder, limits, payment, rates};
 use crate::model::limits::{NOTICE_DAYS_MAX, RULE_LAYERS_MAX};
 use crate::model::{
     Begins, ChannelSet, ClassSet, Consequence, DepartmentId, NoShowRule, OrganizationId,
@@ -70,9 +70,15 @@ fn layer(field: Field, defaults: &DocumentDefaults) -> Result<RuleLayer, Fault> 
     let no_show = entry.may("no_show").map(|field| no_show(field, defaults)).transpose()?;
     let limits = entry.may("limits").map_or(Ok(Vec::new()), limits::read)?;
     let admission = rates::admission(&mut entry, (scope, &when), defaults)?;
-    let layer = RuleLayer { scope, when, no_show, limits, admission };
+    let cancel = entry.may("cancel").map(|field| cancel::read(field, defaults)).transpose()?;
+    let payment = entry.may("payment").map(|field| payment::read(field, defaults)).transpose()?;
+    let holder = entry.may("holder").map(holder::read).transpose()?;
+    let appeal = entry.may("appeal").map(super::appeal::read).transpose()?;
+    let layer =
+        RuleLayer { scope, when, no_show, limits, admission, cancel, payment, holder, appeal };
     if layer.says_nothing() {
-        return Err(entry.fault("says nothing; a rule has no_show, limits, rates or shares"));
+        let keys = "no_show, limits, rates, shares, cancel, payment, holder and appeal";
+        return Err(entry.fault(&format!("says nothing; a rule has one of {keys}")));
     }
     entry.finish()?;
     Ok(layer)
@@ -135,7 +141,7 @@ fn ages(field: Field) -> Result<(u8, u8), Fault> {
     }
 }
 
-fn truth(field: &Field) -> Result<bool, Fault> {
+pub(super) fn truth(field: &Field) -> Result<bool, Fault> {
     field
         .value
         .as_bool()
@@ -190,21 +196,29 @@ fn tier(field: Field, defaults: &DocumentDefaults) -> Result<Tier, Fault> {
     let count = narrow(entry.need("count")?.number(1, MAX_16)?);
     let kind = entry.choice("consequence", &[("refuse", 0), ("warn", 1), ("lower", 2)])?;
     let but = entry.may("but").map(|field| read_channels(field, defaults)).transpose()?;
+    let classes = entry.may("but_classes").map(read_classes).transpose()?;
     let by = entry.may("by").map(|field| field.number(1, MAX_8)).transpose()?;
-    let consequence = match (kind, but, by) {
-        (0, but, None) => Consequence::Refuse { but: but.unwrap_or(ChannelSet(0)) },
-        (1, None, None) => Consequence::Warn,
-        (2, None, by) => Consequence::Lower(narrow(by.unwrap_or(1))),
+    let consequence = match (kind, but, classes, by) {
+        (0, but, None, None) => Consequence::Refuse { but: but.unwrap_or(ChannelSet(0)) },
+        (0, but, Some(classes), None) => {
+            Consequence::RefuseBut { channels: but.unwrap_or(ChannelSet::ALL), classes }
+        }
+        (1, None, None, None) => Consequence::Warn,
+        (2, None, None, by) => Consequence::Lower(narrow(by.unwrap_or(1))),
         _ => {
             return Err(
                 entry.fault("has but, which goes with refuse, or by, which goes with lower")
             );
         }
     };
-    let field = entry.need("for")?;
-    let term = if field.value == "month-end" { Term::MonthEnd } else { length(&field)? };
+    let term = term(&entry.need("for")?)?;
     entry.finish()?;
     Ok(Tier { count, consequence, term })
+}
+
+/// `"month-end"`, or a length.
+pub(super) fn term(field: &Field) -> Result<Term, Fault> {
+    if field.value == "month-end" { Ok(Term::MonthEnd) } else { length(field) }
 }
 
 /// `{ days = 30 }` or `{ months = 3 }`.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::read::{BEGINS, MODES, SCOPES, WINDOWS};
-use super::{limits, rates};
+use super::{cancel, holder, limits, payment, rates};
 use crate::model::{
     ChannelSet, ClassSet, Consequence, NoShowRule, RuleCondition, RuleLayer, RuleScope, Rules,
     Term, Window,
@@ -37,6 +37,18 @@ fn layer(layer: &RuleLayer) -> Value {
     if let Some(rule) = &layer.admission {
         rates::render(rule, &mut object);
     }
+    if let Some(rule) = &layer.cancel {
+        object.insert("cancel".to_owned(), cancel::render(rule));
+    }
+    if let Some(rule) = &layer.payment {
+        object.insert("payment".to_owned(), payment::render(rule));
+    }
+    if let Some(rule) = &layer.holder {
+        object.insert("holder".to_owned(), holder::render(*rule));
+    }
+    if let Some(rule) = layer.appeal {
+        object.insert("appeal".to_owned(), super::appeal::render(rule));
+    }
     Value::Object(object)
 }
 
@@ -59,9 +71,7 @@ fn scope(scope: RuleScope) -> Value {
 fn condition(when: RuleCondition) -> Value {
     let mut object = Map::new();
     if when.classes != ClassSet::ALL {
-        let names = CLASSES.iter().filter(|(_, class)| when.classes.contains(*class));
-        let names: Vec<&str> = names.map(|(name, _)| *name).collect();
-        object.insert("classes".to_owned(), json!(names));
+        object.insert("classes".to_owned(), classes(when.classes));
     }
     if when.ages != (0, u8::MAX) {
         object.insert("ages".to_owned(), json!([when.ages.0, when.ages.1]));
@@ -100,8 +110,13 @@ fn no_show(rule: &NoShowRule) -> Value {
         match tier.consequence {
             Consequence::Refuse { but: ChannelSet(0) } => {}
             Consequence::Refuse { but } => {
-                let channels: Vec<u8> = (0..64).filter(|bit| but.0 >> bit & 1 == 1).collect();
-                object.insert("but".to_owned(), json!(channels));
+                object.insert("but".to_owned(), channels(but));
+            }
+            Consequence::RefuseBut { channels: but, classes: passing } => {
+                if but != ChannelSet::ALL {
+                    object.insert("but".to_owned(), channels(but));
+                }
+                object.insert("but_classes".to_owned(), classes(passing));
             }
             Consequence::Warn => {
                 object.insert("consequence".to_owned(), json!("warn"));
@@ -118,6 +133,16 @@ fn no_show(rule: &NoShowRule) -> Value {
     Value::Object(object)
 }
 
+pub(super) fn channels(set: ChannelSet) -> Value {
+    let channels: Vec<u8> = (0..64).filter(|bit| set.0 >> bit & 1 == 1).collect();
+    json!(channels)
+}
+
+fn classes(set: ClassSet) -> Value {
+    let names = CLASSES.iter().filter(|(_, class)| set.contains(*class));
+    names.map(|(name, _)| *name).collect()
+}
+
 pub(super) fn named<T: Copy + PartialEq>(names: &[(&'static str, T)], value: T) -> Value {
     let found = names.iter().find(|(_, known)| *known == value);
     json!(found.map_or("", |(name, _)| name))
@@ -131,7 +156,7 @@ fn window(window: Window) -> Value {
     }
 }
 
-fn term(term: Term) -> Value {
+pub(super) fn term(term: Term) -> Value {
     match term {
         Term::Days(days) => json!({ "days": days }),
         Term::Months(months) => json!({ "months": months }),

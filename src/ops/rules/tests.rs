@@ -24,7 +24,7 @@ within = "department"
 begins = "first-strike"
 used_up = true
 mode = "shadow"
-tiers = [{ count = 6, for = { days = 30 } }]
+tiers = [{ count = 6, for = { days = 30 }, but_classes = ["emergency", "referral"] }]
 
 [[rules]]
 limits = [
@@ -38,6 +38,13 @@ rates = [
   { per = "channel", rate = 5000, every = { seconds = 1 }, burst = 20000, channels = [2, 7] },
 ]
 shares = [{ channels = [0], weight = 3 }, { channels = "all", weight = 2 }]
+
+[[rules]]
+[rules.appeal]
+term = { days = 9 }
+suspends = true
+per_restriction = 2
+undecided = "lifted"
 "#;
 
 fn reads(text: &str) -> Result<RuleDocument, String> {
@@ -49,7 +56,7 @@ fn reads(text: &str) -> Result<RuleDocument, String> {
 fn a_document_reads_back_as_it_was_rendered() {
     let document = reads(TEXT).unwrap();
     let rules = document.rules(Timestamp::from_millis(1_800_000_000_000));
-    assert_eq!(rules.layers.len(), 3);
+    assert_eq!(rules.layers.len(), 4);
     assert_eq!(rules.layers[2].limits.len(), 3);
     let text = render(&rules).to_string();
     let again = read("r.json", &text, DocumentFormat::Json, &DocumentDefaults::default()).unwrap();
@@ -69,6 +76,9 @@ fn what_is_wrong_is_refused_with_its_place() {
         ("department = 12", "ward = 12", "rules[1].scope.ward: is no key"),
         ("by = 2", "but = [1]", "rules[0].no_show.tiers[2]: has but"),
         ("zone = \"Asia/Shanghai\"", "zone = \"Asia/Peking\"", "zone"),
+        ("\"lifted\"", "\"granted\"", "rules[3].appeal.undecided: is \"granted\""),
+        ("per_restriction = 2", "per_restriction = 0", "rules[3].appeal.per_restriction: is 0"),
+        ("days = 9 }", "years = 9 }", "rules[3].appeal.term"),
         ("most = 15", "most = 201", "rules[2].limits[2].most: is 201"),
         ("most = 15", "most = \"all\"", "or \"no-limit\""),
         ("days = 90", "days = 367", "rules[2].limits[2].period: is longer than a year"),
@@ -104,4 +114,65 @@ fn what_is_wrong_is_refused_with_its_place() {
         assert!(error.contains(expected), "{from} -> {to}: {error}");
     }
     assert!(reads("rules = [{}]").unwrap_err().contains("rules[0]: says nothing"));
+}
+
+const PAID: &str = r#"
+[[rules]]
+cancel = { until = { minutes = 30 }, later = [3], late = "mark", mode = "shadow" }
+payment = { by = "self-pay-only", channels = [1], late = "refund", order = { minutes = 30, times = 2 } }
+holder = { by = "account", limit = 2 }
+
+[[rules]]
+scope = { organization = 1 }
+cancel = { until = { days = 1, at = "15:00" } }
+payment = { by = "pre-authorization", mode = "shadow" }
+holder = { by = "patient" }
+
+[[rules]]
+scope = { organization = 2 }
+cancel = { until = { workdays = 1, at = "24:00", except = ["2027-02-20", "2027-02-08"] } }
+
+[[rules]]
+scope = { organization = 3 }
+cancel = { until = { half_days = 1 } }
+"#;
+
+#[test]
+fn deadlines_payments_and_holders_read_back_as_they_were_rendered() {
+    let document = reads(PAID).unwrap();
+    let rules = document.rules(Timestamp::from_millis(1_800_000_000_000));
+    let text = render(&rules).to_string();
+    let again = read("r.json", &text, DocumentFormat::Json, &DocumentDefaults::default()).unwrap();
+    assert_eq!(again.layers, document.layers);
+}
+
+#[test]
+fn what_is_wrong_with_deadlines_payments_and_holders_is_refused_with_its_place() {
+    for (from, to, expected) in [
+        (
+            "minutes = 30 }, later",
+            "minutes = 90000 }, later",
+            "rules[0].cancel.until.minutes: is 90000",
+        ),
+        ("minutes = 30 }, later", "hours = 3 }, later", "rules[0].cancel.until: needs one of"),
+        ("days = 1, at = \"15:00\"", "days = 1", "rules[1].cancel.until: needs one of"),
+        ("days = 1, at = \"15:00\"", "days = 1, at = \"25:00\"", "rules[1].cancel.until.at: is"),
+        ("\"2027-02-08\"", "\"2027-02-30\"", "rules[2].cancel.until.except[1]: is"),
+        ("half_days = 1", "half_days = 0", "rules[3].cancel.until.half_days: is 0"),
+        (
+            "late = \"mark\"",
+            "late = \"warn\"",
+            "rules[0].cancel.late: is \"warn\"; use refuse or mark",
+        ),
+        ("\"self-pay-only\"", "\"cash\"", "rules[0].payment.by: is \"cash\"; use at-pick-up or"),
+        ("minutes = 30, times", "minutes = 0, times", "rules[0].payment.order.minutes: is 0"),
+        ("limit = 2", "limit = 9", "rules[0].holder.limit: is 9"),
+        ("by = \"patient\" }", "by = \"phone\" }", "rules[1].holder.by: is \"phone\""),
+        ("limit = 2", "most = 2", "rules[0].holder.most: is no key"),
+    ] {
+        let text = PAID.replacen(from, to, 1);
+        assert_ne!(text, PAID, "{from}");
+        let error = reads(&text).unwrap_err();
+        assert!(error.contains(expected), "{from} -> {to}: {error}");
+    }
 }

@@ -145,19 +145,32 @@ impl Words<'_> {
                 why.until,
             ));
         }
-        lines.extend(self.through(why.through));
+        lines.extend(self.through(why.through, why.until != Timestamp::default()));
         lines
     }
 
-    fn through(&self, channels: ChannelSet) -> Option<String> {
+    fn through(&self, channels: ChannelSet, ends: bool) -> Option<String> {
         if channels == ChannelSet::ALL || channels.0 == 0 {
             return None;
+        }
+        if CHANNELS_NAMED < channels.0.count_ones() {
+            let text = [
+                "It can be done in another way: ask at the hospital.",
+                "可以换一种方式办理，请询问医院。",
+            ];
+            return Some(self.language.pick(text).to_owned());
         }
         let numbers = (0..64_u8).filter(|number| channels.0 >> number & 1 == 1);
         let names: Vec<String> = numbers.map(|number| (self.channel)(number)).collect();
         Some(match self.language {
-            Language::English => format!("Until then you can book through: {}.", names.join(", ")),
-            Language::Chinese => format!("在此之前可以通过以下渠道预约：{}。", names.join("、")),
+            Language::English if ends => {
+                format!("Until then you can book through: {}.", names.join(", "))
+            }
+            Language::Chinese if ends => {
+                format!("在此之前可以通过以下渠道预约：{}。", names.join("、"))
+            }
+            Language::English => format!("It can be done through: {}.", names.join(", ")),
+            Language::Chinese => format!("可以通过以下渠道办理：{}。", names.join("、")),
         })
     }
 
@@ -213,6 +226,9 @@ const fn within(kind: ScopeKind) -> [&'static str; 2] {
         ScopeKind::Service => ["This holds for this service.", "适用于这个项目。"],
     }
 }
+
+/// More ways of booking are not told one by one.
+const CHANNELS_NAMED: u32 = 8;
 
 const MONTHS: [&str; 12] = [
     "January",

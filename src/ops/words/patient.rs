@@ -2,17 +2,35 @@
 
 use super::{Language, Words};
 use crate::model::{
-    Consequence, CountedStrike, Counter, ExplainedPatient, Restriction, RuleKey, RuleMode,
-    Timestamp,
+    ChannelSet, ClassSet, Consequence, CountedStrike, Counter, ExplainedPatient, KeptRestriction,
+    Restriction, RestrictionCause, RestrictionState, RuleKey, RuleMode, Timestamp,
 };
+
+const APPEALED: [&str; 2] = [
+    "You object to a restriction. It does not hold until that is decided, by {until} at the latest.",
+    "您对一项限制提出了申诉。在有结果之前（最迟{until}）暂不执行。",
+];
+const SUSPENDED: [&str; 2] = [
+    "A restriction is suspended: it does not hold until {until}.",
+    "一项限制已暂停，到{until}为止不执行。",
+];
+const LIFTED: [&str; 2] = [
+    "A restriction that would have lasted until {until} was lifted.",
+    "原定到{until}的一项限制已解除。",
+];
 
 impl Words<'_> {
     /// What holds for a patient, what counts, and how near to a limit they are.
     pub fn patient(&self, told: &ExplainedPatient) -> Vec<String> {
-        let mut applied = told.restrictions.iter().filter(|made| made.mode == RuleMode::Enforce);
+        let applied = || {
+            let all = told.restrictions.iter();
+            all.filter(|(_, kept)| kept.restriction.mode == RuleMode::Enforce)
+        };
         let mut lines: Vec<String> =
-            applied.clone().flat_map(|made| self.restriction(made)).collect();
-        let state = if applied.any(|made| made.consequence.refuses()) {
+            applied().flat_map(|(state, kept)| self.standing(*state, kept, told.at)).collect();
+        let holds = |state: RestrictionState| state == RestrictionState::Holds;
+        let refuses = |kept: &KeptRestriction| kept.restriction.consequence.refuses();
+        let state = if applied().any(|(state, kept)| holds(*state) && refuses(kept)) {
             ["You can still cancel appointments that you have.", "已有的预约仍然可以取消。"]
         } else {
             ["Nothing keeps you from booking.", "您可以正常预约。"]
@@ -23,6 +41,36 @@ impl Words<'_> {
         lines
     }
 
+    /// A restriction as it stands at an instant.
+    fn standing(
+        &self,
+        state: RestrictionState,
+        kept: &KeptRestriction,
+        at: Timestamp,
+    ) -> Vec<String> {
+        let appeal = kept.open_appeal(at);
+        let by = match state {
+            RestrictionState::Holds => {
+                let mut lines = self.restriction(&kept.restriction);
+                lines.extend(appeal.map(|term| {
+                    let texts = [
+                        "Your objection is being looked at. It is decided by {until}.",
+                        "您的申诉正在处理，最迟{until}有结果。",
+                    ];
+                    self.of(texts, term.due)
+                }));
+                return lines;
+            }
+            RestrictionState::Suspended => match appeal.filter(|term| term.is_suspending) {
+                Some(term) => (APPEALED, term.due),
+                None => (SUSPENDED, kept.suspended_until()),
+            },
+            RestrictionState::Lifted => (LIFTED, kept.restriction.until),
+            RestrictionState::Ahead | RestrictionState::Over => return Vec::new(),
+        };
+        vec![self.of(by.0, by.1), self.reason(&kept.restriction)]
+    }
+
     fn restriction(&self, made: &Restriction) -> Vec<String> {
         let what = match made.consequence {
             Consequence::Warn => ["You are warned until {until}.", "您已被提醒，有效期到{until}。"],
@@ -30,25 +78,45 @@ impl Words<'_> {
                 "On waitlists you come after others until {until}.",
                 "候补排位靠后，到{until}为止。",
             ],
-            Consequence::Refuse { .. } => {
+            Consequence::Refuse { .. } | Consequence::RefuseBut { .. } => {
                 ["You cannot book until {until}.", "您在{until}之前不能预约。"]
             }
         };
+        let mut lines = vec![self.of(what, made.until), self.reason(made)];
+        lines.push(self.language.pick(super::within(made.within.kind())).to_owned());
+        match made.consequence {
+            Consequence::Refuse { but } => lines.extend(self.through(but, true)),
+            Consequence::RefuseBut { channels, classes } => {
+                let but = [
+                    "This does not hold for every kind of visit: ask the hospital.",
+                    "部分类别的就诊不受限制，请询问医院。",
+                ];
+                if classes != ClassSet(0) && channels != ChannelSet(0) {
+                    lines.push(self.language.pick(but).to_owned());
+                }
+            }
+            Consequence::Warn | Consequence::Lower(_) => {}
+        }
+        lines
+    }
+
+    fn reason(&self, made: &Restriction) -> String {
+        if made.cause == RestrictionCause::Staff {
+            let texts = [
+                "The reason: staff of the hospital restricted you. They can tell you why.",
+                "原因：由工作人员限制。可以向他们询问。",
+            ];
+            return self.language.pick(texts).to_owned();
+        }
         let since = self.time(self.civil.start_of(made.since));
         let count = made.count;
-        let reason = match self.language {
+        match self.language {
             Language::English => {
                 let visits = if count == 1 { "visit" } else { "visits" };
                 format!("The reason: {count} missed {visits} since {since}.")
             }
             Language::Chinese => format!("原因：自{since}起爽约{count}次。"),
-        };
-        let mut lines = vec![self.of(what, made.until), reason];
-        lines.push(self.language.pick(super::within(made.within.kind())).to_owned());
-        if let Consequence::Refuse { but } = made.consequence {
-            lines.extend(self.through(but));
         }
-        lines
     }
 
     fn strike(&self, counted: &CountedStrike) -> String {

@@ -136,6 +136,13 @@ pub(super) const REFUSALS: &[(Outcome, [&str; 2])] = &[
         ],
     ),
     (
+        Outcome::AccountLimit,
+        [
+            "This account holds as many places for patients who are not named as it may. Name the patients, or give a place up.",
+            "此账号未指定就诊人的锁号已达上限。请先指定就诊人，或放弃一个号。",
+        ],
+    ),
+    (
         Outcome::AppointmentNotFound,
         [
             "There is no such appointment, or it is another person's. Look at the list of your appointments.",
@@ -166,6 +173,70 @@ pub(super) const REFUSALS: &[(Outcome, [&str; 2])] = &[
     (
         Outcome::TooEarly,
         ["It is too early for this. Come back later.", "现在还早。请晚一些再来办理。"],
+    ),
+    (
+        Outcome::CancelTooLate,
+        [
+            "It is too late to cancel or move this visit here. Ask at the counter of the hospital.",
+            "已过退号或改约的时限。请到医院窗口询问。",
+        ],
+    ),
+    (
+        Outcome::PaymentMissing,
+        [
+            "This visit is booked by paying for it. Pay, and it is booked.",
+            "这次就诊需要先付费才能预约成功。请先付费。",
+        ],
+    ),
+    (
+        Outcome::PaymentKindRefused,
+        [
+            "This visit cannot be paid for in that way. Choose another way to pay.",
+            "这次就诊不能用这种方式付费。请换一种付费方式。",
+        ],
+    ),
+    (
+        Outcome::PaymentRefundable,
+        [
+            "The payment came too late, and no place was booked. The money is owed back to you. You can book again.",
+            "付费太晚，没有约到号。款项将退还给您。您可以重新预约。",
+        ],
+    ),
+    (
+        Outcome::PaymentKnown,
+        [
+            "This payment was taken before. Look at the list of your appointments.",
+            "这笔付费已经办理过。请查看您的预约列表。",
+        ],
+    ),
+    (
+        Outcome::PatientNotNamed,
+        [
+            "The patient is not named yet. Choose the patient first.",
+            "还没有指定就诊人。请先选择就诊人。",
+        ],
+    ),
+    (
+        Outcome::PatientNamed,
+        [
+            "The patient of this place is named already. To see somebody else, book another place.",
+            "这个号已经指定了就诊人。为他人就诊请另约。",
+        ],
+    ),
+    (
+        Outcome::OrderRefused,
+        [
+            "The time to pay cannot be made longer. Pay now, or give the place up.",
+            "付费时间不能再延长。请现在付费，或放弃这个号。",
+        ],
+    ),
+    (Outcome::RefundNotDue, ["No such payment is owed back.", "没有这样一笔待退的款项。"]),
+    (
+        Outcome::TooManyPayments,
+        [
+            "This appointment has too many payments already. Ask at the hospital.",
+            "这个预约的付费次数过多。请到医院询问。",
+        ],
     ),
     (
         Outcome::TooManyChanges,
@@ -247,6 +318,38 @@ pub(super) const REFUSALS: &[(Outcome, [&str; 2])] = &[
     (Outcome::RulesInvalid, STAFF),
     (Outcome::RulesTooSoon, STAFF),
     (Outcome::RulesNeedNotice, STAFF),
+    (Outcome::RestrictionInvalid, KEPT),
+    (
+        Outcome::RestrictionNotFound,
+        [
+            "There is no such restriction, or it is another person's. Look at the list of yours.",
+            "没有这项限制，或不是您本人的。请查看您的限制记录。",
+        ],
+    ),
+    (
+        Outcome::RestrictionOver,
+        [
+            "The restriction is over, or it was lifted. Nothing needs to be done.",
+            "这项限制已结束或已解除。不需要再办理。",
+        ],
+    ),
+    (Outcome::AmendmentInvalid, KEPT),
+    (
+        Outcome::NoAppeal,
+        [
+            "This restriction cannot be objected to here. Ask at the hospital's desk.",
+            "这项限制不能在这里申诉。请到医院服务台询问。",
+        ],
+    ),
+    (
+        Outcome::AppealedAlready,
+        [
+            "You have objected already, as often as can be. Wait for the answer, or ask at the hospital.",
+            "您已提出过申诉，次数已用完。请等待结果，或到医院询问。",
+        ],
+    ),
+    (Outcome::AlreadyMerged, KEPT),
+    (Outcome::MergeTooLarge, KEPT),
 ];
 
 /// What a rule has counted, by what it is about: with the number that it names, and without.
@@ -309,7 +412,16 @@ pub(super) const COUNTED: &[(RuleKey, [[&str; 2]; 2])] = &[
         ],
     ),
     (RuleKey::Cancel, [CANCEL, CANCEL]),
-    (RuleKey::Payment, [PAYMENT, PAYMENT]),
+    (
+        RuleKey::Payment,
+        [
+            [
+                "The time to pay was moved {count} times. The limit is {limit}.",
+                "付款时间已延长{count}次。上限是{limit}次。",
+            ],
+            PAYMENT,
+        ],
+    ),
     (
         RuleKey::Holder,
         [
@@ -322,10 +434,10 @@ pub(super) const COUNTED: &[(RuleKey, [[&str; 2]; 2])] = &[
     ),
     (RuleKey::Appeal, [APPEAL, APPEAL]),
     (RuleKey::Notice, [NOTICE, NOTICE]),
+    (RuleKey::Staff, [BY_STAFF, BY_STAFF]),
 ];
 
-const CANCEL: [&str; 2] =
-    ["It can only be cancelled up to a time before the visit.", "只能在就诊前规定的时间内取消。"];
+const CANCEL: [&str; 2] = ["It could be cancelled until {since}.", "取消的截止时间是{since}。"];
 const PAYMENT: [&str; 2] =
     ["It has to be paid for as this clinic asks.", "需要按这次门诊规定的方式付费。"];
 const APPEAL: [&str; 2] =
@@ -334,6 +446,11 @@ const APPEAL: [&str; 2] =
 const NOTICE: [&str; 2] =
     ["Stricter rules are told of before they hold.", "更严的规则须提前公布。"];
 
+const BY_STAFF: [&str; 2] = [
+    "Staff of the hospital restricted you. They can tell you why.",
+    "由工作人员限制。可以向他们询问原因。",
+];
+
 const APP: [&str; 2] = [
     "The app sent a request that the booking system does not take. It is not your fault. Try again, or ask at the hospital.",
     "应用发出的请求无法办理。这不是您的问题。请重试，或到医院询问。",
@@ -341,6 +458,10 @@ const APP: [&str; 2] = [
 const DESK: [&str; 2] = [
     "This cannot be done here. Ask at the hospital's desk.",
     "这里不能办理这项业务。请到医院服务台办理。",
+];
+const KEPT: [&str; 2] = [
+    "What is kept of this patient could not be changed this way. Nothing was changed.",
+    "患者的记录没有这样更改。一切照旧。",
 ];
 const STAFF: [&str; 2] = [
     "The clinic could not be set up this way. Patients lose nothing.",

@@ -1,7 +1,12 @@
 //! Every refusal has its sentence, and every figure in one is the refusal's.
 
 use super::*;
-use crate::model::{BookingChannel, Operation, RuleKey, RuleRef, RulesVersion};
+use crate::model::{
+    AppealTerm, BookingChannel, Consequence, Day, EvidenceRef, ExplainedPatient, Ground,
+    KeptRestriction, Operation, RequestId, Restriction, RestrictionCause, RestrictionId,
+    RestrictionStep, Role, RuleKey, RuleMode, RuleRef, RuleScope, RulesVersion, StepKind,
+    Undecided,
+};
 
 const AT: Timestamp = Timestamp::from_millis(1_798_848_000_000);
 const DAY: u64 = 86_400_000;
@@ -134,4 +139,66 @@ fn where_no_rule_refuses_the_hint_is_told() {
         RefusedRequest { retry_after_millis: 60_000, ..refused(Outcome::NotOpenYet, None) };
     let lines = with(Language::English, |words| words.refused(&hinted));
     assert_eq!(lines.last().unwrap(), "Ask again from 2 January 2027 at 08:01.");
+}
+
+/// A patient with one restriction by staff, and what was done about it.
+fn restricted_by_staff(what: Option<StepKind>) -> ExplainedPatient {
+    let ground = Ground { by: Role::Admin, reason: 4, evidence: EvidenceRef(0) };
+    let restriction = Restriction {
+        within: RuleScope::Region,
+        cause: RestrictionCause::Staff,
+        consequence: Consequence::Refuse { but: ChannelSet(2) },
+        mode: RuleMode::Enforce,
+        from: AT.minus_millis(DAY),
+        until: AT.plus_millis(10 * DAY),
+        rule: RuleRef::default(),
+        count: 0,
+        since: Day(0),
+    };
+    let at = AT.minus_millis(1_000);
+    let request = RequestId::from_parts(at, 1);
+    let steps = what.map(|what| RestrictionStep { request, at, ground, what });
+    let (id, ground) = (RestrictionId(1), Some(ground));
+    let kept = KeptRestriction { id, restriction, ground, steps: steps.into_iter().collect() };
+    let restrictions = vec![(kept.state(AT), kept)];
+    ExplainedPatient { at: AT, restrictions, ..ExplainedPatient::default() }
+}
+
+#[test]
+fn a_restriction_by_staff_is_told_as_it_stands() {
+    let term = AppealTerm {
+        due: AT.plus_millis(3 * DAY),
+        is_suspending: true,
+        undecided: Undecided::Stands,
+        rules: RulesVersion(1),
+    };
+    let reason = "The reason: staff of the hospital restricted you. They can tell you why.";
+    let free = "Nothing keeps you from booking.";
+    let (held, appealed, suspended, lifted) = (
+        "You cannot book until 12 January 2027 at 08:00.",
+        "You object to a restriction. It does not hold until that is decided, by 5 January 2027 at 08:00 at the latest.",
+        "A restriction is suspended: it does not hold until 3 January 2027 at 08:00.",
+        "A restriction that would have lasted until 12 January 2027 at 08:00 was lifted.",
+    );
+    let (everywhere, through, cancel) = (
+        "This holds in all hospitals of the platform.",
+        "Until then you can book through: counter.",
+        "You can still cancel appointments that you have.",
+    );
+    let looked_at = "Your objection is being looked at. It is decided by 5 January 2027 at 08:00.";
+    let waits = StepKind::Appealed(AppealTerm { is_suspending: false, ..term });
+    let next_day = StepKind::Suspended(AT.plus_millis(DAY));
+    for (what, expected) in [
+        (None, vec![held, reason, everywhere, through, cancel]),
+        (Some(waits), vec![held, reason, everywhere, through, looked_at, cancel]),
+        (Some(StepKind::Appealed(term)), vec![appealed, reason, free]),
+        (Some(next_day), vec![suspended, reason, free]),
+        (Some(StepKind::Lifted), vec![lifted, reason, free]),
+    ] {
+        let told = restricted_by_staff(what);
+        assert_eq!(with(Language::English, |words| words.patient(&told)), expected, "{what:?}");
+        let chinese = with(Language::Chinese, |words| words.patient(&told));
+        assert!(chinese.iter().all(|line| line.ends_with('。') && !line.contains('{')));
+        assert_eq!(chinese.len(), expected.len(), "{chinese:?}");
+    }
 }

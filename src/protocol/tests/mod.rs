@@ -10,6 +10,7 @@ use crate::codec::rich_session;
 use crate::model::*;
 
 mod attendance;
+mod billing;
 mod broken;
 mod disruption;
 mod returns;
@@ -137,6 +138,7 @@ fn requests() -> Vec<(&'static str, Request)> {
     all.extend(attendance::requests());
     all.extend(waitlist::requests());
     all.extend(rules::requests());
+    all.extend(billing::requests());
     all
 }
 
@@ -222,6 +224,7 @@ fn replies() -> Vec<(&'static str, Reply)> {
     all.extend(attendance::replies());
     all.extend(waitlist::replies());
     all.extend(rules::replies());
+    all.extend(billing::replies());
     all
 }
 
@@ -296,6 +299,7 @@ fn facts() -> Vec<(&'static str, Fact)> {
     all.extend(disruption::facts());
     all.extend(attendance::facts());
     all.extend(rules::facts());
+    all.extend(billing::facts());
     all
 }
 

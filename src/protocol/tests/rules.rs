@@ -38,6 +38,11 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
             "explain_patient",
             Query::Explain { of: ExplainOf::Patient(patient), channel, at: Some(NOW) }.into(),
         ),
+        ("restrict", Request::Command(Command::Restrict(Box::new(restrict())))),
+        ("amend", Request::Command(Command::Amend(Box::new(amend())))),
+        ("appeal", Request::Command(Command::Appeal(Box::new(appeal())))),
+        ("merge_patients", Request::Command(Command::MergePatients(merge()))),
+        ("read_standing", Query::ReadStanding { patient, channel }.into()),
     ]
 }
 
@@ -51,6 +56,7 @@ pub(super) fn replies() -> Vec<(&'static str, Reply)> {
         ("explained_request", explained(Explained::Request(request_explained()))),
         ("explained_appointment", explained(Explained::Appointment(appointment_explained()))),
         ("explained_patient", explained(Explained::Patient(patient_explained()))),
+        ("standing", Reply::Reading(Reading::Standing(Box::new(standing())))),
     ]
 }
 
@@ -93,7 +99,7 @@ fn appointment_explained() -> ExplainedAppointment {
 fn patient_explained() -> ExplainedPatient {
     ExplainedPatient {
         at: NOW,
-        restrictions: vec![restriction()],
+        restrictions: standing().restrictions,
         strikes: vec![CountedStrike { strike: strike(), counts: true, until: NOW }],
         counters: vec![Counter { scope: restriction().within, why: why() }],
     }
@@ -136,7 +142,157 @@ pub(super) fn facts() -> Vec<(&'static str, Fact)> {
         ("struck", Fact::Struck(Box::new(struck))),
         ("limits_applied", Fact::RulesApplied(Box::new(limits))),
         ("recorded", Fact::Recorded(Box::new(recorded))),
+        ("restricted", Fact::Restricted(Box::new(restricted()))),
+        ("amended", Fact::Amended(Box::new(amended()))),
+        ("patients_merged", Fact::PatientsMerged(Box::new(merged()))),
     ]
+}
+
+fn restrict() -> Restrict {
+    Restrict {
+        request: RequestId::from_parts(NOW, 6),
+        patient: PatientId(0x11),
+        within: RuleScope::Organization(OrganizationId(1)),
+        consequence: named_pools(),
+        from: NOW,
+        until: NOW.plus_millis(86_400_000),
+        evidence: EvidenceRef(0x77),
+        reason: 4,
+    }
+}
+
+const fn named_pools() -> Consequence {
+    Consequence::RefuseBut { channels: ChannelSet(1 << 3), classes: ClassSet(0b1000) }
+}
+
+fn amend() -> Amend {
+    Amend {
+        request: RequestId::from_parts(NOW, 7),
+        patient: PatientId(0x11),
+        restriction: RestrictionId(restrict().request.0),
+        amendment: Amendment::Suspend { until: NOW.plus_millis(3_600_000) },
+        evidence: EvidenceRef(0x78),
+        reason: 5,
+    }
+}
+
+fn appeal() -> Appeal {
+    Appeal {
+        request: RequestId::from_parts(NOW, 8),
+        patient: PatientId(0x11),
+        restriction: RestrictionId(restrict().request.0),
+        evidence: EvidenceRef(0x79),
+        channel: channel(2),
+    }
+}
+
+const fn ground(reason: u16, evidence: u128) -> Ground {
+    Ground { by: Role::Admin, reason, evidence: EvidenceRef(evidence) }
+}
+
+fn restricted() -> Restricted {
+    let Restrict { request, patient, within, consequence, from, until, .. } = restrict();
+    let restriction = Restriction {
+        within,
+        cause: RestrictionCause::Staff,
+        consequence,
+        from,
+        until,
+        rule: RuleRef { version: RulesVersion(3), layer: 0, tier: 0 },
+        count: 0,
+        since: Day(0),
+        ..restriction()
+    };
+    Restricted { request, fingerprint: 6, patient, restriction, ground: ground(4, 0x77) }
+}
+
+fn amended() -> Amended {
+    let term = AppealTerm {
+        due: NOW.plus_millis(86_400_000),
+        is_suspending: true,
+        undecided: Undecided::Lifted,
+        rules: RulesVersion(3),
+    };
+    let step = RestrictionStep {
+        request: appeal().request,
+        at: NOW,
+        ground: Ground { by: Role::Gateway, ..ground(0, 0x79) },
+        what: StepKind::Appealed(term),
+    };
+    let (patient, restriction) = (appeal().patient, appeal().restriction);
+    Amended { fingerprint: 8, patient, restriction, step }
+}
+
+fn standing() -> StandingReading {
+    let Restricted { request, restriction, ground: made, .. } = restricted();
+    let suspended = RestrictionStep {
+        request: amend().request,
+        at: NOW,
+        ground: ground(5, 0x78),
+        what: StepKind::Suspended(NOW.plus_millis(3_600_000)),
+    };
+    let kept = KeptRestriction {
+        id: RestrictionId(request.0),
+        restriction,
+        ground: Some(made),
+        steps: vec![suspended, amended().step],
+    };
+    StandingReading {
+        patient: PatientId(0x11),
+        keys: vec![PatientId(0x12)],
+        doubled: 1,
+        restrictions: vec![(RestrictionState::Suspended, kept)],
+    }
+}
+
+const fn merge() -> MergePatients {
+    let request = RequestId::from_parts(NOW, 9);
+    MergePatients { request, from: PatientId(0x11), into: PatientId(0x12) }
+}
+
+fn merged() -> PatientsMerged {
+    let MergePatients { request, from, into } = merge();
+    let kept = standing().restrictions.remove(0).1;
+    let target = WaitTarget {
+        session: SessionId(8),
+        priority: 2,
+        order: WaitOrder::Time,
+        drawn_at: Timestamp::default(),
+    };
+    let entry = WaitEntry {
+        entry: RequestId::from_parts(NOW, 3),
+        patient: from,
+        account: None,
+        channel: channel(2),
+        class: PatientClass::Outpatient,
+        joined: NOW,
+        earliest: NOW,
+        latest: Timestamp::MAX,
+        targets: std::iter::once(target).collect(),
+    };
+    let visit = |day: u32| Visit {
+        place: strike().place,
+        appointment_type: 3,
+        day: Day(day),
+        half: HalfDay::Afternoon,
+    };
+    let past = |day: u32, is_joined: bool| Past {
+        visit: visit(day),
+        ending: Ending::Fulfilled,
+        booked: Day(19_700),
+        ended: Day(19_710),
+        is_joined,
+    };
+    let line =
+        KeptLine { appointment: id(1), session: SessionId(7), slot: SlotIndex(3), since: NOW };
+    let estate = Estate {
+        live: vec![line],
+        waits: vec![(entry, None)],
+        strikes: vec![(strike(), false, true)],
+        restrictions: vec![kept],
+        past: vec![past(19_710, false), past(19_711, true)],
+    };
+    PatientsMerged { request, fingerprint: 9, from, into, keys: vec![PatientId(0x10)], estate }
 }
 
 fn rules(version: u32) -> Rules {

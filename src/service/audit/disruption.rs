@@ -132,7 +132,9 @@ impl Account {
     /// A hold for who was displaced.
     pub(super) fn offer(&mut self, report: &mut AuditReport, sequence: Sequence, fact: &Offered) {
         let displaced = self.appointments.get(&fact.displaced);
-        if !displaced.is_some_and(|one| one.is_displaced() && one.patient == fact.held.patient) {
+        if !displaced
+            .is_some_and(|one| one.is_displaced() && self.person(one.patient) == fact.held.patient)
+        {
             report.fault(sequence, "an offer is made to nobody who was displaced");
         }
         self.hold(report, sequence, &fact.held);

@@ -1,12 +1,12 @@
 //! The account of what is kept of appointments that are over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Account, AuditReport};
 use crate::model::limits::{HISTORY_DAYS, HISTORY_MAX};
 use crate::model::{
-    AppointmentId, AppointmentStatus, Cause, CivilTime, Day, Ending, Fact, Left, Past, PatientId,
-    Recorded, Sequence, Settled, Stay, Timestamp,
+    AppointmentId, AppointmentStatus, Cause, CivilTime, Claim, Day, Ending, Fact, KeptLine, Left,
+    Past, PatientId, Recorded, Sequence, Settled, SlotIndex, Stay, Timestamp,
 };
 use crate::service::digest::Digest;
 
@@ -16,6 +16,8 @@ pub(super) struct Histories {
     made: BTreeMap<AppointmentId, Timestamp>,
     ended: Option<(Sequence, AppointmentId, Ending)>,
     kept: BTreeMap<PatientId, Vec<Past>>,
+    /// Entered in a draw, and not moved since: a ledger has them in the first slot.
+    entered: BTreeSet<AppointmentId>,
 }
 
 impl Histories {
@@ -27,8 +29,15 @@ impl Histories {
             | Fact::Offered(_)
             | Fact::PlaceOffered(_)
             | Fact::PlaceAdded(_)
-            | Fact::Entered(_) => {
+            | Fact::PatientNamed(_) => {
                 self.made.insert(id, time);
+            }
+            Fact::Entered(_) => {
+                self.made.insert(id, time);
+                self.entered.insert(id);
+            }
+            Fact::Rescheduled(_) => {
+                self.entered.remove(&id);
             }
             _ => {
                 if let Some(ending) = ending_of(fact) {
@@ -38,6 +47,39 @@ impl Histories {
         }
     }
 
+    /// The line of a live appointment's claim in a ledger.
+    pub(super) fn line(&self, appointment: AppointmentId, claim: &Claim) -> KeptLine {
+        let made = self.made.get(&appointment).copied().unwrap_or_default();
+        let since = Timestamp::from_millis(made.as_millis() / 1_000 * 1_000);
+        let is_entry = self.entered.contains(&appointment);
+        let slot = if is_entry { SlotIndex::default() } else { claim.slot };
+        KeptLine { appointment, session: claim.session, slot, since }
+    }
+
+    /// What is kept of a patient, oldest first.
+    pub(super) fn of(&self, patient: PatientId) -> Vec<Past> {
+        self.kept.get(&patient).cloned().unwrap_or_default()
+    }
+
+    /// What was kept under one key is kept under another, as it ended.
+    pub(super) fn hand_over(&mut self, from: PatientId, into: PatientId) {
+        let Some(given) = self.kept.remove(&from) else { return };
+        let kept = self.kept.entry(into).or_default();
+        let mut appointments: Vec<Vec<Past>> = Vec::new();
+        for all in [std::mem::take(kept), given] {
+            for (index, past) in all.into_iter().enumerate() {
+                match appointments.last_mut() {
+                    Some(last) if past.is_joined && index != 0 => last.push(past),
+                    Some(_) | None => appointments.push(vec![Past { is_joined: false, ..past }]),
+                }
+            }
+        }
+        appointments.sort_by_key(|visits| visits.first().map(|first| first.ended));
+        kept.extend(appointments.into_iter().flatten());
+        let today = kept.iter().map(|past| past.ended).max().unwrap_or_default();
+        drop_old(kept, today);
+    }
+
     pub(super) fn close(&self, digest: &mut Digest) {
         for (patient, past) in &self.kept {
             for past in past {
@@ -45,6 +87,14 @@ impl Histories {
             }
         }
     }
+}
+
+/// What no rule may ask about any more, and the oldest of too many.
+fn drop_old(kept: &mut Vec<Past>, today: Day) {
+    let horizon = today.minus(HISTORY_DAYS);
+    kept.retain(|past| horizon <= past.ended.max(past.visit.day));
+    let surplus = kept.len().saturating_sub(HISTORY_MAX);
+    kept.drain(..surplus);
 }
 
 fn ending_of(fact: &Fact) -> Option<Ending> {
@@ -76,10 +126,7 @@ impl Account {
         let kept = self.histories.kept.entry(fact.patient).or_default();
         kept.extend(fact.past());
         let today = fact.past().map(|past| past.ended).max().unwrap_or_default();
-        let horizon = today.minus(HISTORY_DAYS);
-        kept.retain(|past| horizon <= past.ended.max(past.visit.day));
-        let surplus = kept.len().saturating_sub(HISTORY_MAX);
-        kept.drain(..surplus);
+        drop_old(kept, today);
     }
 
     /// What has to be kept of the appointment that ended in this record.
@@ -92,7 +139,7 @@ impl Account {
             Some(Stay::of(self.sessions.get(&claim.session)?).visit(civil, claim.slot))
         });
         Some(Recorded {
-            patient: appointment.patient,
+            patient: self.person(appointment.patient),
             ending,
             booked: civil.day_of(*self.histories.made.get(&id)?),
             ended: civil.day_of(time),

@@ -10,10 +10,13 @@
 //! transitions: two ways to the same state, compared.
 
 mod attendance;
+mod billing;
 mod disruption;
 mod draws;
 mod history;
+mod identity;
 mod moves;
+mod restrictions;
 mod rules;
 mod supply;
 mod waiting;
@@ -24,6 +27,7 @@ use std::panic::AssertUnwindSafe;
 #[cfg(feature = "node")]
 use std::path::Path;
 
+use self::moves::{cells, slots};
 use super::digest::Digest;
 #[cfg(feature = "node")]
 use super::digest::of_inventory;
@@ -261,6 +265,9 @@ struct Account {
     queues: BTreeMap<SessionId, attendance::Waiting>,
     conduct: rules::Conduct,
     histories: history::Histories,
+    beside: billing::Beside,
+    /// Under which key somebody is kept who has several.
+    persons: BTreeMap<PatientId, PatientId>,
 }
 
 impl Account {
@@ -275,18 +282,22 @@ impl Account {
                 }
             }
             Fact::Held(held) => {
-                let who = (held.patient, held.channel);
+                let who = (held.patient, (held.channel, held.class));
                 self.look_for_restriction(report, sequence, time, who, &held.claims);
                 self.hold(report, sequence, held);
             }
             Fact::RulesApplied(fact) => self.apply_rules(report, sequence, time, fact),
             Fact::Struck(fact) => self.strike(report, sequence, time, fact),
             Fact::Recorded(fact) => self.record(report, sequence, time, fact),
+            Fact::LeftLate(_) | Fact::Billed(_) | Fact::Ordered(_) | Fact::PatientNamed(_) => {
+                self.add_billing(report, sequence, time, fact);
+            }
+            Fact::PatientsMerged(fact) => self.merge(report, sequence, fact),
+            Fact::Restricted(fact) => self.restrict(report, sequence, time, fact),
+            Fact::Amended(fact) => self.amend(report, sequence, time, fact),
             Fact::Booked(fact) => {
                 self.step(report, sequence, time, fact.appointment, AppointmentEvent::Book, None);
-                if let Some(appointment) = self.appointments.get_mut(&fact.appointment) {
-                    appointment.payment = Some(fact.payment);
-                }
+                self.book(report, sequence, fact);
             }
             Fact::Ended(fact) => self.end(report, sequence, time, fact, &[]),
             Fact::Freed(fact) => self.end(report, sequence, time, &fact.ended, &fact.back),
@@ -296,7 +307,7 @@ impl Account {
             Fact::WaitLeft(fact) => self.leave_waitlist(report, sequence, fact),
             Fact::PlaceOffered(fact) => {
                 let held = &fact.held;
-                let who = (held.patient, held.channel);
+                let who = (held.patient, (held.channel, held.class));
                 self.look_for_restriction(report, sequence, time, who, &held.claims);
                 self.offer_place(report, sequence, fact);
                 self.hold(report, sequence, held);
@@ -353,19 +364,6 @@ impl Account {
                     self.forget(report, sequence, *id);
                 }
             }
-        }
-    }
-
-    fn forget(&mut self, report: &mut AuditReport, sequence: Sequence, id: AppointmentId) {
-        let Some(appointment) = self.appointments.remove(&id) else {
-            return report.fault(sequence, "an unknown appointment is forgotten");
-        };
-        self.changes.remove(&id);
-        if appointment.status.is_live() {
-            report.fault(sequence, "a live appointment is forgotten");
-        }
-        for (claim, slot) in cells(appointment.places()) {
-            *self.kept.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
         }
     }
 
@@ -439,12 +437,14 @@ impl Account {
         event: AppointmentEvent,
         patient: Option<PatientId>,
     ) {
+        let whose = self.appointments.get(&id).map(|it| self.person(it.patient));
         let Some(appointment) = self.appointments.get_mut(&id) else {
             return report.fault(sequence, "a fact is about no appointment");
         };
-        if patient.is_some_and(|patient| patient != appointment.patient) {
+        if patient.is_some() && patient != whose {
             report.fault(sequence, "a fact is about another patient");
         }
+        self.beside.end_hold(id);
         match appointment.status.after(event) {
             Some(status) => (appointment.status, appointment.until) = (status, time),
             None => report.fault(
@@ -534,15 +534,17 @@ impl Account {
             }
             for claim in &appointment.claims {
                 if appointment.status.is_live() {
-                    digest.live(appointment.patient, appointment.id, claim.session);
+                    digest.live(self.person(appointment.patient), appointment.id, claim.session);
                 }
             }
             for (claim, slot) in cells(appointment.places()) {
                 *recount.entry((claim.session, slot, claim.pool.0)).or_default() += 1;
             }
         }
+        self.persons.iter().for_each(|(key, person)| digest.key(*person, *key));
         self.conduct.close(&mut digest);
         self.histories.close(&mut digest);
+        self.beside.close(report, &self.appointments, &mut digest);
         for (id, changes) in &self.changes {
             digest.moved(*id, *changes);
         }
@@ -586,14 +588,4 @@ impl Account {
         }
         report.digest = digest.finish();
     }
-}
-
-/// Every slot of every claim.
-fn cells(claims: &[Claim]) -> impl Iterator<Item = (&Claim, u16)> {
-    claims.iter().flat_map(|claim| slots(claim).map(move |slot| (claim, slot)))
-}
-
-/// The slots of a claim.
-fn slots(claim: &Claim) -> std::ops::Range<u16> {
-    claim.slot.0..claim.slot.0.saturating_add(u16::from(claim.count))
 }

@@ -4,13 +4,14 @@
 //! kept. What is at fault "by the rules" stops no recovery: what came of rules is in the facts, and is
 //! not worked out again.
 
+use super::restrictions::{is_in_effect, is_lifted};
 use super::{Account, AuditReport};
 use crate::engine::KeptStrike;
 use crate::model::limits::{RULES_KEPT_MAX, RULES_LEAD_MILLIS};
 use crate::model::{
-    AppointmentId, AppointmentStatus, Begins, BookingChannel, Claim, Consequence, Day, NoShowRule,
-    PatientId, Place, Restriction, RuleMode, RuleScope, Rules, RulesApplied, RulesVersion,
-    Sequence, Strike, Struck, Term, Timestamp, Window,
+    AppointmentId, AppointmentStatus, Begins, BookingChannel, Claim, Day, KeptRestriction,
+    NoShowRule, PatientClass, PatientId, Place, Restriction, RestrictionId, RuleMode, RuleScope,
+    Rules, RulesApplied, RulesVersion, Sequence, Strike, Struck, Term, Timestamp, Window,
 };
 use crate::service::digest::Digest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,8 @@ pub(super) struct Conduct {
     versions: Vec<Rules>,
     newest: RulesVersion,
     strikes: BTreeMap<PatientId, Vec<KeptStrike>>,
-    restrictions: BTreeMap<PatientId, Vec<Restriction>>,
+    /// What was made, and what was done about it.
+    pub(super) restrictions: BTreeMap<PatientId, Vec<KeptRestriction>>,
     struck: BTreeSet<AppointmentId>,
 }
 
@@ -36,6 +38,30 @@ impl Conduct {
         strikes.for_each(|kept| kept.is_over = true);
     }
 
+    /// What is kept of a patient.
+    pub(super) fn kept(
+        &self,
+        patient: PatientId,
+    ) -> (Vec<(Strike, bool, bool)>, Vec<KeptRestriction>) {
+        let strikes = self.strikes.get(&patient).into_iter().flatten();
+        let restrictions = self.restrictions.get(&patient).cloned().unwrap_or_default();
+        let strikes = strikes.map(|kept| (kept.strike, kept.is_used, kept.is_over));
+        let mut strikes: Vec<_> = strikes.collect();
+        strikes
+            .sort_unstable_by_key(|(it, is_used, is_over)| (it.day, it.place, *is_used, *is_over));
+        (strikes, restrictions)
+    }
+
+    /// What one key had belongs to another.
+    pub(super) fn hand_over(&mut self, from: PatientId, into: PatientId) {
+        if let Some(strikes) = self.strikes.remove(&from) {
+            self.strikes.entry(into).or_default().extend(strikes);
+        }
+        if let Some(restrictions) = self.restrictions.remove(&from) {
+            self.restrictions.entry(into).or_default().extend(restrictions);
+        }
+    }
+
     pub(super) fn close(&self, digest: &mut Digest) {
         self.versions.iter().for_each(|rules| digest.rules(rules));
         for (patient, strikes) in &self.strikes {
@@ -44,8 +70,8 @@ impl Conduct {
             }
         }
         for (patient, made) in &self.restrictions {
-            for restriction in made {
-                digest.restriction(*patient, restriction);
+            for kept in made {
+                digest.restriction(*patient, kept);
             }
         }
     }
@@ -86,7 +112,8 @@ impl Account {
     ) {
         let missed = self.appointments.get(&fact.appointment);
         let is_missed = missed.is_some_and(|appointment| {
-            appointment.status == AppointmentStatus::NoShow && appointment.patient == fact.patient
+            appointment.status == AppointmentStatus::NoShow
+                && self.person(appointment.patient) == fact.patient
         });
         let said = (fact.strike, fact.restriction, fact.is_used_up);
         if !is_missed || !self.conduct.struck.insert(fact.appointment) {
@@ -100,15 +127,20 @@ impl Account {
     /// Takes over what a fact says.
     fn keep(&mut self, fact: &Struck) {
         let strikes = self.conduct.strikes.entry(fact.patient).or_default();
-        strikes.push(KeptStrike { strike: fact.strike, is_used: false, is_over: false });
+        strikes.push(KeptStrike { strike: fact.strike.kept(), is_used: false, is_over: false });
         let Some(restriction) = fact.restriction else { return };
         for kept in strikes.iter_mut().filter(|_| fact.is_used_up) {
             let Strike { day, place } = kept.strike;
             kept.is_used |= restriction.since <= day
-                && day <= fact.strike.day
+                && day <= fact.strike.kept().day
                 && restriction.within.contains(&place);
         }
-        self.conduct.restrictions.entry(fact.patient).or_default().push(restriction);
+        self.conduct.restrictions.entry(fact.patient).or_default().push(KeptRestriction {
+            id: RestrictionId(fact.appointment.0),
+            restriction,
+            ground: None,
+            steps: Vec::new(),
+        });
     }
 
     /// The strike of an appointment that was missed, by the rules in force.
@@ -137,9 +169,11 @@ impl Account {
         let (layer, rule) = said?;
         let day = rules.civil.day_of(session.slot_start(claim.slot));
         let strike = Strike { day, place };
-        let counted = self.counted(appointment.patient, rule, strike);
+        let patient = self.person(appointment.patient);
+        let counted = self.counted(patient, rule, strike);
         let made = restriction(rules, (layer, rule), strike, &counted, time);
-        let restriction = made.filter(|made| !self.is_barred(appointment.patient, made));
+        let is_barred = |made: &Restriction| self.is_barred(patient, made, time);
+        let restriction = made.filter(|made| !is_barred(made));
         Some((strike, restriction, rule.is_used_up))
     }
 
@@ -160,9 +194,10 @@ impl Account {
     }
 
     /// Whether a patient is under such a restriction already when another one would begin.
-    fn is_barred(&self, patient: PatientId, made: &Restriction) -> bool {
-        let refuses = |one: &Restriction| matches!(one.consequence, Consequence::Refuse { .. });
+    fn is_barred(&self, patient: PatientId, made: &Restriction, time: Timestamp) -> bool {
+        let refuses = |one: &Restriction| one.consequence.refuses();
         let known = self.conduct.restrictions.get(&patient).into_iter().flatten();
+        let known = known.filter(|kept| !is_lifted(kept, time)).map(|kept| &kept.restriction);
         known.filter(|other| other.from <= made.from && made.from < other.until).any(|other| {
             (other.within, other.mode, refuses(other)) == (made.within, made.mode, refuses(made))
                 && (refuses(made) || other.consequence == made.consequence)
@@ -175,20 +210,19 @@ impl Account {
         report: &mut AuditReport,
         sequence: Sequence,
         time: Timestamp,
-        (patient, channel): (PatientId, BookingChannel),
+        (patient, (channel, class)): (PatientId, (BookingChannel, PatientClass)),
         claims: &[Claim],
     ) {
         let Some(known) = self.conduct.restrictions.get(&patient) else { return };
         for claim in claims {
             let Some(session) = self.sessions.get(&claim.session) else { continue };
             let place = Place::of(session);
-            let bars = |made: &Restriction| {
-                let refuses = match made.consequence {
-                    Consequence::Refuse { but } => !but.contains(channel),
-                    Consequence::Warn | Consequence::Lower(_) => false,
-                };
-                let holds = made.from <= time && time < made.until;
-                refuses && holds && made.mode == RuleMode::Enforce && made.within.contains(&place)
+            let bars = |kept: &KeptRestriction| {
+                let made = &kept.restriction;
+                made.consequence.bars(channel, class)
+                    && is_in_effect(kept, time)
+                    && made.mode == RuleMode::Enforce
+                    && made.within.contains(&place)
             };
             if known.iter().any(bars) {
                 report.fault(sequence, "by the rules: a restricted patient was given a place");

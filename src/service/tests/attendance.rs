@@ -6,8 +6,8 @@ use super::{Node, refused};
 use crate::engine::tests::build::{self, MINUTE};
 use crate::model::{
     Action, Actor, Answer, AppointmentId, Attendance, CallLine, CallNext, CallOrderOf, Command,
-    Hold, LateRule, Outcome, PatientId, PaymentRef, Query, Reading, Receipt, Role, Sequence,
-    Session, SessionId, SessionTerms, Timestamp,
+    Hold, LateRule, Outcome, PatientId, PaymentRef, Query, Reading, Receipt, Role, Session,
+    SessionId, SessionTerms,
 };
 
 const SESSION: SessionId = SessionId(1);
@@ -134,7 +134,7 @@ fn a_queue_survives_a_crash_and_an_audit_agrees() {
 #[cfg(feature = "node")]
 #[test]
 fn an_audit_finds_who_was_called_out_of_turn_or_twice_or_lost() {
-    use crate::model::{Fact, Facts};
+    use crate::model::{Fact, Facts, Sequence, Timestamp};
     use crate::service::audit::of_records;
     type Records = Vec<(Sequence, Timestamp, Facts)>;
     let node = waiting_room();
@@ -170,6 +170,7 @@ fn an_audit_finds_who_was_called_out_of_turn_or_twice_or_lost() {
 fn a_queue_comes_back_from_the_image_of_its_shard() {
     use crate::engine::tests::build::DAY;
     use crate::inventory::Inventory;
+    use crate::model::Sequence;
     let node = waiting_room();
     called(&node, 201);
     let mut restored = Inventory::new(99, DAY);

@@ -181,6 +181,7 @@ fn i9_an_impossible_fact_stops_the_recovery() {
         ("a booking of nothing", vec![opened(), booked(1)], false),
         ("an end before the beginning", vec![opened(), ended(1)], false),
         ("two ends", vec![opened(), held(1), ended(1), ended(1)], false),
+        ("a place of nothing is left late", vec![opened(), left_late(1)], false),
         ("a booking after the end", vec![opened(), held(1), ended(1), booked(1)], false),
     ] {
         let records: Vec<_> = (1..)
@@ -199,6 +200,12 @@ fn i9_an_impossible_fact_stops_the_recovery() {
         });
         assert_eq!(replayed.is_ok(), is_possible, "{what}");
     }
+}
+
+fn left_late(id: u128) -> Fact {
+    let (appointment, patient) = (build::appointment(id), PatientId(id));
+    let (deadline, rule) = (build::MORNING, crate::model::RuleRef::default());
+    Fact::LeftLate(Box::new(crate::model::LeftLate { appointment, patient, deadline, rule }))
 }
 
 /// One slot, of which the first pool gives its unused places to the second.

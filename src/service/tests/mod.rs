@@ -5,6 +5,8 @@
 
 mod answers;
 mod attendance;
+#[cfg(feature = "node")]
+mod billing;
 mod crash;
 mod digests;
 mod disruption;
@@ -15,6 +17,8 @@ mod explain;
 mod folder;
 #[cfg(feature = "node")]
 mod images;
+#[cfg(feature = "node")]
+mod restrictions;
 mod upkeep;
 mod waitlist;
 

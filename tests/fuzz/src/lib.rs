@@ -17,8 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use facts::FactSource;
 pub use memory::{TIMES, bounded};
 pub use values::{
-    MORNING, apply_rules, appointment, call_next, change, channel, hold, join, leave, patient,
-    request, reschedule, session, set_quotas,
+    MORNING, amend, appeal, apply_rules, appointment, call_next, change, channel, hold, join,
+    leave, merge, name_patient, order, patient, pay, refund, request, reschedule, restrict,
+    session, set_quotas,
 };
 
 /// Bytes that are read to their end, and then are zeros.

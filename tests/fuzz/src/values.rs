@@ -1,13 +1,16 @@
 //! Values of the model from bytes: few different numbers, so that requests meet each other.
 
 use haoyuan::model::{
-    Action, ApplyRules, AppointmentId, Attendance, Attributes, Begins, BookingChannel, CallNext,
-    Change, ChannelSet, CivilTime, ClaimRequest, ClassSet, ClientKeys, Consequence, Delay,
-    DepartmentId, Hold, JoinWaitlist, LateRule, LeaveWaitlist, NoShowRule, OrganizationId,
-    PatientClass, PatientId, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Reclaim, Repeat,
-    RequestId, Reschedule, ResourceId, ReturnRule, RuleLayer, RuleMode, RuleScope,
-    Rules, RulesVersion, ScopeKind, ServiceHours, Session, SessionId, SessionTerms, SetQuotas,
-    Sharing, SiteId, SlotChoice, SlotIndex, Term, Tier, Timestamp, Ttl, WaitlistRule, Window,
+    AccountId, Action, Amend, Amendment, Appeal, AppealRule, ApplyRules, AppointmentId, Attendance,
+    Attributes, Begins, BookingChannel, CallNext, CancelRule, Change, ChannelSet, CivilTime,
+    ClaimRequest, ClassSet, ClientKeys, Consequence, Deadline, Delay, DepartmentId, EvidenceRef,
+    Hold, Holder, HolderRule, JoinWaitlist, LateCancel, LatePayment, LateRule, LeaveWaitlist,
+    MergePatients, NamePatient, NoShowRule, Order, OrderRule, OrganizationId, PatientClass,
+    PatientId, Pay, PaymentKind, PaymentMode, PaymentRef, PaymentRule, Pick, Pool, PoolIndex,
+    PoolTerms, Reclaim, Refund, Repeat, RequestId, Reschedule, ResourceId, Restrict, RestrictionId,
+    ReturnRule, RuleLayer, RuleMode, RuleScope, Rules, RulesVersion, ScopeKind, ServiceHours,
+    Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice, SlotIndex, Term,
+    Tier, Timestamp, Ttl, Undecided, WaitlistRule, Window,
 };
 
 use crate::Bytes;
@@ -203,7 +206,23 @@ pub fn apply_rules(bytes: &mut Bytes<'_>, now: Timestamp) -> ApplyRules {
         0 => RuleScope::Organization(OrganizationId(1)),
         _ => RuleScope::Region,
     };
-    let layer = RuleLayer { scope, no_show: Some(no_show), ..RuleLayer::default() };
+    let appeal = bytes.once_in(2).then(|| AppealRule {
+        term: Term::Days(1 + u16::from(bytes.byte() % 2)),
+        is_suspending: bytes.once_in(2),
+        per_restriction: 1 + bytes.byte() % 2,
+        undecided: if bytes.once_in(2) { Undecided::Lifted } else { Undecided::Stands },
+    });
+    let layer = RuleLayer {
+        scope,
+        no_show: Some(no_show),
+        cancel: bytes.once_in(2).then(|| cancel(bytes)),
+        payment: bytes.once_in(2).then(|| payment(bytes)),
+        holder: bytes
+            .once_in(2)
+            .then(|| HolderRule { by: Holder::Account, limit: 1 + bytes.below(2) }),
+        appeal,
+        ..RuleLayer::default()
+    };
     ApplyRules {
         request: request(7_000 + u128::from(bytes.byte())),
         rules: Rules {
@@ -214,6 +233,152 @@ pub fn apply_rules(bytes: &mut Bytes<'_>, now: Timestamp) -> ApplyRules {
             layers: vec![layer],
         },
     }
+}
+
+fn cancel(bytes: &mut Bytes<'_>) -> CancelRule {
+    CancelRule {
+        until: match bytes.below(4) {
+            0 => Deadline::Days { days: bytes.below(2), minute: u16::from(bytes.byte()) * 6 },
+            1 => Deadline::HalfDays(bytes.below(3)),
+            _ => Deadline::Minutes(u32::from(bytes.byte())),
+        },
+        later: ChannelSet(u64::from(bytes.below(4))),
+        late: if bytes.once_in(2) { LateCancel::Mark } else { LateCancel::Refuse },
+        mode: RuleMode::Enforce,
+    }
+}
+
+fn payment(bytes: &mut Bytes<'_>) -> PaymentRule {
+    PaymentRule {
+        by: match bytes.below(4) {
+            0 => PaymentMode::AtPickUp,
+            1 => PaymentMode::SelfPayOnly,
+            2 => PaymentMode::PreAuthorization,
+            _ => PaymentMode::SelfPayOrInsurance,
+        },
+        channels: ChannelSet(u64::MAX ^ u64::from(bytes.once_in(4))),
+        late: if bytes.once_in(4) { LatePayment::Refund } else { LatePayment::Rebook },
+        order: (!bytes.once_in(4))
+            .then(|| OrderRule { minutes: u16::from(bytes.byte()), times: 1 + bytes.below(2) }),
+        mode: RuleMode::Enforce,
+    }
+}
+
+/// Moves the deadline of one of the appointments.
+pub fn order(bytes: &mut Bytes<'_>, now: Timestamp) -> Order {
+    Order {
+        request: request(8_000 + u128::from(bytes.byte())),
+        appointment: appointment(bytes),
+        patient: bytes.once_in(4).then(|| patient(bytes)),
+        channel: channel(bytes),
+        until: now.plus_millis(u64::from(bytes.byte()) * 20_000),
+    }
+}
+
+/// Pays for one of the appointments, or for one that a payment made.
+pub fn pay(bytes: &mut Bytes<'_>) -> Pay {
+    Pay {
+        request: request(9_000 + u128::from(bytes.byte())),
+        appointment: paid_for(bytes),
+        patient: bytes.once_in(4).then(|| patient(bytes)),
+        channel: channel(bytes),
+        kind: PaymentKind::ALL[usize::from(bytes.below(3))],
+        payment: PaymentRef(u128::from(1 + bytes.below(3))),
+    }
+}
+
+/// Gives money back, that is owed or not.
+pub fn refund(bytes: &mut Bytes<'_>) -> Refund {
+    Refund {
+        request: request(10_000 + u128::from(bytes.byte())),
+        appointment: paid_for(bytes),
+        payment: PaymentRef(u128::from(1 + bytes.below(3))),
+        reference: PaymentRef(u128::from(bytes.below(2))),
+    }
+}
+
+/// Names the patient of one of the appointments.
+pub fn name_patient(bytes: &mut Bytes<'_>) -> NamePatient {
+    NamePatient {
+        request: request(11_000 + u128::from(bytes.byte())),
+        appointment: appointment(bytes),
+        patient: patient(bytes),
+        keys: keys(bytes),
+        channel: channel(bytes),
+        class: if bytes.once_in(4) { PatientClass::Referral } else { PatientClass::Outpatient },
+        attributes: Attributes::default(),
+    }
+}
+
+fn paid_for(bytes: &mut Bytes<'_>) -> AppointmentId {
+    if bytes.once_in(8) {
+        return AppointmentId(request(9_000 + u128::from(bytes.byte())).0);
+    }
+    appointment(bytes)
+}
+
+/// One of two accounts, mostly.
+fn keys(bytes: &mut Bytes<'_>) -> ClientKeys {
+    let account = (!bytes.once_in(4)).then(|| AccountId(u128::from(bytes.below(2))));
+    ClientKeys { account, ..ClientKeys::default() }
+}
+
+/// Restricts somebody for some hours.
+pub fn restrict(bytes: &mut Bytes<'_>, now: Timestamp) -> Restrict {
+    Restrict {
+        request: request(12_000 + u128::from(bytes.below(8))),
+        patient: patient(bytes),
+        within: if bytes.once_in(4) {
+            RuleScope::Organization(OrganizationId(1))
+        } else {
+            RuleScope::Region
+        },
+        consequence: match bytes.below(3) {
+            0 => Consequence::Lower(bytes.byte() % 3),
+            1 => Consequence::RefuseBut { channels: ChannelSet(1), classes: ClassSet(1) },
+            _ => Consequence::Refuse { but: ChannelSet(0) },
+        },
+        from: now.minus_millis(u64::from(bytes.byte() % 2) * 60_000),
+        until: now.plus_millis(u64::from(bytes.byte()) * 600_000),
+        evidence: EvidenceRef(0),
+        reason: 1,
+    }
+}
+
+/// Does something about one of the restrictions.
+pub fn amend(bytes: &mut Bytes<'_>, now: Timestamp) -> Amend {
+    let until = now.plus_millis(u64::from(bytes.byte()) * 60_000);
+    Amend {
+        request: request(13_000 + u128::from(bytes.byte())),
+        patient: patient(bytes),
+        restriction: RestrictionId(request(12_000 + u128::from(bytes.below(8))).0),
+        amendment: match bytes.below(5) {
+            0 => Amendment::Lift,
+            1 => Amendment::Resume,
+            2 => Amendment::Uphold,
+            3 => Amendment::Grant,
+            _ => Amendment::Suspend { until },
+        },
+        evidence: EvidenceRef(0),
+        reason: 1,
+    }
+}
+
+/// Appeals against one of the restrictions.
+pub fn appeal(bytes: &mut Bytes<'_>) -> Appeal {
+    Appeal {
+        request: request(14_000 + u128::from(bytes.byte())),
+        patient: patient(bytes),
+        restriction: RestrictionId(request(12_000 + u128::from(bytes.below(8))).0),
+        evidence: EvidenceRef(1),
+        channel: channel(bytes),
+    }
+}
+
+/// Takes two keys for one person's.
+pub fn merge(bytes: &mut Bytes<'_>) -> MergePatients {
+    let (from, into) = (patient(bytes), patient(bytes));
+    MergePatients { request: request(15_000 + u128::from(bytes.below(8))), from, into }
 }
 
 /// Moves one of the appointments.
@@ -244,11 +409,11 @@ pub fn set_quotas(bytes: &mut Bytes<'_>) -> SetQuotas {
 pub fn hold(bytes: &mut Bytes<'_>) -> Hold {
     let claims = usize::from([1_u8, 1, 2, 1, 3, 1, 4, 0][usize::from(bytes.below(8))]);
     let id = appointment(bytes);
-    let patient = (!bytes.once_in(32)).then(|| patient(bytes));
+    let patient = (!bytes.once_in(8)).then(|| patient(bytes));
     Hold {
         appointment: id,
         patient,
-        keys: ClientKeys::default(),
+        keys: keys(bytes),
         channel: channel(bytes),
         class: if bytes.once_in(4) { PatientClass::Referral } else { PatientClass::Outpatient },
         attributes: Attributes::default(),

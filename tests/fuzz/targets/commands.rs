@@ -24,8 +24,8 @@ use haoyuan::service::digest::of_inventory;
 use haoyuan::service::probe::account;
 use haoyuan::service::{Imported, Limits, Service};
 use haoyuan_fuzz::{
-    Bytes, MORNING, apply_rules, call_next, change, hold, join, leave, request, reschedule,
-    session, set_quotas,
+    Bytes, MORNING, amend, appeal, apply_rules, call_next, change, hold, join, leave, merge,
+    name_patient, order, pay, refund, request, reschedule, restrict, session, set_quotas,
 };
 
 const RETENTION: u64 = 60 * 60 * 1_000;
@@ -57,10 +57,27 @@ fn step(bytes: &mut Bytes<'_>, now: Timestamp, settle: bool) -> Step {
         actor.organizations =
             Organizations::Only([haoyuan::model::OrganizationId(1)].into_iter().collect());
     }
-    let command = match bytes.below(19) {
+    let command = match bytes.below(27) {
         18 => {
             actor.role = Role::Admin;
             Command::ApplyRules(Box::new(apply_rules(bytes, now)))
+        }
+        19 => Command::Order(order(bytes, now)),
+        20 => Command::Pay(pay(bytes)),
+        21 => Command::Refund(refund(bytes)),
+        22 => Command::NamePatient(Box::new(name_patient(bytes))),
+        23 => {
+            actor.role = Role::Admin;
+            Command::Restrict(Box::new(restrict(bytes, now)))
+        }
+        24 => {
+            actor.role = Role::Admin;
+            Command::Amend(Box::new(amend(bytes, now)))
+        }
+        25 => Command::Appeal(Box::new(appeal(bytes))),
+        26 => {
+            actor.role = Role::Admin;
+            Command::MergePatients(merge(bytes))
         }
         14 | 15 => Command::JoinWaitlist(Box::new(join(bytes))),
         16 => Command::LeaveWaitlist(leave(bytes)),
@@ -135,6 +152,14 @@ fn naive(bytes: &mut Bytes<'_>) {
                     Command::LeaveWaitlist(ask) => engine.leave_waitlist(&context, ask, append),
                     Command::CallNext(call) => engine.call_next(&context, call, append),
                     Command::ApplyRules(apply) => engine.apply_rules(&context, apply, append),
+                    Command::Order(order) => engine.order(&context, order, append),
+                    Command::Pay(pay) => engine.pay(&context, pay, append),
+                    Command::Refund(refund) => engine.refund(&context, refund, append),
+                    Command::NamePatient(name) => engine.name_patient(&context, name, append),
+                    Command::Restrict(ask) => engine.restrict(&context, ask, append),
+                    Command::Amend(ask) => engine.amend(&context, ask, append),
+                    Command::Appeal(ask) => engine.appeal(&context, ask, append),
+                    Command::MergePatients(ask) => engine.merge(&context, ask, append),
                 };
                 assert_eq!(answer.result, expected, "{command:?}");
                 if let Some(refusal) = at_once {

@@ -141,7 +141,9 @@ impl Engine for Fake {
                 Answer::refused(Refusal::by_rule(Outcome::Restricted, NOW, why))
             }
             Query::ReadRules { .. }
+            | Query::ReadStanding { .. }
             | Query::ReadRecord { .. }
+            | Query::ReadBills { .. }
             | Query::Clock
             | Query::ConfirmClock => Answer::refused(Outcome::NotReady),
         }

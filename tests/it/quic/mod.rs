@@ -8,6 +8,7 @@ mod waitlist;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use haoyuan::client::{CallError, Client, ClientConfig, Event, Lane, Watch};
 use haoyuan::model::*;
@@ -244,6 +245,41 @@ async fn many_calls_at_once_each_get_their_own_answer() {
 }
 
 #[tokio::test]
+async fn while_answers_are_awaited_for_too_long_holds_are_refused_unsent_and_nothing_else_is() {
+    let fake = Fake::new();
+    let node = Node::start(&fake);
+    let tls = node.tls(&Actor::unbounded(Role::Gateway));
+    let mut config = ClientConfig::new(vec![node.address], "localhost", tls);
+    config.hold_patience = Duration::from_millis(20);
+    let client = Client::new(&config).unwrap();
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.hold(hold(1)).await }
+    });
+    while fake.decided() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Its record is not durable. Sooner or later the next hold is refused without being sent.
+    let mut sent = 1;
+    let waited = loop {
+        let (client, number) = (client.clone(), u128::try_from(sent).unwrap() + 1);
+        let next = async move { client.hold(hold(number)).await };
+        match tokio::time::timeout(Duration::from_millis(5), next).await {
+            Ok(Err(CallError::Behind { waited })) => break waited,
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => sent += 1,
+        }
+    };
+    assert!(Duration::from_millis(20) < waited, "{waited:?}");
+    let refused = client.release(release(2)).await;
+    assert_eq!(refused, Err(CallError::Refused(Outcome::AppointmentNotFound.into())));
+    assert!(fake.asked().len() <= sent + 1, "the release, and the holds that were sent");
+    fake.advance(1_000);
+    assert!(first.await.unwrap().is_ok());
+    assert!(client.hold(hold(1_000)).await.is_ok(), "nobody waits any more");
+}
+
+#[tokio::test]
 async fn a_broken_connection_is_retried_under_the_same_id() {
     let first = Fake::new();
     let node = Node::start(&first);
@@ -399,7 +435,7 @@ async fn a_stopping_node_answers_what_becomes_durable_and_then_closes() {
 #[tokio::test]
 async fn a_stopping_node_waits_for_no_client_that_has_all_its_answers() {
     let engine = Fake::eager();
-    let hour = std::time::Duration::from_hours(1);
+    let hour = Duration::from_hours(1);
     let local = "127.0.0.1:0".parse().unwrap();
     let authority = Authority::new(validity()).unwrap();
     let mut node = Node::start_with(local, &engine, authority, |config| {

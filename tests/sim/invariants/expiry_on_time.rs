@@ -47,6 +47,21 @@ impl ExpiryOnTime {
             self.pending.insert(won.appointment, won.until);
             return ensure(time < won.until, || "a win is void from the start".to_owned());
         }
+        match fact {
+            Fact::Ordered(ordered) => {
+                let until = self.pending.insert(ordered.appointment, ordered.until);
+                // Of one that was moved nothing is known any more.
+                let in_time = until.is_none_or(|until| time < until) && time < ordered.until;
+                return ensure(in_time, || format!("{ordered:?} at {}", time.as_millis()));
+            }
+            Fact::PatientNamed(named) => {
+                let until = self.pending.get(&named.appointment);
+                let in_time = until.is_none_or(|until| time < *until);
+                return ensure(in_time, || format!("{named:?} at {}", time.as_millis()));
+            }
+            Fact::Billed(_) | Fact::LeftLate(_) => return Ok(()),
+            _ => {}
+        }
         let Some(until) = fact.appointment().and_then(|id| self.pending.remove(&id)) else {
             return Ok(());
         };

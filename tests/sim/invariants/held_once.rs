@@ -56,6 +56,8 @@ impl Invariant for HeldOnce {
                 | Fact::WaitJoined(_)
                 | Fact::WaitLeft(_)
                 | Fact::WaitDrawn(_)
+                | Fact::Billed(_)
+                | Fact::LeftLate(_)
                 | Fact::Called(_) => continue,
                 _ => fact.appointment().into_iter().collect(),
             };

@@ -46,6 +46,11 @@ impl LimitKept {
                 self.rules.push(applied.rules.clone());
                 None
             }
+            Fact::PatientsMerged(merged) => {
+                let own = self.lives.values_mut().filter(|line| line.0 == merged.from);
+                own.for_each(|line| line.0 = merged.into);
+                None
+            }
             Fact::PlaceAdded(added) => {
                 let line = (added.patient, added.claims.clone(), true);
                 self.lives.insert(added.appointment, line);

@@ -3,6 +3,7 @@
 //! **Architecture invariant:** an invariant keeps its own account of what it is shown. It reads the
 //! durable records and what leaves the node, and believes neither the engine nor the journal.
 
+mod billing_kept;
 mod blocked_is_empty;
 mod called_in_turn;
 mod clock_only_forward;
@@ -94,6 +95,7 @@ pub(crate) fn all(retention_millis: u64) -> Vec<Box<dyn Invariant>> {
         Box::new(reply_implies_durable::ReplyImpliesDurable),
         Box::<limit_kept::LimitKept>::default(),
         Box::<restriction_kept::RestrictionKept>::default(),
+        Box::<billing_kept::BillingKept>::default(),
         Box::<retry_same_answer::RetrySameAnswer>::default(),
         Box::<one_id_one_request::OneIdOneRequest>::default(),
         Box::new(refusal_changes_nothing::RefusalChangesNothing),

@@ -51,6 +51,25 @@ impl Invariant for OneLive {
                         ensure(!once || live.len() == 1, || format!("{live:x?} after a move"))?;
                     }
                 }
+                Fact::PatientNamed(named) => {
+                    let id = named.appointment;
+                    self.live.values_mut().for_each(|live| live.retain(|live| *live != id));
+                    for claim in &named.claims {
+                        let live = self.live.entry((named.patient, claim.session)).or_default();
+                        live.push(id);
+                        let session = history.sessions.get(&claim.session);
+                        let once = session.is_some_and(|s| s.repeat == Repeat::OnePerPatient);
+                        ensure(!once || live.len() == 1, || format!("{live:x?} named"))?;
+                    }
+                }
+                // Two live appointments that a merge brings together stay, and no third one comes.
+                Fact::PatientsMerged(merged) => {
+                    let live = std::mem::take(&mut self.live);
+                    for ((patient, session), ids) in live {
+                        let patient = if patient == merged.from { merged.into } else { patient };
+                        self.live.entry((patient, session)).or_default().extend(ids);
+                    }
+                }
                 // Who was displaced has no place: an offer may lie in the same session.
                 Fact::Ended(_)
                 | Fact::Freed(_)

@@ -1,7 +1,9 @@
-//! What is refused, read or done before makes no record; what is done makes one.
+//! What is refused, read or done before makes no record; what is done makes one. One refusal is a
+//! record: that money is owed back.
 
 use super::{History, Invariant, Sight, ensure};
 use crate::ask::{Body, Said};
+use haoyuan::model::Outcome;
 
 pub(super) struct RefusalChangesNothing;
 
@@ -13,6 +15,8 @@ impl Invariant for RefusalChangesNothing {
     fn see(&mut self, sight: &Sight<'_>, _: &History) -> Result<(), String> {
         let Sight::Decided { ask, reply, records, .. } = sight else { return Ok(()) };
         let is_expected = match &reply.result {
+            // Money that came too late is written down as owed back, once.
+            Err(refusal) if refusal.outcome == Outcome::PaymentRefundable => *records <= 1,
             Err(_) | Ok(Said::Reading(_)) => *records == 0,
             Ok(Said::Receipt(receipt)) => *records == u64::from(!receipt.retried),
             Ok(Said::Declined(_)) => matches!(ask.body, Body::Import(_)) && *records <= 1,

@@ -1,8 +1,8 @@
 //! Whatever a client is told rests on records that the disk has, successes and refusals alike.
 
 use haoyuan::model::{
-    AppointmentStatus, ClaimRequest, Command, ExplainOf, Explained, ExplainedAppointment, Outcome,
-    PatientId, Query, Reading, Refusal,
+    AppointmentStatus, ClaimRequest, Command, ExplainOf, Explained, ExplainedAppointment,
+    KeptRestriction, Outcome, PatientId, Query, Reading, Refusal, RestrictionCause,
 };
 
 use super::{Ask, History, Invariant, Sight, ensure};
@@ -22,7 +22,7 @@ impl Invariant for ReplyImpliesDurable {
             Ok(Said::Receipt(receipt)) => {
                 let did = ask.identity().is_none_or(|(id, _)| history.requests.contains(&id));
                 let chosen = receipt.appointment;
-                let id = ask.appointment().or(chosen);
+                let id = chosen.or_else(|| ask.appointment());
                 let life = id.and_then(|id| history.lives.get(&id));
                 let stood = receipt.status.is_none_or(|status| {
                     life.is_some_and(|life| {
@@ -35,12 +35,10 @@ impl Invariant for ReplyImpliesDurable {
             Ok(Said::Declined(outcome)) => {
                 ask.appointment().and_then(|id| history.declined.get(&id)) == Some(outcome)
             }
-            Ok(Said::Reading(Reading::Appointment(found))) => {
-                history.lives.get(&found.id).is_some_and(|life| life.was(found))
+            Ok(Said::Reading(Reading::Appointment(found))) => history.was(found),
+            Ok(Said::Reading(Reading::Appointments(found))) => {
+                found.iter().all(|found| history.was(found))
             }
-            Ok(Said::Reading(Reading::Appointments(found))) => found
-                .iter()
-                .all(|found| history.lives.get(&found.id).is_some_and(|life| life.was(found))),
             Ok(Said::Reading(Reading::Availability(_))) => match &ask.body {
                 Body::Query(Query::Availability { session, .. }) => {
                     history.sessions.contains_key(session)
@@ -74,14 +72,23 @@ impl Invariant for ReplyImpliesDurable {
                 let Body::Query(Query::ReadRecord { patient, .. }) = &ask.body else {
                     return Err(format!("{ask} was told {reply}"));
                 };
-                let struck = || history.struck.get(patient).into_iter().flatten();
+                let struck = || history.struck.get(&history.person(*patient)).into_iter().flatten();
                 let mut strikes = found.strikes.iter();
                 let mut made = found.restrictions.iter();
                 strikes.all(|strike| struck().any(|it| it.strike == *strike))
-                    && made.all(|made| struck().any(|it| it.restriction == Some(*made)))
+                    && made.all(|made| {
+                        made.cause == RestrictionCause::Staff
+                            || struck().any(|it| it.restriction == Some(*made))
+                    })
+            }
+            Ok(Said::Reading(Reading::Standing(found))) => {
+                found.restrictions.iter().all(|(_, kept)| was_amended(kept, history))
             }
             Ok(Said::Reading(Reading::Explanation(found))) => {
                 explained_is_durable(ask, &found.about, history)
+            }
+            Ok(Said::Reading(Reading::Bills(page))) => {
+                page.bills.iter().all(|bill| history.lives.contains_key(&bill.appointment))
             }
             // The clock rests on nothing in the journal.
             Ok(Said::Reading(Reading::Clock(_))) => true,
@@ -89,6 +96,12 @@ impl Invariant for ReplyImpliesDurable {
         };
         ensure(is_durable, || format!("{ask} was told {reply}"))
     }
+}
+
+/// Whether a restriction was made, and what it says was done about it.
+fn was_amended(kept: &KeptRestriction, history: &History) -> bool {
+    let steps = history.amended.get(&kept.id);
+    steps.is_some_and(|steps| steps.starts_with(&kept.steps))
 }
 
 /// Whether what was explained is in the journal.
@@ -104,18 +117,18 @@ fn explained_is_durable(ask: &Ask, told: &Explained, history: &History) -> bool 
             let Body::Query(Query::Explain { of: ExplainOf::Patient(who), .. }) = &ask.body else {
                 return false;
             };
-            let struck = || history.struck.get(who).into_iter().flatten();
+            let struck = || history.struck.get(&history.person(*who)).into_iter().flatten();
             let mut strikes = patient.strikes.iter();
-            let mut made = patient.restrictions.iter();
             strikes.all(|counted| struck().any(|it| it.strike == counted.strike))
-                && made.all(|made| struck().any(|it| it.restriction == Some(*made)))
+                && patient.restrictions.iter().all(|(_, kept)| was_amended(kept, history))
         }
     }
 }
 
 /// Whether the patient ever had a place in one of the sessions.
 fn is_in_one_of(wishes: &[ClaimRequest], patient: PatientId, history: &History) -> bool {
-    let theirs = history.lives.values().filter(|life| life.held.patient == patient);
+    let patient = history.person(patient);
+    let theirs = history.lives.values().filter(|life| life.is_of(patient));
     let mut places = theirs.flat_map(|life| life.places.iter().flatten());
     places.any(|claim| wishes.iter().any(|wish| wish.session == claim.session))
 }
@@ -135,23 +148,36 @@ fn refusal_is_durable(ask: &Ask, refusal: Refusal, history: &History) -> bool {
         Outcome::IdReused => ask.identity().is_some_and(|(id, _)| history.requests.contains(&id)),
         Outcome::AlreadyHasAppointment => match &ask.body {
             Body::Command(Command::Hold(hold)) => {
-                is_in_one_of(&hold.claims, hold.patient.unwrap_or(PatientId(0)), history)
+                let holder = hold.keys.account.map(haoyuan::model::AccountId::holder);
+                let whose = hold.patient.or(holder).unwrap_or(PatientId(0));
+                is_in_one_of(&hold.claims, whose, history)
             }
             Body::Command(Command::AddPlace(add)) => {
-                let theirs = history.lives.values().filter(|it| it.held.patient == add.patient);
+                let patient = history.person(add.patient);
+                let theirs = history.lives.values().filter(|it| it.is_of(patient));
                 theirs.flat_map(|it| it.places.iter().flatten()).any(|it| it.session == add.session)
             }
             Body::Command(Command::JoinWaitlist(join)) => {
                 let had = |life: &Life| {
                     let mut claims = life.places.iter().flatten();
-                    life.held.patient == join.patient
+                    life.is_of(history.person(join.patient))
                         && claims.any(|claim| join.targets.contains(&claim.session))
                 };
                 history.lives.values().any(had)
             }
-            Body::Command(Command::Reschedule(ask)) => {
-                life.is_some_and(|life| is_in_one_of(&ask.claims, life.held.patient, history))
-            }
+            Body::Command(Command::Reschedule(ask)) => life.is_some_and(|life| {
+                let patients = [Some(life.held.patient), life.named];
+                let mut patients = patients.into_iter().flatten();
+                patients.any(|patient| is_in_one_of(&ask.claims, patient, history))
+            }),
+            Body::Command(Command::NamePatient(name)) => life.is_some_and(|life| {
+                let mut theirs =
+                    history.lives.values().filter(|it| it.is_of(history.person(name.patient)));
+                theirs.any(|other| {
+                    let mut places = other.places.iter().flatten();
+                    places.any(|it| life.held.claims.iter().any(|at| at.session == it.session))
+                })
+            }),
             _ => false,
         },
         Outcome::SessionExists => match &ask.body {

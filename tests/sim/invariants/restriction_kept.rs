@@ -1,10 +1,11 @@
-//! Nobody is given a place where a rule keeps them from booking, and nobody is told so without cause.
+//! Nobody is given a place while a restriction keeps them from booking, and nobody is told so without
+//! cause: one that was made, and not lifted before.
 
 use std::collections::BTreeMap;
 
 use haoyuan::model::{
-    BookingChannel, Claim, Consequence, Fact, Outcome, PatientId, Place, Restriction, RuleMode,
-    Session, Timestamp,
+    AppealTerm, BookingChannel, Claim, Consequence, Fact, Outcome, PatientClass, PatientId, Place,
+    Restriction, RestrictionId, RuleMode, Sequence, Session, StepKind, Timestamp, Undecided,
 };
 
 use super::{History, Invariant, Sight, ensure};
@@ -14,7 +15,19 @@ use haoyuan::model::Command;
 /// What was ever made, by patient.
 #[derive(Default)]
 pub(super) struct RestrictionKept {
-    made: BTreeMap<PatientId, Vec<Restriction>>,
+    made: BTreeMap<PatientId, Vec<Made>>,
+}
+
+/// A restriction, and what was done about it.
+#[derive(Debug)]
+struct Made {
+    id: RestrictionId,
+    restriction: Restriction,
+    /// The record that lifted it.
+    lifted: Option<Sequence>,
+    /// Until when it was suspended.
+    suspended: Timestamp,
+    appeal: Option<AppealTerm>,
 }
 
 impl Invariant for RestrictionKept {
@@ -26,39 +39,94 @@ impl Invariant for RestrictionKept {
         match sight {
             Sight::Durable(record) => {
                 for fact in &record.facts {
-                    self.note(fact, record.time, history)?;
+                    self.note(fact, record.sequence)?;
+                    self.check(fact, record.time, history)?;
                 }
                 Ok(())
             }
             Sight::Told { ask, reply } if reply.outcome() == Outcome::Restricted => {
                 let patient = match &ask.body {
                     Body::Command(Command::Hold(hold)) | Body::Import(hold) => hold.patient,
+                    Body::Command(Command::NamePatient(name)) => Some(name.patient),
                     Body::Command(Command::JoinWaitlist(join)) => Some(join.patient),
                     _ => None,
                 };
-                let known = patient.is_some_and(|patient| self.made.contains_key(&patient));
-                ensure(known, || format!("{ask} was told of a restriction that nobody made"))
+                let patient = patient.map(|patient| history.person(patient));
+                let made = patient.and_then(|patient| self.made.get(&patient));
+                let is_known = made.into_iter().flatten().any(|made| {
+                    let is_lifted = made.lifted.is_some_and(|at| at <= reply.after);
+                    made.restriction.consequence.refuses() && !is_lifted
+                });
+                ensure(is_known, || format!("{ask} was told of a restriction that is not there"))
             }
             _ => Ok(()),
         }
     }
 }
 
+impl Made {
+    const fn new(id: RestrictionId, restriction: Restriction) -> Self {
+        let suspended = Timestamp::from_millis(0);
+        Self { id, restriction, lifted: None, suspended, appeal: None }
+    }
+
+    fn holds(&self, time: Timestamp) -> bool {
+        let open = self.appeal.filter(|term| time < term.due);
+        let lapsed = self.appeal.filter(|term| term.due <= time);
+        let is_granted = lapsed.is_some_and(|term| term.undecided == Undecided::Lifted);
+        let is_waiting = open.is_some_and(|term| term.is_suspending);
+        let Restriction { from, until, .. } = self.restriction;
+        let is_its_time = from <= time && time < until && self.suspended <= time;
+        is_its_time && self.lifted.is_none() && !is_granted && !is_waiting
+    }
+}
+
 impl RestrictionKept {
-    fn note(&mut self, fact: &Fact, time: Timestamp, history: &History) -> Result<(), String> {
+    fn note(&mut self, fact: &Fact, sequence: Sequence) -> Result<(), String> {
         if let Fact::Struck(struck) = fact {
             let made = self.made.entry(struck.patient).or_default();
-            made.extend(struck.restriction);
+            let id = RestrictionId(struck.appointment.0);
+            made.extend(struck.restriction.map(|made| Made::new(id, made)));
         }
+        if let Fact::Restricted(fact) = fact {
+            let made = self.made.entry(fact.patient).or_default();
+            made.push(Made::new(RestrictionId(fact.request.0), fact.restriction));
+        }
+        if let Fact::PatientsMerged(fact) = fact {
+            let made = self.made.remove(&fact.from).unwrap_or_default();
+            self.made.entry(fact.into).or_default().extend(made);
+        }
+        let Fact::Amended(fact) = fact else { return Ok(()) };
+        let mut all = self.made.get_mut(&fact.patient).into_iter().flatten();
+        let made = all.find(|made| made.id == fact.restriction).ok_or("no such restriction")?;
+        match fact.step.what {
+            StepKind::Lifted | StepKind::Granted => made.lifted = Some(sequence),
+            StepKind::Suspended(until) => made.suspended = made.suspended.max(until),
+            StepKind::Resumed => made.suspended = Timestamp::default(),
+            StepKind::Appealed(term) => made.appeal = Some(term),
+            StepKind::Upheld => made.appeal = None,
+        }
+        Ok(())
+    }
+
+    fn check(&self, fact: &Fact, time: Timestamp, history: &History) -> Result<(), String> {
         if let Fact::Entered(entered) = fact {
             let session = history.sessions.get(&entered.draw.session).ok_or("no such session")?;
-            return self.look(entered.patient, entered.channel, time, session);
+            let as_whom = (entered.channel, entered.entry.choice.class);
+            return self.look(entered.patient, as_whom, time, session);
+        }
+        if let Fact::PatientNamed(named) = fact {
+            let life = history.lives.get(&named.appointment).ok_or("no such hold")?;
+            for Claim { session, .. } in &named.claims {
+                let session = history.sessions.get(session).ok_or("no such session")?;
+                self.look(named.patient, (life.held.channel, named.class), time, session)?;
+            }
         }
         let (Fact::Held(_) | Fact::PlaceOffered(_)) = fact else { return Ok(()) };
         let Some(held) = fact.held() else { return Ok(()) };
         for Claim { session, .. } in &held.claims {
             let session = history.sessions.get(session).ok_or("no such session")?;
-            self.look(held.patient, held.channel, time, session)?;
+            self.look(held.patient, (held.channel, held.class), time, session)?;
         }
         Ok(())
     }
@@ -66,19 +134,23 @@ impl RestrictionKept {
     fn look(
         &self,
         patient: PatientId,
-        channel: BookingChannel,
+        (channel, class): (BookingChannel, PatientClass),
         time: Timestamp,
         session: &Session,
     ) -> Result<(), String> {
         let place = Place::of(session);
-        for made in self.made.get(&patient).into_iter().flatten() {
+        for known in self.made.get(&patient).into_iter().flatten() {
+            let made = &known.restriction;
             let is_barred = match made.consequence {
                 Consequence::Refuse { but } => !but.contains(channel),
+                Consequence::RefuseBut { channels, classes } => {
+                    !(channels.contains(channel) && classes.contains(class))
+                }
                 Consequence::Warn | Consequence::Lower(_) => false,
             };
-            let holds = made.from <= time && time < made.until && made.within.contains(&place);
+            let holds = known.holds(time) && made.within.contains(&place);
             ensure(!(is_barred && holds && made.mode == RuleMode::Enforce), || {
-                format!("patient {:x} was given a place while {made:?}", patient.0)
+                format!("patient {:x} was given a place while {known:?}", patient.0)
             })?;
         }
         Ok(())

@@ -42,10 +42,15 @@ impl Invariant for RetrySameAnswer {
         // The retry may have been told first.
         first.retried &= receipt.retried;
         // What was moved since has other places than the first answer said.
-        let life = ask.appointment().and_then(|id| history.lives.get(&id));
+        let id = receipt.appointment.or_else(|| ask.appointment());
+        let life = id.and_then(|id| history.lives.get(&id));
         let is_moved = life.is_some_and(|life| {
             [&first.claims, &receipt.claims].iter().all(|claims| life.places.contains(claims))
         });
+        // A payment order moves the deadline.
+        if life.is_some_and(|life| life.is_ordered) {
+            first.until = receipt.until;
+        }
         ensure(is_moved || is_same(first, receipt), || format!("{ask}: {first:?}, then {reply}"))
     }
 }

@@ -48,6 +48,10 @@ impl WaitsOnce {
             ensure(!again, || format!("patient {} waits twice for one session", patient.0))?;
             self.entries.insert(id, Entry { patient, targets, offer: None });
         }
+        if let Fact::PatientsMerged(merged) = fact {
+            let own = self.entries.values_mut().filter(|entry| entry.patient == merged.from);
+            own.for_each(|entry| entry.patient = merged.into);
+        }
         if let Fact::PlaceOffered(offered) = fact {
             let (held, what) = (&offered.held, || format!("the offer {offered:?}"));
             let entry = self.entries.get_mut(&offered.entry).ok_or_else(what)?;

@@ -6,10 +6,13 @@
 //!
 //! **Architecture invariant:** what is expected comes from the naive model, never from the engine.
 
+mod billing;
 mod disruption;
 mod draws;
 mod explain;
 mod queue;
+mod restrictions;
+mod rotation;
 mod rules;
 mod sessions;
 mod waitlist;
@@ -88,6 +91,7 @@ fn round(cases: u32, pairs: &RefCell<Pairs>) {
         .unwrap();
     queue::play(cases / 8, pairs);
     rules::play(cases / 2, pairs);
+    billing::play(cases / 2, pairs);
 }
 
 /// The same step with more blocks, and more that they reach.
@@ -318,7 +322,7 @@ impl Case {
     ) -> Result<(), TestCaseError> {
         let (engine, naive) = (self.engine.run(actor, &command), self.naive.run(actor, &command));
         pairs.count(name, outcome(&engine));
-        same(&engine, &naive, &format!("{command:?}"))?;
+        same(&engine.clone().map_err(explain::unexplained), &naive, &format!("{command:?}"))?;
         if let Err(refusal) = &engine {
             explain::check(&self.engine, actor, &command, refusal)?;
         }
@@ -331,13 +335,14 @@ impl Case {
     pub(super) fn compare_state(&self, state: &State) -> Result<(), TestCaseError> {
         let mut appointments = self.naive.appointments.clone();
         appointments.sort_by_key(|appointment| appointment.id);
-        same(&state.appointments, &appointments, "appointments")?;
+        let (found, appointments) = (
+            rotation::of_persons(&state.appointments, self),
+            rotation::of_persons(&appointments, self),
+        );
+        same(&found, &appointments, "appointments")?;
         same(&state.ledger, &self.naive.ledger(), "ledgers")?;
-        let mut declined: Vec<_> = self.naive.declined.iter().collect();
-        declined.sort_by_key(|(hold, _)| hold.appointment);
-        let declined: Vec<_> =
-            declined.iter().map(|(h, why)| (h.appointment, h.fingerprint(), *why)).collect();
-        same(&state.declined, &declined, "remembered refusals")?;
+        let (found, declined) = rotation::declined(&state.declined, self);
+        same(&found, &declined, "remembered refusals")?;
         same(&state.moved, &self.naive.moves(), "moves")?;
         let waits: Vec<_> = state
             .waits
@@ -349,6 +354,7 @@ impl Case {
             .collect();
         same(&waits, &self.naive.waits(), "entries of waitlists")?;
         rules::compare(state, &self.naive)?;
+        billing::compare(state, &self.naive)?;
         same(&state.sessions.len(), &self.naive.sessions.len(), "sessions")?;
         for session in &state.sessions {
             let id = session.spec().id;

@@ -2,9 +2,10 @@
 
 use super::Naive;
 use super::disruption::is_displaced;
+use super::words::shape;
 use crate::model::{
-    Appointment, AppointmentStatus, Cause, CivilTime, Claim, Day, Ending, HalfDay, PatientId,
-    SlotIndex, Timestamp, Visit,
+    Actor, Appointment, AppointmentStatus, Cause, CivilTime, Claim, Day, Ending, HalfDay, Hold,
+    Outcome, PatientId, Receipt, Refusal, Role, SlotIndex, Timestamp, Visit,
 };
 
 #[derive(Default)]
@@ -25,6 +26,27 @@ pub(in super::super) struct NaiveEnded {
 }
 
 impl Naive {
+    /// A row of history.
+    pub(in super::super) fn import(
+        &mut self,
+        hold: &Hold,
+    ) -> Result<Result<Receipt, Outcome>, Refusal> {
+        let hold = &self.hold_of_person(hold);
+        shape(hold)?;
+        let known = self.declined.iter().find(|(other, _)| other.appointment == hold.appointment);
+        if let Some((other, outcome)) = known {
+            return if other == hold { Ok(Err(*outcome)) } else { Err(Outcome::IdReused.into()) };
+        }
+        match self.hold(&Actor::unbounded(Role::Admin), hold) {
+            Ok(receipt) => Ok(Ok(receipt)),
+            Err(refusal) if refusal.outcome == Outcome::IdReused => Err(refusal),
+            Err(Refusal { outcome, .. }) => {
+                self.declined.push((hold.clone(), outcome));
+                Ok(Err(outcome))
+            }
+        }
+    }
+
     pub(super) fn civil(&self) -> CivilTime {
         self.rules().1.map_or_else(CivilTime::default, |rules| rules.civil.clone())
     }

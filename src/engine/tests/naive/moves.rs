@@ -61,9 +61,12 @@ impl Naive {
                 refusals.push(Refusal::of_status(Outcome::TooManyChanges, status));
             }
         }
+        let late = self.leave_late(actor, appointment, ask.channel);
+        refusals.extend(late.as_ref().err());
         if let Some(lowest) = refusals.iter().min_by_key(|refusal| refusal.outcome) {
             return Err(*lowest);
         }
+        let is_late = late.unwrap_or_default();
 
         let offer = self.offer_of(index);
         let mut but = vec![self.appointments[index].id];
@@ -99,6 +102,7 @@ impl Naive {
             (offer.cause, offer.until) = (Cause::Released, self.now);
         }
         self.history.made[index].1 = false;
+        self.billing.late.extend(is_late.then_some(ask.appointment));
         self.moved.push(ask.clone());
         Ok(told(&self.appointments[index], false))
     }

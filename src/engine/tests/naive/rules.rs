@@ -1,11 +1,13 @@
 //! Rules, strikes and restrictions, day by day.
 
 use super::Naive;
+use super::restrictions::NaiveRestriction;
 use crate::model::limits::RULES_LEAD_MILLIS;
 use crate::model::{
-    ApplyRules, Appointment, Begins, BookingChannel, Consequence, Day, NoShowRule, Outcome,
-    PatientId, Place, Receipt, Refusal, Restriction, RestrictionCause, RuleKey, RuleMode, RuleRef,
-    RuleScope, RuleWhy, Rules, RulesVersion, Session, Term, Timestamp, Window,
+    Amend, Appeal, ApplyRules, Appointment, Begins, BookingChannel, ChannelSet, Consequence, Day,
+    NoShowRule, Outcome, PatientClass, PatientId, Place, Receipt, Refusal, Restrict, Restriction,
+    RestrictionCause, RestrictionId, RuleKey, RuleMode, RuleRef, RuleScope, RuleWhy, Rules,
+    RulesVersion, Session, Term, Timestamp, Window,
 };
 
 /// What is known of rules and of how patients behaved.
@@ -14,7 +16,11 @@ pub(in super::super) struct NaiveConduct {
     pub(in super::super) applied: Vec<ApplyRules>,
     /// Whose, of which day, where; whether it was used up; whether a visit came after it.
     pub(in super::super) strikes: Vec<(PatientId, Day, Place, bool, bool)>,
-    pub(in super::super) restrictions: Vec<(PatientId, Restriction)>,
+    pub(in super::super) restrictions: Vec<NaiveRestriction>,
+    pub(in super::super) restricts: Vec<Restrict>,
+    pub(in super::super) amends: Vec<Amend>,
+    /// Each with its term.
+    pub(in super::super) appeals: Vec<(Appeal, Timestamp)>,
 }
 
 impl Naive {
@@ -121,7 +127,8 @@ impl Naive {
         if until <= from || self.has_like(patient, &made) {
             return;
         }
-        self.conduct.restrictions.push((patient, made));
+        let id = RestrictionId(appointment.id.0);
+        self.conduct.restrictions.push(NaiveRestriction::new(patient, id, made, None));
         for (who, of, at, is_used, _) in &mut self.conduct.strikes {
             let is_counted =
                 *who == patient && since <= *of && *of <= day && made.within.contains(at);
@@ -147,10 +154,11 @@ impl Naive {
     }
 
     fn has_like(&self, patient: PatientId, made: &Restriction) -> bool {
-        self.conduct.restrictions.iter().any(|(who, other)| {
-            let refuse = matches!(other.consequence, Consequence::Refuse { .. })
-                && matches!(made.consequence, Consequence::Refuse { .. });
-            *who == patient
+        self.conduct.restrictions.iter().any(|known| {
+            let other = known.kept.restriction;
+            let refuse = other.consequence.refuses() && made.consequence.refuses();
+            known.patient == patient
+                && !known.is_lifted(self.now)
                 && other.within == made.within
                 && other.mode == made.mode
                 && (refuse || other.consequence == made.consequence)
@@ -169,50 +177,64 @@ impl Naive {
         &self,
         patient: PatientId,
         session: &Session,
-        channel: BookingChannel,
+        (channel, class): (BookingChannel, PatientClass),
     ) -> Option<Refusal> {
         let place = place_of(session);
-        let own = self.conduct.restrictions.iter().filter(|(who, _)| *who == patient);
-        let refusing = own.filter(|(_, made)| {
+        let own = self.conduct.restrictions.iter().filter(|known| known.patient == patient);
+        let refusing = own.filter(|known| {
+            let made = known.kept.restriction;
             let is_barred = match made.consequence {
                 Consequence::Refuse { but } => !but.contains(channel),
+                Consequence::RefuseBut { channels, classes } => {
+                    !channels.contains(channel) || !classes.contains(class)
+                }
                 Consequence::Warn | Consequence::Lower(_) => false,
             };
             is_barred
                 && made.mode == RuleMode::Enforce
-                && made.from <= self.now
-                && self.now < made.until
+                && known.is_in_effect(self.now)
                 && made.within.contains(&place)
         });
-        let (_, last) = refusing.max_by_key(|(_, made)| made.until)?;
-        let by = &self.conduct.applied[last.rule.version.0 as usize - 1].rules;
-        let rule = by.layers[usize::from(last.rule.layer)].no_show.as_ref()?;
-        let tier = &rule.tiers[usize::from(last.rule.tier)];
-        let Consequence::Refuse { but } = tier.consequence else { panic!("it refuses") };
-        let why = RuleWhy {
-            rule: last.rule,
-            key: RuleKey::NoShow,
-            within: rule.within,
-            count: last.count,
-            limit: tier.count,
-            since: by.civil.start_of(last.since),
-            until: last.until,
-            through: but,
+        let last = refusing.max_by_key(|known| (known.ends(), known.kept.id))?;
+        let (made, until) = (last.kept.restriction, last.ends());
+        let through = match made.consequence {
+            Consequence::Refuse { but } => but,
+            Consequence::RefuseBut { channels, classes } if classes.contains(class) => channels,
+            Consequence::RefuseBut { .. } => ChannelSet(0),
+            Consequence::Warn | Consequence::Lower(_) => panic!("it refuses"),
         };
-        let wait = last.until.as_millis() - self.now.as_millis();
+        let within = made.within.kind();
+        let why = RuleWhy { within, until, through, ..RuleWhy::of(RuleKey::Staff, made.rule) };
+        let why = if last.kept.ground.is_some() { why } else { self.counted_in(&made, why)? };
+        let wait = until.as_millis() - self.now.as_millis();
         let retry_after_millis = u32::try_from(wait).unwrap_or(u32::MAX);
         let outcome = Outcome::Restricted;
         Some(Refusal { outcome, status: None, retry_after_millis, why: Some(why) })
+    }
+
+    /// The same with what the rule counted that made it.
+    fn counted_in(&self, made: &Restriction, why: RuleWhy) -> Option<RuleWhy> {
+        let by = &self.conduct.applied[made.rule.version.0 as usize - 1].rules;
+        let rule = by.layers[usize::from(made.rule.layer)].no_show.as_ref()?;
+        let tier = &rule.tiers[usize::from(made.rule.tier)];
+        Some(RuleWhy {
+            key: RuleKey::NoShow,
+            count: made.count,
+            limit: tier.count,
+            since: by.civil.start_of(made.since),
+            ..why
+        })
     }
 
     /// By how much the patient's class on waitlists is lower.
     pub(super) fn lowered_by(&self, patient: PatientId, session: &Session) -> u8 {
         let place = place_of(session);
         let mut by = 0;
-        for (who, made) in &self.conduct.restrictions {
-            let holds = made.from <= self.now && self.now < made.until;
+        for known in &self.conduct.restrictions {
+            let made = known.kept.restriction;
+            let holds = known.is_in_effect(self.now);
             if let Consequence::Lower(more) = made.consequence
-                && *who == patient
+                && known.patient == patient
                 && holds
                 && made.mode == RuleMode::Enforce
                 && made.within.contains(&place)

@@ -157,7 +157,7 @@ impl Naive {
         if session.repeat == Repeat::OnePerPatient && self.ledger().iter().any(live) {
             refusals.push(Outcome::AlreadyHasAppointment.into());
         }
-        refusals.extend(self.restricted(join.patient, session, join.channel));
+        refusals.extend(self.restricted(join.patient, session, (join.channel, join.class)));
         let is_free = |slot: u16| {
             let quota = |pool: u8| session.pools[usize::from(pool)].quotas[usize::from(slot)];
             self.is_ahead(session, slot)
@@ -319,8 +319,8 @@ impl Naive {
             let once = self.session(id).unwrap().repeat == Repeat::OnePerPatient;
             let live = self.ledger().iter().any(|it| (it.0, it.2) == (entry.join.patient, id));
             let session = self.session(id).unwrap();
-            let is_barred =
-                self.restricted(entry.join.patient, session, entry.join.channel).is_some();
+            let as_whom = (entry.join.channel, entry.join.class);
+            let is_barred = self.restricted(entry.join.patient, session, as_whom).is_some();
             let claim =
                 Claim { session: id, slot: SlotIndex(place.1), count: 1, pool: PoolIndex(place.2) };
             let wanted = super::limits::Wanted {

@@ -1,8 +1,9 @@
 //! What requests say, and what is told of appointments.
 
 use crate::model::{
-    Action, Actor, Appointment, AppointmentEvent, AppointmentStatus, Change, ClaimRequest, Claims,
-    Hold, Outcome, Receipt, Refusal, Role, Sharing, SlotChoice, Timestamp,
+    AccountId, Action, Actor, Appointment, AppointmentEvent, AppointmentStatus, BookingChannel,
+    Change, ClaimRequest, Claims, Hold, Outcome, PatientId, Receipt, Refusal, Role, Sharing,
+    SlotChoice, Timestamp,
 };
 
 pub(super) fn is_live(appointment: &Appointment) -> bool {
@@ -44,7 +45,12 @@ pub(super) const fn event_of(action: Action) -> AppointmentEvent {
 
 pub(super) fn shape(hold: &Hold) -> Result<(), Refusal> {
     let mut refusals = shape_of(&hold.claims);
-    if hold.patient.is_none() {
+    let holder = hold.keys.account.map(AccountId::holder);
+    let is_missing = match hold.patient {
+        Some(patient) => holder == Some(patient),
+        None => holder.is_none() || hold.book.is_some(),
+    };
+    if is_missing {
         refusals.push(Outcome::PatientMissing);
     }
     lowest(&refusals)
@@ -86,4 +92,24 @@ pub(super) fn told(appointment: &Appointment, retried: bool) -> Receipt {
         retried,
         appointment: None,
     }
+}
+
+/// Who may not touch an appointment, asking through a channel.
+pub(super) fn strangers(
+    actor: &Actor,
+    patient: Option<PatientId>,
+    channel: BookingChannel,
+    appointment: &Appointment,
+) -> Vec<Outcome> {
+    let mut refusals = Vec::new();
+    if !actor.may_touch(appointment.organization) {
+        refusals.push(Outcome::OrganizationNotPermitted);
+    }
+    if patient.is_some_and(|patient| patient != appointment.patient) {
+        refusals.push(Outcome::AppointmentNotFound);
+    }
+    let for_patients = matches!(actor.role, Role::Gateway | Role::Counter);
+    let is_foreign = channel != appointment.channel && appointment.sharing != Sharing::Cancel;
+    refusals.extend((for_patients && is_foreign).then_some(Outcome::ChannelNotShared));
+    refusals
 }
