@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, oneshot};
 
-use super::backlog::Backlog;
+use super::backlog::{Backlog, StretchId};
 use super::dial::{Dialer, Farewell};
 use super::error::CallError;
 use super::lane::{Lane, LaneReceiver, LaneSender};
@@ -37,7 +37,10 @@ pub(super) struct Link {
 }
 
 /// A call that is counted while it waits, however it ends.
-struct Waiting<'a>(&'a Link);
+struct Waiting<'a> {
+    link: &'a Link,
+    asked: StretchId,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -73,8 +76,8 @@ impl Link {
     }
 
     fn wait(&self) -> Waiting<'_> {
-        self.backlog.lock().ask(self.micros());
-        Waiting(self)
+        let asked = self.backlog.lock().ask(self.micros());
+        Waiting { link: self, asked }
     }
 
     /// Sends a request and waits for its reply.
@@ -185,7 +188,7 @@ impl Link {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.backlog.lock().answer();
+        self.link.backlog.lock().answer(self.asked);
     }
 }
 

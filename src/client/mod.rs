@@ -111,7 +111,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-pub use backlog::Backlog;
+pub use backlog::{Backlog, StretchId};
 pub use dial::Dialer;
 pub use error::CallError;
 pub use lane::{Lane, LaneReceiver, LaneSender};

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use haoyuan::client::{Backlog, CallError, Lane};
+use haoyuan::client::{Backlog, CallError, Lane, StretchId};
 use haoyuan::model::{Outcome, RequestId, Role, Timestamp, Ttl};
 use haoyuan::protocol::{FrameKind, Packer, reply_head};
 use parking_lot::Mutex;
@@ -98,6 +98,7 @@ struct Position {
     patient: u64,
     appointment: u128,
     request: u128,
+    asked: StretchId,
 }
 
 struct Connection {
@@ -316,6 +317,7 @@ impl Desk {
             patient: patient(self.number, self.drawn),
             appointment,
             request: appointment,
+            asked: StretchId::default(),
         };
         self.ask(index, due, micros);
     }
@@ -335,7 +337,7 @@ impl Desk {
                 return;
             }
         }
-        self.backlog.ask(micros);
+        position.asked = self.backlog.ask(micros);
         let patch = Patch {
             correlation: index,
             request: position.request,
@@ -360,7 +362,7 @@ impl Desk {
         else {
             return Err(CallError::Protocol("an answer to no question".to_owned()));
         };
-        self.backlog.answer();
+        self.backlog.answer(self.positions[index as usize].asked);
         let done = code == Outcome::Done.code() || code == Outcome::AlreadyDone.code();
         let shed = code == Outcome::Overloaded.code();
         let hint =
