@@ -183,14 +183,14 @@ impl HomeShard {
     /// Writes a payment down. Of an appointment that left memory only what is owed back is kept.
     fn bill(&mut self, bill: &Bill) {
         let known = self.billing.bill(bill.appointment, bill.payment);
-        let is_somebodys = known.is_some() || self.find_appointment(bill.appointment).is_some();
+        let is_kept = self.find_appointment(bill.appointment).is_some();
         assert!(
-            is_somebodys && bill.may_follow(known),
+            (is_kept || known.is_some()) && bill.may_follow(known),
             "an impossible fact: a payment of {:032x} becomes what it cannot be",
             bill.appointment.0
         );
         self.billing.put(*bill);
-        if self.find_appointment(bill.appointment).is_none() {
+        if !is_kept {
             self.billing.forget(bill.appointment);
         }
     }

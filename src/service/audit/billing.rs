@@ -78,18 +78,9 @@ impl Account {
     }
 
     fn bill(&mut self, report: &mut AuditReport, sequence: Sequence, bill: &Bill) {
-        use RefundState as R;
         let key = (bill.appointment, bill.payment);
         let known = self.beside.bills.get(&key);
-        let is_step = match (known.map(|known| known.refund), bill.refund) {
-            (None, R::None | R::Due) | (Some(R::None), R::Due) => bill.reference.is_none(),
-            (Some(R::Due), R::Refunded) => bill.reference.is_some(),
-            (None | Some(_), _) => false,
-        };
-        let is_same = known.is_none_or(|known| {
-            (known.patient, known.kind, known.rebooked) == (bill.patient, bill.kind, bill.rebooked)
-        });
-        if !is_step || !is_same {
+        if !bill.may_follow(known) {
             report.fault(sequence, "a payment becomes what it cannot be");
         }
         let again = bill.rebooked.map(|id| self.appointments.get(&id));
