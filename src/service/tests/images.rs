@@ -6,8 +6,10 @@ use crate::engine::SessionState;
 use crate::engine::tests::build::{self, DAY, MINUTE};
 use crate::inventory::{Inventory, Part, SHARD_COUNT};
 use crate::model::{
-    Action, Actor, AddPlace, Appointment, BlockSession, Command, Hold, PatientClass, PatientId,
-    PaymentRef, Repeat, Reschedule, Role, Sequence, Session, SessionId, SlotIndex, Timestamp,
+    Action, Actor, AddPlace, Appointment, BlockSession, CivilTime, Command, Fact, Facts, Hold,
+    PatientClass, PatientId, PaymentRef, Repeat, RequestId, Reschedule, Role, RuleCondition,
+    RuleLayer, Rules, RulesApplied, RulesFault, RulesVersion, Sequence, Session, SessionId,
+    SlotIndex, Timestamp,
 };
 use crate::service::digest::of_inventory;
 use crate::service::image;
@@ -91,6 +93,27 @@ fn every_shard_comes_back_from_its_image() {
     };
     assert_eq!(requests(&restored), requests(node.service.inventory()));
     assert!(!requests(&restored).is_empty());
+}
+
+#[test]
+fn rules_that_were_applied_come_back_though_a_check_would_refuse_them_today() {
+    let unsound = RuleCondition { ages: (14, 13), ..RuleCondition::default() };
+    let layer = RuleLayer { when: unsound, ..RuleLayer::default() };
+    let (version, civil) = (RulesVersion(1), CivilTime::default());
+    let rules = Rules { version, civil, layers: vec![layer], ..Rules::none() };
+    assert_eq!(rules.check(), Err(RulesFault::Condition));
+    let applied = RulesApplied { request: RequestId(1), fingerprint: 1, rules };
+    let facts: Facts = std::iter::once(Fact::RulesApplied(Box::new(applied))).collect();
+    let mut replayed = Inventory::new(1, DAY);
+    replayed.replay(Sequence(1), build::MORNING, &facts);
+    let mut restored = Inventory::new(2, DAY);
+    for (kind, index, bytes) in &images(&replayed) {
+        let read =
+            restored.restore_part(*kind, *index, Sequence(1), |part| image::read(part, bytes));
+        assert_eq!(read, Ok(()));
+    }
+    assert_eq!(of_inventory(&restored), of_inventory(&replayed));
+    assert_ne!(of_inventory(&restored), of_inventory(&Inventory::new(3, DAY)));
 }
 
 #[test]
