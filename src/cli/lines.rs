@@ -15,7 +15,7 @@ mod restrictions;
 use hashbrown::HashMap;
 use serde::Serialize;
 
-use self::restrictions::{amended, restricted};
+use self::restrictions::{amended, merged, restricted};
 use crate::model::{
     AppointmentId, AppointmentStatus, Claim, Claims, DrawId, Ended, Entered, Fact, Facts, Held,
     PatientId, RequestId, Sequence, Session, SessionId, SessionOpened, Timestamp,
@@ -92,6 +92,9 @@ pub(super) struct Line {
     /// The key under which both are kept from then on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) into: Option<String>,
+    /// The telephone, as a keyed hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) phone: Option<String>,
 }
 
 /// Remembers appointments from line to line.
@@ -150,17 +153,16 @@ impl Enricher {
             }),
             Fact::Struck(fact) => conduct::add_strike(lines, line, fact),
             Fact::Recorded(fact) => lines.push(conduct::recorded(line, fact)),
-            Fact::LeftLate(_) | Fact::Billed(_) | Fact::Ordered(_) | Fact::PatientNamed(_) => {
+            Fact::LeftLate(_)
+            | Fact::Billed(_)
+            | Fact::Ordered(_)
+            | Fact::PatientNamed(_)
+            | Fact::Phoned(_) => {
                 self.add_billing(lines, line, fact);
             }
             Fact::Restricted(fact) => lines.push(restricted(line, fact)),
             Fact::Amended(fact) => lines.push(amended(line, fact)),
-            Fact::PatientsMerged(fact) => lines.push(Line {
-                patient: Some(hex(fact.from.0)),
-                into: Some(hex(fact.into.0)),
-                request: Some(hex(fact.request.0)),
-                ..line
-            }),
+            Fact::PatientsMerged(fact) => lines.push(merged(line, fact)),
             Fact::WaitDrawn(fact) => lines.push(Line { session: Some(fact.session.0), ..line }),
             Fact::Booked(fact) => {
                 let line = of_request(line, fact.request, AppointmentStatus::Booked);

@@ -12,8 +12,8 @@ use super::supply::{QuotaTable, Quotas};
 use super::terms::{WithTerms, with_terms};
 use crate::model::limits::{FORGOTTEN_MAX, RECORD_FACTS_MAX};
 use crate::model::{
-    AppointmentId, Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Offered, Progressed,
-    QuotasSet, Reclaimed, SessionOpened, Settled,
+    AppointmentId, Booked, Declined, Ended, Fact, Facts, Forgotten, Held, Offered, Phoned,
+    Progressed, QuotasSet, Reclaimed, SessionOpened, Settled,
 };
 
 /// The version of the layouts in this file. A data folder of a newer one is refused.
@@ -66,6 +66,7 @@ const BILLED: u8 = 41;
 const ORDERED: u8 = 42;
 const PATIENT_NAMED: u8 = 43;
 const RECORDED: u8 = 44;
+const PHONED: u8 = 46;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
@@ -73,6 +74,7 @@ layout_struct!(Progressed { request, fingerprint, appointment, status });
 layout_struct!(Settled { request, fingerprint, appointment, patient, status });
 layout_struct!(Offered { displaced, held });
 layout_struct!(Declined { appointment, patient, fingerprint, outcome });
+layout_struct!(Phoned { appointment, phone });
 
 layout_list!(FactList<Fact>, Facts, u8, RECORD_FACTS_MAX, "more facts than a record has");
 
@@ -174,6 +176,10 @@ impl Encode for Fact {
             }
             Self::PatientNamed(fact) => {
                 PATIENT_NAMED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Phoned(fact) => {
+                PHONED.encode(encoder)?;
                 fact.encode(encoder)
             }
             Self::Returned(fact) => {
@@ -330,6 +336,7 @@ impl<Context> Decode<Context> for Fact {
             ORDERED => Self::Ordered(Decode::decode(decoder)?),
             PATIENT_NAMED => Self::PatientNamed(Box::new(Decode::decode(decoder)?)),
             RECORDED => Self::Recorded(Box::new(Decode::decode(decoder)?)),
+            PHONED => Self::Phoned(Decode::decode(decoder)?),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

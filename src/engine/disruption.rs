@@ -6,6 +6,7 @@
 
 use super::pick::{Wisher, find};
 use super::session::SessionState;
+use super::subjects::phoned;
 use super::view::{Context, Decision, View};
 use super::waitlist::with_entry;
 use crate::model::limits::ADDED_PLACES_MAX;
@@ -183,7 +184,8 @@ pub fn decide_offer(
         claims: std::iter::once(claim).collect(),
     };
     let fact = Fact::Offered(Box::new(Offered { displaced: id, held }));
-    (now < until).then(|| std::iter::once(fact).collect())
+    let phoned = phoned(context, offer, view.phone(id));
+    (now < until).then(|| std::iter::once(fact).chain(phoned).collect())
 }
 
 /// How long a place stands that is offered instead of one of a session; `None` where none is.

@@ -7,6 +7,7 @@ use super::payment::{bill_at_once, with_bill};
 use super::pick::{Freed, Picked, Wisher, pick};
 use super::places::Terms;
 use super::session::SessionState;
+use super::subjects::phoned;
 use super::view::{Context, Decision, View};
 use crate::model::{
     AppointmentId, AppointmentStatus, Booked, BookingChannel, Claim, ClaimRequest, Claims,
@@ -57,12 +58,17 @@ pub fn decide_hold(
     let granted = match granted {
         Grant::Places(granted) => granted,
         Grant::Entry(session, pool) => {
-            return decide_entry(session, context, hold, (patient, pool));
+            let mut decision = decide_entry(session, context, hold, (patient, pool))?;
+            decision.facts.extend(phoned(context, hold.appointment, hold.keys.phone));
+            return Ok(decision);
         }
     };
 
     let kind = bill_at_once(view, context, hold, &granted.claims)?;
-    Ok(with_bill(granted.decision(context, hold, patient, fingerprint), context, kind))
+    let decision = granted.decision(context, hold, patient, fingerprint);
+    let mut decision = with_bill(decision, context, kind);
+    decision.facts.extend(phoned(context, hold.appointment, hold.keys.phone));
+    Ok(decision)
 }
 
 /// One more appointment may be more than the patient may have. An entry in a draw is one: it counts on

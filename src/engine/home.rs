@@ -11,6 +11,7 @@ use super::chunks::Position;
 use super::deadlines::Deadlines;
 use super::index::Index;
 use super::slab::Slab;
+use super::subjects::Phones;
 use crate::model::limits::FORGOTTEN_MAX;
 use crate::model::{
     Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Bill, Cause, Claims, DrawWon,
@@ -51,6 +52,8 @@ pub struct HomeShard {
     ended: VecDeque<(Timestamp, Position)>,
     /// Payments, orders and marks.
     billing: Billing,
+    /// The telephones that appointments were asked for with.
+    phones: Phones,
 }
 
 /// A request that was no hold.
@@ -83,6 +86,7 @@ impl HomeShard {
             displaced: BTreeSet::new(),
             retention_millis,
             billing: Billing::default(),
+            phones: Phones::default(),
         }
     }
 
@@ -158,6 +162,11 @@ impl HomeShard {
             Fact::Billed(fact) => self.bill(&fact.bill),
             Fact::Ordered(fact) => self.order(fact),
             Fact::PatientNamed(fact) => self.name(fact),
+            Fact::Phoned(fact) => {
+                // Of an appointment that there is.
+                self.position(fact.appointment);
+                self.phones.note(fact);
+            }
             Fact::SessionOpened(_)
             | Fact::QuotasSet(_)
             | Fact::Reclaimed(_)
@@ -233,6 +242,16 @@ impl HomeShard {
     /// The same, for a snapshot to fill.
     pub const fn billing_mut(&mut self) -> &mut Billing {
         &mut self.billing
+    }
+
+    /// The telephones that appointments were asked for with.
+    pub const fn phones(&self) -> &Phones {
+        &self.phones
+    }
+
+    /// The same, for a snapshot to fill.
+    pub const fn phones_mut(&mut self) -> &mut Phones {
+        &mut self.phones
     }
 
     /// Ends an appointment that took just these places.
@@ -490,6 +509,7 @@ impl HomeShard {
             self.slab.remove(position);
             self.changes.remove(id);
             self.billing.forget(*id);
+            self.phones.forget(*id);
         }
         while self.ended.front().is_some_and(|line| !self.is_ended(line)) {
             self.ended.pop_front();

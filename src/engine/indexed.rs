@@ -13,7 +13,7 @@
 use std::ops::Deref;
 
 use crate::model::{
-    Place, RuleCondition, RuleKey, RuleLayer, RuleMode, RuleScope, Rules, ScopeKind,
+    Asked, Place, RuleCondition, RuleKey, RuleLayer, RuleMode, RuleScope, Rules, ScopeKind,
 };
 
 /// Rules with an index of their layers.
@@ -28,17 +28,26 @@ pub struct IndexedRules {
     keys: u16,
     /// The smallest number that a limit names which refuses.
     fewest: u16,
+    /// Of whom any layer counts besides patients.
+    asked: Asked,
 }
 
 impl IndexedRules {
     /// Rules that say nothing.
     pub const fn none() -> Self {
-        Self { rules: Rules::none(), scopes: Vec::new(), kinds: 0, keys: 0, fewest: u16::MAX }
+        let asked = Asked { account: false, phone: false };
+        let (kinds, keys, fewest) = (0, 0, u16::MAX);
+        Self { rules: Rules::none(), scopes: Vec::new(), kinds, keys, fewest, asked }
     }
 
     /// Whether any layer says anything about a key.
     pub const fn says(&self, key: RuleKey) -> bool {
         self.keys >> key as u8 & 1 == 1
+    }
+
+    /// Of whom any layer counts besides patients: whose ledgers a command locks.
+    pub const fn asked(&self) -> Asked {
+        self.asked
     }
 
     /// Whether no limit refuses somebody who has no more than so much, wherever it is.
@@ -93,7 +102,9 @@ impl From<Rules> for IndexedRules {
         let limits = rules.layers.iter().flat_map(|layer| &layer.limits);
         let refusing = limits.filter(|limit| limit.mode == RuleMode::Enforce);
         let fewest = refusing.map(|limit| limit.most).min().unwrap_or(u16::MAX);
-        Self { rules, scopes, kinds, keys, fewest }
+        let asks = rules.layers.iter().map(RuleLayer::asks);
+        let asked = asks.fold(Asked::default(), Asked::or);
+        Self { rules, scopes, kinds, keys, fewest, asked }
     }
 }
 

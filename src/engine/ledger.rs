@@ -148,6 +148,7 @@ impl LedgerShard {
             Fact::LeftLate(_)
             | Fact::Billed(_)
             | Fact::Ordered(_)
+            | Fact::Phoned(_)
             | Fact::SessionOpened(_)
             | Fact::RulesApplied(_)
             | Fact::Queued(_)

@@ -55,6 +55,7 @@ mod returns;
 mod rulebook;
 mod session;
 mod slab;
+mod subjects;
 #[cfg(test)]
 pub(crate) mod tests;
 mod view;
@@ -96,6 +97,7 @@ pub use reschedule::{Leaving, decide_reschedule};
 pub use restrictions::{decide_amend, decide_appeal, decide_restrict, only_made};
 pub use rulebook::{Rulebook, decide_rules};
 pub use session::{SessionShard, SessionState};
+pub use subjects::Phones;
 pub use view::{Catalog, Context, Decision, View};
 pub use waiting::Waits;
 pub use waitlist::{decide_join, decide_leave};

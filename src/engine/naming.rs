@@ -12,6 +12,7 @@
 use super::change::refuse_stranger;
 use super::conduct::refuse_restricted;
 use super::limits::{Asking, refuse_beyond_limits};
+use super::subjects::phoned;
 use super::view::{Context, Decision, View};
 use crate::model::{
     Appointment, AppointmentStatus, BookingChannel, Claim, Claims, Fact, Hold, Holder, NamePatient,
@@ -136,7 +137,11 @@ pub fn decide_name(
         class: name.class,
         claims: appointment.claims,
     }));
-    Ok(Decision { facts: std::iter::once(fact).collect(), receipt, refused: None })
+    let known = view.phone(appointment.id);
+    let phone = name.keys.phone.filter(|_| known.is_none());
+    let phoned = phoned(context, appointment.id, phone);
+    let facts = std::iter::once(fact).chain(phoned).collect();
+    Ok(Decision { facts, receipt, refused: None })
 }
 
 /// The refusal with the lowest code of those that apply to the patient and to the hold.

@@ -15,6 +15,7 @@ use super::hold::{Grant, Granted, Wanted, grant};
 use super::limits::{Asking, refuse_beyond_limits};
 use super::naming::{Person, refuse_personal};
 use super::returns::end;
+use super::subjects::phoned;
 use super::view::{Context, Decision, View};
 use super::visits::recorded;
 use super::waitlist::with_entry;
@@ -314,6 +315,7 @@ fn rebook(
     facts.push(billed(None, paid_late));
     let paid_now = Bill { appointment: rebooked, organization, ..bill(context, appointment, paid) };
     facts.push(billed(None, paid_now));
+    facts.extend(phoned(context, rebooked, view.phone(id)));
     let receipt = Receipt { appointment: Some(rebooked), ..made.receipt };
     Decision { facts, receipt, refused: None }
 }

@@ -10,14 +10,10 @@ use super::ledgers::Ledgers;
 use super::routing::{Reach, evolve_homes, evolve_ledgers, evolve_sessions, session_route};
 use super::shards::{Guard, Locked, Shards, route};
 use crate::engine::{HomeShard, LedgerShard, SessionShard, View};
-use crate::model::limits::MOVE_SESSIONS_MAX;
-use crate::model::{Fact, PatientId, RequestId, Sequence, SessionId, Timestamp};
-
-/// Homes of one command: of its request, its appointment, and a hold that it gives up.
-const HOMES_MAX: usize = 3;
-
-/// Ledgers of one command: of a patient, an account and a telephone, or of two patients.
-const LEDGERS_MAX: usize = 3;
+use crate::model::limits::{
+    COMMAND_HOMES_MAX as HOMES_MAX, COMMAND_LEDGERS_MAX as LEDGERS_MAX, MOVE_SESSIONS_MAX,
+};
+use crate::model::{Asked, Fact, PatientId, RequestId, Sequence, SessionId, Subjects, Timestamp};
 
 /// The locked shards of one command.
 pub(super) struct Group<'a> {
@@ -59,16 +55,21 @@ impl<'a> Group<'a> {
 
     /// Locks the ledger of a patient. Homes come before, sessions after.
     pub(super) fn lock_ledger(&mut self, ledgers: &'a Ledgers, patient: PatientId) {
-        self.lock_ledgers(ledgers, &[patient.0]);
+        self.lock_ledgers(ledgers, &[patient]);
+    }
+
+    /// Locks the ledgers of those who stand behind something, as far as rules ask of them.
+    pub(super) fn lock_subjects(&mut self, ledgers: &'a Ledgers, asked: Asked, who: &Subjects) {
+        self.lock_ledgers(ledgers, &who.ledgers(asked));
     }
 
     /// Locks the ledgers of some keys: of patients, accounts, telephones. All of them at once. A key of a
     /// patient that was merged into another one leads to the ledger of that one.
-    pub(super) fn lock_ledgers(&mut self, ledgers: &'a Ledgers, keys: &[u128]) {
+    pub(super) fn lock_ledgers(&mut self, ledgers: &'a Ledgers, keys: &[PatientId]) {
         let is_first = self.ledgers.is_empty() && self.sessions.is_empty();
         debug_assert!(is_first, "locks have one order");
         loop {
-            let persons = keys.iter().map(|key| ledgers.person(PatientId(*key)));
+            let persons = keys.iter().map(|key| ledgers.person(*key));
             let persons: ArrayVec<PatientId, LEDGERS_MAX> = persons.collect();
             let mut indices: ArrayVec<usize, LEDGERS_MAX> =
                 persons.iter().map(|person| route(person.0)).collect();

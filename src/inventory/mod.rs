@@ -139,7 +139,7 @@ impl Inventory {
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
         self.under_rules(context, |context| {
-            let mut group = self.lock_for_hold(hold);
+            let mut group = self.lock_for_hold(context, hold);
             let decided = group.view(|view| decide_hold(view, context, hold));
             self.conclude(&mut group, context.now, decided, append)
         })
@@ -161,7 +161,7 @@ impl Inventory {
         hold: &Hold,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Imported> {
-        let mut group = self.lock_for_hold(hold);
+        let mut group = self.lock_for_hold(context, hold);
         match group.view(|view| decide_import(view, context, hold)) {
             Err(refusal) => Answer { after: group.last(), result: Err(refusal) },
             Ok(Ok(decision)) => {
@@ -201,7 +201,7 @@ impl Inventory {
         // true while the other locks are taken.
         let known = group.view(|view| view.appointment(change.appointment));
         if let Some(appointment) = known {
-            group.lock_ledger(&self.ledgers, appointment.patient);
+            self.lock_who(&mut group, context, &appointment);
             let sessions = waitlist::sessions_of(&group, &appointment);
             group.lock_sessions(&self.sessions, sessions.into_iter());
         }
@@ -357,13 +357,26 @@ impl Inventory {
             .fold((0, 0), |(sessions, free), board| (sessions + 1, free + board.all_free()))
     }
 
-    fn lock_for_hold(&self, hold: &Hold) -> Group<'_> {
+    fn lock_for_hold(&self, context: &Context<'_>, hold: &Hold) -> Group<'_> {
         let mut group = Group::of_homes(&self.homes, &[hold.appointment.request()]);
         if let Some(patient) = hold.holder() {
-            group.lock_ledger(&self.ledgers, patient);
+            let who = hold.keys.subjects(patient);
+            group.lock_subjects(&self.ledgers, context.rules.asked(), &who);
         }
         group.lock_sessions(&self.sessions, hold.claims.iter().map(|wish| wish.session));
         group
+    }
+
+    /// Locks the ledgers of those who stand behind an appointment: of its patient, and of whom rules in
+    /// force ask besides.
+    fn lock_who<'a>(
+        &'a self,
+        group: &mut Group<'a>,
+        context: &Context<'_>,
+        appointment: &Appointment,
+    ) {
+        let who = group.view(|view| view.subjects(appointment));
+        group.lock_subjects(&self.ledgers, context.rules.asked(), &who);
     }
 
     /// Turns a decision into an answer. What was refused, or done before, rests on the records that

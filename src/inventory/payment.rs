@@ -6,10 +6,13 @@
 //! name_patient    the same homes < ledgers of patient and holder < its sessions
 //! ```
 
+use arrayvec::ArrayVec;
+
 use super::Inventory;
 use super::group::Group;
 use super::waitlist::sessions_of;
 use crate::engine::{Context, decide_name, decide_order, decide_pay, decide_refund};
+use crate::model::limits::COMMAND_LEDGERS_MAX;
 use crate::model::{
     Actor, Answer, AppointmentId, Bill, BillsPage, Facts, LISTED_MAX, NamePatient, Order, Pay,
     Reading, Receipt, Refund, RequestId, Sequence,
@@ -24,7 +27,7 @@ impl Inventory {
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
         self.under_rules(context, |context| {
-            let mut group = self.lock_appointment(order.request, order.appointment);
+            let mut group = self.lock_appointment(context, order.request, order.appointment);
             let decided = group.view(|view| decide_order(view, context, order));
             self.conclude(&mut group, context.now, decided, append)
         })
@@ -38,7 +41,7 @@ impl Inventory {
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
         self.under_rules(context, |context| {
-            let mut group = self.lock_appointment(pay.request, pay.appointment);
+            let mut group = self.lock_appointment(context, pay.request, pay.appointment);
             let decided = group.view(|view| decide_pay(view, context, pay));
             self.conclude(&mut group, context.now, decided, append)
         })
@@ -68,7 +71,11 @@ impl Inventory {
             let ids = [name.request, name.appointment.request()];
             let mut group = Group::of_homes(&self.homes, &ids);
             if let Some(appointment) = group.view(|view| view.appointment(name.appointment)) {
-                group.lock_ledgers(&self.ledgers, &[name.patient.0, appointment.patient.0]);
+                // The hold is in the ledger of the account that has it, whatever rules ask.
+                let who = name.keys.subjects(name.patient).ledgers(context.rules.asked());
+                let ledgers: ArrayVec<_, COMMAND_LEDGERS_MAX> =
+                    who.into_iter().chain([appointment.patient]).collect();
+                group.lock_ledgers(&self.ledgers, &ledgers);
                 let sessions = appointment.claims.iter().map(|claim| claim.session);
                 group.lock_sessions(&self.sessions, sessions);
             }
@@ -78,11 +85,16 @@ impl Inventory {
     }
 
     /// Locks what a change of an appointment touches.
-    fn lock_appointment(&self, request: RequestId, id: AppointmentId) -> Group<'_> {
+    fn lock_appointment(
+        &self,
+        context: &Context<'_>,
+        request: RequestId,
+        id: AppointmentId,
+    ) -> Group<'_> {
         let mut group = Group::of_homes(&self.homes, &[request, id.request()]);
         // As in a change: what the homes say stays true while the other locks are taken.
         if let Some(appointment) = group.view(|view| view.appointment(id)) {
-            group.lock_ledger(&self.ledgers, appointment.patient);
+            self.lock_who(&mut group, context, &appointment);
             let sessions = sessions_of(&group, &appointment);
             group.lock_sessions(&self.sessions, sessions.into_iter());
         }

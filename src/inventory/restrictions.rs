@@ -55,7 +55,7 @@ impl Inventory {
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
         let mut group = Group::of_homes(&self.homes, &[ask.request]);
-        group.lock_ledgers(&self.ledgers, &[ask.from.0, ask.into.0]);
+        group.lock_ledgers(&self.ledgers, &[ask.from, ask.into]);
         let decided = group.view(|view| decide_merge(view, context, ask));
         self.conclude(&mut group, context.now, decided, append)
     }

@@ -25,18 +25,20 @@ impl Inventory {
         ask: &Reschedule,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let mut group = self.lock_for_move(ask);
-        // As in a change: what the homes say stays true while the other locks are taken.
-        if let Some(appointment) = group.view(|view| view.appointment(ask.appointment)) {
-            let leaving = group.view(|view| Leaving::of(view, context.now, &appointment));
-            group.lock_ledger(&self.ledgers, appointment.patient);
-            // Too many sessions are refused without a look at any.
-            if let Some(sessions) = ask.sessions(&leaving.freed) {
-                group.lock_sessions(&self.sessions, sessions.into_iter());
+        self.under_rules(context, |context| {
+            let mut group = self.lock_for_move(ask);
+            // As in a change: what the homes say stays true while the other locks are taken.
+            if let Some(appointment) = group.view(|view| view.appointment(ask.appointment)) {
+                let leaving = group.view(|view| Leaving::of(view, context.now, &appointment));
+                self.lock_who(&mut group, context, &appointment);
+                // Too many sessions are refused without a look at any.
+                if let Some(sessions) = ask.sessions(&leaving.freed) {
+                    group.lock_sessions(&self.sessions, sessions.into_iter());
+                }
             }
-        }
-        let decided = group.view(|view| decide_reschedule(view, context, ask));
-        self.conclude(&mut group, context.now, decided, append)
+            let decided = group.view(|view| decide_reschedule(view, context, ask));
+            self.conclude(&mut group, context.now, decided, append)
+        })
     }
 
     /// The homes of the request, of the appointment, and of the offer that it has instead of what it

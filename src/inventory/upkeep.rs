@@ -40,13 +40,13 @@ impl Inventory {
             return None;
         };
         let hold = group.view(|view| view.appointment(id)).expect("what is due exists");
-        group.lock_ledger(&self.ledgers, hold.patient);
-        let sessions = super::waitlist::sessions_of(&group, &hold);
-        group.lock_sessions(&self.sessions, sessions.into_iter());
-
         let actor = Actor::unbounded(Role::Admin);
         let context = Context { chance, ..Context::new(now, &actor) };
         let context = self.by_the_book(&book.state, &context);
+        self.lock_who(&mut group, &context, &hold);
+        let sessions = super::waitlist::sessions_of(&group, &hold);
+        group.lock_sessions(&self.sessions, sessions.into_iter());
+
         let facts = group.view(|view| decide_expiry(view, &context, id))?;
         let late = now.as_millis().saturating_sub(hold.until.as_millis());
         Some((self.carry_out(&mut group, now, &facts, append), late))

@@ -20,9 +20,9 @@ use crate::engine::{
 };
 use crate::model::limits::CLAIMS_MAX;
 use crate::model::{
-    Actor, Answer, Appointment, DepartmentId, Facts, JoinWaitlist, LeaveWaitlist, OrganizationId,
-    Outcome, PatientId, Reading, Receipt, Refusal, RequestId, Role, Sequence, SessionId, Targets,
-    Timestamp, WaitEnd, WaitLeft, WaitState, WaitlistReading,
+    Actor, Answer, Appointment, ClientKeys, DepartmentId, Facts, JoinWaitlist, LeaveWaitlist,
+    OrganizationId, Outcome, PatientId, Reading, Receipt, Refusal, RequestId, Role, Sequence,
+    SessionId, Targets, Timestamp, WaitEnd, WaitLeft, WaitState, WaitlistReading,
 };
 
 /// How waiting ended, by department: entries that were offered a place, and all that ended but by
@@ -60,7 +60,9 @@ impl Inventory {
     ) -> Answer<Receipt> {
         self.under_rules(context, |context| {
             let mut group = Group::of_homes(&self.homes, &[join.request]);
-            group.lock_ledger(&self.ledgers, join.patient);
+            let keys = ClientKeys { account: join.account, ..ClientKeys::default() };
+            let who = keys.subjects(join.patient);
+            group.lock_subjects(&self.ledgers, context.rules.asked(), &who);
             group.lock_sessions(&self.sessions, join.targets.iter().copied());
             let decided = group.view(|view| decide_join(view, context, join));
             self.conclude(&mut group, context.now, decided, append)

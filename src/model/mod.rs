@@ -33,6 +33,7 @@ mod reschedule;
 mod returns;
 mod rules;
 mod session;
+mod subject;
 mod terms;
 mod time;
 mod waitlist;
@@ -94,6 +95,7 @@ pub use rules::{
     ScopeKind, StepKind, Stricter, Strike, Struck, Term, Tier, Undecided, Window,
 };
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
+pub use subject::{Asked, Phoned, Subject, Subjects};
 pub use terms::{Delay, PoolTerms, Reclaim, ReturnRule, ServiceHours, SessionTerms, TermsFault};
 pub use time::{Timestamp, Ttl};
 pub use waitlist::{

@@ -185,17 +185,6 @@ impl Bill {
     }
 }
 
-impl AccountId {
-    /// The ledger line of the account's holds that name no patient. Keys are hashes, so no patient has
-    /// it, also where a person and an account were hashed to the same key.
-    pub const fn holder(self) -> PatientId {
-        PatientId(self.0 ^ HOLDER)
-    }
-}
-
-/// Sets holders apart from patients.
-const HOLDER: u128 = 0x6163_636f_756e_745f_686f_6c64_735f_6974;
-
 impl Order {
     /// A hash of what is asked for.
     pub fn fingerprint(&self) -> u64 {

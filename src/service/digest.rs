@@ -13,9 +13,9 @@ use crate::codec::{DrawHead, WithTerms, encode_into};
 use crate::engine::{KeptStrike, SessionState, Tally};
 use crate::inventory::{Inventory, Part};
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, Bill, DrawEntry, DrawId, KeptRestriction,
-    Outcome, Past, PatientId, PoolIndex, QueueEntry, Returning, Rules, SessionId, Timestamp,
-    WaitEntry, WaitState,
+    Appointment, AppointmentId, AppointmentStatus, Bill, ClientKey, DrawEntry, DrawId,
+    KeptRestriction, Outcome, Past, PatientId, PoolIndex, QueueEntry, Returning, Rules, SessionId,
+    Timestamp, WaitEntry, WaitState,
 };
 
 /// A digest in the making.
@@ -185,6 +185,11 @@ impl Digest {
         self.add(b'Z', |buffer| encode_into(&id, buffer));
     }
 
+    /// Adds the telephone that an appointment was asked for with.
+    pub fn phone(&mut self, id: AppointmentId, phone: ClientKey) {
+        self.add(b'Y', |buffer| encode_into(&(id, phone), buffer));
+    }
+
     /// Adds a remembered refusal.
     pub fn declined(&mut self, id: AppointmentId, fingerprint: u64, outcome: Outcome) {
         self.add(b'D', |buffer| encode_into(&(id, fingerprint, outcome), buffer));
@@ -231,6 +236,7 @@ fn add_part(digest: &mut Digest, part: &Part<'_>) {
             billing.bills().for_each(|bill| digest.bill(bill));
             billing.ordered().for_each(|(id, orders)| digest.orders(id, orders));
             billing.late().for_each(|id| digest.late(id));
+            home.phones().all().for_each(|(id, phone)| digest.phone(id, phone));
             for (id, fingerprint, outcome) in home.refusals() {
                 digest.declined(id, fingerprint, outcome);
             }

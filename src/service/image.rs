@@ -4,6 +4,7 @@
 //! home      u32 n, n appointments | u32 n, n (time, request, fingerprint) | u32 n, n refusals
 //!           [ u32 n, n (appointment, u8 moves) ]
 //!           [ u32 n, n payments | u32 n, n (appointment, u8 orders) | u32 n, n marked appointments ]
+//!           [ u32 n, n (appointment, telephone) ]
 //! ledger    u32 n, n (patient, appointment, session)     [ u32 n, n (entry, offer) ]     [ records ]
 //!           [ of each line u16 slot, u32 since ]     [ u32 n, n (patient, u32 n, n visits that are over) ]
 //!           [ u32 n, n (patient, other key) ]
@@ -37,8 +38,8 @@ use crate::engine::{
 };
 use crate::inventory::Part;
 use crate::model::{
-    Appointment, AppointmentId, Outcome, PatientId, QueueEntry, RequestId, Returning, Rules,
-    Session, SessionId, SlotIndex, Timestamp,
+    Appointment, AppointmentId, Outcome, PatientId, Phoned, QueueEntry, RequestId, Returning,
+    Rules, Session, SessionId, SlotIndex, Timestamp,
 };
 
 /// Set in the number of sessions where terms follow each.
@@ -70,6 +71,9 @@ const WITH_MOVES: u32 = 1 << 31;
 /// Set in the number of refusals where payments, orders and marks follow.
 const WITH_BILLING: u32 = 1 << 30;
 
+/// Set in the number of refusals where telephones follow.
+const WITH_PHONES: u32 = 1 << 29;
+
 /// Set in the number of sessions where alterations follow.
 const WITH_ALTERATIONS: u32 = 1 << 29;
 
@@ -95,6 +99,10 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
                 list(buffer, billing.bills(), encode_into);
                 list(buffer, billing.ordered(), |item, buffer| encode_into(&item, buffer));
                 list(buffer, billing.late(), |item, buffer| encode_into(&item, buffer));
+            }
+            if !home.phones().is_empty() {
+                buffer[start + 3] |= WITH_PHONES.to_le_bytes()[3];
+                list(buffer, home.phones().all(), |item, buffer| encode_into(&item, buffer));
             }
         }
         Part::Ledger(ledger) => {
@@ -243,7 +251,7 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
                 home.remember(time, request, fingerprint);
             }
             let number = source.next::<u32>()?;
-            for _ in 0..number & !(WITH_MOVES | WITH_BILLING) {
+            for _ in 0..number & !(WITH_MOVES | WITH_BILLING | WITH_PHONES) {
                 let (id, fingerprint, outcome) = source.next::<(AppointmentId, u64, Outcome)>()?;
                 home.insert_declined(id, fingerprint, outcome);
             }
@@ -255,6 +263,11 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
             }
             if number & WITH_BILLING != 0 {
                 read_billing(home.billing_mut(), &mut source)?;
+            }
+            let phones = if number & WITH_PHONES == 0 { 0 } else { source.next::<u32>()? };
+            for _ in 0..phones {
+                let (appointment, phone) = source.next()?;
+                home.phones_mut().note(&Phoned { appointment, phone });
             }
         }
         Part::Ledger(ledger) => {

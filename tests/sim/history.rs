@@ -240,6 +240,7 @@ impl History {
             }
             Fact::LeftLate(_)
             | Fact::Billed(_)
+            | Fact::Phoned(_)
             | Fact::Swept(_)
             | Fact::Recorded(_)
             | Fact::WaitJoined(_)

@@ -1,7 +1,7 @@
-//! The lines of restrictions by hand, and of what is done about restrictions.
+//! The lines of restrictions by hand, of what is done about restrictions, and of merged keys.
 
 use super::{Line, hex};
-use crate::model::{Amended, Ground, Restricted, StepKind, Timestamp};
+use crate::model::{Amended, Ground, PatientsMerged, Restricted, StepKind, Timestamp};
 
 pub(super) fn restricted(line: Line, fact: &Restricted) -> Line {
     let made = &fact.restriction;
@@ -31,6 +31,15 @@ pub(super) fn amended(line: Line, fact: &Amended) -> Line {
         restriction: Some(hex(fact.restriction.0)),
         until_ms: until.map(Timestamp::as_millis),
         ..of_ground(line, &fact.step.ground)
+    }
+}
+
+pub(super) fn merged(line: Line, fact: &PatientsMerged) -> Line {
+    Line {
+        patient: Some(hex(fact.from.0)),
+        into: Some(hex(fact.into.0)),
+        request: Some(hex(fact.request.0)),
+        ..line
     }
 }
 

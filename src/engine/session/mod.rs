@@ -116,6 +116,7 @@ impl SessionShard {
             | Fact::Billed(_)
             | Fact::Ordered(_)
             | Fact::PatientNamed(_)
+            | Fact::Phoned(_)
             | Fact::Displaced(_)
             | Fact::PlaceAdded(_)
             | Fact::Offered(_)

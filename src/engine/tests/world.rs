@@ -3,7 +3,7 @@
 use super::build::{self, DAY, KEY, MORNING};
 use crate::engine::{
     Billing, Candidate, Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard,
-    PatientRecord, Rulebook, SKIP_MILLIS, SessionShard, SessionState, Step, View, Waits,
+    PatientRecord, Phones, Rulebook, SKIP_MILLIS, SessionShard, SessionState, Step, View, Waits,
     decide_add, decide_amend, decide_appeal, decide_beacon, decide_block, decide_call,
     decide_change, decide_clear, decide_displace, decide_draw_step, decide_expiry, decide_hold,
     decide_import, decide_join, decide_leave, decide_merge, decide_name, decide_offer, decide_open,
@@ -36,6 +36,7 @@ pub(super) struct State {
     pub(super) declined: Vec<(AppointmentId, u64, Outcome)>,
     pub(super) moved: Vec<(AppointmentId, u8)>,
     pub(super) billing: Billing,
+    pub(super) phones: Phones,
     pub(super) sessions: Vec<SessionState>,
     pub(super) ledger: Vec<(PatientId, AppointmentId, SessionId)>,
     pub(super) waits: Vec<Waits>,
@@ -294,6 +295,7 @@ impl World {
             declined: self.home.refusals(),
             moved: self.home.moved(),
             billing: self.home.billing().clone(),
+            phones: self.home.phones().clone(),
             sessions: self.sessions.sessions().into_iter().cloned().collect(),
             ledger,
             waits: self.ledger.all_waits().cloned().collect(),

@@ -31,6 +31,7 @@ use super::reschedule::Rescheduled;
 use super::returns::{Freed, Returned};
 use super::rules::{Amended, LeftLate, Restricted, RulesApplied, Struck};
 use super::session::{Session, Sharing};
+use super::subject::Phoned;
 use super::time::Timestamp;
 use super::waitlist::{PlaceOffered, WaitDrawn, WaitJoined, WaitLeft};
 
@@ -122,6 +123,8 @@ pub enum Fact {
     Ordered(Ordered),
     /// The patient of an account's hold was named.
     PatientNamed(Box<PatientNamed>),
+    /// The telephone that a hold was asked for with, where rules ask for it.
+    Phoned(Phoned),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -421,6 +424,7 @@ impl Fact {
             Self::LeftLate(_) => "LeftLate",
             Self::Ordered(_) => "Ordered",
             Self::PatientNamed(_) => "PatientNamed",
+            Self::Phoned(_) => "Phoned",
             Self::Billed(fact) => match fact.bill.refund {
                 RefundState::None if fact.bill.rebooked.is_some() => "Rebooked",
                 RefundState::None => "Paid",

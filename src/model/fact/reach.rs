@@ -49,6 +49,7 @@ impl Fact {
             | Self::Struck(_)
             | Self::Recorded(_)
             | Self::LeftLate(_)
+            | Self::Phoned(_)
             | Self::WaitDrawn(_) => None,
             Self::WaitJoined(fact) => Some((fact.entry.entry, fact.fingerprint?)),
             Self::WaitLeft(fact) => fact.request,
@@ -102,6 +103,7 @@ impl Fact {
             Self::Billed(fact) => Some(fact.bill.appointment),
             Self::Ordered(fact) => Some(fact.appointment),
             Self::PatientNamed(fact) => Some(fact.appointment),
+            Self::Phoned(fact) => Some(fact.appointment),
         }
     }
 
@@ -130,6 +132,7 @@ impl Fact {
             Self::PatientNamed(fact) => Some(fact.patient),
             Self::Billed(_)
             | Self::Ordered(_)
+            | Self::Phoned(_)
             | Self::RulesApplied(_)
             | Self::Queued(_)
             | Self::Called(_)
@@ -198,6 +201,7 @@ impl Fact {
             | Self::Billed(_)
             | Self::Ordered(_)
             | Self::PatientNamed(_)
+            | Self::Phoned(_)
             | Self::Displaced(_)
             | Self::PlaceAdded(_)
             | Self::Offered(_)
@@ -259,6 +263,7 @@ impl Fact {
             | Self::Billed(_)
             | Self::Ordered(_)
             | Self::PatientNamed(_)
+            | Self::Phoned(_)
             | Self::WaitDrawn(_) => &[],
         }
     }
@@ -315,6 +320,7 @@ impl Fact {
             | Self::Billed(_)
             | Self::Ordered(_)
             | Self::PatientNamed(_)
+            | Self::Phoned(_)
             | Self::WaitDrawn(_) => &[],
         }
     }

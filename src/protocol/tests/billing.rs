@@ -59,6 +59,7 @@ pub(super) fn facts() -> Vec<(&'static str, Fact)> {
         ("billed", Fact::Billed(Box::new(billed))),
         ("ordered", Fact::Ordered(ordered)),
         ("patient_named", Fact::PatientNamed(Box::new(named))),
+        ("phoned", Fact::Phoned(Phoned { appointment, phone: ClientKey(0x33) })),
     ]
 }
 

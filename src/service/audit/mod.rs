@@ -289,7 +289,11 @@ impl Account {
             Fact::RulesApplied(fact) => self.apply_rules(report, sequence, time, fact),
             Fact::Struck(fact) => self.strike(report, sequence, time, fact),
             Fact::Recorded(fact) => self.record(report, sequence, time, fact),
-            Fact::LeftLate(_) | Fact::Billed(_) | Fact::Ordered(_) | Fact::PatientNamed(_) => {
+            Fact::LeftLate(_)
+            | Fact::Billed(_)
+            | Fact::Ordered(_)
+            | Fact::PatientNamed(_)
+            | Fact::Phoned(_) => {
                 self.add_billing(report, sequence, time, fact);
             }
             Fact::PatientsMerged(fact) => self.merge(report, sequence, fact),

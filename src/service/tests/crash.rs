@@ -182,6 +182,9 @@ fn i9_an_impossible_fact_stops_the_recovery() {
         ("an end before the beginning", vec![opened(), ended(1)], false),
         ("two ends", vec![opened(), held(1), ended(1), ended(1)], false),
         ("a place of nothing is left late", vec![opened(), left_late(1)], false),
+        ("a telephone of nothing", vec![opened(), phoned(1)], false),
+        ("a telephone", vec![opened(), held(1), phoned(1)], true),
+        ("two telephones", vec![opened(), held(1), phoned(1), phoned(1)], false),
         ("a booking after the end", vec![opened(), held(1), ended(1), booked(1)], false),
     ] {
         let records: Vec<_> = (1..)
@@ -206,6 +209,11 @@ fn left_late(id: u128) -> Fact {
     let (appointment, patient) = (build::appointment(id), PatientId(id));
     let (deadline, rule) = (build::MORNING, crate::model::RuleRef::default());
     Fact::LeftLate(Box::new(crate::model::LeftLate { appointment, patient, deadline, rule }))
+}
+
+fn phoned(id: u128) -> Fact {
+    let (appointment, phone) = (build::appointment(id), crate::model::ClientKey(id));
+    Fact::Phoned(crate::model::Phoned { appointment, phone })
 }
 
 /// One slot, of which the first pool gives its unused places to the second.

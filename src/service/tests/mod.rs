@@ -18,6 +18,8 @@ mod folder;
 #[cfg(feature = "node")]
 mod images;
 #[cfg(feature = "node")]
+mod persons;
+#[cfg(feature = "node")]
 mod restrictions;
 mod upkeep;
 mod waitlist;

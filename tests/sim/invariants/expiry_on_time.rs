@@ -59,7 +59,7 @@ impl ExpiryOnTime {
                 let in_time = until.is_none_or(|until| time < *until);
                 return ensure(in_time, || format!("{named:?} at {}", time.as_millis()));
             }
-            Fact::Billed(_) | Fact::LeftLate(_) => return Ok(()),
+            Fact::Billed(_) | Fact::LeftLate(_) | Fact::Phoned(_) => return Ok(()),
             _ => {}
         }
         let Some(until) = fact.appointment().and_then(|id| self.pending.remove(&id)) else {

@@ -58,6 +58,7 @@ impl Invariant for HeldOnce {
                 | Fact::WaitDrawn(_)
                 | Fact::Billed(_)
                 | Fact::LeftLate(_)
+                | Fact::Phoned(_)
                 | Fact::Called(_) => continue,
                 _ => fact.appointment().into_iter().collect(),
             };
