@@ -1,6 +1,8 @@
 //! Identifiers on the command line: UUIDs and hex, and patients from text.
 
-use crate::model::{AccountId, AppointmentId, PatientId, PaymentRef, RequestId, SessionId};
+use crate::model::{
+    AccountId, AppointmentId, ClientKey, PatientId, PaymentRef, RequestId, SessionId,
+};
 
 /// Reads 32 hex digits, or a UUID with its hyphens.
 ///
@@ -93,9 +95,26 @@ pub(super) fn uuid(id: u128) -> String {
     format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
 }
 
+/// A telephone's key.
+///
+/// # Errors
+///
+/// As [`wide`].
+pub(super) fn phone(text: &str) -> Result<ClientKey, String> {
+    wide(text).map(ClientKey)
+}
+
+/// The key of a telephone from any text; it is not that of an account or a patient of the same text.
+pub(super) fn phone_named(text: &str) -> ClientKey {
+    let hash = blake3::Hasher::new_derive_key(PHONE_CONTEXT).update(text.as_bytes()).finalize();
+    let half = hash.as_bytes().first_chunk().expect("a hash has 32 bytes");
+    ClientKey(u128::from_le_bytes(*half))
+}
+
 /// See `blake3::derive_key`: a context is a constant, and names what the key is for.
 /// Sets accounts apart from patients and from other uses of the hash.
 const ACCOUNT_CONTEXT: &str = "haoyuan 2026 ctl account named by text";
+const PHONE_CONTEXT: &str = "haoyuan 2026 ctl telephone named by text";
 const PATIENT_CONTEXT: &str = "haoyuan 2026 ctl patient named by text";
 
 #[cfg(test)]

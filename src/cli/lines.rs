@@ -9,6 +9,8 @@
 mod billing;
 #[path = "lines/conduct.rs"]
 mod conduct;
+#[path = "lines/persons.rs"]
+mod persons;
 #[path = "lines/restrictions.rs"]
 mod restrictions;
 
@@ -62,6 +64,9 @@ pub(super) struct Line {
     /// The version of the rules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rules: Option<u32>,
+    /// The version of the rules that the record was decided under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) under: Option<u32>,
     /// The local day of a missed visit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) day: Option<String>,
@@ -92,9 +97,9 @@ pub(super) struct Line {
     /// The key under which both are kept from then on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) into: Option<String>,
-    /// The telephone, as a keyed hash.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) phone: Option<String>,
+    /// Who is bound to whom.
+    #[serde(flatten)]
+    pub(super) bound: persons::BoundKeys,
 }
 
 /// Remembers appointments from line to line.
@@ -129,6 +134,10 @@ impl Enricher {
             };
             self.add(&mut lines, line, fact);
         }
+        let under = facts.iter().find_map(Fact::under).filter(|under| under.0 != 0);
+        for line in &mut lines {
+            line.under = under.map(|under| under.0);
+        }
         lines
     }
 
@@ -152,14 +161,13 @@ impl Enricher {
                 ..line
             }),
             Fact::Struck(fact) => conduct::add_strike(lines, line, fact),
+            Fact::Barred(fact) => lines.push(conduct::barred(line, fact)),
             Fact::Recorded(fact) => lines.push(conduct::recorded(line, fact)),
-            Fact::LeftLate(_)
-            | Fact::Billed(_)
-            | Fact::Ordered(_)
-            | Fact::PatientNamed(_)
-            | Fact::Phoned(_) => {
+            Fact::Phoned(_) | Fact::Bound(_) => self.add_persons(lines, line, fact),
+            Fact::LeftLate(_) | Fact::Billed(_) | Fact::Ordered(_) | Fact::PatientNamed(_) => {
                 self.add_billing(lines, line, fact);
             }
+            Fact::Cooled(fact) => lines.extend(conduct::cooled(&line, fact)),
             Fact::Restricted(fact) => lines.push(restricted(line, fact)),
             Fact::Amended(fact) => lines.push(amended(line, fact)),
             Fact::PatientsMerged(fact) => lines.push(merged(line, fact)),
@@ -217,6 +225,8 @@ impl Enricher {
                 let line = Line { session: Some(fact.session.0), to_pool, ..line };
                 add_quotas(lines, &line, fact.from.0, &fact.places);
             }
+            // It stands on the lines of the others.
+            Fact::DecidedUnder(_) => {}
             Fact::Swept(session) => lines.push(Line { session: Some(session.0), ..line }),
             Fact::SessionBlocked(fact) => {
                 let block = &fact.block;
@@ -451,146 +461,5 @@ fn hex(id: u128) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{
-        Booked, BookingChannel, Cause, ChannelSet, ClassSet, DepartmentId, OrganizationId,
-        PatientClass, PaymentRef, Pick, Pool, PoolIndex, PoolTerms, Repeat, ResourceId,
-        RulesVersion, SessionTerms, Settled, Sharing, SiteId, SlotIndex, Ttl,
-    };
-
-    const ID: AppointmentId = AppointmentId(0xa1);
-
-    fn claim(session: u64, slot: u16, count: u8) -> Claim {
-        let session = SessionId(session);
-        Claim { session, slot: SlotIndex(slot), count, pool: PoolIndex(1) }
-    }
-
-    fn held() -> Fact {
-        Fact::Held(Held {
-            appointment: ID,
-            patient: PatientId(0xb2),
-            account: None,
-            organization: OrganizationId(7),
-            channel: BookingChannel::new(3).unwrap(),
-            class: PatientClass::Outpatient,
-            sharing: Sharing::Cancel,
-            until: Timestamp::from_millis(900),
-            fingerprint: 1,
-            rules: RulesVersion(0),
-            claims: [claim(5, 2, 1), claim(6, 0, 3)].into_iter().collect(),
-        })
-    }
-
-    fn opened(quotas: &[u16]) -> Fact {
-        Fact::SessionOpened(Box::new(SessionOpened {
-            request: RequestId(9),
-            fingerprint: 1,
-            session: Session {
-                id: SessionId(5),
-                organization: OrganizationId(7),
-                site: SiteId(1),
-                department: DepartmentId(1),
-                resource: ResourceId(1),
-                appointment_type: 0,
-                start: Timestamp::from_millis(0),
-                slot_millis: 1,
-                pick: Pick::Earliest,
-                repeat: Repeat::OnePerPatient,
-                sharing: Sharing::Cancel,
-                ttl_max: Ttl::DEFAULT,
-                terms: SessionTerms::default(),
-                pools: vec![Pool {
-                    channels: ChannelSet::ALL,
-                    classes: ClassSet::ALL,
-                    quotas: quotas.to_vec(),
-                    terms: PoolTerms::default(),
-                }],
-            },
-        }))
-    }
-
-    /// Lines as `fact session slot+count pool status patient`.
-    fn check(facts: &[Fact], expected: &[&str]) {
-        let mut enricher = Enricher::default();
-        let mut found = Vec::new();
-        for (fact, sequence) in facts.iter().zip(1..) {
-            let facts: Facts = std::iter::once(fact.clone()).collect();
-            let time = Timestamp::from_millis(sequence * 10);
-            found.extend(enricher.lines(Sequence(sequence), time, &facts));
-        }
-        let shown = |line: &Line| {
-            let number =
-                |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
-            format!(
-                "{} {} {}+{} {} {} {}",
-                line.fact,
-                number(line.session),
-                number(line.slot.map(u64::from)),
-                number(line.count.map(u64::from)),
-                number(line.places.map(u64::from)),
-                line.status.unwrap_or("-"),
-                line.patient.as_ref().map_or("-", |patient| patient.trim_start_matches('0')),
-            )
-        };
-        let found: Vec<String> = found.iter().map(shown).collect();
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn every_line_about_an_appointment_says_whose_it_is_and_which_places_it_takes() {
-        let request = RequestId(9);
-        let settled = Settled {
-            request,
-            fingerprint: 0,
-            appointment: ID,
-            patient: PatientId(0xb2),
-            status: AppointmentStatus::NoShow,
-        };
-        let booked = Booked { request, fingerprint: 0, appointment: ID, payment: PaymentRef(0) };
-        check(
-            &[held(), Fact::Booked(booked), Fact::Settled(settled)],
-            &[
-                "Held 5 2+1 - pending b2",
-                "Held 6 0+3 - pending b2",
-                "Booked 5 2+1 - booked b2",
-                "Booked 6 0+3 - booked b2",
-                "NoShow 5 2+1 - noshow b2",
-                "NoShow 6 0+3 - noshow b2",
-            ],
-        );
-    }
-
-    #[test]
-    fn a_place_beyond_all_numbers_is_shown_and_ends_nothing() {
-        let line = Line { session: Some(5), ..Line::default() };
-        for (slot, count, shown) in [(u16::MAX, 200, "to 65535"), (0, 0, "to 0"), (2, 3, "to 4")] {
-            let line = Line { slot: Some(slot), count: Some(count), ..line.clone() };
-            assert!(line.for_people().ends_with(shown), "{}", line.for_people());
-        }
-    }
-
-    #[test]
-    fn an_end_carries_its_own_claims_and_its_cause_in_its_name() {
-        let ended = Ended {
-            request: None,
-            appointment: ID,
-            patient: PatientId(0xb2),
-            cause: Cause::Expired,
-            claims: std::iter::once(claim(5, 2, 1)).collect(),
-        };
-        check(&[Fact::Ended(ended)], &["Expired 5 2+1 - cancelled b2"]);
-    }
-
-    #[test]
-    fn an_opened_session_says_its_places_in_runs_of_equal_slots() {
-        check(
-            &[opened(&[4, 4, 0, 2])],
-            &[
-                "SessionOpened 5 0+2 4 - -",
-                "SessionOpened 5 2+1 0 - -",
-                "SessionOpened 5 3+1 2 - -",
-            ],
-        );
-    }
-}
+#[path = "lines/tests.rs"]
+mod tests;

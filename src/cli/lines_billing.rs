@@ -59,10 +59,6 @@ impl Enricher {
                 let request = Some(hex(fact.request.0));
                 self.add_known(lines, Line { request, ..line }, fact.appointment);
             }
-            Fact::Phoned(fact) => {
-                let phone = Some(hex(fact.phone.0));
-                self.add_known(lines, Line { phone, ..line }, fact.appointment);
-            }
             _ => {}
         }
     }

@@ -60,7 +60,7 @@ enum Task {
     Demo(demo::DemoArguments),
     Serve(serve::ServeArguments),
     Cert(cert::CertArguments),
-    Ctl(ctl::CtlArguments),
+    Ctl(Box<ctl::CtlArguments>),
     Replay(replay::ReplayArguments),
     Audit(audit::AuditArguments),
     Journal(journal::JournalArguments),

@@ -6,11 +6,12 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use crate::model::{
-    Attendance, CallLine, CallNext, CallOrderOf, Called, LISTED_MAX, LateRule, Left, QueueEntry,
-    Queued,
+    Attendance, CallLine, CallNext, CallOrderOf, Called, LISTED_MAX, LateRule, Left, PickUpWindow,
+    QueueEntry, Queued,
 };
 
 layout_struct!(Attendance { check_in_from, pick_up_until, grace, late_until, late });
+layout_struct!(PickUpWindow { from, until });
 layout_struct!(CallNext { request, session });
 layout_struct!(QueueEntry { appointment, slot, segment, is_late, since, call });
 layout_struct!(CallLine { appointment, slot, is_late, since, called, position, wait_millis });

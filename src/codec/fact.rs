@@ -67,6 +67,10 @@ const ORDERED: u8 = 42;
 const PATIENT_NAMED: u8 = 43;
 const RECORDED: u8 = 44;
 const PHONED: u8 = 46;
+const DECIDED_UNDER: u8 = 52;
+const COOLED: u8 = 47;
+const BARRED: u8 = 48;
+const BOUND: u8 = 45;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
 layout_struct!(Booked { request, fingerprint, appointment, payment });
@@ -150,6 +154,10 @@ impl Encode for Fact {
                 STRUCK.encode(encoder)?;
                 fact.encode(encoder)
             }
+            Self::Barred(fact) => {
+                BARRED.encode(encoder)?;
+                fact.encode(encoder)
+            }
             Self::Restricted(fact) => {
                 RESTRICTED.encode(encoder)?;
                 fact.encode(encoder)
@@ -178,13 +186,25 @@ impl Encode for Fact {
                 PATIENT_NAMED.encode(encoder)?;
                 fact.encode(encoder)
             }
+            Self::Bound(fact) => {
+                BOUND.encode(encoder)?;
+                fact.encode(encoder)
+            }
             Self::Phoned(fact) => {
                 PHONED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Cooled(fact) => {
+                COOLED.encode(encoder)?;
                 fact.encode(encoder)
             }
             Self::Returned(fact) => {
                 RETURNED.encode(encoder)?;
                 fact.encode(encoder)
+            }
+            Self::DecidedUnder(version) => {
+                DECIDED_UNDER.encode(encoder)?;
+                version.encode(encoder)
             }
             Self::Swept(session) => {
                 SWEPT.encode(encoder)?;
@@ -328,6 +348,7 @@ impl<Context> Decode<Context> for Fact {
             CALLED => Self::Called(Decode::decode(decoder)?),
             RULES_APPLIED => Self::RulesApplied(Box::new(Decode::decode(decoder)?)),
             STRUCK => Self::Struck(Box::new(Decode::decode(decoder)?)),
+            BARRED => Self::Barred(Box::new(Decode::decode(decoder)?)),
             RESTRICTED => Self::Restricted(Box::new(Decode::decode(decoder)?)),
             AMENDED => Self::Amended(Box::new(Decode::decode(decoder)?)),
             PATIENTS_MERGED => Self::PatientsMerged(Box::new(Decode::decode(decoder)?)),
@@ -337,6 +358,9 @@ impl<Context> Decode<Context> for Fact {
             PATIENT_NAMED => Self::PatientNamed(Box::new(Decode::decode(decoder)?)),
             RECORDED => Self::Recorded(Box::new(Decode::decode(decoder)?)),
             PHONED => Self::Phoned(Decode::decode(decoder)?),
+            DECIDED_UNDER => Self::DecidedUnder(Decode::decode(decoder)?),
+            COOLED => Self::Cooled(Box::new(Decode::decode(decoder)?)),
+            BOUND => Self::Bound(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

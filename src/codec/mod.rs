@@ -12,6 +12,7 @@
 #[macro_use]
 mod layout;
 mod attendance;
+mod cooldown;
 mod demand;
 mod disruption;
 mod draw;
@@ -21,6 +22,7 @@ mod history;
 mod identity;
 mod notice;
 mod payment;
+mod persons;
 mod reading;
 mod reschedule;
 mod restrict;

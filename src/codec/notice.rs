@@ -49,6 +49,10 @@ impl<Context> Decode<Context> for Rules {
         for _ in 0..entries {
             let first = decoder.reader().peek_read(1).and_then(|bytes| bytes.first());
             if first != Some(&NOTICE) {
+                // A layer is large in memory and may be eleven bytes here: room is not doubled.
+                if rules.layers.len() == rules.layers.capacity() {
+                    rules.layers.reserve_exact(LAYERS_AT_ONCE);
+                }
                 rules.layers.push(RuleLayer::decode(decoder)?);
                 continue;
             }
@@ -61,5 +65,8 @@ impl<Context> Decode<Context> for Rules {
         Ok(rules)
     }
 }
+
+/// For how many layers more room is made at a time.
+const LAYERS_AT_ONCE: usize = 8;
 
 const TOO_MANY: &str = "more layers than rules have";

@@ -8,10 +8,14 @@
 //! key         1 no-shows: u8 within, u8 window, u16 its length, u8 begins, u8 used up, u8 mode, u8 n,
 //!               n (u16 count, consequence, u8 term, u16 its length)
 //!             2 limits: u8 n, n (u8 within, u8 period, u16 its length, u8 by, u8 counts, u16 most, u8 mode)
+//!             3 violations: u8 n, n (u8 what, one bit each, u8 of whom, then as a key 1)
+//!             4 cool-downs: u8 n, n rules; see `cooldown`
 //!             5 admission: u8 n, n (u8 per, u32 rate, u32 every so many seconds, u32 burst, u16 minutes
 //!               of the block, u64 channels, u8 mode), u8 n, n (u64 channels, u16 weight)
 //!             6 deadline of cancels, 7 payment, 8 holder: see `payment`
 //!             9 appeals: u8 term, u16 its length, u8 suspends, u8 most, u8 undecided
+//!             11 waiting: u8 n, n (u8 within, u8 counts, u16 most, u8 mode)
+//!             10 persons: see `persons`
 //! consequence 1 | 2 u8 | 3 u64 channels | 4 u64 channels, u8 classes
 //! ```
 //!
@@ -23,28 +27,32 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
+use super::cooldown::CooldownRules;
 use super::terms::OffsetList;
-use crate::model::limits::{LAYER_LIMITS_MAX, RATES_MAX, RULE_TIERS_MAX, SHARES_MAX};
+use crate::model::limits::{
+    LAYER_LIMITS_MAX, LAYER_VIOLATIONS_MAX, RATES_MAX, RULE_TIERS_MAX, SHARES_MAX, WAIT_LIMITS_MAX,
+};
 use crate::model::{
-    AdmissionRule, ApplyRules, Begins, BookingLimit, ChannelShare, CivilTime, Consequence, Counts,
-    Day, DayOf, LISTED_MAX, LimitKey, LimitScope, NoShowRule, Period, Place, RateKey, RateRule,
-    RecordReading, Restriction, RestrictionCause, RuleCondition, RuleKey, RuleLayer, RuleMode,
-    RuleRef, RuleScope, RuleWhy, RulesApplied, RulesReading, ScopeKind, Strike, Struck, Term, Tier,
-    Timestamp, Window,
+    AdmissionRule, ApplyRules, Barred, Begins, BookingLimit, ChannelShare, CivilTime, Consequence,
+    CountedOf, Counts, Day, DayOf, LISTED_MAX, LimitKey, LimitScope, NoShowRule, Period, Place,
+    RateKey, RateRule, RecordReading, Restriction, RestrictionCause, RuleCondition, RuleKey,
+    RuleLayer, RuleMode, RuleRef, RuleScope, RuleWhy, RulesApplied, RulesReading, ScopeKind,
+    Strike, Struck, Term, Tier, Timestamp, ViolationRule, ViolationSet, WaitCounts, WaitKey,
+    WaitLimit, Window,
 };
 
 layout_number!(Day);
 layout_code!(RuleMode { Enforce, Shadow });
 layout_code!(ScopeKind { Region, Organization, Department, Schedule, Service });
 layout_code!(Begins { NextDay, AtOnce, FirstStrike });
-layout_code!(RestrictionCause { NoShow, Staff });
+layout_code!(RestrictionCause { NoShow, Staff, Unpaid, Release, Cancel, SameDayCancel, Booking });
 layout_struct!(Place { organization, department, resource, service });
 layout_struct!(RuleRef { version, layer, tier });
 layout_code!(RuleKey {
     NoShow,
     Limits,
     Violations,
-    Throttles,
+    Cooldown,
     Rates,
     Cancel,
     Payment,
@@ -52,6 +60,8 @@ layout_code!(RuleKey {
     Appeal,
     Notice,
     Staff,
+    Waitlist,
+    Persons,
 });
 layout_struct!(RuleWhy { rule, key, within, count, limit, since, until, through });
 layout_struct!(Strike { day, place });
@@ -65,6 +75,19 @@ layout_struct!(ApplyRules { request, rules });
 type Tiers = ArrayVec<Tier, RULE_TIERS_MAX>;
 layout_list!(TierList<Tier>, Tiers, u8, RULE_TIERS_MAX, "more tiers than a rule has");
 layout_with_lists!(NoShowRule { within, window, begins, is_used_up, mode, tiers as TierList<Tiers> });
+
+layout_number!(ViolationSet);
+layout_code!(CountedOf { Patient, Account, Phone });
+layout_struct!(ViolationRule { counts, of, rule });
+type Violations = Vec<ViolationRule>;
+layout_list!(
+    ViolationList<ViolationRule>,
+    Violations,
+    u8,
+    LAYER_VIOLATIONS_MAX,
+    "more rules about violations than a layer has"
+);
+layout_struct!(Barred { appointment, patient, id, restriction });
 
 layout_code!(LimitScope {
     Region,
@@ -87,6 +110,11 @@ layout_struct!(LimitKey { within, period, by, counts });
 layout_struct!(BookingLimit { key, most, mode });
 type Limits = Vec<BookingLimit>;
 layout_list!(LimitList<BookingLimit>, Limits, u8, LAYER_LIMITS_MAX, "more limits than a layer has");
+layout_code!(WaitCounts { Sessions, Resources });
+layout_struct!(WaitKey { within, counts });
+layout_struct!(WaitLimit { key, most, mode });
+type Waits = Vec<WaitLimit>;
+layout_list!(WaitList<WaitLimit>, Waits, u8, WAIT_LIMITS_MAX, "more limits than a layer has");
 layout_code!(RateKey { Connection, Channel, Account, Patient, Device, Address });
 layout_struct!(RateRule { per, rate, every_seconds, burst, block_minutes, channels, mode });
 layout_struct!(ChannelShare { channels, weight });
@@ -124,11 +152,20 @@ const HOLDER: u8 = 8;
 
 /// The tag of how many appointments somebody may have.
 const LIMITS: u8 = 2;
+/// The tag of how long one waits after a place was given up.
+const COOLDOWN: u8 = 4;
+/// The tag of what else counts against somebody.
+const VIOLATIONS: u8 = 3;
 /// The tag of what a layer says about admission.
 const ADMISSION: u8 = 5;
 
 /// The tag of what a layer says about appeals.
 const APPEAL: u8 = 9;
+/// Of how many others somebody is.
+const PERSONS: u8 = 10;
+
+/// The tag of how much somebody may wait for.
+const WAITLIST: u8 = 11;
 
 impl Encode for CivilTime {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
@@ -181,11 +218,15 @@ impl Encode for RuleLayer {
         let said = [
             self.no_show.is_some(),
             !self.limits.is_empty(),
+            !self.violations.is_empty(),
             self.admission.is_some(),
             self.cancel.is_some(),
             self.payment.is_some(),
             self.holder.is_some(),
             self.appeal.is_some(),
+            !self.waitlist.is_empty(),
+            !self.cooldown.is_empty(),
+            self.persons.is_some(),
         ];
         said.into_iter().map(u8::from).sum::<u8>().encode(encoder)?;
         key(NO_SHOW, self.no_show.as_ref(), encoder)?;
@@ -193,11 +234,25 @@ impl Encode for RuleLayer {
             LIMITS.encode(encoder)?;
             LimitList(&self.limits).encode(encoder)?;
         }
+        if !self.violations.is_empty() {
+            VIOLATIONS.encode(encoder)?;
+            ViolationList(&self.violations).encode(encoder)?;
+        }
+        if !self.cooldown.is_empty() {
+            COOLDOWN.encode(encoder)?;
+            CooldownRules(&self.cooldown).encode(encoder)?;
+        }
         key(ADMISSION, self.admission.as_ref(), encoder)?;
         key(CANCEL, self.cancel.as_ref(), encoder)?;
         key(PAYMENT, self.payment.as_ref(), encoder)?;
         key(HOLDER, self.holder.as_ref(), encoder)?;
-        key(APPEAL, self.appeal.as_ref(), encoder)
+        key(APPEAL, self.appeal.as_ref(), encoder)?;
+        key(PERSONS, self.persons.as_deref(), encoder)?;
+        if !self.waitlist.is_empty() {
+            WAITLIST.encode(encoder)?;
+            encode_list!(&self.waitlist, u8, encoder);
+        }
+        Ok(())
     }
 }
 
@@ -232,11 +287,30 @@ impl<Context> Decode<Context> for RuleLayer {
                         return Err(DecodeError::Other("a layer names limits and has none"));
                     }
                 }
+                COOLDOWN => {
+                    layer.cooldown = CooldownRules::decode(decoder)?.0;
+                    if layer.cooldown.is_empty() {
+                        return Err(DecodeError::Other("a layer names cool-downs and has none"));
+                    }
+                }
+                VIOLATIONS => {
+                    layer.violations = ViolationList::decode(decoder)?.0;
+                    if layer.violations.is_empty() {
+                        return Err(DecodeError::Other("a layer names violations and has none"));
+                    }
+                }
                 ADMISSION => layer.admission = Some(Decode::decode(decoder)?),
                 CANCEL => layer.cancel = Some(Decode::decode(decoder)?),
                 PAYMENT => layer.payment = Some(Decode::decode(decoder)?),
                 HOLDER => layer.holder = Some(Decode::decode(decoder)?),
                 APPEAL => layer.appeal = Some(Decode::decode(decoder)?),
+                WAITLIST => {
+                    layer.waitlist = WaitList::<Waits>::decode(decoder)?.0.into();
+                    if layer.waitlist.is_empty() {
+                        return Err(DecodeError::Other("a layer names limits and has none"));
+                    }
+                }
+                PERSONS => layer.persons = Some(Box::new(Decode::decode(decoder)?)),
                 _ => {
                     return Err(DecodeError::Other("a layer says what this version does not know"));
                 }
@@ -327,9 +401,11 @@ mod tests {
         let mut bytes = Vec::new();
         encode_into(&RuleLayer::default(), &mut bytes);
         assert_eq!(decode_exact::<RuleLayer>(&bytes), Ok(RuleLayer::default()));
-        // One key instead of none: limits, none of them.
+        // One key instead of none: none of its entries.
         *bytes.last_mut().unwrap() = 1;
-        bytes.extend([LIMITS, 0]);
-        assert!(decode_exact::<RuleLayer>(&bytes).is_err());
+        for tag in [LIMITS, VIOLATIONS, COOLDOWN] {
+            let bytes = [bytes.as_slice(), &[tag, 0]].concat();
+            assert!(decode_exact::<RuleLayer>(&bytes).is_err());
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! term    1 service u64        2 fee u32              3 booking ends u64      4 lead u32
 //!         5 hours u16 u16 u64, u8 n, n (u64 i16)      6 returns u8 u32 u32    8 changes u8
 //!         7 waitlist: its rule    9 attendance u32 (u8, i32 if 1) u32 u32 u8 u8    10 offer u32
+//!         11 windows u8 n, n (u64 u64)
 //!         33 opens u8 pool, u64     34 floor u8 pool, u32      35 reclaim u8 pool, u64, u8 pool
 //!         36 draw u8 pool, u64 closes, u8 preferences, u32 ttl, beacon (32 bytes, u64) or none,
 //!            commitment (32 bytes) or none
@@ -18,10 +19,11 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use super::fact::NEWER;
-use crate::model::limits::OFFSETS_MAX;
+use crate::model::limits::{OFFSETS_MAX, PICK_UP_WINDOWS_MAX};
 use crate::model::{
-    Attendance, ChannelSet, Delay, Draw, OpenSession, Pool, PoolIndex, PoolTerms, Reclaim,
-    ReturnRule, ServiceHours, ServiceId, Session, SessionTerms, Timestamp, Ttl, WaitlistRule,
+    Attendance, ChannelSet, Delay, Draw, OpenSession, PickUpWindow, Pool, PoolIndex, PoolTerms,
+    Reclaim, ReturnRule, ServiceHours, ServiceId, Session, SessionTerms, Timestamp, Ttl,
+    WaitlistRule,
 };
 
 /// A session with its terms. Without this wrapper a session is written as before there were any.
@@ -42,6 +44,7 @@ const CHANGES: u8 = 8;
 const DISPLACED_OFFER: u8 = 10;
 const WAITLIST: u8 = 7;
 const ATTENDANCE: u8 = 9;
+const PICK_UP: u8 = 11;
 const OPENS: u8 = 33;
 const FLOOR: u8 = 34;
 const RECLAIM: u8 = 35;
@@ -63,6 +66,7 @@ enum Term {
     DisplacedOffer(Ttl),
     Waitlist(Box<WaitlistRule>),
     Attendance(Attendance),
+    PickUp(Vec<PickUpWindow>),
     Opens(u8, Timestamp),
     Floor(u8, u32),
     Reclaim(u8, Reclaim),
@@ -71,6 +75,8 @@ enum Term {
 
 type Offsets = Vec<(Timestamp, i16)>;
 layout_list!(OffsetList<(Timestamp, i16)>, Offsets, u8, OFFSETS_MAX, "more changes of the clocks");
+type Windows = Vec<PickUpWindow>;
+layout_list!(WindowList<PickUpWindow>, Windows, u8, PICK_UP_WINDOWS_MAX, "more windows of a day");
 layout_struct!(Reclaim { at, to });
 layout_struct!(Delay { min_millis, max_millis });
 
@@ -132,6 +138,7 @@ fn terms_of(session: &Session) -> Vec<Term> {
     let SessionTerms { service, fee, booking_ends, lead_millis, hours, returns, .. } =
         &session.terms;
     let SessionTerms { changes_max, displaced_offer, waitlist, attendance, .. } = &session.terms;
+    let windows = &session.terms.pick_up_windows;
     let mut terms = Vec::new();
     terms.extend((*service != ServiceId::default()).then_some(Term::Service(*service)));
     terms.extend((*fee != 0).then_some(Term::Fee(*fee)));
@@ -143,6 +150,7 @@ fn terms_of(session: &Session) -> Vec<Term> {
     terms.extend(waitlist.clone().map(Term::Waitlist));
     terms.extend(displaced_offer.map(Term::DisplacedOffer));
     terms.extend(attendance.map(Term::Attendance));
+    terms.extend((!windows.is_empty()).then(|| Term::PickUp(windows.clone())));
     for (pool, Pool { terms: PoolTerms { opens, floor, reclaim, draw }, .. }) in
         (0..).zip(&session.pools)
     {
@@ -171,6 +179,7 @@ fn put(term: Term, session: &mut Session) -> Result<(), DecodeError> {
         Term::DisplacedOffer(ttl) => session.terms.displaced_offer = Some(ttl),
         Term::Waitlist(rule) => session.terms.waitlist = Some(rule),
         Term::Attendance(attendance) => session.terms.attendance = Some(attendance),
+        Term::PickUp(windows) => session.terms.pick_up_windows = windows,
     }
     Ok(())
 }
@@ -193,6 +202,7 @@ impl Term {
             Self::DisplacedOffer(_) => (DISPLACED_OFFER, None),
             Self::Waitlist(_) => (WAITLIST, None),
             Self::Attendance(_) => (ATTENDANCE, None),
+            Self::PickUp(_) => (PICK_UP, None),
             Self::Opens(pool, _) => (OPENS, Some(*pool)),
             Self::Floor(pool, _) => (FLOOR, Some(*pool)),
             Self::Reclaim(pool, _) => (RECLAIM, Some(*pool)),
@@ -226,6 +236,7 @@ impl Encode for Term {
             Self::Changes(changes) => changes.encode(encoder),
             Self::Waitlist(rule) => rule.encode(encoder),
             Self::Attendance(attendance) => attendance.encode(encoder),
+            Self::PickUp(windows) => WindowList(windows).encode(encoder),
             Self::Reclaim(_, reclaim) => reclaim.encode(encoder),
             Self::Draw(_, draw) => draw.encode(encoder),
         }
@@ -247,6 +258,7 @@ impl<Context> Decode<Context> for Term {
             DISPLACED_OFFER => Self::DisplacedOffer(Decode::decode(decoder)?),
             WAITLIST => Self::Waitlist(Box::new(Decode::decode(decoder)?)),
             ATTENDANCE => Self::Attendance(Decode::decode(decoder)?),
+            PICK_UP => Self::PickUp(WindowList::decode(decoder)?.0),
             OPENS => Self::Opens(pool, Decode::decode(decoder)?),
             FLOOR => Self::Floor(pool, Decode::decode(decoder)?),
             RECLAIM => Self::Reclaim(pool, Decode::decode(decoder)?),
@@ -353,6 +365,7 @@ pub(crate) mod tests {
             displaced_offer: None,
             waitlist: None,
             attendance: None,
+            pick_up_windows: Vec::new(),
         };
         for pool in &mut session.pools {
             let reclaim = Some(Reclaim { at: Timestamp::from_millis(16), to: PoolIndex(1) });
@@ -399,6 +412,12 @@ pub(crate) mod tests {
             late_until: 6,
             late: LateRule::Every(7),
         });
+        let window = |from: u64| PickUpWindow {
+            from: Timestamp::from_millis(from),
+            until: Timestamp::from_millis(from + 1),
+        };
+        let mut windowed = attended.clone();
+        windowed.terms.pick_up_windows = vec![window(30), window(40)];
         let mut offers = rich_session();
         offers.terms.displaced_offer = Some(Ttl::DEFAULT);
         let mut drawn = rich_session();
@@ -412,7 +431,7 @@ pub(crate) mod tests {
         drawn.pools[0].terms.draw = Some(draw);
         drawn.pools[1].terms.draw = Some(Draw { beacon: None, commitment: None, ..draw });
         let waits = waitlist_session();
-        for session in [plain_session(), rich_session(), offers, drawn, waits, attended] {
+        for session in [plain_session(), rich_session(), offers, drawn, waits, attended, windowed] {
             let bytes = bytes_of(&session);
             let (read, length) = decode::<WithTerms<Session>>(&bytes).unwrap();
             assert_eq!((read.0, length), (session, bytes.len()));

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! rule       entries u16, 5 u8, draw u32, offer u32, near offer u32, near u32, option hours, closes u64
-//! join       request, patient, option account, channel, class, earliest, latest, u8 n, n sessions
+//! join       request, patient, option account, channel, as whom, earliest, latest, u8 n, n sessions
 //! leave      request, entry, patient, channel
 //! WaitJoined option fingerprint, entry              PlaceOffered  entry, u8 n, n sessions, back, as Held
 //! WaitLeft   option (request, fingerprint), entry, patient, u8 n, n sessions, why
 //! WaitDrawn  session, seed
+//! as whom    class; with 128 added to it the attributes follow
 //! ```
 
 use arrayvec::ArrayVec;
@@ -17,9 +18,9 @@ use bincode::{Decode, Encode};
 
 use crate::model::limits::{CLAIMS_MAX, WAITLIST_ENTRIES_MAX};
 use crate::model::{
-    JoinWaitlist, LeaveWaitlist, PatientClass, PlaceOffered, Targets, WaitDrawn, WaitEnd,
-    WaitEntry, WaitJoined, WaitLeft, WaitOrder, WaitState, WaitTarget, Waiter, WaitlistReading,
-    WaitlistRule,
+    Attributes, JoinWaitlist, LeaveWaitlist, PatientClass, PlaceOffered, Targets, WaitDrawn,
+    WaitEnd, WaitEntry, WaitJoined, WaitLeft, WaitOrder, WaitState, WaitTarget, Waiter,
+    WaitlistReading, WaitlistRule,
 };
 
 layout_code!(WaitEnd { Accepted, Left, Declined, Lapsed, Cleared, Blocked });
@@ -61,27 +62,107 @@ layout_list!(
     "more wait than a waitlist takes"
 );
 
-layout_with_lists!(JoinWaitlist {
-    request,
-    patient,
-    account,
-    channel,
-    class,
-    earliest,
-    latest,
-    targets as TargetList<Targets>,
-});
-layout_with_lists!(WaitEntry {
-    entry,
-    patient,
-    account,
-    channel,
-    class,
-    joined,
-    earliest,
-    latest,
-    targets as WaitTargetList<WaitTargets>,
-});
+/// The class of a patient, and what is attested of them where anything is.
+struct AsWhom(PatientClass, Attributes);
+
+/// Beside the number of the class: attributes follow.
+const ATTESTED: u8 = 1 << 7;
+
+impl Encode for AsWhom {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let Self(class, attributes) = *self;
+        if attributes == Attributes::default() {
+            return class.encode(encoder);
+        }
+        (class as u8 | ATTESTED).encode(encoder)?;
+        attributes.encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for AsWhom {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let code = u8::decode(decoder)?;
+        let mut classes = PatientClass::ALL.into_iter();
+        let class = classes.find(|class| *class as u8 == code & !ATTESTED);
+        let class = class.ok_or(DecodeError::Other("PatientClass"))?;
+        if code & ATTESTED == 0 {
+            return Ok(Self(class, Attributes::default()));
+        }
+        let attributes = Attributes::decode(decoder)?;
+        // What says nothing is not written.
+        if attributes == Attributes::default() {
+            return Err(DecodeError::Other("attributes that say nothing"));
+        }
+        Ok(Self(class, attributes))
+    }
+}
+
+impl Encode for JoinWaitlist {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.request.encode(encoder)?;
+        self.patient.encode(encoder)?;
+        self.account.encode(encoder)?;
+        self.channel.encode(encoder)?;
+        AsWhom(self.class, self.attributes).encode(encoder)?;
+        self.earliest.encode(encoder)?;
+        self.latest.encode(encoder)?;
+        TargetList(&self.targets).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for JoinWaitlist {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (request, patient) = (Decode::decode(decoder)?, Decode::decode(decoder)?);
+        let (account, channel) = (Decode::decode(decoder)?, Decode::decode(decoder)?);
+        let AsWhom(class, attributes) = AsWhom::decode(decoder)?;
+        Ok(Self {
+            request,
+            patient,
+            account,
+            channel,
+            class,
+            attributes,
+            earliest: Decode::decode(decoder)?,
+            latest: Decode::decode(decoder)?,
+            targets: TargetList::<Targets>::decode(decoder)?.0,
+        })
+    }
+}
+
+impl Encode for WaitEntry {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.entry.encode(encoder)?;
+        self.patient.encode(encoder)?;
+        self.account.encode(encoder)?;
+        self.channel.encode(encoder)?;
+        AsWhom(self.class, self.attributes).encode(encoder)?;
+        self.joined.encode(encoder)?;
+        self.earliest.encode(encoder)?;
+        self.latest.encode(encoder)?;
+        WaitTargetList(&self.targets).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for WaitEntry {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (entry, patient) = (Decode::decode(decoder)?, Decode::decode(decoder)?);
+        let (account, channel) = (Decode::decode(decoder)?, Decode::decode(decoder)?);
+        let AsWhom(class, attributes) = AsWhom::decode(decoder)?;
+        Ok(Self {
+            entry,
+            patient,
+            account,
+            channel,
+            class,
+            attributes,
+            joined: Decode::decode(decoder)?,
+            earliest: Decode::decode(decoder)?,
+            latest: Decode::decode(decoder)?,
+            targets: WaitTargetList::<WaitTargets>::decode(decoder)?.0,
+        })
+    }
+}
+
 layout_with_lists!(WaitState { drawn_at, seed, joined, brought, waiters as WaiterList<Waiters> });
 layout_with_lists!(PlaceOffered { entry, targets as TargetList<Targets>, back, held });
 layout_with_lists!(WaitLeft { request, entry, patient, targets as TargetList<Targets>, why });

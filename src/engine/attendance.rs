@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! arrive    now <= start + pick_up_until                        later: TooLate
+//! windows   arrival, or check-in without one, in one of them     before the next: TooEarly, and when
+//!           of the day                                          none to come in time: TooLate
 //! check in  start - check_in_from <= now                        earlier: TooEarly, and when
 //!           now <= start + grace: on time    <= start + late_until: late    later: TooLate
 //! no show   start + late_until < now, for who did not check in  earlier: TooEarly, and when
@@ -55,6 +57,12 @@ impl<'a> Post<'a> {
                 return Err(too_early(status, now, begins));
             }
         }
+        if picks_up {
+            let pick_up_ends = self.rules.pick_up_ends(start).unwrap_or(Timestamp::MAX);
+            let checks_in = matches!(action, Action::CheckIn);
+            let last = if checks_in { pick_up_ends.min(late_ends) } else { pick_up_ends };
+            self.check_windows(now, last, status)?;
+        }
         let is_too_late = matches!(action, Action::CheckIn) && late_ends < now;
         if is_too_late || picks_up && missed_pick_up {
             return Err(Refusal::of_status(Outcome::TooLate, status));
@@ -67,6 +75,23 @@ impl<'a> Post<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses to pick up a number outside the windows of the day: too early before one that opens no
+    /// later than `last`, too late where there is none.
+    fn check_windows(
+        &self,
+        now: Timestamp,
+        last: Timestamp,
+        status: AppointmentStatus,
+    ) -> Result<(), Refusal> {
+        let windows = &self.session.spec().terms.pick_up_windows;
+        match windows.iter().find(|window| now <= window.until) {
+            _ if windows.is_empty() => Ok(()),
+            Some(window) if window.from <= now => Ok(()),
+            Some(window) if window.from <= last => Err(too_early(status, now, window.from)),
+            _ => Err(Refusal::of_status(Outcome::TooLate, status)),
+        }
     }
 
     /// What is written of a change where the queue has to know of it.

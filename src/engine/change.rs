@@ -3,10 +3,12 @@
 use super::attendance::Post;
 use super::cancelling::leave;
 use super::conduct::strike;
+use super::cooldown::cooled;
 use super::drawing::refuse_withdrawal;
 use super::payment::{Booking, decide_booking, owe, paid_with, repeated, rule_of};
 use super::returns::end;
 use super::view::{Context, Decision, View};
+use super::violations::{Made, follow_booking, follow_end};
 use super::visits::{ending_of, recorded};
 use super::waitlist::with_entry;
 use crate::model::{
@@ -90,13 +92,22 @@ pub fn decide_change(
     };
     let ending = ending_of(change.action, status);
     facts.extend(ending.and_then(|ending| recorded(view, context, &appointment, ending)));
+    facts.extend(ending.and_then(|ending| cooled(view, context, &appointment, ending)));
     if status == AppointmentStatus::NoShow {
         let struck = strike(view, context, &appointment);
         facts.extend(struck.map(|struck| Fact::Struck(Box::new(struck))));
     }
     facts.extend(late.map(|left| Fact::LeftLate(Box::new(left))));
-    if matches!(change.action, Action::Cancel) {
-        facts.extend(owe(view, context, appointment.id));
+    match change.action {
+        Action::Cancel => {
+            facts.extend(owe(view, context, appointment.id));
+            follow_end(view, context, &appointment, &mut facts);
+        }
+        Action::Release => follow_end(view, context, &appointment, &mut facts),
+        Action::Book { .. } => {
+            follow_booking(view, context, &Made::of(view, &appointment), &mut facts);
+        }
+        Action::Arrive | Action::CheckIn | Action::Fulfil | Action::NoShow | Action::Settle => {}
     }
     Ok(Decision { facts, receipt, refused: None })
 }
@@ -111,10 +122,12 @@ pub fn decide_expiry(
     let due = hold.status == AppointmentStatus::Pending && hold.until <= context.now;
     due.then(|| {
         let kept = recorded(view, context, &hold, Ending::Expired);
-        let Appointment { patient, claims, .. } = hold;
+        let waits = cooled(view, context, &hold, Ending::Expired);
+        let (patient, claims) = (hold.patient, hold.claims.clone());
         let ended = Ended { request: None, appointment, patient, cause: Cause::Expired, claims };
         let mut facts = with_entry(view, patient, end(view, context, ended));
-        facts.extend(kept);
+        facts.extend(kept.into_iter().chain(waits));
+        follow_end(view, context, &hold, &mut facts);
         facts
     })
 }

@@ -1,4 +1,5 @@
-//! Decides what follows from a missed visit, and whom a restriction refuses.
+//! Decides what follows from what was counted, from a missed visit first of all, and whom a restriction
+//! refuses.
 //!
 //! ```text
 //! no-show -> strike of its day -> strikes in the window >= count, and not restricted then?
@@ -33,11 +34,9 @@ pub(super) fn strike(
     let day = rules.civil.day_of(spec.slot_start(claim.slot));
     let strike = Strike { day, place };
     let counted = counted(rule, &view.strikes(appointment.patient), strike);
-    let restriction = restriction(context, rule, layer, strike, &counted).filter(|made| {
-        !view.restrictions(appointment.patient).iter().any(|other| {
-            other.would_hold(context.now, made.from) && other.restriction.bars_like(made)
-        })
-    });
+    let reached = Reached { cause: RestrictionCause::NoShow, place, day, layer };
+    let restriction = restriction(context, rule, &reached, &counted)
+        .filter(|made| !is_barred(view, context, appointment.patient, made));
     let (appointment, patient) = (appointment.id, appointment.patient);
     Some(Struck { appointment, patient, strike, restriction, is_used_up: rule.is_used_up })
 }
@@ -56,12 +55,30 @@ fn counted(rule: &NoShowRule, strikes: &[KeptStrike], new: Strike) -> Vec<Day> {
     earlier.chain(std::iter::once(new.day)).collect()
 }
 
+/// What was counted last, and by which layer.
+pub(super) struct Reached {
+    pub(super) cause: RestrictionCause,
+    pub(super) place: Place,
+    pub(super) day: Day,
+    pub(super) layer: u8,
+}
+
+/// Whether a patient is restricted likewise already when a restriction would begin.
+pub(super) fn is_barred(
+    view: &View<'_>,
+    context: &Context<'_>,
+    patient: PatientId,
+    made: &Restriction,
+) -> bool {
+    let mut known = view.restrictions(patient).iter();
+    known.any(|other| other.would_hold(context.now, made.from) && other.restriction.bars_like(made))
+}
+
 /// What follows, if a tier is reached and it lasts at all.
-fn restriction(
+pub(super) fn restriction(
     context: &Context<'_>,
     rule: &NoShowRule,
-    layer: u8,
-    strike: Strike,
+    last: &Reached,
     counted: &[Day],
 ) -> Option<Restriction> {
     let count = u16::try_from(counted.len()).unwrap_or(u16::MAX);
@@ -70,20 +87,20 @@ fn restriction(
     let since = counted.iter().min().copied()?;
     let civil = &context.rules.civil;
     let from = match rule.begins {
-        Begins::NextDay => civil.start_of(strike.day.plus(1)),
+        Begins::NextDay => civil.start_of(last.day.plus(1)),
         Begins::AtOnce => context.now,
         Begins::FirstStrike => civil.start_of(since),
     };
-    let until = end_of(civil, from, strike.day, tier.term);
+    let until = end_of(civil, from, last.day, tier.term);
     let version = context.rules.version;
     let restriction = Restriction {
-        within: RuleScope::around(rule.within, &strike.place),
-        cause: RestrictionCause::NoShow,
+        within: RuleScope::around(rule.within, &last.place),
+        cause: last.cause,
         consequence: tier.consequence,
         mode: rule.mode,
         from,
         until,
-        rule: RuleRef { version, layer, tier: position },
+        rule: RuleRef { version, layer: last.layer, tier: position },
         count,
         since,
     };
@@ -100,7 +117,7 @@ fn end_of(civil: &CivilTime, from: Timestamp, day: Day, term: Term) -> Timestamp
 
 impl Restriction {
     /// Whether it already does, where another one would hold, what that would do.
-    fn bars_like(&self, other: &Self) -> bool {
+    pub(super) fn bars_like(&self, other: &Self) -> bool {
         let (own, others) = (self.consequence, other.consequence);
         let is_like = own == others || own.refuses() && others.refuses();
         self.within == other.within && self.mode == other.mode && is_like
@@ -121,18 +138,20 @@ pub(super) fn lowered_by(view: &View<'_>, now: Timestamp, patient: PatientId, pl
     here.map(lower).max().unwrap_or_default()
 }
 
-/// Why a patient may not book somewhere through a channel: the restriction that ends last.
+/// Why nobody may book somewhere through a channel for a patient, with an account and a telephone: the
+/// restriction of any of them that ends last.
 pub(super) fn refuse_restricted(
     view: &View<'_>,
     context: &Context<'_>,
-    patient: PatientId,
+    who: &[PatientId],
     place: &Place,
     (channel, class): (BookingChannel, PatientClass),
 ) -> Option<Refusal> {
     let refuses = |kept: &&KeptRestriction| {
         kept.restriction.within.contains(place) && kept.refuses(context.now, channel, class)
     };
-    let refusing = view.restrictions(patient).iter().filter(refuses);
+    let all = who.iter().flat_map(|key| view.restrictions(*key));
+    let refusing = all.filter(refuses);
     let last = refusing.max_by_key(|kept| (kept.ends(context.now), kept.id))?;
     Some(Refusal::by_rule(Outcome::Restricted, context.now, why(context, last, class)))
 }
@@ -151,11 +170,17 @@ fn why(context: &Context<'_>, kept: &KeptRestriction, class: PatientClass) -> Ru
     }
     let rules = context.book.and_then(|book| book.version(made.rule.version));
     let layer = rules.and_then(|rules| rules.layers.get(usize::from(made.rule.layer)));
-    let rule = layer.and_then(|layer| layer.no_show.as_ref());
-    let tier = rule.and_then(|rule| rule.tiers.get(usize::from(made.rule.tier)));
+    let (key, tier) = if made.cause == RestrictionCause::NoShow {
+        let rule = layer.and_then(|layer| layer.no_show.as_ref());
+        let tier = rule.and_then(|rule| rule.tiers.get(usize::from(made.rule.tier)));
+        (RuleKey::NoShow, tier)
+    } else {
+        let tier = layer.and_then(|layer| layer.violation_tier(made.rule.tier));
+        (RuleKey::Violations, tier.map(|(_, tier)| tier))
+    };
     let civil = rules.map_or(&context.rules.civil, |rules| &rules.civil);
     RuleWhy {
-        key: RuleKey::NoShow,
+        key,
         count: made.count,
         limit: tier.map_or(0, |tier| tier.count),
         since: civil.start_of(made.since),

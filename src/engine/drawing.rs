@@ -270,7 +270,7 @@ pub fn decide_reveal(session: &SessionState, now: Timestamp, plan: &DrawPlan) ->
 /// Decides the next entry of a draw that is revealed. `None` where it was decided before.
 pub fn decide_draw_step(
     view: &View<'_>,
-    now: Timestamp,
+    context: &Context<'_>,
     draw: DrawId,
     step: DrawStep,
 ) -> Option<Facts> {
@@ -284,7 +284,7 @@ pub fn decide_draw_step(
     // A block since the reveal takes what was won there.
     let won = step.won.map(claim).filter(|claim| session.reason_of_block(claim).is_none());
     if let Some(claim) = won {
-        let until = now.after(state.terms().ttl);
+        let until = context.now.after(state.terms().ttl);
         let fact = Fact::DrawWon(DrawWon { appointment: step.appointment, until, claim });
         return Some(std::iter::once(fact).collect());
     }
@@ -292,7 +292,7 @@ pub fn decide_draw_step(
     let cause = Cause::NotDrawn;
     let ended = EntryEnded { request: None, draw, appointment: id, patient, cause };
     // Entries come here in drawn order, and wait on in it.
-    let joined = join_undrawn(view, now, &appointment, &choice);
+    let joined = join_undrawn(view, context, &appointment, &choice);
     Some(std::iter::once(Fact::EntryEnded(ended)).chain(joined).collect())
 }
 

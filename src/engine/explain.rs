@@ -9,9 +9,9 @@
 
 use super::record::PatientRecord;
 use crate::model::{
-    Appointment, AppointmentStatus, Attributes, ChannelSet, CountedStrike, Counter, Day, NextStep,
-    NoShowRule, PatientClass, Place, RuleKey, RuleMode, RuleRef, RuleScope, RuleWhy, Rules,
-    Session, Step, StepBy, Timestamp, Window,
+    Appointment, AppointmentStatus, Attributes, ChannelSet, Cooldown, CountedStrike, Counter, Day,
+    NextStep, NoShowRule, PatientClass, Place, RuleKey, RuleMode, RuleRef, RuleScope, RuleWhy,
+    Rules, Session, Step, StepBy, Timestamp, Window,
 };
 
 /// What may happen to an appointment next, by what is known of the session of its first claim.
@@ -22,10 +22,16 @@ pub fn steps(appointment: &Appointment, session: Option<&Session>, changes: u8) 
     let until = start.unwrap_or_default();
     let terms = session.map(|session| &session.terms);
     let attendance = terms.and_then(|terms| terms.attendance).zip(start);
-    let arrives = attendance.and_then(|(rules, start)| rules.pick_up_ends(start));
+    let windows = terms.map_or(&[][..], |terms| &terms.pick_up_windows);
+    let opens = windows.first().map_or(NONE, |window| window.from);
+    let pick_up_ends = attendance.and_then(|(rules, start)| rules.pick_up_ends(start));
+    let closes = windows.last().map(|window| window.until);
+    let arrives = pick_up_ends.into_iter().chain(closes).min();
     let checks_in = attendance.map_or((NONE, NONE), |(rules, start)| {
         (start.minus_millis(rules.check_in_from.into()), start.plus_millis(rules.late_until.into()))
     });
+    // Who checks in without an arrival before picks up with it.
+    let picks_up_until = arrives.map_or(checks_in.1, |arrives| arrives.min(checks_in.1));
     let missed =
         attendance.map_or(NONE, |(rules, start)| start.plus_millis(rules.late_until.into()));
     let of = |what, by, from, until| NextStep { what, by, from, until };
@@ -46,8 +52,8 @@ pub fn steps(appointment: &Appointment, session: Option<&Session>, changes: u8) 
         ],
         S::Booked => vec![
             of(Step::Cancel, StepBy::Patient, none, none),
-            of(Step::Arrive, StepBy::Patient, none, arrives.unwrap_or_default()),
-            of(Step::CheckIn, StepBy::Patient, checks_in.0, checks_in.1),
+            of(Step::Arrive, StepBy::Patient, opens, arrives.unwrap_or_default()),
+            of(Step::CheckIn, StepBy::Patient, checks_in.0.max(opens), picks_up_until),
             of(Step::NoShow, StepBy::Staff, missed, none),
         ],
         S::Arrived => vec![
@@ -132,6 +138,13 @@ fn counter(
         through: ChannelSet::ALL,
     };
     Counter { scope, why }
+}
+
+/// For what a patient waits at an instant, after giving a place up.
+pub fn waits_for(cooldowns: &[Cooldown], now: Timestamp) -> Vec<Counter> {
+    let holds = |it: &&Cooldown| it.mode == RuleMode::Enforce && it.since <= now && now < it.until;
+    let told = cooldowns.iter().filter(holds);
+    told.map(|it| Counter { scope: it.within, why: it.why() }).collect()
 }
 
 /// What would count a visit that is missed somewhere, of who says nothing about themselves.

@@ -363,6 +363,7 @@ const fn ending(word: u64) -> Ending {
         2 => Ending::Missed,
         3 => Ending::Cancelled,
         4 => Ending::Released,
+        7 => Ending::Booked,
         _ => Ending::Expired,
     }
 }

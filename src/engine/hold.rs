@@ -1,18 +1,21 @@
 //! Decides a hold: all claims or none.
 
+use super::cooldown::refuse_cooling;
 use super::drawing::{decide_entry, pending};
 use super::limits::{Asking, refuse_beyond_limits};
 use super::naming::{Person, refuse_personal, refuse_unnamed};
 use super::payment::{bill_at_once, with_bill};
+use super::persons::{Asker, Sought, bind};
 use super::pick::{Freed, Picked, Wisher, pick};
 use super::places::Terms;
 use super::session::SessionState;
 use super::subjects::phoned;
 use super::view::{Context, Decision, View};
+use super::violations::{Made, follow_booking};
 use crate::model::{
     AppointmentId, AppointmentStatus, Booked, BookingChannel, Claim, ClaimRequest, Claims,
     Declined, Fact, Facts, Held, Hold, HoldFault, OrganizationId, Outcome, PatientClass, PatientId,
-    PaymentRef, PoolIndex, Receipt, Refusal, Repeat, Sharing, SlotIndex, Timestamp, Ttl,
+    PaymentRef, PoolIndex, Receipt, Refusal, Repeat, RuleKey, Sharing, SlotIndex, Timestamp, Ttl,
 };
 
 /// Decides a hold, or a hold that is booked at once.
@@ -47,47 +50,89 @@ pub fn decide_hold(
         may_enter: hold.patient.is_some(),
     };
     let granted = grant(view, context, &wanted);
-    let person = Person { patient, channel: hold.channel, class: hold.class };
-    let sessions = hold.claims.iter().map(|wish| wish.session);
-    let personal = unnamed.or_else(|| refuse_personal(view, context, &person, sessions));
+    let who = hold.keys.subjects(patient).ledgers(context.rules.asked());
+    let person = Person { who, channel: hold.channel, class: hold.class };
+    let sessions = || hold.claims.iter().map(|wish| wish.session);
+    let asking = Asking { patient, class: hold.class, attributes: hold.attributes, but: &[] };
+    // Limits are a patient's.
+    let grant = granted.as_ref().ok().filter(|_| hold.patient.is_some());
+    let bound = granted.as_ref().map(|grant| bind_holder(view, context, (hold, patient), grant));
+    let bound = bound.unwrap_or_else(|_| Ok(Vec::new()));
+    let personal = [
+        refuse_personal(view, context, &person, sessions()),
+        grant.and_then(|grant| refuse_grant_beyond_limits(view, context, &asking, grant)),
+        bound.as_ref().err().copied(),
+        refuse_cooling(view, context, patient, &[], sessions()),
+        unnamed,
+    ];
+    let personal = personal.into_iter().flatten().min_by_key(|refusal| refusal.outcome);
     let granted = lowest(granted, personal)?;
-    if hold.patient.is_some() {
-        let asking = Asking { patient, class: hold.class, attributes: hold.attributes, but: &[] };
-        refuse_grant_beyond_limits(view, context, &asking, &granted)?;
-    }
+    let bound = bound?;
     let granted = match granted {
         Grant::Places(granted) => granted,
         Grant::Entry(session, pool) => {
             let mut decision = decide_entry(session, context, hold, (patient, pool))?;
             decision.facts.extend(phoned(context, hold.appointment, hold.keys.phone));
+            decision.facts.extend(bound);
             return Ok(decision);
         }
     };
 
     let kind = bill_at_once(view, context, hold, &granted.claims)?;
-    let decision = granted.decision(context, hold, patient, fingerprint);
-    let mut decision = with_bill(decision, context, kind);
+    let made = granted.decision(context, hold, patient, fingerprint);
+    let mut decision = with_bill(made, context, kind);
     decision.facts.extend(phoned(context, hold.appointment, hold.keys.phone));
+    if hold.book.is_some() {
+        let Decision { facts, receipt, .. } = &mut decision;
+        let (appointment, class, claims) = (hold.appointment, hold.class, &receipt.claims);
+        let who = hold.keys.subjects(patient);
+        let made = Made { appointment, who, class, claims, but: None };
+        follow_booking(view, context, &made, facts);
+    }
+    decision.facts.extend(bound);
     Ok(decision)
+}
+
+/// Whom a hold binds. Where no rule asks, nothing is looked up.
+fn bind_holder(
+    view: &View<'_>,
+    context: &Context<'_>,
+    (hold, patient): (&Hold, PatientId),
+    grant: &Grant<'_>,
+) -> Result<Vec<Fact>, Refusal> {
+    if !context.rules.says(RuleKey::Persons) {
+        return Ok(Vec::new());
+    }
+    let asker = Asker {
+        patient: hold.patient.map(|_| patient),
+        account: hold.keys.account,
+        phone: hold.keys.phone,
+        class: hold.class,
+        attributes: hold.attributes,
+    };
+    let sought = match grant {
+        Grant::Places(granted) => Sought::of_claims(view, &granted.claims),
+        Grant::Entry(session, pool) => std::iter::once(Sought::of(session, *pool)).collect(),
+    };
+    bind(view, context, &asker, sought.into_iter())
 }
 
 /// One more appointment may be more than the patient may have. An entry in a draw is one: it counts on
 /// the day on which its session begins.
-pub(super) fn refuse_grant_beyond_limits(
+fn refuse_grant_beyond_limits(
     view: &View<'_>,
     context: &Context<'_>,
     asking: &Asking<'_>,
     grant: &Grant<'_>,
-) -> Result<(), Refusal> {
-    let broken = match grant {
+) -> Option<Refusal> {
+    match grant {
         Grant::Places(granted) => refuse_beyond_limits(view, context, asking, &granted.claims),
         Grant::Entry(session, pool) => {
             let (session, slot) = (session.spec().id, SlotIndex::default());
             let claim = Claim { session, slot, count: 1, pool: *pool };
             refuse_beyond_limits(view, context, asking, &[claim])
         }
-    };
-    broken.map_or(Ok(()), Err)
+    }
 }
 
 /// A personal limit counts among the other reasons against a hold.

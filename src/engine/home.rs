@@ -181,10 +181,14 @@ impl HomeShard {
             | Fact::WaitLeft(_)
             | Fact::RulesApplied(_)
             | Fact::Struck(_)
+            | Fact::DecidedUnder(_)
+            | Fact::Barred(_)
             | Fact::Recorded(_)
+            | Fact::Bound(_)
             | Fact::Restricted(_)
             | Fact::Amended(_)
             | Fact::PatientsMerged(_)
+            | Fact::Cooled(_)
             | Fact::WaitDrawn(_) => {}
         }
     }

@@ -5,12 +5,16 @@
 //! command names a -> locks b's ledger -> a is b there          homes keep the key of the request
 //! ```
 //!
+//! What a waits for before its next place (`Cooled`) is not in the fact, but said of b in the same record.
+//!
 //! **Architecture invariant:** the ledger in which a person is kept knows all of their keys. What the
 //! inventory knows to find that ledger is derived from it.
 
 use std::collections::BTreeMap;
 
+use super::cooldown::hand_over;
 use super::ledger::{LedgerShard, Live};
+use super::persons::moved_ties;
 use super::record::{KeptStrike, PatientRecord};
 use super::view::{Context, Decision, View};
 use super::waiting::Waits;
@@ -80,11 +84,16 @@ pub fn decide_merge(
     let keys = view.other_keys(from).to_vec();
     let all = view.other_keys(into).len().saturating_add(keys.len()).saturating_add(1);
     let (request, estate) = (ask.request, view.estate(from));
+    let bound = moved_ties(view, context, from, into);
     let fact = PatientsMerged { request, fingerprint, from, into, keys, estate };
-    if KEYS_MAX < all || !fact.fits() {
+    let waits = hand_over(view, context.now, &fact, &bound);
+    let Some(mut others) = waits.filter(|_| all <= KEYS_MAX && fact.fits()) else {
         return Err(Outcome::MergeTooLarge.into());
-    }
-    Ok(Decision::done(context.now, Fact::PatientsMerged(Box::new(fact))))
+    };
+    let mut decision = Decision::done(context.now, Fact::PatientsMerged(Box::new(fact)));
+    others.extend(bound.into_iter().map(|bound| Fact::Bound(Box::new(bound))));
+    decision.facts.extend(others);
+    Ok(decision)
 }
 
 impl LedgerShard {
@@ -109,6 +118,8 @@ impl LedgerShard {
         self.waiting.remove(from);
         self.records.remove(from);
         self.histories.remove(from);
+        self.cooldowns.remove(from);
+        self.drop_ties(from);
         if let Some(keys) = &mut self.keys {
             let others = keys.remove(from);
             assert!(others == fact.keys, "an impossible fact: {:032x} has other keys", from.0);

@@ -28,7 +28,7 @@ pub struct IndexedRules {
     keys: u16,
     /// The smallest number that a limit names which refuses.
     fewest: u16,
-    /// Of whom any layer counts besides patients.
+    /// Of whom any layer counts besides patients, or one of an earlier version.
     asked: Asked,
 }
 
@@ -45,7 +45,12 @@ impl IndexedRules {
         self.keys >> key as u8 & 1 == 1
     }
 
-    /// Of whom any layer counts besides patients: whose ledgers a command locks.
+    /// The same, which ask of those too.
+    pub(super) fn asking(self, asked: Asked) -> Self {
+        Self { asked: self.asked.or(asked), ..self }
+    }
+
+    /// Of whom any layer counts besides patients, or counted before: whose ledgers a command locks.
     pub const fn asked(&self) -> Asked {
         self.asked
     }

@@ -6,15 +6,17 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 
 use super::chunks::{Chunks, Position};
+use super::cooldown::Cooldowns;
 use super::history::Histories;
 use super::identity::Keys;
 use super::index::Index;
+use super::persons::Bindings;
 use super::record::{KeptStrike, PatientRecord, Records};
 use super::restrictions::only_made;
 use super::waiting::{Waiting, Waits};
 use crate::model::{
-    AppointmentId, AppointmentStatus, Claim, Fact, KeptRestriction, Past, PatientId, RequestId,
-    SessionId, Settled, SlotIndex, Struck, Timestamp,
+    AppointmentId, AppointmentStatus, Claim, Cooldown, Fact, KeptRestriction, Past, PatientId,
+    RequestId, SessionId, Settled, SlotIndex, Struck, Timestamp,
 };
 
 /// What the patients of this shard have. A patient with nothing has no entry.
@@ -28,9 +30,12 @@ pub struct LedgerShard {
     more: Chunks<Vec<Live>>,
     /// Where somebody here has several keys.
     pub(super) keys: Option<Box<Keys>>,
+    /// Where somebody here has others by a rule.
+    pub(super) bindings: Option<Box<Bindings>>,
     pub(super) waiting: Waiting,
     pub(super) records: Records,
     pub(super) histories: Histories,
+    pub(super) cooldowns: Cooldowns,
 }
 
 /// What one patient has. 52 bytes for the usual one live appointment.
@@ -73,9 +78,11 @@ impl LedgerShard {
             entries: Chunks::default(),
             more: Chunks::default(),
             keys: None,
+            bindings: None,
             waiting: Waiting::default(),
             records: Records::default(),
             histories: Histories::new(seed),
+            cooldowns: Cooldowns::default(),
         }
     }
 
@@ -89,9 +96,11 @@ impl LedgerShard {
             entries: Chunks::default(),
             more: Chunks::default(),
             keys: None,
+            bindings: None,
             waiting: Waiting::default(),
             records: Records::default(),
             histories: self.histories.beside(),
+            cooldowns: Cooldowns::default(),
         }
     }
 
@@ -140,11 +149,17 @@ impl LedgerShard {
             Fact::Left(left) => self.settle(&left.settled()),
             Fact::PatientsMerged(fact) => self.take_over(fact),
             Fact::Struck(struck) => self.strike(struck),
+            Fact::Barred(fact) => {
+                let made = only_made(fact.id.0, fact.restriction);
+                self.records.append(fact.patient, &[made]);
+            }
             Fact::Restricted(made) => self.records.restrict(made),
             Fact::Amended(amended) => self.records.amend(amended),
+            Fact::Bound(fact) => self.bind(time, fact),
             Fact::PatientNamed(fact) => {
                 self.insert_all(time, fact.patient, fact.appointment, &fact.claims);
             }
+            Fact::Cooled(fact) => self.cooldowns.evolve(time, fact),
             Fact::LeftLate(_)
             | Fact::Billed(_)
             | Fact::Ordered(_)
@@ -167,6 +182,7 @@ impl LedgerShard {
             | Fact::Swept(_)
             | Fact::SessionBlocked(_)
             | Fact::Displaced(_)
+            | Fact::DecidedUnder(_)
             | Fact::Substituted(_) => {}
         }
     }
@@ -217,6 +233,26 @@ impl LedgerShard {
     /// The restrictions of a patient, in the order in which they were made.
     pub fn restrictions(&self, patient: PatientId) -> &[KeptRestriction] {
         self.records.of(self.person(patient))
+    }
+
+    /// For what a patient waits before the next place, some of it over.
+    pub fn cooldowns(&self, patient: PatientId) -> &[Cooldown] {
+        self.cooldowns.of(self.person(patient))
+    }
+
+    /// The same of every patient, by patient.
+    pub fn all_cooldowns(&self) -> impl Iterator<Item = (PatientId, &[Cooldown])> {
+        self.cooldowns.all()
+    }
+
+    /// When a place was given up last, if somebody had to wait. What was over by then may be dropped.
+    pub const fn cooled_at(&self) -> Timestamp {
+        self.cooldowns.latest()
+    }
+
+    /// Puts in for what patients wait, and when one had to last, as a snapshot brings it.
+    pub fn restore_cooldowns(&mut self, at: Timestamp, all: &[(PatientId, Vec<Cooldown>)]) {
+        self.cooldowns.restore(at, all);
     }
 
     /// Every record, by patient. Takes memory for all of them.

@@ -27,6 +27,7 @@ mod change;
 mod chunks;
 mod conditions;
 mod conduct;
+mod cooldown;
 mod deadlines;
 mod disruption;
 mod drawing;
@@ -44,6 +45,7 @@ mod naming;
 mod offers;
 mod open;
 mod payment;
+mod persons;
 mod pick;
 mod places;
 mod queue;
@@ -59,7 +61,9 @@ mod subjects;
 #[cfg(test)]
 pub(crate) mod tests;
 mod view;
+mod violations;
 mod visits;
+mod wait_limits;
 mod waiting;
 mod waitlist;
 
@@ -75,7 +79,7 @@ pub use drawing::{
     read_draw,
 };
 pub use draws::{DrawState, Waiting};
-pub use explain::{counted_strikes, counters, steps};
+pub use explain::{counted_strikes, counters, steps, waits_for};
 pub use hold::{decide_hold, decide_import};
 pub use home::HomeShard;
 pub use identity::decide_merge;
@@ -88,6 +92,7 @@ pub use offers::{
 };
 pub use open::decide_open;
 pub use payment::{decide_order, decide_pay, decide_refund};
+pub use persons::{Asker, Binding, Ties, account_counters, giving_way};
 pub use pick::{Seeker, places_near};
 pub use places::Places;
 pub use queue::{Queue, Tally};

@@ -9,20 +9,25 @@
 //! **Architecture invariant:** a place that is held for nobody in particular is booked by nobody: its
 //! patient is named first, under the same limits as for a hold.
 
+use arrayvec::ArrayVec;
+
 use super::change::refuse_stranger;
 use super::conduct::refuse_restricted;
+use super::cooldown::refuse_cooling;
 use super::limits::{Asking, refuse_beyond_limits};
+use super::persons::{Asker, Sought, bind};
 use super::subjects::phoned;
 use super::view::{Context, Decision, View};
 use crate::model::{
-    Appointment, AppointmentStatus, BookingChannel, Claim, Claims, Fact, Hold, Holder, NamePatient,
-    Outcome, PatientClass, PatientId, PatientNamed, Place, Receipt, Refusal, Repeat, RuleKey,
-    RuleWhy, SessionId,
+    Appointment, AppointmentStatus, BookingChannel, Claim, Claims, ClientKeys, Fact, Hold, Holder,
+    NamePatient, Outcome, PatientClass, PatientId, PatientNamed, Place, Receipt, Refusal, Repeat,
+    RuleKey, RuleWhy, SessionId,
 };
 
 /// Somebody for whom places are held, as far as rules ask.
 pub(super) struct Person {
-    pub(super) patient: PatientId,
+    /// The ledgers of the patient, the account and the telephone, as far as rules ask for them.
+    pub(super) who: ArrayVec<PatientId, 3>,
     pub(super) channel: BookingChannel,
     pub(super) class: PatientClass,
 }
@@ -35,13 +40,13 @@ pub(super) fn refuse_personal(
     person: &Person,
     sessions: impl Iterator<Item = SessionId>,
 ) -> Option<Refusal> {
-    if view.restrictions(person.patient).is_empty() {
+    if person.who.iter().all(|key| view.restrictions(*key).is_empty()) {
         return None;
     }
     let places = sessions.filter_map(|session| view.session(session));
     let refused = places.filter_map(|session| {
         let place = Place::of(session.spec());
-        refuse_restricted(view, context, person.patient, &place, (person.channel, person.class))
+        refuse_restricted(view, context, &person.who, &place, (person.channel, person.class))
     });
     refused.max_by_key(|refusal| refusal.why.map(|why| why.until))
 }
@@ -119,7 +124,18 @@ pub fn decide_name(
     if account.holder() == patient {
         return Err(Outcome::PatientMissing.into());
     }
-    refuse_naming(view, context, (name, patient), &appointment)?;
+    let known = view.phone(appointment.id);
+    let asker = Asker {
+        patient: Some(patient),
+        account: Some(account),
+        phone: name.keys.phone.or(known),
+        class: name.class,
+        attributes: name.attributes,
+    };
+    let sought = Sought::of_claims(view, &appointment.claims);
+    let bound = bind(view, context, &asker, sought.into_iter());
+    let beyond = bound.as_ref().err().copied();
+    refuse_naming(view, context, (name, patient, beyond), &appointment)?;
 
     let receipt = Receipt {
         status: Some(appointment.status),
@@ -137,10 +153,9 @@ pub fn decide_name(
         class: name.class,
         claims: appointment.claims,
     }));
-    let known = view.phone(appointment.id);
     let phone = name.keys.phone.filter(|_| known.is_none());
     let phoned = phoned(context, appointment.id, phone);
-    let facts = std::iter::once(fact).chain(phoned).collect();
+    let facts = std::iter::once(fact).chain(phoned).chain(bound?).collect();
     Ok(Decision { facts, receipt, refused: None })
 }
 
@@ -148,7 +163,7 @@ pub fn decide_name(
 fn refuse_naming(
     view: &View<'_>,
     context: &Context<'_>,
-    (name, patient): (&NamePatient, PatientId),
+    (name, patient, beyond): (&NamePatient, PatientId, Option<Refusal>),
     appointment: &Appointment,
 ) -> Result<(), Refusal> {
     let status = appointment.status;
@@ -160,9 +175,12 @@ fn refuse_naming(
         once && view.has_live_but(patient, claim.session, &[])
     });
     // Through the channel that took the place, as if its patient had been named then.
-    let person = Person { patient, channel: appointment.channel, class: name.class };
-    let sessions = claims.iter().map(|claim| claim.session);
-    let personal = refuse_personal(view, context, &person, sessions);
+    let phone = name.keys.phone.or_else(|| view.phone(appointment.id));
+    let keys = ClientKeys { phone, ..name.keys };
+    let who = keys.subjects(patient).ledgers(context.rules.asked());
+    let person = Person { who, channel: appointment.channel, class: name.class };
+    let sessions = || claims.iter().map(|claim| claim.session);
+    let personal = refuse_personal(view, context, &person, sessions());
     let asking = Asking { patient, class: name.class, attributes: name.attributes, but: &[] };
     let is_over = appointment.until <= context.now;
     let of_status = |outcome, applies: bool| applies.then(|| Refusal::of_status(outcome, status));
@@ -172,6 +190,8 @@ fn refuse_naming(
         has_live.then(|| Outcome::AlreadyHasAppointment.into()),
         personal,
         refuse_beyond_limits(view, context, &asking, claims),
+        refuse_cooling(view, context, patient, &[], sessions()),
+        beyond,
         of_status(Outcome::HoldExpired, is_pending && is_over),
         of_status(Outcome::WrongStatus, !is_pending),
         of_status(Outcome::PatientNamed, !appointment.is_unnamed()),

@@ -12,6 +12,7 @@
 //! names the candidate, and is decided again under all the locks.
 
 use super::conduct::refuse_restricted;
+use super::cooldown::refuse_cooling;
 use super::limits::{Asking, refuse_beyond_limits};
 use super::quotas::decide_reclaim;
 use super::session::SessionState;
@@ -19,9 +20,9 @@ use super::view::{Context, View};
 use super::waitlist::Waitlist;
 use crate::model::limits::RETURNED_MAX;
 use crate::model::{
-    AppointmentId, Attributes, Claim, Fact, Facts, Held, PatientId, Place, PlaceOffered, Repeat,
-    RequestId, Returned, Returning, SessionId, Targets, Timestamp, WaitDrawn, WaitEnd, WaitLeft,
-    Waiter, WaitlistRule,
+    AppointmentId, Claim, Fact, Facts, Held, PatientId, Place, PlaceOffered, Repeat, RequestId,
+    Returned, Returning, SessionId, Targets, Timestamp, WaitDrawn, WaitEnd, WaitLeft, Waiter,
+    WaitlistRule,
 };
 
 /// What is due in a session.
@@ -82,18 +83,21 @@ pub fn decide_place_offer(
     let is_restricted = refuse_restricted(
         view,
         context,
-        candidate.patient,
+        &[candidate.patient],
         &Place::of(spec),
         (waiter.channel, waiter.class),
     )
     .is_some();
-    if waits.offer.is_some() || is_live || is_used || is_restricted || list.awaits_draw() {
+    let here = std::iter::once(candidate.session);
+    let is_cooling = refuse_cooling(view, context, candidate.patient, &[], here).is_some();
+    let is_kept_from = is_restricted || is_cooling;
+    if waits.offer.is_some() || is_live || is_used || is_kept_from || list.awaits_draw() {
         return None;
     }
     let place = place_for(session, waiter, now)?;
     let claim = Claim { session: spec.id, slot: place.slot, count: 1, pool: place.pool };
-    let (patient, class) = (candidate.patient, waiter.class);
-    let asking = Asking { patient, class, attributes: Attributes::default(), but: &[] };
+    let (patient, class, attributes) = (candidate.patient, waiter.class, waits.entry.attributes);
+    let asking = Asking { patient, class, attributes, but: &[] };
     if refuse_beyond_limits(view, context, &asking, &[claim]).is_some() {
         return None;
     }

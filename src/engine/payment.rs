@@ -17,6 +17,7 @@ use super::naming::{Person, refuse_personal};
 use super::returns::end;
 use super::subjects::phoned;
 use super::view::{Context, Decision, View};
+use super::violations::{Made, follow_booking, follow_end};
 use super::visits::recorded;
 use super::waitlist::with_entry;
 use crate::model::limits::BILLS_MAX;
@@ -193,6 +194,7 @@ fn book(
     let booked = Fact::Booked(Booked { request, fingerprint, appointment: id, payment });
     let mut facts = with_entry(view, appointment.patient, booked);
     facts.extend(paid.map(|paid| billed(None, bill(context, appointment, paid))));
+    follow_booking(view, context, &Made::of(view, appointment), &mut facts);
     let receipt = Receipt {
         status: Some(AppointmentStatus::Booked),
         until: context.now,
@@ -264,7 +266,8 @@ fn again(
         but: &[appointment.id],
         may_enter: false,
     };
-    let person = Person { patient: appointment.patient, channel, class: appointment.class };
+    let who = view.subjects(appointment).ledgers(context.rules.asked());
+    let person = Person { who, channel, class: appointment.class };
     let sessions = wishes.iter().map(|wish| wish.session);
     if refuse_personal(view, context, &person, sessions).is_some() {
         return None;
@@ -316,7 +319,12 @@ fn rebook(
     let paid_now = Bill { appointment: rebooked, organization, ..bill(context, appointment, paid) };
     facts.push(billed(None, paid_now));
     facts.extend(phoned(context, rebooked, view.phone(id)));
+    follow_end(view, context, appointment, &mut facts);
     let receipt = Receipt { appointment: Some(rebooked), ..made.receipt };
+    let claims = &receipt.claims;
+    let who = view.subjects(appointment);
+    let made = Made { appointment: rebooked, who, class, claims, but: Some(id) };
+    follow_booking(view, context, &made, &mut facts);
     Decision { facts, receipt, refused: None }
 }
 

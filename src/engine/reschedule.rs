@@ -8,13 +8,14 @@
 
 use super::cancelling::leave;
 use super::change::refuse_stranger;
+use super::cooldown::refuse_cooling;
 use super::hold::{Grant, Granted, Wanted, grant, refusal_of};
 use super::limits::{Asking, refuse_beyond_limits};
 use super::returns::back_of;
 use super::view::{Context, Decision, View};
 use crate::model::{
     Appointment, AppointmentStatus, Attributes, Cause, Claims, Ended, Fact, Facts, LeftLate,
-    Outcome, Receipt, Refusal, Reschedule, Rescheduled, Role, Timestamp,
+    Outcome, Place, Receipt, Refusal, Reschedule, Rescheduled, Role, Timestamp,
 };
 
 /// Decides a move of an appointment (改约).
@@ -80,6 +81,9 @@ pub fn decide_reschedule(
     if let Some(refusal) = refuse_beyond_limits(view, context, &asking, &granted.claims) {
         return Err(refusal);
     }
+    if let Some(refusal) = refuse_entering(view, context, ask, &appointment) {
+        return Err(refusal);
+    }
     let late = late.ok().flatten();
     Ok(moved(view, (context, ask), &appointment, (leaving, late), granted))
 }
@@ -113,6 +117,23 @@ fn may_move(appointment: &Appointment) -> bool {
     let is_ahead =
         matches!(appointment.status, AppointmentStatus::Pending | AppointmentStatus::Booked);
     is_ahead && !appointment.is_offer()
+}
+
+/// Who waits before the next place somewhere takes none there by a move either. What was displaced may
+/// always move.
+fn refuse_entering(
+    view: &View<'_>,
+    context: &Context<'_>,
+    ask: &Reschedule,
+    appointment: &Appointment,
+) -> Option<Refusal> {
+    if appointment.is_displaced() {
+        return None;
+    }
+    let left = appointment.places().iter().filter_map(|claim| view.stay(context, claim.session));
+    let from: Vec<Place> = left.map(|stay| stay.place).collect();
+    let sessions = ask.claims.iter().map(|wish| wish.session);
+    refuse_cooling(view, context, appointment.patient, &from, sessions)
 }
 
 /// Why an appointment stays where it is, whatever is wanted. What was displaced may always move.

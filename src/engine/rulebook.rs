@@ -14,7 +14,7 @@ use super::indexed::IndexedRules;
 use super::view::{Context, Decision, NO_RULES, View};
 use crate::model::limits::{RULES_KEPT_MAX, RULES_LEAD_MILLIS};
 use crate::model::{
-    ApplyRules, Fact, Outcome, Refusal, RuleRef, RuleWhy, Rules, RulesApplied, RulesVersion,
+    ApplyRules, Asked, Fact, Outcome, Refusal, RuleRef, RuleWhy, Rules, RulesApplied, RulesVersion,
     Stricter, Timestamp,
 };
 
@@ -71,7 +71,9 @@ impl Rulebook {
         assert!(newest < rules.version, "an impossible fact: rules {} come twice", rules.version.0);
         let is_first = |other: &IndexedRules| other.version == RulesVersion::default();
         self.versions.retain(|other| is_first(other) || other.from < rules.from);
-        self.versions.push(Arc::new(rules.into()));
+        // Restrictions outlive the rules that made them, and hold wherever those looked.
+        let asked = self.versions.iter().fold(Asked::default(), |all, it| all.or(it.asked()));
+        self.versions.push(Arc::new(IndexedRules::from(rules).asking(asked)));
         if RULES_KEPT_MAX < self.versions.len() {
             self.versions.remove(1);
         }

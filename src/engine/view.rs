@@ -9,9 +9,9 @@ use super::session::{SessionShard, SessionState};
 use super::waiting::Waits;
 use crate::draw::NodeKey;
 use crate::model::{
-    Actor, Appointment, AppointmentId, Bill, Claims, Fact, Facts, KeptRestriction, Outcome, Past,
-    PatientId, PaymentRef, Receipt, Refusal, RequestId, RuleKey, RuleRef, RuleWhy, ScopeKind,
-    SessionId, Stay, Timestamp,
+    Actor, Appointment, AppointmentId, Bill, Claims, Cooldown, Fact, Facts, KeptRestriction,
+    Outcome, Past, PatientId, PaymentRef, Receipt, Refusal, RequestId, RuleKey, RuleRef, RuleWhy,
+    ScopeKind, SessionId, Stay, Timestamp,
 };
 
 /// The shards that a command touches, to read. Which they are, the caller has found out.
@@ -46,10 +46,16 @@ pub struct Context<'a> {
     pub catalog: Option<&'a dyn Catalog>,
 }
 
-/// Where and when visits are: told without the session's lock, for it hardly ever changes.
+/// Where and when visits are, and which keys are of one person: told without locks, for it hardly ever
+/// changes.
 pub trait Catalog: std::fmt::Debug {
     /// What is known of a session.
     fn stay(&self, session: SessionId) -> Option<Stay>;
+
+    /// The key under which a person is kept now, also one whose ledger is not locked.
+    fn person(&self, key: PatientId) -> PatientId {
+        key
+    }
 }
 
 /// What is in force where no rules were applied.
@@ -182,6 +188,12 @@ impl<'a> View<'a> {
     pub fn restrictions(&self, patient: PatientId) -> &'a [KeptRestriction] {
         let all = self.ledgers.iter().map(|ledger| ledger.restrictions(patient));
         all.into_iter().find(|made| !made.is_empty()).unwrap_or_default()
+    }
+
+    /// For what a patient waits before the next place, some of it over.
+    pub fn cooldowns(&self, patient: PatientId) -> &'a [Cooldown] {
+        let all = self.ledgers.iter().map(|ledger| ledger.cooldowns(patient));
+        all.into_iter().find(|waits| !waits.is_empty()).unwrap_or_default()
     }
 
     /// An entry of a patient.

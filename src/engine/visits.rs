@@ -21,8 +21,7 @@ pub(super) fn recorded(
     ending: Ending,
 ) -> Option<Fact> {
     let Appointment { id, patient, .. } = *appointment;
-    let is_offer = appointment.is_offer() || view.offered(patient, id).is_some();
-    if is_offer || appointment.is_displaced() || appointment.draw().is_some() {
+    if !is_own_doing(view, appointment) {
         return None;
     }
     let civil = &context.rules.civil;
@@ -36,6 +35,14 @@ pub(super) fn recorded(
     let booked = line.since().map_or(Day(0), |since| civil.day_of(since));
     let recorded = Recorded { patient, ending, booked, ended, visits: visits.collect() };
     (!recorded.visits.is_empty()).then(|| Fact::Recorded(Box::new(recorded)))
+}
+
+/// Whether the end of an appointment, if it comes now, can be the patient's doing: it is no offer, has
+/// its places, and does not wait for a draw.
+pub(super) fn is_own_doing(view: &View<'_>, appointment: &Appointment) -> bool {
+    let Appointment { id, patient, .. } = *appointment;
+    let is_offer = appointment.is_offer() || view.offered(patient, id).is_some();
+    !is_offer && !appointment.is_displaced() && appointment.draw().is_none()
 }
 
 /// How an appointment ends by an action; `None` where it goes on.

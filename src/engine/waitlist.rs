@@ -9,14 +9,17 @@
 use std::collections::BTreeMap;
 
 use super::conduct::{lowered_by, refuse_restricted};
+use super::cooldown::refuse_cooling;
+use super::persons::{Asker, Sought, bind};
 use super::session::SessionState;
 use super::view::{Context, Decision, View};
+use super::wait_limits::{Joining, refuse_beyond_waits};
 use crate::model::limits::PATIENT_ENTRIES_MAX;
 use crate::model::{
-    Appointment, Cause, DrawChoice, Ended, Fact, Facts, JoinWaitlist, LeaveWaitlist, Outcome,
-    PatientId, Place, PlaceOffered, PoolIndex, Refusal, Repeat, RequestId, SessionId, SlotIndex,
-    Timestamp, WaitDrawn, WaitEnd, WaitEntry, WaitJoined, WaitLeft, WaitOrder, WaitState,
-    WaitTarget, Waiter, WaitlistRule,
+    Appointment, Attributes, Cause, ClientKeys, DrawChoice, Ended, Fact, Facts, JoinWaitlist,
+    LeaveWaitlist, Outcome, PatientId, Place, PlaceOffered, PoolIndex, Refusal, Repeat, RequestId,
+    SessionId, SlotIndex, Timestamp, WaitDrawn, WaitEnd, WaitEntry, WaitJoined, WaitLeft,
+    WaitOrder, WaitState, WaitTarget, Waiter, WaitlistRule,
 };
 
 /// Decides whether a patient joins waitlists (加入候补).
@@ -46,14 +49,27 @@ pub fn decide_join(
             }
         }
     }
+    let JoinWaitlist { class, attributes, .. } = *join;
+    let joining = Joining { patient: join.patient, class, attributes };
+    if let Some(limited) = refuse_beyond_waits(view, context, &joining, &join.targets) {
+        refusal = refusal.filter(|known| known.outcome <= limited.outcome).or(Some(limited));
+    }
     if PATIENT_ENTRIES_MAX <= view.waits(join.patient).len() {
         refusal = refusal.or_else(|| Some(Outcome::WaitlistFull.into()));
     }
-    if let Some(refusal) = refusal {
+    let (patient, account) = (Some(view.person(join.patient)), join.account);
+    let asker = Asker { patient, account, phone: None, class, attributes };
+    let sessions = join.targets.iter().filter_map(|id| view.session(*id));
+    let sought = sessions
+        .map(|session| Sought { place: Place::of(session.spec()), opens: Timestamp::default() });
+    let bound = bind(view, context, &asker, sought);
+    let beyond = bound.as_ref().err().copied();
+    let refusals = refusal.into_iter().chain(beyond);
+    if let Some(refusal) = refusals.min_by_key(|refusal| refusal.outcome) {
         return Err(refusal);
     }
 
-    let JoinWaitlist { request, account, channel, class, earliest, latest, .. } = *join;
+    let JoinWaitlist { request, account, channel, earliest, latest, .. } = *join;
     let patient = view.person(join.patient);
     let joined = context.now;
     let entry = WaitEntry {
@@ -62,6 +78,7 @@ pub fn decide_join(
         account,
         channel,
         class,
+        attributes,
         joined,
         earliest,
         latest,
@@ -70,7 +87,9 @@ pub fn decide_join(
     let targets = entry.sessions();
     let fingerprint = Some(fingerprint);
     let fact = WaitJoined { fingerprint, entry, targets };
-    Ok(Decision::done(context.now, Fact::WaitJoined(Box::new(fact))))
+    let mut decision = Decision::done(context.now, Fact::WaitJoined(Box::new(fact)));
+    decision.facts.extend(bound?);
+    Ok(decision)
 }
 
 /// Decides whether an entry leaves its waitlists (退出候补).
@@ -151,7 +170,13 @@ fn target(
     }
     let place = Place::of(spec);
     let as_whom = (join.channel, join.class);
-    if let Some(refusal) = refuse_restricted(view, context, join.patient, &place, as_whom) {
+    let keys = ClientKeys { account: join.account, ..ClientKeys::default() };
+    let who = keys.subjects(join.patient).ledgers(context.rules.asked());
+    if let Some(refusal) = refuse_restricted(view, context, &who, &place, as_whom) {
+        return Err(refusal);
+    }
+    let here = std::iter::once(id);
+    if let Some(refusal) = refuse_cooling(view, context, join.patient, &[], here) {
         return Err(refusal);
     }
     let is_free = |slot: SlotIndex| {
@@ -192,10 +217,11 @@ fn target(
 /// that is open and has room. Entries come here in drawn order, and wait in it.
 pub(super) fn join_undrawn(
     view: &View<'_>,
-    now: Timestamp,
+    context: &Context<'_>,
     appointment: &Appointment,
     choice: &DrawChoice,
 ) -> Option<Fact> {
+    let now = context.now;
     let session = view.session(appointment.claims.first()?.session)?;
     let spec = session.spec();
     let rule = spec.terms.waitlist.as_deref().filter(|rule| now < rule.closes_at)?;
@@ -204,6 +230,13 @@ pub(super) fn join_undrawn(
     let has_room = waits.len() < PATIENT_ENTRIES_MAX && waiting < usize::from(rule.entries_max);
     // A waitlist offers single places.
     if !has_room || choice.count != 1 || waits.iter().any(|waits| waits.waits_for(spec.id)) {
+        return None;
+    }
+    // An appointment does not keep what was attested with it.
+    let (patient, class, attributes) =
+        (appointment.patient, appointment.class, Attributes::default());
+    let joining = Joining { patient, class, attributes };
+    if refuse_beyond_waits(view, context, &joining, &[spec.id]).is_some() {
         return None;
     }
     let lowered = lowered_by(view, now, appointment.patient, &Place::of(spec));
@@ -216,10 +249,11 @@ pub(super) fn join_undrawn(
     };
     let entry = WaitEntry {
         entry: appointment.id.request(),
-        patient: appointment.patient,
+        patient,
         account: appointment.account,
         channel: appointment.channel,
-        class: appointment.class,
+        class,
+        attributes,
         joined: now,
         earliest: wished().min().unwrap_or_default(),
         latest: wished().max().unwrap_or(Timestamp::MAX),

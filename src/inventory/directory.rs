@@ -11,7 +11,6 @@ use std::hash::Hash;
 use dashmap::DashMap;
 use foldhash::fast::FixedState;
 
-use crate::engine::Catalog;
 use crate::model::{DepartmentId, OrganizationId, ResourceId, Session, SessionId, Stay, Timestamp};
 
 /// Sessions by their beginning, with their resources.
@@ -24,12 +23,6 @@ pub(super) struct Directory {
     by_resource: Rows<(OrganizationId, ResourceId)>,
     by_kind: Rows<(OrganizationId, DepartmentId, u8)>,
     stays: DashMap<SessionId, Stay, FixedState>,
-}
-
-impl Catalog for Directory {
-    fn stay(&self, session: SessionId) -> Option<Stay> {
-        self.stays.get(&session).map(|stay| *stay)
-    }
 }
 
 /// A session that may have places like another one.
@@ -55,6 +48,11 @@ impl Directory {
             by_kind: DashMap::with_hasher_and_shard_amount(hasher.clone(), shards),
             stays: DashMap::with_hasher_and_shard_amount(hasher, shards),
         }
+    }
+
+    /// Where and when the visits of a session are.
+    pub(super) fn stay(&self, session: SessionId) -> Option<Stay> {
+        self.stays.get(&session).map(|stay| *stay)
     }
 
     /// Adds a session, or tells its new resource.

@@ -11,7 +11,7 @@ use super::group::Group;
 use super::shards::{SHARD_COUNT, route};
 use crate::draw::NodeKey;
 use crate::engine::{
-    Context, DrawInput, DrawPlan, decide_beacon, decide_draw_step, decide_reveal, read_draw,
+    Context, DrawInput, DrawPlan, View, decide_beacon, decide_draw_step, decide_reveal, read_draw,
 };
 use crate::model::{
     Actor, Answer, AppointmentId, DrawId, Facts, Outcome, Reading, Receipt, RevealDraw, Sequence,
@@ -54,10 +54,12 @@ impl Inventory {
         now: Timestamp,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Option<Sequence> {
-        let draw = plan.draw();
-        let mut group = Group::of_session(&self.sessions, session_route(draw.session));
-        let facts = group.view(|view| decide_reveal(view.session(draw.session)?, now, plan))?;
-        Some(self.carry_out(&mut group, now, &facts, append))
+        self.unasked(now, |context| {
+            let draw = plan.draw();
+            let mut group = Group::of_session(&self.sessions, session_route(draw.session));
+            let facts = group.view(|view| decide_reveal(view.session(draw.session)?, now, plan))?;
+            Some(self.carry_out(&mut group, context, facts, append))
+        })
     }
 
     /// Does the next step of a draw that is revealed. `None`: it was done before.
@@ -67,14 +69,16 @@ impl Inventory {
         now: Timestamp,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Option<Sequence> {
-        let (draw, step) = (plan.draw(), plan.next_step()?);
-        let mut group = Group::of_home(&self.homes, route(step.appointment.0));
-        let patient = group.view(|view| view.appointment(step.appointment))?.patient;
-        // A winner's ledger stays as it is, unless a block has taken what was won.
-        group.lock_ledger(&self.ledgers, patient);
-        group.lock_sessions(&self.sessions, std::iter::once(draw.session));
-        let facts = group.view(|view| decide_draw_step(view, now, draw, step))?;
-        Some(self.carry_out(&mut group, now, &facts, append))
+        self.unasked(now, |context| {
+            let (draw, step) = (plan.draw(), plan.next_step()?);
+            let mut group = Group::of_home(&self.homes, route(step.appointment.0));
+            let patient = group.view(|view| view.appointment(step.appointment))?.patient;
+            // A winner's ledger stays as it is, unless a block has taken what was won.
+            group.lock_ledger(&self.ledgers, patient);
+            group.lock_sessions(&self.sessions, std::iter::once(draw.session));
+            let facts = group.view(|view| decide_draw_step(view, context, draw, step))?;
+            Some(self.carry_out(&mut group, context, facts, append))
+        })
     }
 
     /// Takes the value of a draw's beacon, or refuses.
@@ -84,10 +88,8 @@ impl Inventory {
         reveal: &RevealDraw,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let mut group = Group::of_homes(&self.homes, &[reveal.request]);
-        group.lock_sessions(&self.sessions, std::iter::once(reveal.draw.session));
-        let decided = group.view(|view| decide_beacon(view, context, reveal));
-        self.conclude(&mut group, context.now, decided, append)
+        let decide = |view: &View<'_>, context: &Context<'_>| decide_beacon(view, context, reveal);
+        self.alter(context, (reveal.request, reveal.draw.session), decide, append)
     }
 
     /// Where a draw stands, with the receipt of an entrant.

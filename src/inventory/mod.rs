@@ -32,6 +32,7 @@ mod waitlist;
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use dashmap::DashMap;
 use foldhash::fast::FixedState;
 
@@ -45,15 +46,15 @@ pub use self::shards::SHARD_COUNT;
 use self::shards::{Locked, Shards};
 use self::sweep::Sweeps;
 use crate::engine::{
-    Context, Decision, HomeShard, Places, Queue, Rulebook, SessionShard, View, decide_call,
-    decide_change, decide_hold, decide_import, decide_open, decide_quotas,
+    Asker, Context, Decision, HomeShard, Places, Queue, Rulebook, SessionShard, View, decide_call,
+    decide_change, decide_hold, decide_import, decide_open, decide_quotas, giving_way,
 };
-use crate::model::limits::SESSION_CELLS_MAX;
+use crate::model::limits::{COMMAND_LEDGERS_MAX, GIVING_WAY_MAX, SESSION_CELLS_MAX};
 use crate::model::{
     Actor, Answer, Appointment, AppointmentId, Availability, BookingChannel, CallNext, CallOrder,
     Change, Fact, Facts, Hold, LateRule, OpenSession, Outcome, PatientClass, PatientId, Reading,
-    Receipt, Refusal, RequestId, Sequence, Session, SessionId, SessionReading, SetQuotas,
-    Timestamp,
+    Receipt, Refusal, RequestId, RuleKey, RulesVersion, Sequence, Session, SessionId,
+    SessionReading, SetQuotas,
 };
 use crate::sync::{Mutex, RwLock};
 
@@ -141,7 +142,7 @@ impl Inventory {
         self.under_rules(context, |context| {
             let mut group = self.lock_for_hold(context, hold);
             let decided = group.view(|view| decide_hold(view, context, hold));
-            self.conclude(&mut group, context.now, decided, append)
+            self.conclude(&mut group, context, decided, append)
         })
     }
 
@@ -165,7 +166,7 @@ impl Inventory {
         match group.view(|view| decide_import(view, context, hold)) {
             Err(refusal) => Answer { after: group.last(), result: Err(refusal) },
             Ok(Ok(decision)) => {
-                let answer = self.conclude(&mut group, context.now, Ok(decision), append);
+                let answer = self.conclude(&mut group, context, Ok(decision), append);
                 Answer { after: answer.after, result: answer.result.map(Imported::Booked) }
             }
             Ok(Err((facts, outcome))) => {
@@ -173,7 +174,7 @@ impl Inventory {
                 if facts.is_empty() {
                     return Answer { after: group.last(), result };
                 }
-                let after = self.carry_out(&mut group, context.now, &facts, append);
+                let after = self.carry_out(&mut group, context, facts, append);
                 Answer { after, result }
             }
         }
@@ -206,7 +207,7 @@ impl Inventory {
             group.lock_sessions(&self.sessions, sessions.into_iter());
         }
         let decided = group.view(|view| decide_change(view, context, change));
-        self.conclude(&mut group, context.now, decided, append)
+        self.conclude(&mut group, context, decided, append)
     }
 
     /// Opens a session, or refuses.
@@ -216,7 +217,7 @@ impl Inventory {
         open: &OpenSession,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let decide = |view: &View<'_>| decide_open(view, context, open);
+        let decide = |view: &View<'_>, context: &Context<'_>| decide_open(view, context, open);
         self.alter(context, (open.request, open.session.id), decide, append)
     }
 
@@ -227,7 +228,7 @@ impl Inventory {
         set: &SetQuotas,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let decide = |view: &View<'_>| decide_quotas(view, context, set);
+        let decide = |view: &View<'_>, context: &Context<'_>| decide_quotas(view, context, set);
         self.alter(context, (set.request, set.session), decide, append)
     }
 
@@ -238,10 +239,8 @@ impl Inventory {
         call: &CallNext,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let mut group = Group::of_homes(&self.homes, &[call.request]);
-        group.lock_sessions(&self.sessions, std::iter::once(call.session));
-        let decided = group.view(|view| decide_call(view, context, call));
-        self.conclude(&mut group, context.now, decided, append)
+        let decide = |view: &View<'_>, context: &Context<'_>| decide_call(view, context, call);
+        self.alter(context, (call.request, call.session), decide, append)
     }
 
     /// The queue of a session from a line on, or the line of one appointment alone: `None` where it
@@ -358,11 +357,21 @@ impl Inventory {
     }
 
     fn lock_for_hold(&self, context: &Context<'_>, hold: &Hold) -> Group<'_> {
-        let mut group = Group::of_homes(&self.homes, &[hold.appointment.request()]);
-        if let Some(patient) = hold.holder() {
-            let who = hold.keys.subjects(patient);
-            group.lock_subjects(&self.ledgers, context.rules.asked(), &who);
-        }
+        let mut group = lock_with_leavers(context, |also| {
+            let mut group = Group::of_homes(&self.homes, &[hold.appointment.request()]);
+            let Some(holder) = hold.holder() else { return (group, None) };
+            let who = hold.keys.subjects(holder).ledgers(context.rules.asked());
+            group.lock_ledgers(&self.ledgers, &with(&who, also));
+            let asker = || Asker {
+                patient: hold.patient.map(|patient| group.view(|view| view.person(patient))),
+                account: hold.keys.account,
+                phone: hold.keys.phone,
+                class: hold.class,
+                attributes: hold.attributes,
+            };
+            let asker = context.rules.says(RuleKey::Persons).then(asker);
+            (group, asker)
+        });
         group.lock_sessions(&self.sessions, hold.claims.iter().map(|wish| wish.session));
         group
     }
@@ -384,7 +393,7 @@ impl Inventory {
     fn conclude(
         &self,
         group: &mut Group<'_>,
-        now: Timestamp,
+        context: &Context<'_>,
         decided: Result<Decision, Refusal>,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
@@ -402,7 +411,7 @@ impl Inventory {
                 Answer { after: group.last(), result: Ok(receipt) }
             }
             Ok(Decision { facts, receipt, refused }) => {
-                let after = self.carry_out(group, now, &facts, append);
+                let after = self.carry_out(group, context, facts, append);
                 Answer { after, result: refused.map_or(Ok(receipt), Err) }
             }
         }
@@ -412,13 +421,14 @@ impl Inventory {
     fn carry_out(
         &self,
         group: &mut Group<'_>,
-        now: Timestamp,
-        facts: &Facts,
+        context: &Context<'_>,
+        mut facts: Facts,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Sequence {
-        let sequence = append(facts);
-        for fact in facts {
-            group.evolve(sequence, now, fact);
+        name_rules(&mut facts, context.rules.version);
+        let sequence = append(&facts);
+        for fact in &facts {
+            group.evolve(sequence, context.now, fact);
             self.derive(group, fact);
         }
         self.note_deadlines(group);
@@ -458,5 +468,36 @@ impl Inventory {
     /// concurrent map would.
     fn knows(&self, id: RequestId) -> bool {
         self.homes.lock(shards::route(id.0)).state.knows(id)
+    }
+}
+
+/// Has a record name the rules that it was decided under. A hold does so by itself.
+fn name_rules(facts: &mut Facts, version: RulesVersion) {
+    let is_named = || facts.iter().any(|fact| fact.under().is_some());
+    if version != RulesVersion::default() && !is_named() {
+        facts.push(Fact::DecidedUnder(version));
+    }
+}
+
+/// The ledgers of those who ask, and others.
+fn with(who: &[PatientId], also: &[PatientId]) -> ArrayVec<PatientId, COMMAND_LEDGERS_MAX> {
+    who.iter().chain(also).copied().collect()
+}
+
+/// Locks homes and ledgers, and once more with the ledgers of patients who may give way to a new one:
+/// who they are, the ledgers say. Sessions are locked after it.
+fn lock_with_leavers<'a>(
+    context: &Context<'_>,
+    lock: impl Fn(&[PatientId]) -> (Group<'a>, Option<Asker>),
+) -> Group<'a> {
+    let mut also = ArrayVec::<PatientId, GIVING_WAY_MAX>::new();
+    loop {
+        let (group, asker) = lock(&also);
+        let leavers = asker.map(|asker| group.view(|view| giving_way(view, context, &asker)));
+        let leavers = leavers.unwrap_or_default();
+        if leavers.iter().all(|patient| also.contains(patient)) {
+            return group;
+        }
+        also = leavers;
     }
 }

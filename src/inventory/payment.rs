@@ -6,16 +6,14 @@
 //! name_patient    the same homes < ledgers of patient and holder < its sessions
 //! ```
 
-use arrayvec::ArrayVec;
-
 use super::Inventory;
 use super::group::Group;
 use super::waitlist::sessions_of;
-use crate::engine::{Context, decide_name, decide_order, decide_pay, decide_refund};
-use crate::model::limits::COMMAND_LEDGERS_MAX;
+use super::{lock_with_leavers, with};
+use crate::engine::{Asker, Context, decide_name, decide_order, decide_pay, decide_refund};
 use crate::model::{
-    Actor, Answer, AppointmentId, Bill, BillsPage, Facts, LISTED_MAX, NamePatient, Order, Pay,
-    Reading, Receipt, Refund, RequestId, Sequence,
+    Actor, Answer, AppointmentId, Bill, BillsPage, ClientKeys, Facts, LISTED_MAX, NamePatient,
+    Order, Pay, Reading, Receipt, Refund, RequestId, RuleKey, Sequence,
 };
 
 impl Inventory {
@@ -29,7 +27,7 @@ impl Inventory {
         self.under_rules(context, |context| {
             let mut group = self.lock_appointment(context, order.request, order.appointment);
             let decided = group.view(|view| decide_order(view, context, order));
-            self.conclude(&mut group, context.now, decided, append)
+            self.conclude(&mut group, context, decided, append)
         })
     }
 
@@ -43,7 +41,7 @@ impl Inventory {
         self.under_rules(context, |context| {
             let mut group = self.lock_appointment(context, pay.request, pay.appointment);
             let decided = group.view(|view| decide_pay(view, context, pay));
-            self.conclude(&mut group, context.now, decided, append)
+            self.conclude(&mut group, context, decided, append)
         })
     }
 
@@ -54,10 +52,12 @@ impl Inventory {
         refund: &Refund,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let ids = [refund.request, refund.appointment.request()];
-        let mut group = Group::of_homes(&self.homes, &ids);
-        let decided = group.view(|view| decide_refund(view, context, refund));
-        self.conclude(&mut group, context.now, decided, append)
+        self.under_rules(context, |context| {
+            let ids = [refund.request, refund.appointment.request()];
+            let mut group = Group::of_homes(&self.homes, &ids);
+            let decided = group.view(|view| decide_refund(view, context, refund));
+            self.conclude(&mut group, context, decided, append)
+        })
     }
 
     /// Makes an account's hold a patient's, or refuses.
@@ -69,18 +69,33 @@ impl Inventory {
     ) -> Answer<Receipt> {
         self.under_rules(context, |context| {
             let ids = [name.request, name.appointment.request()];
-            let mut group = Group::of_homes(&self.homes, &ids);
-            if let Some(appointment) = group.view(|view| view.appointment(name.appointment)) {
+            let known = |group: &Group<'_>| group.view(|view| view.appointment(name.appointment));
+            let mut group = lock_with_leavers(context, |also| {
+                let mut group = Group::of_homes(&self.homes, &ids);
+                let Some(appointment) = known(&group) else { return (group, None) };
+                let phone = group.view(|view| view.phone(name.appointment));
+                let keys = ClientKeys { phone: name.keys.phone.or(phone), ..name.keys };
                 // The hold is in the ledger of the account that has it, whatever rules ask.
-                let who = name.keys.subjects(name.patient).ledgers(context.rules.asked());
-                let ledgers: ArrayVec<_, COMMAND_LEDGERS_MAX> =
-                    who.into_iter().chain([appointment.patient]).collect();
-                group.lock_ledgers(&self.ledgers, &ledgers);
+                let mut who =
+                    with(&keys.subjects(name.patient).ledgers(context.rules.asked()), also);
+                who.push(appointment.patient);
+                group.lock_ledgers(&self.ledgers, &who);
+                let asker = || Asker {
+                    patient: Some(group.view(|view| view.person(name.patient))),
+                    account: keys.account,
+                    phone: keys.phone,
+                    class: name.class,
+                    attributes: name.attributes,
+                };
+                let asker = context.rules.says(RuleKey::Persons).then(asker);
+                (group, asker)
+            });
+            if let Some(appointment) = known(&group) {
                 let sessions = appointment.claims.iter().map(|claim| claim.session);
                 group.lock_sessions(&self.sessions, sessions);
             }
             let decided = group.view(|view| decide_name(view, context, name));
-            self.conclude(&mut group, context.now, decided, append)
+            self.conclude(&mut group, context, decided, append)
         })
     }
 

@@ -54,10 +54,12 @@ impl Inventory {
         ask: &MergePatients,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let mut group = Group::of_homes(&self.homes, &[ask.request]);
-        group.lock_ledgers(&self.ledgers, &[ask.from, ask.into]);
-        let decided = group.view(|view| decide_merge(view, context, ask));
-        self.conclude(&mut group, context.now, decided, append)
+        self.under_rules(context, |context| {
+            let mut group = Group::of_homes(&self.homes, &[ask.request]);
+            group.lock_ledgers(&self.ledgers, &[ask.from, ask.into]);
+            let decided = group.view(|view| decide_merge(view, context, ask));
+            self.conclude(&mut group, context, decided, append)
+        })
     }
 
     /// The key under which a person is kept now.
@@ -77,7 +79,7 @@ impl Inventory {
             let mut group = Group::of_homes(&self.homes, &[request]);
             group.lock_ledger(&self.ledgers, patient);
             let decided = group.view(|view| decide(view, context));
-            self.conclude(&mut group, context.now, decided, append)
+            self.conclude(&mut group, context, decided, append)
         })
     }
 

@@ -2,21 +2,34 @@
 //!
 //! ```text
 //! command   read the rulebook -> homes < ledger < sessions -> decide -> append -> evolve -> unlock all
+//! upkeep    the same: what the node does unasked is decided under rules too
 //! apply     write the rulebook -> home -> decide -> append -> evolve
 //! ```
 //!
-//! **Architecture invariant:** a command is decided under one version, and the record of that version
-//! lies before its own.
+//! **Architecture invariant:** whatever makes a record is decided under one version, which the record
+//! names, and the record of that version lies before it.
 
 use super::Inventory;
 use super::group::Group;
 use super::shards::{Locked, SHARD_COUNT};
-use crate::engine::{Context, Decision, PatientRecord, Rulebook, active, decide_rules};
-use crate::model::{
-    Actor, AdmissionRule, Answer, ApplyRules, CivilTime, Fact, Facts, KeptRestriction, LISTED_MAX,
-    PatientId, Reading, Receipt, RecordReading, Restriction, Rules, RulesReading, Sequence,
-    Timestamp,
+use crate::engine::{
+    Catalog, Context, Decision, PatientRecord, Rulebook, Ties, active, decide_rules,
 };
+use crate::model::{
+    Actor, AdmissionRule, Answer, ApplyRules, CivilTime, Cooldown, Fact, Facts, KeptRestriction,
+    LISTED_MAX, PatientId, Reading, Receipt, RecordReading, Restriction, Role, Rules, RulesReading,
+    Sequence, SessionId, Stay, Timestamp,
+};
+
+impl Catalog for Inventory {
+    fn stay(&self, session: SessionId) -> Option<Stay> {
+        self.directory.stay(session)
+    }
+
+    fn person(&self, key: PatientId) -> PatientId {
+        self.ledgers.person(key)
+    }
+}
 
 impl Inventory {
     /// Puts rules in force from an instant on, or refuses.
@@ -28,12 +41,14 @@ impl Inventory {
     ) -> Answer<Receipt> {
         let mut book = self.rules.write();
         let mut group = Group::of_homes(&self.homes, &[apply.request]);
-        let decided = group.view(|view| decide_rules(view, context, &book.state, apply));
+        // They are put in force under those that are in force now.
+        let context = self.by_the_book(&book.state, context);
+        let decided = group.view(|view| decide_rules(view, &context, &book.state, apply));
         let Ok(Decision { facts, .. }) = &decided else {
-            return self.conclude(&mut group, context.now, decided, append);
+            return self.conclude(&mut group, &context, decided, append);
         };
         let facts = facts.clone();
-        let answer = self.conclude(&mut group, context.now, decided, append);
+        let answer = self.conclude(&mut group, &context, decided, append);
         for fact in &facts {
             evolve_rules(&mut book, answer.after, fact);
         }
@@ -54,13 +69,19 @@ impl Inventory {
         Answer { after, ..answer }
     }
 
+    /// Lets the node do something of its own accord, under the rules that are in force.
+    pub(super) fn unasked<T>(&self, now: Timestamp, act: impl FnOnce(&Context<'_>) -> T) -> T {
+        let (actor, book) = (Actor::unbounded(Role::Admin), self.rules.read());
+        act(&self.by_the_book(&book.state, &Context::new(now, &actor)))
+    }
+
     /// The same context under the rules that are in force.
     pub(super) fn by_the_book<'a>(
         &'a self,
         book: &'a Rulebook,
         context: &Context<'a>,
     ) -> Context<'a> {
-        Context { catalog: Some(&self.directory), ..context.under(book) }
+        Context { catalog: Some(self), ..context.under(book) }
     }
 
     /// Every version of the rules that is known, oldest first, without the one that says nothing.
@@ -107,6 +128,23 @@ impl Inventory {
         };
         record.restrictions.retain(may_see);
         (record, ledger.last)
+    }
+
+    /// For what a patient waits after giving a place up, as far as an actor may see it; some of it is
+    /// over.
+    pub fn cooldowns_for(&self, actor: &Actor, patient: PatientId) -> (Vec<Cooldown>, Sequence) {
+        let (ledger, patient) = self.ledgers.lock_person(patient);
+        let may_see = |it: &&Cooldown| {
+            it.within.organization().is_none_or(|organization| actor.may_touch(organization))
+        };
+        let waits = ledger.state.cooldowns(patient).iter().filter(may_see);
+        (waits.copied().collect(), ledger.last)
+    }
+
+    /// Whom somebody has, by the key of a ledger.
+    pub fn ties(&self, holder: PatientId) -> Option<Ties> {
+        let (ledger, holder) = self.ledgers.lock_person(holder);
+        ledger.state.ties(holder).cloned()
     }
 
     /// Lets the rules be read that are in force at an instant.

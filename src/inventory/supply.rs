@@ -37,7 +37,7 @@ impl Inventory {
                 }
             }
             let decided = group.view(|view| decide_reschedule(view, context, ask));
-            self.conclude(&mut group, context.now, decided, append)
+            self.conclude(&mut group, context, decided, append)
         })
     }
 
@@ -71,7 +71,7 @@ impl Inventory {
         block: &BlockSession,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let decide = |view: &View<'_>| decide_block(view, context, block);
+        let decide = |view: &View<'_>, context: &Context<'_>| decide_block(view, context, block);
         self.alter(context, (block.request, block.session), decide, append)
     }
 
@@ -82,7 +82,8 @@ impl Inventory {
         substitute: &Substitute,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let decide = |view: &View<'_>| decide_substitute(view, context, substitute);
+        let decide =
+            |view: &View<'_>, context: &Context<'_>| decide_substitute(view, context, substitute);
         self.alter(context, (substitute.request, substitute.session), decide, append)
     }
 
@@ -91,13 +92,15 @@ impl Inventory {
         &self,
         context: &Context<'_>,
         (request, session): (RequestId, SessionId),
-        decide: impl FnOnce(&View<'_>) -> Result<Decision, Refusal>,
+        decide: impl FnOnce(&View<'_>, &Context<'_>) -> Result<Decision, Refusal>,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let mut group = Group::of_homes(&self.homes, &[request]);
-        group.lock_sessions(&self.sessions, std::iter::once(session));
-        let decided = group.view(decide);
-        self.conclude(&mut group, context.now, decided, append)
+        self.under_rules(context, |context| {
+            let mut group = Group::of_homes(&self.homes, &[request]);
+            group.lock_sessions(&self.sessions, std::iter::once(session));
+            let decided = group.view(|view| decide(view, context));
+            self.conclude(&mut group, context, decided, append)
+        })
     }
 
     /// Adds a place for one patient, or refuses.
@@ -112,7 +115,7 @@ impl Inventory {
             group.lock_ledger(&self.ledgers, add.patient);
             group.lock_sessions(&self.sessions, std::iter::once(add.session));
             let decided = group.view(|view| decide_add(view, context, add));
-            self.conclude(&mut group, context.now, decided, append)
+            self.conclude(&mut group, context, decided, append)
         })
     }
 

@@ -78,13 +78,15 @@ impl Inventory {
         id: AppointmentId,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Option<Sequence> {
-        let mut group = Group::of_homes(&self.homes, &[id.request()]);
-        let appointment = group.view(|view| view.appointment(id))?;
-        group.lock_ledger(&self.ledgers, appointment.patient);
-        let sessions = super::waitlist::sessions_of(&group, &appointment);
-        group.lock_sessions(&self.sessions, sessions.into_iter());
-        let facts = group.view(|view| decide_displace(view, id))?;
-        Some(self.carry_out(&mut group, now, &facts, append))
+        self.unasked(now, |context| {
+            let mut group = Group::of_homes(&self.homes, &[id.request()]);
+            let appointment = group.view(|view| view.appointment(id))?;
+            group.lock_ledger(&self.ledgers, appointment.patient);
+            let sessions = super::waitlist::sessions_of(&group, &appointment);
+            group.lock_sessions(&self.sessions, sessions.into_iter());
+            let facts = group.view(|view| decide_displace(view, id))?;
+            Some(self.carry_out(&mut group, context, facts, append))
+        })
     }
 
     /// Offers the best place that there is to a displaced appointment, once, where its session says so.
@@ -125,7 +127,7 @@ impl Inventory {
             group.lock_sessions(&self.sessions, [lost.session, claim.session].into_iter());
             let facts = group.view(|view| decide_offer(view, &context, id, &wish));
             if let Some(facts) = facts {
-                return Some(self.carry_out(&mut group, now, &facts, append));
+                return Some(self.carry_out(&mut group, &context, facts, append));
             }
         }
         None
@@ -138,18 +140,20 @@ impl Inventory {
         session: SessionId,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Option<Sequence> {
-        let index = super::routing::session_route(session);
-        let mut group = Group::of_session(&self.sessions, index);
-        // Under the lock of the session: a new block would have to wait for it.
-        {
-            let mut sweeps = self.sweeps.lock();
-            if sweeps.left.get(&session) != Some(&0) {
-                return None;
+        self.unasked(now, |context| {
+            let index = super::routing::session_route(session);
+            let mut group = Group::of_session(&self.sessions, index);
+            // Under the lock of the session: a new block would have to wait for it.
+            {
+                let mut sweeps = self.sweeps.lock();
+                if sweeps.left.get(&session) != Some(&0) {
+                    return None;
+                }
+                sweeps.left.remove(&session);
             }
-            sweeps.left.remove(&session);
-        }
-        let facts: Facts = std::iter::once(Fact::Swept(session)).collect();
-        Some(self.carry_out(&mut group, now, &facts, append))
+            let facts: Facts = std::iter::once(Fact::Swept(session)).collect();
+            Some(self.carry_out(&mut group, context, facts, append))
+        })
     }
 
     /// Has a round begin for a session whose block may not have reached everybody.

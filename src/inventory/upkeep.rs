@@ -49,7 +49,7 @@ impl Inventory {
 
         let facts = group.view(|view| decide_expiry(view, &context, id))?;
         let late = now.as_millis().saturating_sub(hold.until.as_millis());
-        Some((self.carry_out(&mut group, now, &facts, append), late))
+        Some((self.carry_out(&mut group, &context, facts, append), late))
     }
 
     /// When the next draw is due.
@@ -71,6 +71,7 @@ impl Inventory {
         chance: u64,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Option<Sequence> {
+        let (actor, book) = (Actor::unbounded(Role::Admin), self.rules.read());
         let mut group = Group::of_session(&self.sessions, shard);
         let Some(session) = group.session_shard(shard).next_due(now) else {
             self.note_deadlines(&group);
@@ -78,7 +79,10 @@ impl Inventory {
         };
         let (id, step) = (session.spec().id, next_step(session, now, chance));
         match step {
-            Step::Happen(facts) => Some(self.carry_out(&mut group, now, &facts, append)),
+            Step::Happen(facts) => {
+                let context = self.by_the_book(&book.state, &Context::new(now, &actor));
+                Some(self.carry_out(&mut group, &context, facts, append))
+            }
             Step::Wait(until) => {
                 let until = until.max(now.plus_millis(1));
                 group.session_mut(id).state.postpone(id, until);
@@ -86,11 +90,11 @@ impl Inventory {
                 Some(group.last())
             }
             Step::Offer(candidate) => {
-                drop(group);
+                drop((group, book));
                 Some(self.offer_place(candidate, now, append))
             }
             Step::Clear(candidate) => {
-                drop(group);
+                drop((group, book));
                 Some(self.clear(candidate, now, append))
             }
         }
@@ -104,10 +108,12 @@ impl Inventory {
         now: Timestamp,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Option<Sequence> {
-        let mut group = Group::of_home(&self.homes, home);
-        let forgotten = group.home_mut(home).state.next_forgettable(now)?;
-        let facts: Facts = std::iter::once(Fact::Forgotten(Box::new(forgotten))).collect();
-        Some(self.carry_out(&mut group, now, &facts, append))
+        self.unasked(now, |context| {
+            let mut group = Group::of_home(&self.homes, home);
+            let forgotten = group.home_mut(home).state.next_forgettable(now)?;
+            let facts: Facts = std::iter::once(Fact::Forgotten(Box::new(forgotten))).collect();
+            Some(self.carry_out(&mut group, context, facts, append))
+        })
     }
 
     /// Tells the ticker the next deadlines of the shards of a group.

@@ -14,15 +14,17 @@ use foldhash::fast::FixedState;
 
 use super::Inventory;
 use super::group::Group;
+use super::{lock_with_leavers, with};
 use crate::engine::{
-    Candidate, Context, SKIP_MILLIS, View, decide_clear, decide_join, decide_leave,
+    Asker, Candidate, Context, SKIP_MILLIS, View, decide_clear, decide_join, decide_leave,
     decide_place_offer, offer_id,
 };
 use crate::model::limits::CLAIMS_MAX;
 use crate::model::{
-    Actor, Answer, Appointment, ClientKeys, DepartmentId, Facts, JoinWaitlist, LeaveWaitlist,
-    OrganizationId, Outcome, PatientId, Reading, Receipt, Refusal, RequestId, Role, Sequence,
-    SessionId, Targets, Timestamp, WaitEnd, WaitLeft, WaitState, WaitlistReading,
+    Actor, Answer, Appointment, Attributes, ClientKeys, DepartmentId, Facts, JoinWaitlist,
+    LeaveWaitlist, OrganizationId, Outcome, PatientId, Reading, Receipt, Refusal, RequestId,
+    RuleKey, Sequence, SessionId, Targets, Timestamp, WaitEnd, WaitLeft, WaitState,
+    WaitlistReading,
 };
 
 /// How waiting ended, by department: entries that were offered a place, and all that ended but by
@@ -59,13 +61,24 @@ impl Inventory {
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
         self.under_rules(context, |context| {
-            let mut group = Group::of_homes(&self.homes, &[join.request]);
             let keys = ClientKeys { account: join.account, ..ClientKeys::default() };
-            let who = keys.subjects(join.patient);
-            group.lock_subjects(&self.ledgers, context.rules.asked(), &who);
+            let who = keys.subjects(join.patient).ledgers(context.rules.asked());
+            let mut group = lock_with_leavers(context, |also| {
+                let mut group = Group::of_homes(&self.homes, &[join.request]);
+                group.lock_ledgers(&self.ledgers, &with(&who, also));
+                let asker = || Asker {
+                    patient: Some(group.view(|view| view.person(join.patient))),
+                    account: join.account,
+                    phone: None,
+                    class: join.class,
+                    attributes: Attributes::default(),
+                };
+                let asker = context.rules.says(RuleKey::Persons).then(asker);
+                (group, asker)
+            });
             group.lock_sessions(&self.sessions, join.targets.iter().copied());
             let decided = group.view(|view| decide_join(view, context, join));
-            self.conclude(&mut group, context.now, decided, append)
+            self.conclude(&mut group, context, decided, append)
         })
     }
 
@@ -76,10 +89,12 @@ impl Inventory {
         leave: &LeaveWaitlist,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Answer<Receipt> {
-        let mut group = Group::of_homes(&self.homes, &[leave.request]);
-        self.lock_entry(&mut group, leave.patient, leave.entry);
-        let decided = group.view(|view| decide_leave(view, context, leave));
-        self.conclude(&mut group, context.now, decided, append)
+        self.under_rules(context, |context| {
+            let mut group = Group::of_homes(&self.homes, &[leave.request]);
+            self.lock_entry(&mut group, leave.patient, leave.entry);
+            let decided = group.view(|view| decide_leave(view, context, leave));
+            self.conclude(&mut group, context, decided, append)
+        })
     }
 
     /// How many wait for a session, and where a patient stands.
@@ -139,13 +154,15 @@ impl Inventory {
         now: Timestamp,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Sequence {
-        let (actor, book) = (Actor::unbounded(Role::Admin), self.rules.read());
-        let context = self.by_the_book(&book.state, &Context::new(now, &actor));
-        let appointment = offer_id(candidate.entry, now);
-        let mut group = Group::of_homes(&self.homes, &[appointment.request()]);
-        self.lock_candidate(&mut group, candidate);
-        let decided = group.view(|view| decide_place_offer(view, &context, candidate, appointment));
-        self.step(&mut group, candidate, now, decided, append)
+        self.unasked(now, |context| {
+            let appointment = offer_id(candidate.entry, now);
+            let mut group = Group::of_homes(&self.homes, &[appointment.request()]);
+            self.lock_candidate(&mut group, candidate);
+            let decide =
+                |view: &View<'_>| decide_place_offer(view, context, candidate, appointment);
+            let decided = group.view(decide);
+            self.step(&mut group, candidate, context, decided, append)
+        })
     }
 
     /// Tells a candidate that the waitlist is closed.
@@ -155,26 +172,26 @@ impl Inventory {
         now: Timestamp,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Sequence {
-        let actor = Actor::unbounded(Role::Admin);
-        let context = Context::new(now, &actor);
-        let mut group = Group::of_nothing();
-        self.lock_candidate(&mut group, candidate);
-        let decided = group.view(|view| decide_clear(view, &context, candidate));
-        self.step(&mut group, candidate, now, decided, append)
+        self.unasked(now, |context| {
+            let mut group = Group::of_nothing();
+            self.lock_candidate(&mut group, candidate);
+            let decided = group.view(|view| decide_clear(view, context, candidate));
+            self.step(&mut group, candidate, context, decided, append)
+        })
     }
 
     fn step(
         &self,
         group: &mut Group<'_>,
         candidate: Candidate,
-        now: Timestamp,
+        context: &Context<'_>,
         decided: Option<Facts>,
         append: impl FnOnce(&Facts) -> Sequence,
     ) -> Sequence {
         if let Some(facts) = decided {
-            return self.carry_out(group, now, &facts, append);
+            return self.carry_out(group, context, facts, append);
         }
-        let until = now.plus_millis(SKIP_MILLIS);
+        let until = context.now.plus_millis(SKIP_MILLIS);
         group.session_mut(candidate.session).state.skip(candidate, until);
         self.note_deadlines(group);
         group.last()

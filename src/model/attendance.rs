@@ -4,6 +4,8 @@
 //!        check_in_from    start      grace        late_until
 //! too early |-- on time --|-- on time --|--- late ----|  too late: a no-show
 //!              pick_up_until, before or after the start: who is not in the house by then is too late
+//!
+//! too early  |= window =|  too early  |= window =|  too late           where a session says windows
 //! ```
 //!
 //! A session that says an [`Attendance`] keeps a queue of those who checked in, and calls them one by
@@ -11,7 +13,7 @@
 
 use super::fingerprint::Fingerprint;
 use super::id::{AppointmentId, RequestId, SessionId, SlotIndex};
-use super::limits::ATTENDANCE_MILLIS_MAX;
+use super::limits::{ATTENDANCE_MILLIS_MAX, PICK_UP_WINDOWS_MAX};
 use super::operation::Operation;
 use super::time::Timestamp;
 
@@ -30,6 +32,15 @@ pub struct Attendance {
     pub late_until: u32,
     /// When the late ones are called.
     pub late: LateRule,
+}
+
+/// A time of the day in which numbers are picked up (取号时段), as instants, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PickUpWindow {
+    /// The first instant.
+    pub from: Timestamp,
+    /// The last.
+    pub until: Timestamp,
 }
 
 /// When late patients are called (过号规则).
@@ -140,6 +151,28 @@ impl Attendance {
         print.add(self.pick_up_until.map_or(u64::MAX, |until| u64::from(until.cast_unsigned())));
         let (kind, every) = self.late.parts();
         print.add(u64::from(self.late_until) << 16 | u64::from(kind) << 8 | u64::from(every));
+    }
+}
+
+impl PickUpWindow {
+    /// Whether windows are few, in order, each with some time in it, and within a day of the start of
+    /// their session.
+    pub(super) fn are_sound(windows: &[Self], start: Timestamp) -> bool {
+        let day = u64::from(ATTENDANCE_MILLIS_MAX);
+        let around = start.minus_millis(day)..=start.plus_millis(day);
+        let is_sound = |window: &Self| {
+            window.from < window.until
+                && around.contains(&window.from)
+                && around.contains(&window.until)
+        };
+        let in_order = windows.is_sorted_by(|before, after| before.until < after.from);
+        windows.len() <= PICK_UP_WINDOWS_MAX && windows.iter().all(is_sound) && in_order
+    }
+
+    pub(super) fn fingerprint(windows: &[Self], print: &mut Fingerprint) {
+        for window in windows {
+            print.add(window.from.as_millis()).add(window.until.as_millis());
+        }
     }
 }
 

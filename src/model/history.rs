@@ -42,7 +42,7 @@ pub enum HalfDay {
     Afternoon = 1,
 }
 
-/// How an appointment came to its end, by the patient's doing.
+/// How an appointment came to its end, by the patient's doing. 6 is a strike that outlived its visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Ending {
@@ -56,6 +56,8 @@ pub enum Ending {
     Released = 4,
     /// It was held, and neither booked nor given up in time.
     Expired = 5,
+    /// It was booked: kept of accounts and telephones alone, besides how it ended.
+    Booked = 7,
 }
 
 /// The visits of an appointment, in the order of its claims.
@@ -125,10 +127,16 @@ impl Stay {
 
 impl Ending {
     /// Every ending.
-    pub const ALL: [Self; 5] =
-        [Self::Fulfilled, Self::Missed, Self::Cancelled, Self::Released, Self::Expired];
+    pub const ALL: [Self; 6] = [
+        Self::Fulfilled,
+        Self::Missed,
+        Self::Cancelled,
+        Self::Released,
+        Self::Expired,
+        Self::Booked,
+    ];
 
-    /// Whether the appointment was more than a hold.
+    /// Whether the appointment was more than a hold, and is over.
     pub const fn was_booked(self) -> bool {
         matches!(self, Self::Fulfilled | Self::Missed | Self::Cancelled)
     }
@@ -146,6 +154,7 @@ impl Ending {
             Self::Cancelled => "cancelled",
             Self::Released => "released",
             Self::Expired => "expired",
+            Self::Booked => "booked",
         }
     }
 }

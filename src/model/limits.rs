@@ -40,7 +40,7 @@ pub const ACTOR_ORGANIZATIONS_MAX: usize = 32;
 pub const RECORD_BYTES_MAX: usize = 4_000;
 
 /// Shards that one command touches (invariant I-4).
-pub const COMMAND_SHARDS_MAX: usize = 19;
+pub const COMMAND_SHARDS_MAX: usize = 51;
 
 /// Places that may be added to one session at a time: half of a practitioner's half-day of sixty
 /// patients. More is no day's work, but a mistake.
@@ -50,8 +50,17 @@ pub const ADDED_PLACES_MAX: u16 = 32;
 pub const COMMAND_HOMES_MAX: usize = 3;
 
 /// Ledgers of one command: of a patient, an account and a telephone, and of a patient whom a hold named
-/// before; or of two keys of one patient.
-pub const COMMAND_LEDGERS_MAX: usize = 4;
+/// before; or of two keys of one patient. And of patients who may give way to a new one.
+pub const COMMAND_LEDGERS_MAX: usize = 4 + GIVING_WAY_MAX;
+
+/// Patients who may give way to a new one: those of an account and of a telephone.
+pub const GIVING_WAY_MAX: usize = 2 * PERSONS_MAX as usize;
+
+/// Patients of an account: three generations, and some. More is an office.
+pub const PERSONS_MAX: u8 = 16;
+
+/// Changes of persons that a rule names at most, and that a ledger keeps: the newest.
+pub const CHANGES_MAX: u8 = 64;
 
 /// Sessions that one move of an appointment touches, left and entered: the rest is for homes and ledgers.
 pub const MOVE_SESSIONS_MAX: usize = COMMAND_SHARDS_MAX - COMMAND_HOMES_MAX - COMMAND_LEDGERS_MAX;
@@ -83,6 +92,9 @@ pub const PATIENT_ENTRIES_MAX: usize = 16;
 /// How far around the start of a slot a bound of attendance may lie: a day, in milliseconds.
 pub const ATTENDANCE_MILLIS_MAX: u32 = 24 * 60 * 60 * 1_000;
 
+/// Windows of a day in which numbers are picked up: of its half-days, and as many again.
+pub const PICK_UP_WINDOWS_MAX: usize = 4;
+
 /// Layers of a set of rules: a region, its hospitals, and some departments of them.
 pub const RULE_LAYERS_MAX: usize = 64;
 
@@ -92,8 +104,28 @@ pub const RULES_BYTES_MAX: usize = 3_700;
 /// Tiers of one rule: a warning, and three steps after it.
 pub const RULE_TIERS_MAX: usize = 4;
 
+/// Rules about violations of one layer.
+pub const LAYER_VIOLATIONS_MAX: usize = 8;
+
+/// The longest window of a rule about violations, in days and in months: ledgers keep somewhat more.
+pub const VIOLATION_DAYS_MAX: u16 = 366;
+/// The same in months.
+pub const VIOLATION_MONTHS_MAX: u8 = 12;
+
+/// Restrictions that follow from one end or booking; what else it led to follows from the next.
+pub const BARRED_MAX: usize = 4;
+
 /// Limits of one layer.
 pub const LAYER_LIMITS_MAX: usize = 16;
+
+/// Limits of waiting of one layer: two things are counted, in three scopes.
+pub const WAIT_LIMITS_MAX: usize = 6;
+
+/// Cool-downs of one layer: the same practitioner, department, hospital, and region.
+pub const LAYER_COOLDOWNS_MAX: usize = 4;
+
+/// The longest cool-down, in days: as far as bookings are made ahead.
+pub const COOLDOWN_DAYS_MAX: u16 = 60;
 
 /// The largest number that a limit of appointments names: fewer than a ledger keeps.
 pub const LIMIT_COUNT_MAX: u16 = 200;
@@ -152,8 +184,9 @@ pub const RULE_DAYS_MAX: usize = 32;
 pub const BILLS_MAX: usize = 8;
 
 /// Facts of one record: a hold that is over and the end of waiting for it, another hold, its booking,
-/// what became of the payment of both, what is kept of it, and as many about who stands behind it.
-pub const RECORD_FACTS_MAX: usize = 16;
+/// what became of the payment of both, what is kept of it, as many about who stands behind it, what
+/// followed from it, and the rules that it was decided under.
+pub const RECORD_FACTS_MAX: usize = 24;
 
 const _: () = assert!(CLAIMS_MAX <= MOVE_SESSIONS_MAX);
 // The longest facts: an opened session (a quota is two bytes, a pool's head and terms 160, a change of
@@ -168,3 +201,5 @@ const _: () = assert!(RULES_BYTES_MAX + 10 * OFFSETS_MAX + 100 <= RECORD_BYTES_M
 // The keys of a merge, and what is beside what the patient has.
 const _: () = assert!(MERGE_BYTES_MAX + 16 * KEYS_MAX + 100 <= RECORD_BYTES_MAX);
 const _: () = assert!(13 * RETURNED_MAX + 600 <= RECORD_BYTES_MAX);
+// What one waits for after all claims of an appointment, and what else is said of its end.
+const _: () = assert!(52 * CLAIMS_MAX * LAYER_COOLDOWNS_MAX + 1_200 <= RECORD_BYTES_MAX);

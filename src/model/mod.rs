@@ -44,7 +44,7 @@ pub use appointment::{
     Appointment, AppointmentEvent, AppointmentStatus, Cause, Claim, Claims, PatientClass,
 };
 pub use attendance::{
-    Attendance, CallLine, CallNext, CallOrder, CallOrderOf, LateRule, QueueEntry,
+    Attendance, CallLine, CallNext, CallOrder, CallOrderOf, LateRule, PickUpWindow, QueueEntry,
 };
 pub use civil::{CivilTime, Day};
 pub use command::{
@@ -86,13 +86,16 @@ pub use query::{
 pub use reschedule::{MoveSessions, Reschedule, Rescheduled};
 pub use returns::{Freed, Returned, Returning};
 pub use rules::{
-    AdmissionRule, Amend, Amended, Amendment, Appeal, AppealRule, AppealTerm, ApplyRules, Begins,
-    BookingLimit, CancelRule, ChannelShare, Consequence, Counts, DayOf, Deadline, Ground, Holder,
-    HolderRule, KeptRestriction, LateCancel, LatePayment, LeftLate, LimitKey, LimitScope,
-    NoShowRule, OrderRule, PaymentMode, PaymentRule, Period, Place, RateKey, RateRule, Restrict,
-    Restricted, Restriction, RestrictionCause, RestrictionState, RestrictionStep, RuleCondition,
-    RuleKey, RuleLayer, RuleMode, RuleRef, RuleScope, RuleWhy, Rules, RulesApplied, RulesFault,
-    ScopeKind, StepKind, Stricter, Strike, Struck, Term, Tier, Undecided, Window,
+    AdmissionRule, Amend, Amended, Amendment, Appeal, AppealRule, AppealTerm, ApplyRules, Barred,
+    Begins, BookingLimit, Bound, CancelRule, Changes, ChannelShare, Consequence, Cooldown,
+    CooldownLength, CooldownRule, Cooled, CountedOf, Counts, DayOf, Deadline, EndingSet, Ground,
+    Holder, HolderRule, KeptRestriction, LateCancel, LatePayment, LeftLate, LimitKey, LimitScope,
+    NewPatients, NoShowRule, OrderRule, PaymentMode, PaymentRule, Period, PersonsRule, Place,
+    RateKey, RateRule, Restrict, Restricted, Restriction, RestrictionCause, RestrictionState,
+    RestrictionStep, RuleCondition, RuleKey, RuleLayer, RuleMode, RuleRef, RuleScope, RuleWhy,
+    Rules, RulesApplied, RulesFault, ScopeKind, StepKind, Stricter, Strike, Struck, Term, Tie,
+    TieRule, Tier, Undecided, Violation, ViolationRule, ViolationSet, WaitCounts, WaitKey,
+    WaitLimit, Window,
 };
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
 pub use subject::{Asked, Phoned, Subject, Subjects};

@@ -117,6 +117,18 @@ outcomes! {
     /// that ends, the hint says so.
     LimitReached = 511 lasting;
 
+    /// The account, the telephone or the patient is bound to as many others as a rule lets be; or too many
+    /// patients were new to the account since the places opened. The answer says until when, where it is
+    /// time alone that ends it.
+    PersonLimit = 512 lasting;
+
+    /// A place was given up there not long ago, and a rule lets nobody take the next one yet (冷却期). The
+    /// hint says when it does.
+    CoolingDown = 513 lasting;
+
+    /// The patient waits for as much as a rule lets them (候补限制).
+    WaitLimit = 514 lasting;
+
     /// The account has as many holds as a rule lets it have whose patients it has not named.
     AccountLimit = 516 lasting;
 
@@ -128,8 +140,8 @@ outcomes! {
     HoldExpired = 602 lasting;
     /// The appointment's status does not allow it.
     WrongStatus = 603 lasting;
-    /// The slot has not begun, so nobody can have missed it; or it is too early to check in, or to say
-    /// that who may still check in did not come.
+    /// The slot has not begun, so nobody can have missed it; or it is too early to pick up the number
+    /// or to check in, or to say that who may still check in did not come.
     TooEarly = 604 transient;
     /// The appointment was moved as often as its session allows.
     TooManyChanges = 605 lasting;

@@ -195,6 +195,7 @@ impl Session {
 
     fn check_terms(&self) -> Result<(), TermsFault> {
         self.terms.check()?;
+        self.terms.check_windows(self.start)?;
         for (index, pool) in (0_u8..).zip(&self.pools) {
             let places = pool.quotas.iter().map(|quota| u32::from(*quota)).sum::<u32>();
             if places < pool.terms.floor {

@@ -12,7 +12,7 @@ use arrayvec::ArrayVec;
 use super::appointment::Appointment;
 use super::command::ClientKeys;
 use super::id::{AccountId, AppointmentId, ClientKey, PatientId};
-use super::rules::RuleLayer;
+use super::rules::{RuleLayer, Tie};
 
 /// The telephone that a hold was asked for with. See [`super::Fact::Phoned`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,9 +119,13 @@ impl Asked {
 
 impl RuleLayer {
     /// Of whom its keys count besides the patient. Whoever adds a key that does says it here.
-    pub const fn asks(&self) -> Asked {
-        let Self { scope: _, .. } = self;
-        Asked { account: false, phone: false }
+    pub fn asks(&self) -> Asked {
+        let persons = self.persons.as_ref();
+        let persons = Asked {
+            account: persons.is_some_and(|rule| rule.limit(Tie::AccountPatient).is_some()),
+            phone: persons.is_some_and(|rule| rule.phone.is_some()),
+        };
+        persons.or(self.violations_ask())
     }
 }
 

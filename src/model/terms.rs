@@ -13,12 +13,15 @@
 //! a schedule and its time zone before the session was opened. Nothing here knows a calendar.
 
 use super::actor::{BookingChannel, ChannelSet};
-use super::attendance::Attendance;
+use super::attendance::{Attendance, PickUpWindow};
 use super::civil::{are_sound, minutes_at};
 use super::draw::Draw;
 use super::fingerprint::Fingerprint;
 use super::id::{PoolIndex, ServiceId};
-use super::limits::{OFFSETS_MAX, RANKED_SLOTS_MAX, RETURN_DELAY_MILLIS_MAX, WAITLIST_ENTRIES_MAX};
+use super::limits::{
+    OFFSETS_MAX, PICK_UP_WINDOWS_MAX, RANKED_SLOTS_MAX, RETURN_DELAY_MILLIS_MAX,
+    WAITLIST_ENTRIES_MAX,
+};
 use super::time::{Timestamp, Ttl};
 use super::waitlist::WaitlistRule;
 
@@ -49,6 +52,9 @@ pub struct SessionTerms {
     pub waitlist: Option<Box<WaitlistRule>>,
     /// When its patients may come; where it says so it keeps a queue of them.
     pub attendance: Option<Attendance>,
+    /// When in the day numbers are picked up, 0 to [`PICK_UP_WINDOWS_MAX`];
+    /// at any time that `attendance` allows where it says none.
+    pub pick_up_windows: Vec<PickUpWindow>,
 }
 
 /// When a pool opens, and what becomes of its places.
@@ -143,6 +149,12 @@ pub enum TermsFault {
     /// The bounds of attendance are too long or the wrong way round, or nobody goes before the late.
     #[error("attendance is within a day of the start, late from the grace on, after 1 or more")]
     Attendance,
+    /// Windows are too many, empty, out of order, too far from the start, or of a session without
+    /// attendance.
+    #[error(
+        "numbers are picked up in at most {PICK_UP_WINDOWS_MAX} windows, in order, each of some time and within a day of the start, where the session says attendance"
+    )]
+    PickUp,
 }
 
 impl SessionTerms {
@@ -171,6 +183,14 @@ impl SessionTerms {
 }
 
 impl SessionTerms {
+    /// Checks the windows for picking up, of a session that begins then.
+    pub(super) fn check_windows(&self, start: Timestamp) -> Result<(), TermsFault> {
+        let windows = &self.pick_up_windows;
+        let has_rules = windows.is_empty() || self.attendance.is_some();
+        let is_sound = has_rules && PickUpWindow::are_sound(windows, start);
+        if is_sound { Ok(()) } else { Err(TermsFault::PickUp) }
+    }
+
     pub(super) fn fingerprint(&self, print: &mut Fingerprint) {
         print.add(u64::from(self.service.0) << 32 | u64::from(self.fee));
         print.add(self.booking_ends.map_or(u64::MAX, Timestamp::as_millis));
@@ -192,6 +212,9 @@ impl SessionTerms {
         }
         if let Some(attendance) = &self.attendance {
             attendance.fingerprint(print);
+        }
+        if !self.pick_up_windows.is_empty() {
+            PickUpWindow::fingerprint(&self.pick_up_windows, print.add(11 << 32));
         }
     }
 }

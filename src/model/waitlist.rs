@@ -16,6 +16,7 @@ use arrayvec::ArrayVec;
 use super::actor::BookingChannel;
 use super::actor::ChannelSet;
 use super::appointment::PatientClass;
+use super::command::Attributes;
 use super::fact::Held;
 use super::fingerprint::Fingerprint;
 use super::id::{AccountId, PatientId, RequestId, SessionId};
@@ -63,6 +64,8 @@ pub struct JoinWaitlist {
     pub channel: BookingChannel,
     /// As what the patient comes.
     pub class: PatientClass,
+    /// What the gateway vouches for.
+    pub attributes: Attributes,
     /// The earliest begin of a slot that will do.
     pub earliest: Timestamp,
     /// The latest.
@@ -97,6 +100,8 @@ pub struct WaitEntry {
     pub channel: BookingChannel,
     /// As what the patient comes.
     pub class: PatientClass,
+    /// What the gateway vouched for.
+    pub attributes: Attributes,
     /// When it was made.
     pub joined: Timestamp,
     /// The earliest begin of a slot that will do.
@@ -324,7 +329,7 @@ impl JoinWaitlist {
         Ok(())
     }
 
-    /// A hash of everything but the id of the request.
+    /// A hash of what is asked for. What is vouched for is not in it, as in that of a hold.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint_as(self.patient)
     }

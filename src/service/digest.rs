@@ -13,9 +13,9 @@ use crate::codec::{DrawHead, WithTerms, encode_into};
 use crate::engine::{KeptStrike, SessionState, Tally};
 use crate::inventory::{Inventory, Part};
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, Bill, ClientKey, DrawEntry, DrawId,
-    KeptRestriction, Outcome, Past, PatientId, PoolIndex, QueueEntry, Returning, Rules, SessionId,
-    Timestamp, WaitEntry, WaitState,
+    Appointment, AppointmentId, AppointmentStatus, Bill, ClientKey, Cooldown, Day, DrawEntry,
+    DrawId, KeptRestriction, Outcome, Past, PatientId, PoolIndex, QueueEntry, Returning, Rules,
+    SessionId, Tie, Timestamp, WaitEntry, WaitState,
 };
 
 /// A digest in the making.
@@ -153,6 +153,14 @@ impl Digest {
         });
     }
 
+    /// Adds for what a patient waits after giving a place up, where that is not over at an instant:
+    /// when a place was given up last, wherever. What is over is kept here and dropped there.
+    pub fn cooldown(&mut self, patient: PatientId, kept: &Cooldown, at: Timestamp) {
+        if at < kept.until {
+            self.add(b'C', |buffer| encode_into(&(patient, *kept), buffer));
+        }
+    }
+
     /// Adds another key of a patient.
     pub fn key(&mut self, patient: PatientId, key: PatientId) {
         self.add(b'I', |buffer| encode_into(&(patient, key), buffer));
@@ -190,6 +198,16 @@ impl Digest {
         self.add(b'Y', |buffer| encode_into(&(id, phone), buffer));
     }
 
+    /// Adds who somebody has, by the key of a ledger.
+    pub fn binding(&mut self, holder: PatientId, tie: Tie, key: u128, since: Timestamp) {
+        self.add(b'X', |buffer| encode_into(&((holder, tie), (key, since)), buffer));
+    }
+
+    /// Adds a change of who somebody has.
+    pub fn changed(&mut self, holder: PatientId, tie: Tie, day: Day) {
+        self.add(b'X', |buffer| encode_into(&(holder, tie, day), buffer));
+    }
+
     /// Adds a remembered refusal.
     pub fn declined(&mut self, id: AppointmentId, fingerprint: u64, outcome: Outcome) {
         self.add(b'D', |buffer| encode_into(&(id, fingerprint, outcome), buffer));
@@ -219,8 +237,19 @@ impl Digest {
 /// The digest of an inventory. Nothing may change meanwhile.
 pub fn of_inventory(inventory: &Inventory) -> [u8; 32] {
     let mut digest = Digest::default();
+    let (mut cooled_at, mut waiting) = (Timestamp::default(), Vec::new());
     for (kind, index) in Inventory::parts() {
-        inventory.with_part(kind, index, |part| add_part(&mut digest, &part));
+        inventory.with_part(kind, index, |part| {
+            add_part(&mut digest, &part);
+            if let Part::Ledger(ledger) = part {
+                cooled_at = cooled_at.max(ledger.cooled_at());
+                let all = ledger.all_cooldowns();
+                waiting.extend(all.flat_map(|(who, kept)| kept.iter().map(move |it| (who, *it))));
+            }
+        });
+    }
+    for (patient, kept) in &waiting {
+        digest.cooldown(*patient, kept, cooled_at);
     }
     digest.finish()
 }
@@ -253,6 +282,11 @@ fn add_part(digest: &mut Digest, part: &Part<'_>) {
                 }
             }
             ledger.all_keys().for_each(|(patient, key)| digest.key(patient, key));
+            for (holder, ties) in ledger.all_ties() {
+                let bound = ties.bound.iter();
+                bound.for_each(|to| digest.binding(holder, to.tie, to.key, to.since));
+                ties.changes.iter().for_each(|(tie, day)| digest.changed(holder, *tie, *day));
+            }
             for entry in ledger.entries() {
                 for live in entry.live() {
                     digest.live(entry.patient(), live.appointment(), live.session());

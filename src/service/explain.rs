@@ -4,7 +4,7 @@
 //! nobody that something exists.
 
 use super::Service;
-use crate::engine::{PatientRecord, counted_strikes, counters, steps};
+use crate::engine::{PatientRecord, account_counters, counted_strikes, counters, steps, waits_for};
 use crate::model::{
     Actor, Answer, Appointment, AppointmentId, ExplainOf, Explained, ExplainedAppointment,
     ExplainedPatient, ExplainedRequest, Explanation, LISTED_MAX, Outcome, PatientId, Reading,
@@ -116,14 +116,18 @@ impl Service {
         at: Timestamp,
     ) -> (ExplainedPatient, Sequence) {
         let (record, after) = self.inventory.record_for(actor, patient);
+        let (cooldowns, cooled) = self.inventory.cooldowns_for(actor, patient);
+        let after = after.max(cooled);
         let PatientRecord { restrictions, .. } = &record;
         let lies_in = restrictions.iter().filter(|kept| kept.restriction.is_active(at));
         let stood = lies_in.map(|kept| kept.as_of(at));
         let stood: Vec<_> = stood.map(|kept| (kept.state(at), kept)).collect();
         let newest_ones = stood.len().saturating_sub(STANDING_MAX);
+        let ties = self.inventory.ties(patient);
         let told = self.inventory.with_rules(at, |rules| {
             let strikes = counted_strikes(rules, &record, at);
-            let counters = counters(rules, &strikes, at);
+            let mut counters = counters(rules, &strikes, at);
+            counters.extend(account_counters(rules, ties.as_ref()));
             ExplainedPatient {
                 at,
                 restrictions: stood.into_iter().skip(newest_ones).collect(),
@@ -132,6 +136,7 @@ impl Service {
             }
         });
         let ExplainedPatient { strikes, mut counters, .. } = told;
+        counters.extend(waits_for(&cooldowns, at));
         counters.truncate(LISTED_MAX);
         (ExplainedPatient { strikes: newest(strikes), counters, ..told }, after)
     }

@@ -8,6 +8,8 @@
 //! ledger    u32 n, n (patient, appointment, session)     [ u32 n, n (entry, offer) ]     [ records ]
 //!           [ of each line u16 slot, u32 since ]     [ u32 n, n (patient, u32 n, n visits that are over) ]
 //!           [ u32 n, n (patient, other key) ]
+//!           [ u64 when a place was given up last, u32 n, n (patient, u32 n, n cool-downs) ]
+//!           [ u32 n, n (holder, u32 n, n (u8 tie, u128 key, u64 since), u32 n, n changes (u8 tie, u32 day)) ]
 //! session   u32 n, n (session, u16 taken of each cell, queue, [ places on their way back ], its draws)
 //!           [ u32 n, n (session id, alterations) ]     [ u32 n, n (session id, waitlist) ]
 //! rules     u32 n, n versions
@@ -27,19 +29,20 @@
 //! and the waitlists follow. Where patients wait, the highest bit of the number of a ledger is set, and
 //! a u32 n and n (entry, option of an offer) follow. Where a patient has a record, the next bit is set, and
 //! the records follow; the next, since lines say when they were made; the next, where one has a history;
-//! the next, where one has several keys.
+//! the next, where one has several keys; the next, where one ever had to wait after giving a place up;
+//! the next, where one has others by a rule about persons.
 
 use std::collections::BTreeMap;
 
 use crate::codec::{CodecError, DrawHead, WithTerms, decode, encode_into};
 use crate::engine::{
-    Alterations, Billing, DrawState, KeptStrike, Live, PatientRecord, Queue, SessionShard,
-    SessionState, Tally, Waiting, Waits, only_made,
+    Alterations, Billing, Binding, DrawState, KeptStrike, Live, PatientRecord, Queue, SessionShard,
+    SessionState, Tally, Ties, Waiting, Waits, only_made,
 };
 use crate::inventory::Part;
 use crate::model::{
-    Appointment, AppointmentId, Outcome, PatientId, Phoned, QueueEntry, RequestId, Returning,
-    Rules, Session, SessionId, SlotIndex, Timestamp,
+    Appointment, AppointmentId, Cooldown, Outcome, PatientId, Phoned, QueueEntry, RequestId,
+    Returning, Rules, Session, SessionId, SlotIndex, Timestamp,
 };
 
 /// Set in the number of sessions where terms follow each.
@@ -59,6 +62,15 @@ const WITH_PAST: u32 = 1 << 28;
 
 /// Set in the number of lines of a ledger where other keys of its patients follow.
 const WITH_KEYS: u32 = 1 << 27;
+
+/// Set in the number of lines of a ledger where cool-downs of its patients follow.
+const WITH_COOLDOWNS: u32 = 1 << 26;
+
+/// Set in the number of lines of a ledger where those follow whom its holders have by a rule.
+const WITH_TIES: u32 = 1 << 25;
+
+/// The number itself.
+const LINES: u32 = WITH_TIES - 1;
 
 /// Set in the number of restrictions where each is followed by what was done about it.
 const WITH_STEPS: u32 = 1 << 31;
@@ -141,6 +153,19 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
                 buffer[start + 3] |= WITH_KEYS.to_le_bytes()[3];
                 list(buffer, ledger.all_keys(), |keys, buffer| encode_into(&keys, buffer));
             }
+            let is_cooling = ledger.all_cooldowns().next().is_some();
+            if is_cooling || ledger.cooled_at() != Timestamp::default() {
+                buffer[start + 3] |= WITH_COOLDOWNS.to_le_bytes()[3];
+                encode_into(&ledger.cooled_at(), buffer);
+                list(buffer, ledger.all_cooldowns(), |(patient, kept), buffer| {
+                    encode_into(&patient, buffer);
+                    list(buffer, kept.iter(), encode_into);
+                });
+            }
+            if ledger.all_ties().next().is_some() {
+                buffer[start + 3] |= WITH_TIES.to_le_bytes()[3];
+                list(buffer, ledger.all_ties(), write_ties);
+            }
         }
         Part::Session(shard) => write_sessions(shard, buffer),
         Part::Rules(book) => list(buffer, book.versions().skip(1), encode_into),
@@ -190,6 +215,41 @@ fn read_record(source: &mut Source<'_>) -> Result<PatientRecord, CodecError> {
         record.restrictions.push(kept);
     }
     Ok(record)
+}
+
+type Cooling = Vec<(PatientId, Vec<Cooldown>)>;
+
+fn read_cooldowns(source: &mut Source<'_>) -> Result<(Timestamp, Cooling), CodecError> {
+    let at = source.next()?;
+    let mut all = Cooling::new();
+    for _ in 0..source.next::<u32>()? {
+        let (patient, mut kept) = (source.next()?, Vec::new());
+        for _ in 0..source.next::<u32>()? {
+            kept.push(source.next()?);
+        }
+        all.push((patient, kept));
+    }
+    Ok((at, all))
+}
+
+fn write_ties((holder, ties): (PatientId, &Ties), buffer: &mut Vec<u8>) {
+    encode_into(&holder, buffer);
+    list(buffer, ties.bound.iter(), |to, buffer| {
+        encode_into(&(to.tie, to.key, to.since), buffer);
+    });
+    list(buffer, ties.changes.iter(), encode_into);
+}
+
+fn read_ties(source: &mut Source<'_>) -> Result<Ties, CodecError> {
+    let mut ties = Ties::default();
+    for _ in 0..source.next::<u32>()? {
+        let (tie, key, since) = source.next()?;
+        ties.bound.push(Binding { tie, key, since });
+    }
+    for _ in 0..source.next::<u32>()? {
+        ties.changes.push(source.next()?);
+    }
+    Ok(ties)
 }
 
 fn write_sessions(shard: &SessionShard, buffer: &mut Vec<u8>) {
@@ -272,7 +332,7 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
         }
         Part::Ledger(ledger) => {
             let number = source.next::<u32>()?;
-            let lines = number & !(WITH_WAITS | WITH_RECORDS | WITH_SINCE | WITH_PAST | WITH_KEYS);
+            let lines = number & LINES;
             let lines = (0..lines).map(|_| source.next::<(PatientId, AppointmentId, SessionId)>());
             let lines: Vec<_> = lines.collect::<Result<_, _>>()?;
             let waits = if number & WITH_WAITS == 0 { 0 } else { source.next::<u32>()? };
@@ -306,6 +366,15 @@ pub(super) fn read(part: Part<'_>, bytes: &[u8]) -> Result<(), CodecError> {
             for _ in 0..keys {
                 let (patient, key) = source.next()?;
                 ledger.restore_key(patient, key);
+            }
+            if number & WITH_COOLDOWNS != 0 {
+                let (at, all) = read_cooldowns(&mut source)?;
+                ledger.restore_cooldowns(at, &all);
+            }
+            let holders = if number & WITH_TIES == 0 { 0 } else { source.next::<u32>()? };
+            for _ in 0..holders {
+                let (holder, ties) = (source.next()?, read_ties(&mut source)?);
+                ledger.restore_ties(holder, ties);
             }
         }
         Part::Session(shard) => read_sessions(shard, &mut source)?,

@@ -211,3 +211,40 @@ fn a_place_is_held_by_an_account_named_ordered_paid_cancelled_and_refunded() {
     let hint = refused["retry_after_ms"].as_u64().unwrap();
     assert!(ago.min(u64::from(u32::MAX)) <= hint, "{refused}");
 }
+
+const PERSONS_RULES: &str = r#"
+zone = "Asia/Shanghai"
+
+[[rules]]
+[rules.persons]
+account = { patients = 2 }
+phone = { patients = 1, accounts = 1 }
+"#;
+
+#[test]
+fn a_telephone_of_one_patient_books_for_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Serving::start(folder.path(), &[]);
+    let now = haoyuan::ops::clock::Clock::start().now();
+    let start = now.plus_millis(48 * 3_600_000).as_millis();
+    let sessions = folder.path().join("sessions.toml");
+    std::fs::write(&sessions, session_of(7, 12, start)).unwrap();
+    assert_eq!(node.ctl(&["open", text(&sessions)]).status.code(), Some(0));
+    let rules = folder.path().join("persons.toml");
+    std::fs::write(&rules, PERSONS_RULES).unwrap();
+    assert_eq!(asked(&node, &["rules", "apply", text(&rules), "--json"]).1, Some(0));
+    while asked(&node, &["rules", "show", "--json"]).0["version"] != 1 {}
+
+    let hold = |patient: &str, account: &str, phone: &str| {
+        let who = ["--patient-text", patient, "--account-text", account, "--phone-text", phone];
+        asked(&node, &[&["hold", "7", "--json"][..], &who].concat()).0
+    };
+    // A text is another key as an account, as a telephone and as a patient.
+    assert_eq!(hold("138", "138", "138")["status"], "pending");
+    let refused = hold("Han Mei", "138", "138");
+    assert_eq!((&refused["outcome"], &refused["code"]), (&"PersonLimit".into(), &512.into()));
+    let why = &refused["why"];
+    assert_eq!((&why["key"], &why["limit"]), (&"persons".into(), &1.into()), "{refused}");
+    assert_eq!(hold("Han Mei", "139", "138")["outcome"], "PersonLimit");
+    assert_eq!(hold("Han Mei", "139", "139")["status"], "pending");
+}

@@ -1,7 +1,7 @@
 //! What clients want of payments, orders, refunds and holds that name nobody yet.
 
 use haoyuan::model::{
-    AccountId, AppointmentId, AppointmentStatus, Attributes, ClientKeys, Command, Hold,
+    AccountId, AppointmentId, AppointmentStatus, Attributes, ClientKey, ClientKeys, Command, Hold,
     NamePatient, Order, PatientClass, Pay, PaymentKind, PaymentRef, Query, Refund, Timestamp,
 };
 
@@ -16,7 +16,8 @@ const ACCOUNTS: u64 = 6;
 impl Traffic {
     /// Something about a payment, or about who a hold is for.
     pub(crate) fn billing_wish(&self, random: &mut Random, client: usize, now: Timestamp) -> Body {
-        let known = self.some_known(random);
+        let held = self.held(random).filter(|_| random.chance(500));
+        let known = held.or_else(|| self.some_known(random));
         let appointment =
             known.map_or_else(|| AppointmentId(new_id(random, now).0), |known| known.id);
         let channel = match known.filter(|_| random.chance(800)) {
@@ -25,7 +26,7 @@ impl Traffic {
         };
         let patient = known.map(|known| known.patient).filter(|_| random.chance(500));
         let request = new_id(random, now);
-        match random.weighted(&[4, 6, 2, 9, 1]) {
+        match random.weighted(&[4, 6, 2, 15, 1]) {
             0 => Body::Command(Command::Pay(Pay {
                 request,
                 appointment,
@@ -65,6 +66,13 @@ impl Traffic {
         Query::ReadBills { appointment, after: AppointmentId(0) }
     }
 
+    /// One of the last holds: those before are over, though nobody was told.
+    fn held(&self, random: &mut Random) -> Option<&Known> {
+        let is_held = |known: &&Known| known.status == AppointmentStatus::Pending;
+        let latest: Vec<&Known> = self.known.iter().rev().filter(is_held).take(2).collect();
+        latest.get(random.index(latest.len().max(1))).copied()
+    }
+
     /// One that was cancelled.
     fn owed(&self, random: &mut Random) -> Option<AppointmentId> {
         let over = |known: &&Known| known.status == AppointmentStatus::Cancelled;
@@ -89,7 +97,11 @@ impl Traffic {
             request: new_id(random, now),
             appointment: known.map_or(unknown, |known| known.id),
             patient: self.patient(random),
-            keys: ClientKeys { account, ..ClientKeys::default() },
+            keys: ClientKeys {
+                account,
+                phone: random.chance(300).then_some(ClientKey(1)),
+                ..ClientKeys::default()
+            },
             channel: match known {
                 Some(known) => known.channel,
                 None => self.own_channel(random, client),
@@ -106,11 +118,12 @@ impl Traffic {
 
 /// A hold as an account asks for it, now and then without the patient.
 pub(crate) fn by_account(random: &mut Random, hold: Hold, is_billing: bool) -> Hold {
-    if random.chance(if is_billing { 300 } else { 950 }) {
+    if random.chance(if is_billing { 150 } else { 950 }) {
         return hold;
     }
     let account = Some(AccountId(u128::from(random.between(1, ACCOUNTS))));
-    let keys = ClientKeys { account, ..hold.keys };
+    let phone = Some(ClientKey(u128::from(random.between(1, ACCOUNTS))));
+    let keys = ClientKeys { account, phone, ..hold.keys };
     let is_unnamed = random.chance(600);
     let patient = hold.patient.filter(|_| !is_unnamed);
     let book = hold.book.filter(|_| !is_unnamed);

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use haoyuan::codec::decode_facts;
 use haoyuan::journal::Block;
 use haoyuan::model::{
-    Appointment, AppointmentId, AppointmentStatus, Cause, Claim, Claims, DrawId, Entered, Fact,
-    Facts, Held, Outcome, PatientId, PlaceAdded, RequestId, RestrictionId, RestrictionStep, Rules,
-    Sequence, Session, SessionId, Struck, Timestamp,
+    Appointment, AppointmentId, AppointmentStatus, Barred, Cause, Claim, Claims, DrawId, Entered,
+    Fact, Facts, Held, Outcome, PatientId, PlaceAdded, RequestId, RestrictionId, RestrictionStep,
+    Rules, Sequence, Session, SessionId, Struck, Timestamp,
 };
 
 /// A durable record.
@@ -54,6 +54,7 @@ pub(crate) struct History {
     pub(crate) rules: Vec<Rules>,
     /// Strikes, and what followed from them, by patient.
     pub(crate) struck: BTreeMap<PatientId, Vec<Struck>>,
+    pub(crate) barred: BTreeMap<PatientId, Vec<Barred>>,
     /// What was done about restrictions, with those about which nothing was.
     pub(crate) amended: BTreeMap<RestrictionId, Vec<RestrictionStep>>,
     /// Keys that were merged into others, with whom they are of.
@@ -117,6 +118,8 @@ impl History {
         named.for_each(|life| life.named = Some(into));
         let struck = self.struck.remove(&from).unwrap_or_default();
         self.struck.entry(into).or_default().extend(struck);
+        let barred = self.barred.remove(&from).unwrap_or_default();
+        self.barred.entry(into).or_default().extend(barred);
     }
 
     /// Whether an appointment ever was what an answer says it is.
@@ -214,6 +217,11 @@ impl History {
                 self.struck.entry(struck.patient).or_default().push((**struck).clone());
                 return;
             }
+            Fact::Barred(fact) => {
+                self.amended.entry(fact.id).or_default();
+                self.barred.entry(fact.patient).or_default().push(**fact);
+                return;
+            }
             Fact::Restricted(fact) => {
                 self.amended.entry(RestrictionId(fact.request.0)).or_default();
                 return;
@@ -238,11 +246,14 @@ impl History {
                 }
                 return;
             }
-            Fact::LeftLate(_)
+            Fact::DecidedUnder(_)
+            | Fact::LeftLate(_)
             | Fact::Billed(_)
             | Fact::Phoned(_)
+            | Fact::Bound(_)
             | Fact::Swept(_)
             | Fact::Recorded(_)
+            | Fact::Cooled(_)
             | Fact::WaitJoined(_)
             | Fact::WaitLeft(_)
             | Fact::WaitDrawn(_)

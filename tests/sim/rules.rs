@@ -1,11 +1,13 @@
 //! The rules of a run: soon reached, soon over, and now and then wrong.
 
 use haoyuan::model::{
-    Amendment, AppealRule, Begins, BookingLimit, CancelRule, ChannelSet, CivilTime, ClassSet,
-    Consequence, Counts, DayOf, Deadline, DepartmentId, EvidenceRef, Holder, HolderRule,
-    LateCancel, LatePayment, LimitKey, LimitScope, NoShowRule, OrderRule, OrganizationId,
-    PatientId, PaymentMode, PaymentRule, Period, RequestId, Restrict, RuleLayer, RuleMode,
-    RuleScope, Rules, RulesVersion, ScopeKind, Term, Tier, Timestamp, Undecided, Window,
+    Amendment, AppealRule, Begins, BookingLimit, CancelRule, Changes, ChannelSet, CivilTime,
+    ClassSet, Consequence, CooldownLength, CooldownRule, CountedOf, Counts, DayOf, Deadline,
+    DepartmentId, EndingSet, EvidenceRef, Holder, HolderRule, LateCancel, LatePayment, LimitKey,
+    LimitScope, NewPatients, NoShowRule, OrderRule, OrganizationId, PatientId, PaymentMode,
+    PaymentRule, Period, PersonsRule, RequestId, Restrict, RuleLayer, RuleMode, RuleScope, Rules,
+    RulesVersion, ScopeKind, Term, TieRule, Tier, Timestamp, Undecided, Violation, ViolationRule,
+    WaitCounts, WaitKey, WaitLimit, Window,
 };
 
 use crate::random::Random;
@@ -26,14 +28,20 @@ pub(crate) fn rules(
     let layers = scopes.into_iter().take(count).map(|scope| RuleLayer {
         scope,
         no_show: random.chance(900).then(|| no_show(random)),
+        violations: violations(now, scope),
         limits: if random.chance(300) { vec![limit(random)] } else { Vec::new() },
         cancel: random.chance(if is_billing { 700 } else { 50 }).then(|| cancel(random)),
-        payment: random.chance(if is_billing { 700 } else { 50 }).then(|| payment(random)),
+        payment: random.chance(if is_billing { 900 } else { 50 }).then(|| payment(random)),
         holder: random.chance(if is_billing { 900 } else { 50 }).then(|| HolderRule {
             by: random.pick(&[Holder::Account, Holder::Account, Holder::Account, Holder::Patient]),
             limit: u8::try_from(random.between(1, 3)).unwrap(),
         }),
         appeal: (is_desk && random.chance(700)).then(|| appeal(random)),
+        waitlist: if random.chance(300) { [wait_limit(random)].into() } else { Box::default() },
+        cooldown: if random.chance(300) { vec![cooldown(random)] } else { Vec::new() },
+        persons: random
+            .chance(if is_billing { 700 } else { 100 })
+            .then(|| Box::new(persons(random))),
         ..RuleLayer::default()
     });
     Rules {
@@ -43,6 +51,29 @@ pub(crate) fn rules(
         civil: CivilTime(vec![(Timestamp::default(), random.pick(&[0, 480, -300]))]),
         from: now.plus_millis(random.below(2 * MINUTE)),
     }
+}
+
+/// Now and then a rule of what else counts against somebody: little is enough. It has chances of its own,
+/// which follow from the time.
+fn violations(now: Timestamp, scope: RuleScope) -> Vec<ViolationRule> {
+    let random = &mut Random::new(now.as_millis() ^ scope.kind() as u64);
+    if !random.chance(300) {
+        return Vec::new();
+    }
+    let mut rule = no_show(random);
+    rule.window = random.pick(&[Window::Days(2), Window::Month, Window::Year]);
+    if rule.begins == Begins::FirstStrike {
+        rule.is_used_up = false;
+    }
+    let counts = random.pick(&[
+        [Violation::Cancel, Violation::Release],
+        [Violation::Unpaid, Violation::Release],
+        [Violation::SameDayCancel, Violation::Unpaid],
+        [Violation::Booking, Violation::Booking],
+    ]);
+    let of =
+        random.pick(&[CountedOf::Patient, CountedOf::Account, CountedOf::Phone, CountedOf::Phone]);
+    vec![ViolationRule { counts: counts.into_iter().collect(), of, rule }]
 }
 
 /// How many appointments somebody may have: few.
@@ -56,6 +87,30 @@ fn limit(random: &mut Random) -> BookingLimit {
     let most = u16::try_from(random.between(1, 4)).unwrap();
     let mode = random.pick(&[RuleMode::Enforce, RuleMode::Enforce, RuleMode::Shadow]);
     BookingLimit { key, most, mode }
+}
+
+/// How much somebody may wait for: one or two.
+fn wait_limit(random: &mut Random) -> WaitLimit {
+    let within = random.pick(&[ScopeKind::Region, ScopeKind::Organization, ScopeKind::Department]);
+    let counts = random.pick(&[WaitCounts::Sessions, WaitCounts::Resources]);
+    let most = u16::try_from(random.between(1, 2)).unwrap();
+    let mode = random.pick(&[RuleMode::Enforce, RuleMode::Enforce, RuleMode::Shadow]);
+    WaitLimit { key: WaitKey { within, counts }, most, mode }
+}
+
+/// How long one waits after giving a place up: not for long.
+fn cooldown(random: &mut Random) -> CooldownRule {
+    CooldownRule {
+        after: random.pick(&[EndingSet::ALL, EndingSet(1), EndingSet(2), EndingSet(4)]),
+        within: random.pick(&[ScopeKind::Schedule, ScopeKind::Department, ScopeKind::Region]),
+        length: random.pick(&[
+            CooldownLength::Minutes(2),
+            CooldownLength::Minutes(20),
+            CooldownLength::Hours(1),
+            CooldownLength::Days(1),
+        ]),
+        mode: random.pick(&[RuleMode::Enforce, RuleMode::Enforce, RuleMode::Shadow]),
+    }
 }
 
 fn cancel(random: &mut Random) -> CancelRule {
@@ -82,10 +137,24 @@ fn payment(random: &mut Random) -> PaymentRule {
         ]),
         channels: ChannelSet(random.pick(&[u64::MAX, u64::MAX, 0b0001])),
         late: random.pick(&[LatePayment::Rebook, LatePayment::Rebook, LatePayment::Refund]),
-        order: random.chance(800).then(|| OrderRule {
+        order: random.chance(950).then(|| OrderRule {
             minutes: u16::try_from(random.between(1, 15)).unwrap(),
             times: random.pick(&[1, 1, 2]),
         }),
+        mode: random.pick(&[RuleMode::Enforce, RuleMode::Enforce, RuleMode::Shadow]),
+    }
+}
+
+/// Accounts and telephones of few patients, who may change now and then.
+fn persons(random: &mut Random) -> PersonsRule {
+    let mut few = || u8::try_from(random.between(1, 3)).unwrap();
+    let (of_account, of_phone) = (few(), few());
+    let changes = random.chance(500).then_some(Changes { most: 1, period: Period::Days(2) });
+    PersonsRule {
+        account: Some(TieRule { patients: of_account, accounts: 0, changes }),
+        phone: Some(TieRule { patients: of_phone, accounts: 2, changes: None }),
+        patient: random.chance(300).then_some(TieRule { patients: 0, accounts: 2, changes }),
+        new_patients: random.chance(300).then_some(NewPatients { most: 1, minutes: 10 }),
         mode: random.pick(&[RuleMode::Enforce, RuleMode::Enforce, RuleMode::Shadow]),
     }
 }

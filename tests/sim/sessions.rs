@@ -2,8 +2,8 @@
 
 use haoyuan::model::{
     Attendance, Beacon, ChannelSet, ClassSet, Delay, DepartmentId, Draw, LateRule, OrganizationId,
-    Pick, Pool, PoolIndex, PoolTerms, Reclaim, Repeat, ResourceId, ReturnRule, ServiceHours,
-    Session, SessionId, SessionTerms, Sharing, SiteId, Timestamp, Ttl, WaitlistRule,
+    Pick, PickUpWindow, Pool, PoolIndex, PoolTerms, Reclaim, Repeat, ResourceId, ReturnRule,
+    ServiceHours, Session, SessionId, SessionTerms, Sharing, SiteId, Timestamp, Ttl, WaitlistRule,
 };
 
 use crate::random::Random;
@@ -96,11 +96,15 @@ fn session_terms(random: &mut Random, now: Timestamp) -> SessionTerms {
         channels: ChannelSet(0b0011),
         offsets: vec![(Timestamp::default(), 8 * 60)],
     };
+    let attendance = random.chance(850).then(|| attendance(random));
+    let windows =
+        if attendance.is_some() && random.chance(300) { windows(random, now) } else { Vec::new() };
     SessionTerms {
         booking_ends: random.chance(300).then_some(ends),
         lead_millis: random.chance(300).then_some(600_000),
         hours: random.chance(300).then_some(hours),
-        attendance: random.chance(850).then(|| attendance(random)),
+        attendance,
+        pick_up_windows: windows,
         changes_max: random.chance(200).then_some(1),
         displaced_offer: if random.chance(950) { Ttl::from_millis(120_000) } else { None },
         ..waiting(random, now)
@@ -143,6 +147,14 @@ fn returns(random: &mut Random) -> ReturnRule {
         ReturnRule::WaitlistFirst(delay),
         ReturnRule::Withheld,
     ])
+}
+
+/// Numbers are picked up for a while, and again after a pause.
+fn windows(random: &mut Random, now: Timestamp) -> Vec<PickUpWindow> {
+    let until = now.plus_millis(random.between(5, 60) * MINUTE);
+    let from = until.plus_millis(random.between(1, 30) * MINUTE);
+    let second = PickUpWindow { from, until: from.plus_millis(600 * MINUTE) };
+    vec![PickUpWindow { from: now, until }, second]
 }
 
 /// Mostly wide bounds, so that many come.

@@ -78,7 +78,7 @@ impl Traffic {
         let (known, by_id) = (Vec::new(), BTreeMap::new());
         let (asked, entries, full) = (BTreeMap::new(), Vec::new(), Vec::new());
         let (patients, sessions, about) = (plan.patients, 0, random.below(1_000));
-        let (is_billing, is_desk) = (about < 100, (100..300).contains(&about));
+        let (is_billing, is_desk) = (about < 160, (160..360).contains(&about));
         let (restrictions, keys) = (Vec::new(), Vec::new());
         Self {
             actors,
@@ -452,6 +452,7 @@ impl Traffic {
             } else {
                 PatientClass::Referral
             },
+            attributes: random.pick(&[Attributes::default(), Attributes(40), Attributes(8)]),
             earliest: if random.chance(100) {
                 now.plus_millis(30 * MINUTE)
             } else {

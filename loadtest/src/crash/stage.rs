@@ -157,6 +157,7 @@ impl Stage {
                 account: None,
                 channel: BookingChannel::default(),
                 class: PatientClass::Outpatient,
+                attributes: Attributes::default(),
                 earliest: Timestamp::default(),
                 latest: Timestamp::MAX,
                 targets: std::iter::once(id).collect(),

@@ -82,6 +82,9 @@ pub(super) fn terms(session: &Session, zone: &Zone) -> Vec<String> {
         lines.push(format!("waitlist closes {}", zone.show(rule.closes_at)));
     }
     lines.extend(terms.attendance.as_ref().map(attendance));
+    lines.extend(terms.pick_up_windows.iter().map(|window| {
+        format!("numbers are picked up {} to {}", zone.show(window.from), zone.show(window.until))
+    }));
     if let Some(changes) = terms.changes_max {
         lines.push(format!("an appointment can be moved {changes} times by its patient"));
     }

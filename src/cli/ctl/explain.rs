@@ -166,12 +166,12 @@ fn rules_of(about: &Explained) -> Vec<String> {
         Explained::Appointment(_) => Vec::new(),
         Explained::Patient(patient) => {
             let made = patient.restrictions.iter().map(|(_, kept)| &kept.restriction);
-            let told = made.map(|made| match made.cause {
-                RestrictionCause::NoShow => {
-                    let RuleRef { version, layer, tier } = made.rule;
-                    rule(version.0, layer, tier, "restriction")
+            let told = made.map(|made| {
+                if made.cause == RestrictionCause::Staff {
+                    return "[restriction: by staff]".to_owned();
                 }
-                RestrictionCause::Staff => "[restriction: by staff]".to_owned(),
+                let RuleRef { version, layer, tier } = made.rule;
+                rule(version.0, layer, tier, "restriction")
             });
             told.collect()
         }

@@ -227,7 +227,7 @@ struct HoldTask {
     #[command(flatten)]
     patient: PatientName,
     #[command(flatten)]
-    account: payment::AccountName,
+    account: payment::KeyNames,
     #[command(flatten)]
     origin: Origin,
 }

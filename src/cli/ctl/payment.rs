@@ -8,8 +8,8 @@ use crate::cli::failure::Failure;
 use crate::cli::ids::uuid;
 use crate::client::{CallError, Client};
 use crate::model::{
-    AccountId, AppointmentId, Attributes, Bill, ClientKeys, NamePatient, Order, Pay, PaymentKind,
-    PaymentRef, Query, Refund, RequestId, Role, Timestamp,
+    AccountId, AppointmentId, Attributes, Bill, ClientKey, ClientKeys, NamePatient, Order, Pay,
+    PaymentKind, PaymentRef, Query, Refund, RequestId, Role, Timestamp,
 };
 use crate::ops::clock::Clock;
 
@@ -75,7 +75,7 @@ pub(super) enum PaymentTask {
         #[arg(value_parser = ids::appointment)]
         appointment: AppointmentId,
         #[command(flatten)]
-        account: AccountName,
+        account: KeyNames,
         #[command(flatten)]
         patient: PatientName,
         /// The id of the request; a new one if absent. Give it again to ask again
@@ -98,11 +98,41 @@ pub(super) struct AccountName {
     account_text: Option<String>,
 }
 
+/// With which telephone.
+#[derive(Debug, Args)]
+#[group(required = false, multiple = false)]
+struct PhoneName {
+    /// The telephone: 32 hex digits
+    #[arg(long, value_name = "HEX", value_parser = ids::phone)]
+    phone: Option<ClientKey>,
+    /// The telephone, by any text, which is hashed here
+    #[arg(long, value_name = "TEXT")]
+    phone_text: Option<String>,
+}
+
+/// Who stands behind a request.
+#[derive(Debug, Args)]
+pub(super) struct KeyNames {
+    #[command(flatten)]
+    account: AccountName,
+    #[command(flatten)]
+    phone: PhoneName,
+}
+
 impl AccountName {
+    /// The key of the account.
+    pub(super) fn id(&self) -> Option<AccountId> {
+        let named = || self.account_text.as_deref().map(ids::account_named);
+        self.account.or_else(named)
+    }
+}
+
+impl KeyNames {
     /// The keys of a request.
     pub(super) fn keys(&self) -> ClientKeys {
-        let named = || self.account_text.as_deref().map(ids::account_named);
-        ClientKeys { account: self.account.or_else(named), ..ClientKeys::default() }
+        let PhoneName { phone, phone_text } = &self.phone;
+        let phone = phone.or_else(|| phone_text.as_deref().map(ids::phone_named));
+        ClientKeys { account: self.account.id(), phone, ..ClientKeys::default() }
     }
 }
 

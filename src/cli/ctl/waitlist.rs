@@ -6,10 +6,12 @@ use serde_json::json;
 use super::super::failure::Failure;
 use super::super::ids::{self, uuid};
 use super::super::output::Output;
+use super::payment::AccountName;
 use super::{CtlArguments, Origin, PatientName, fresh_id, show, told};
 use crate::model::limits::CLAIMS_MAX;
 use crate::model::{
-    JoinWaitlist, LeaveWaitlist, RequestId, Role, SessionId, Targets, Timestamp, WaitlistReading,
+    Attributes, JoinWaitlist, LeaveWaitlist, RequestId, Role, SessionId, Targets, Timestamp,
+    WaitlistReading,
 };
 
 #[derive(Debug, Subcommand)]
@@ -46,6 +48,8 @@ pub(super) struct JoinTask {
     id: Option<RequestId>,
     #[command(flatten)]
     patient: PatientName,
+    #[command(flatten)]
+    account: AccountName,
     #[command(flatten)]
     origin: Origin,
 }
@@ -109,9 +113,10 @@ impl JoinTask {
         Ok(JoinWaitlist {
             request: self.id.unwrap_or_else(fresh_id),
             patient: self.patient.needed()?,
-            account: None,
+            account: self.account.id(),
             channel: self.origin.channel,
             class: self.origin.class,
+            attributes: Attributes::default(),
             earliest: self.earliest.unwrap_or_default(),
             latest: self.latest.unwrap_or(Timestamp::MAX),
             targets: self.sessions.iter().copied().collect::<Targets>(),

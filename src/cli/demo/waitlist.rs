@@ -20,9 +20,9 @@ use crate::cli::failure::Failure;
 use crate::client::ids::{new_appointment_id, new_request_id};
 use crate::client::{CallError, Client};
 use crate::model::{
-    Action, AppointmentId, BookingChannel, Delay, JoinWaitlist, Outcome, PatientClass, PatientId,
-    PaymentRef, ReturnRule, SessionId, SlotChoice, SlotIndex, Timestamp, Ttl, WaitlistReading,
-    WaitlistRule,
+    Action, AppointmentId, Attributes, BookingChannel, Delay, JoinWaitlist, Outcome, PatientClass,
+    PatientId, PaymentRef, ReturnRule, SessionId, SlotChoice, SlotIndex, Timestamp, Ttl,
+    WaitlistReading, WaitlistRule,
 };
 
 /// The scene as it was played: what those who took part know.
@@ -168,6 +168,7 @@ async fn join(desk: &Arc<Desk>) -> Result<BTreeMap<PatientId, u32>, Failure> {
                 account: None,
                 channel: CHANNEL,
                 class: PatientClass::Outpatient,
+                attributes: Attributes::default(),
                 earliest: Timestamp::default(),
                 latest: Timestamp::MAX,
                 targets: std::iter::once(SESSION).collect(),

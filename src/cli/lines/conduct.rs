@@ -1,7 +1,7 @@
 //! The lines of facts about how patients behave.
 
 use super::{Line, hex};
-use crate::model::{Recorded, Struck};
+use crate::model::{Barred, Cooled, Recorded, Restriction, RuleScope, Struck};
 
 /// The strike, and the restriction that followed from it.
 pub(super) fn add_strike(lines: &mut Vec<Line>, line: Line, fact: &Struck) {
@@ -10,19 +10,36 @@ pub(super) fn add_strike(lines: &mut Vec<Line>, line: Line, fact: &Struck) {
         patient: Some(hex(fact.patient.0)),
         ..line
     };
-    let restriction = fact.restriction.map(|made| Line {
-        fact: "Restricted",
-        restriction: line.appointment.clone(),
+    let restriction = fact.restriction.map(|made| {
+        let restriction = line.appointment.clone();
+        restricted(Line { fact: "Restricted", restriction, ..line.clone() }, &made)
+    });
+    lines.push(Line { day: Some(fact.strike.day.date().to_string()), ..line });
+    lines.extend(restriction);
+}
+
+/// What followed from an end or a booking.
+pub(super) fn barred(line: Line, fact: &Barred) -> Line {
+    let line = Line {
+        appointment: Some(hex(fact.appointment.0)),
+        patient: Some(hex(fact.patient.0)),
+        restriction: Some(hex(fact.id.0)),
+        ..line
+    };
+    restricted(line, &fact.restriction)
+}
+
+/// The line with a restriction in it.
+fn restricted(line: Line, made: &Restriction) -> Line {
+    Line {
         rules: Some(made.rule.version.0),
         from_ms: Some(made.from.as_millis()),
         until_ms: Some(made.until.as_millis()),
         cause: Some(made.consequence.name()),
         mode: Some(made.mode.name()),
         places: Some(made.count),
-        ..line.clone()
-    });
-    lines.push(Line { day: Some(fact.strike.day.date().to_string()), ..line });
-    lines.extend(restriction);
+        ..line
+    }
 }
 
 /// What is kept of an appointment that is over: the day on which it ended, and how.
@@ -33,4 +50,26 @@ pub(super) fn recorded(line: Line, fact: &Recorded) -> Line {
         day: Some(fact.ended.date().to_string()),
         ..line
     }
+}
+
+/// For what somebody waits who gave a place up: how far around in `cause`.
+pub(super) fn cooled(line: &Line, fact: &Cooled) -> impl Iterator<Item = Line> {
+    fact.cooldowns.iter().map(|cooldown| Line {
+        appointment: Some(hex(cooldown.appointment.0)),
+        patient: Some(hex(fact.patient.0)),
+        organization: cooldown.within.organization().map(|organization| organization.0),
+        resource: match cooldown.within {
+            RuleScope::Schedule(_, resource) => Some(resource.0),
+            RuleScope::Region
+            | RuleScope::Organization(_)
+            | RuleScope::Department(..)
+            | RuleScope::Service(..) => None,
+        },
+        rules: Some(cooldown.rule.version.0),
+        from_ms: Some(cooldown.since.as_millis()),
+        until_ms: Some(cooldown.until.as_millis()),
+        cause: Some(cooldown.within.kind().name()),
+        mode: Some(cooldown.mode.name()),
+        ..line.clone()
+    })
 }

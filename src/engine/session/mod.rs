@@ -112,11 +112,14 @@ impl SessionShard {
             Fact::WaitDrawn(fact) => {
                 self.change(fact.session, last, |state| state.list_mut().draw(fact));
             }
-            Fact::LeftLate(_)
+            Fact::DecidedUnder(_)
+            | Fact::LeftLate(_)
             | Fact::Billed(_)
             | Fact::Ordered(_)
             | Fact::PatientNamed(_)
             | Fact::Phoned(_)
+            | Fact::Cooled(_)
+            | Fact::Bound(_)
             | Fact::Displaced(_)
             | Fact::PlaceAdded(_)
             | Fact::Offered(_)
@@ -133,6 +136,7 @@ impl SessionShard {
             | Fact::Forgotten(_)
             | Fact::RulesApplied(_)
             | Fact::Struck(_)
+            | Fact::Barred(_)
             | Fact::Recorded(_)
             | Fact::Restricted(_)
             | Fact::Amended(_)

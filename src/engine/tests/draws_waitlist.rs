@@ -4,9 +4,9 @@ use super::build::EQUAL;
 use super::build::{self, MINUTE, MORNING, any, drawn, hold};
 use super::world::World;
 use crate::model::{
-    Action, Actor, AppointmentId, Change, Command, Delay, Fact, JoinWaitlist, LeaveWaitlist,
-    PatientClass, PatientId, ReturnRule, Role, Session, SessionId, SessionTerms, Timestamp,
-    WaitOrder, WaitlistRule,
+    Action, Actor, AppointmentId, Attributes, Change, Command, Delay, Fact, JoinWaitlist,
+    LeaveWaitlist, PatientClass, PatientId, ReturnRule, Role, Session, SessionId, SessionTerms,
+    Timestamp, WaitOrder, WaitlistRule,
 };
 
 const CLOSES: Timestamp = MORNING.plus_millis(50 * MINUTE);
@@ -82,6 +82,7 @@ fn who_is_not_drawn_waits_in_drawn_order_before_whoever_joins_later() {
         account: None,
         channel: build::channel(0),
         class: PatientClass::Outpatient,
+        attributes: Attributes::default(),
         earliest: Timestamp::default(),
         latest: Timestamp::MAX,
         targets: std::iter::once(SessionId(1)).collect(),

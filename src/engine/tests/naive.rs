@@ -5,6 +5,8 @@
 
 #[path = "naive/billing.rs"]
 mod billing;
+#[path = "naive/cooldown.rs"]
+mod cooldown;
 #[path = "naive/disruption.rs"]
 mod disruption;
 #[path = "naive/draws.rs"]
@@ -19,19 +21,25 @@ pub(super) mod identity;
 mod limits;
 #[path = "naive/moves.rs"]
 mod moves;
+#[path = "naive/persons.rs"]
+mod persons;
 #[path = "naive/queue.rs"]
 mod queue;
 #[path = "naive/restrictions.rs"]
 mod restrictions;
 #[path = "naive/rules.rs"]
 mod rules;
+#[path = "naive/supply.rs"]
+mod supply;
+#[path = "naive/violations.rs"]
+mod violations;
 #[path = "naive/waitlist.rs"]
 mod waitlist;
 #[path = "naive/words.rs"]
 mod words;
 
 use self::billing::{Asked, NaiveBilling};
-use self::draws::{Found, NaiveDraws, bound};
+use self::draws::{Found, NaiveDraws};
 use self::history::NaiveHistory;
 use self::limits::Wanted;
 use self::queue::NaiveQueue;
@@ -45,6 +53,14 @@ use crate::model::{
     Repeat, RequestId, Reschedule, ReturnRule, Role, Session, SessionId, SetQuotas, Substitute,
     Timestamp,
 };
+
+/// Whether a hold is another one asked for again. Telephone, device, address and what is attested may differ.
+fn asks_the_same(known: &Hold, hold: &Hold) -> bool {
+    let Hold { attributes, .. } = *hold;
+    let account = known.keys.account;
+    let keys = crate::model::ClientKeys { account, ..hold.keys };
+    Hold { keys, attributes, ..known.clone() } == *hold
+}
 
 #[derive(Default)]
 pub(super) struct Naive {
@@ -72,6 +88,7 @@ pub(super) struct Naive {
     pub(super) conduct: NaiveConduct,
     pub(super) history: NaiveHistory,
     pub(super) billing: NaiveBilling,
+    pub(super) ties: persons::NaiveTies,
     pub(super) declined: Vec<(Hold, Outcome)>,
     pub(super) draws: NaiveDraws,
     pub(super) joins: Vec<JoinWaitlist>,
@@ -113,29 +130,6 @@ impl Naive {
             Command::Appeal(ask) => self.appeal(actor, ask),
             Command::MergePatients(ask) => self.merge(actor, ask),
         }
-    }
-
-    pub(super) fn expire(&mut self) -> Vec<AppointmentId> {
-        let now = self.now;
-        let mut ended = Vec::new();
-        for index in 0..self.appointments.len() {
-            let is_kept = self.is_kept(index);
-            let appointment = &mut self.appointments[index];
-            if appointment.status == AppointmentStatus::Pending && appointment.until <= now {
-                appointment.status = AppointmentStatus::Cancelled;
-                appointment.cause = Cause::Expired;
-                appointment.until = now;
-                let ended_one = appointment.clone();
-                let id = ended_one.id;
-                ended.push(id);
-                if is_kept {
-                    self.keep_ended(&ended_one, index);
-                }
-                self.free(index);
-                self.end_offer(id);
-            }
-        }
-        ended
     }
 
     /// What becomes of the places of an appointment that ended, as its sessions say.
@@ -239,41 +233,10 @@ impl Naive {
             || self.merges.iter().any(|ask| ask.request == id)
     }
 
-    fn open(&mut self, actor: &Actor, open: &OpenSession) -> Result<Receipt, Refusal> {
-        let receipt = |retried| Receipt {
-            status: None,
-            until: self.now,
-            claims: Claims::new(),
-            retried,
-            appointment: None,
-        };
-        if self.opened.contains(open) {
-            return Ok(receipt(true));
-        }
-        let mut refusals = Vec::new();
-        if self.is_used(open.request) {
-            refusals.push(Outcome::IdReused);
-        }
-        if !actor.may_touch(open.session.organization) {
-            refusals.push(Outcome::OrganizationNotPermitted);
-        }
-        if self.session(open.session.id).is_some() {
-            refusals.push(Outcome::SessionExists);
-        }
-        if open.session.check().is_err() || !self.can_draw(&open.session) {
-            refusals.push(Outcome::SessionInvalid);
-        }
-        lowest(&refusals)?;
-        let receipt = receipt(false);
-        self.sessions.push(bound(open.session.clone()));
-        self.opened.push(open.clone());
-        Ok(receipt)
-    }
-
     fn hold(&mut self, actor: &Actor, hold: &Hold) -> Result<Receipt, Refusal> {
         shape(hold)?;
         if let Some(index) = self.appointment(hold.appointment)
-            && self.holds[index].as_ref() == Some(hold)
+            && self.holds[index].as_ref().is_some_and(|known| asks_the_same(known, hold))
         {
             return Ok(told(&self.appointments[index], true));
         }
@@ -309,10 +272,12 @@ impl Naive {
                 refusals.push(Outcome::AlreadyHasAppointment.into());
             }
         }
+        let who = self.refused_as(patient, &hold.keys);
         let wished = hold.claims.iter().filter_map(|wish| self.session(wish.session));
-        let barred =
-            wished.filter_map(|it| self.restricted(patient, it, (hold.channel, hold.class)));
+        let barred = wished.filter_map(|it| self.restricted(&who, it, (hold.channel, hold.class)));
         refusals.extend(barred.max_by_key(|refusal| refusal.why.unwrap().until));
+        let asked: Vec<_> = hold.claims.iter().map(|wish| wish.session).collect();
+        refusals.extend(self.cooling(patient, &[], &asked));
         let wanted = Wanted { patient, class: hold.class, attributes: hold.attributes, but: &[] };
         if hold.patient.is_none() {
             // Limits are a patient's, who is not known yet.
@@ -323,6 +288,8 @@ impl Naive {
         } else if claims.len() == hold.claims.len() {
             refusals.extend(self.beyond_limits(&wanted, &claims));
         }
+        let binds = self.persons_of_hold(hold, &claims, entry);
+        refusals.extend(binds.as_ref().err());
         let rule = self.payment_rule(&claims, hold.class);
         let rule = rule.filter(|_| actor.role != Role::Admin);
         let paid = hold.book.zip(rule).map(|(payment, rule)| (Asked::paid(payment), rule));
@@ -334,13 +301,18 @@ impl Naive {
         if let Some(lowest) = refusals.iter().min_by_key(|refusal| refusal.outcome) {
             return Err(*lowest);
         }
+        self.bind(binds?);
+        self.phone(hold.appointment, hold.keys.phone);
         if let Some(draw) = entry {
             return Ok(self.enter(hold, patient, draw));
         }
         let receipt = self.take(hold, patient, claims);
+        let last = self.appointments.len() - 1;
         if let Some((Some(paid), _)) = paid {
-            let last = self.appointments.len() - 1;
             self.put_bill(last, paid, RefundState::None);
+        }
+        if hold.book.is_some() {
+            self.count_booking(last);
         }
         Ok(receipt)
     }
@@ -565,6 +537,13 @@ impl Naive {
         let settled = appointment.clone();
         if is_kept {
             self.keep_ended(&settled, index);
+            self.cool(Some(actor), &settled);
+        }
+        if is_kept && settled.status == AppointmentStatus::Cancelled {
+            self.count_end(&settled);
+        }
+        if matches!(change.action, Action::Book { .. }) {
+            self.count_booking(index);
         }
         if settled.status == AppointmentStatus::NoShow {
             self.strike(&settled);

@@ -10,11 +10,14 @@
 //! import A1 P1 S1@0    expire    forget    tick 15m    free S1    live P1
 //! open S1 2,1~opens@08:15~floor@1~reclaim@08:30>1 0,1  ends=08:50 lead=10m hours=08:05-08:30
 //! open S1 1,1 attend=30m,10m,20m[,pick@-5m] late=end|2     check-in from, grace, until; who is late
+//! open S1 1 attend=1h,5m,20m windows=07:30-08:30,08:45-08:50              when numbers are picked up
 //! call S1    queue S1            // calls the next one; `A3! A1 A2~`: called, waits, waits late
 //! quotas S1 1,1 1,1    due       // shares the places out anew; does what time demands of sessions
 //! rule until=-30m|-1d@15:00|half late=mark later=1    rule mode=self-pay order=30m*2 paid-late=refund
+//! rule cool=30m@resource,1d@region after=cancel+release
 //! rule holder=1    order A1 until=08:40    pay A1 pay=7 kind=insurance    refund A1 pay=7 ref=9
-//! name A1 P2 account=1    bills A1    late A1
+//! name A1 P2 account=1    bills A1    late A1    hold A1 P1 S1@0 account=1 phone=1
+//! rule patients=3 changes=1*5d phones=2/3 accounts=1 new=1*10m    has a1|t1|p1      // who is bound
 //! ```
 //!
 //! Words that any request takes: `by=1` (channel), `as=inpatient`, `ttl=5m`, `pay=7`, `req=R1`,
@@ -30,9 +33,9 @@ use crate::model::{
     Action, Actor, AddPlace, AppointmentId, AppointmentStatus, Attendance, BlockSession,
     BookingChannel, CallNext, Change, ChannelSet, Claim, ClaimRequest, ClassSet, Command, Hold,
     LateRule, OpenSession, OrganizationId, Organizations, PatientClass, PatientId, PaymentRef,
-    Pick, Pool, PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId, Reschedule,
-    ResourceId, Role, ServiceHours, Session, SessionId, SetQuotas, Sharing, SlotChoice, SlotIndex,
-    Substitute, Timestamp, Ttl,
+    Pick, PickUpWindow, Pool, PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId,
+    Reschedule, ResourceId, Role, ServiceHours, Session, SessionId, SetQuotas, Sharing, SlotChoice,
+    SlotIndex, Substitute, Timestamp, Ttl,
 };
 
 /// Runs a script against an empty world.
@@ -130,7 +133,7 @@ impl<'a> Line<'a> {
             "resource" => {
                 world.session(SessionId(small(self.words[0]))).spec().resource.0.to_string()
             }
-            "rule" | "order" | "pay" | "refund" | "name" | "bills" | "late" => {
+            "rule" | "order" | "pay" | "refund" | "name" | "bills" | "late" | "has" => {
                 self.run_billing(world)
             }
             "expire" => ids(&world.expire()),
@@ -204,6 +207,7 @@ impl<'a> Line<'a> {
         terms.lead_millis = self.option("lead").map(|lead| u32::try_from(millis(lead)).unwrap());
         terms.hours = self.option("hours").map(hours);
         terms.attendance = self.option("attend").map(|word| self.attendance(word));
+        terms.pick_up_windows = self.option("windows").map_or_else(Vec::new, windows);
         OpenSession { request: self.request(), session }
     }
 
@@ -335,6 +339,15 @@ fn pool(word: &str) -> Pool {
         name => ClassSet(1 << class(name) as u8),
     };
     Pool { channels, classes, quotas: quotas.split(',').map(small).collect(), terms }
+}
+
+/// `07:30-10:30,12:30-15:30`.
+fn windows(word: &str) -> Vec<PickUpWindow> {
+    let window = |word: &str| {
+        let (from, until) = word.split_once('-').unwrap();
+        PickUpWindow { from: time_of(from), until: time_of(until) }
+    };
+    word.split(',').map(window).collect()
 }
 
 /// `08:05-08:30`, UTC, for every channel but 63.

@@ -5,10 +5,11 @@ use crate::engine::tests::build;
 use crate::engine::tests::world::World;
 use crate::model::limits::RULES_LEAD_MILLIS;
 use crate::model::{
-    AccountId, Actor, ApplyRules, Attributes, CancelRule, ChannelSet, CivilTime, ClientKeys,
-    Command, Deadline, Holder, HolderRule, LateCancel, LatePayment, NamePatient, Order, OrderRule,
-    PatientClass, PatientId, Pay, PaymentKind, PaymentMode, PaymentRef, PaymentRule, Refund, Role,
-    RuleLayer, RuleMode, Rules, RulesVersion,
+    AccountId, Actor, ApplyRules, Attributes, CancelRule, Changes, ChannelSet, CivilTime,
+    ClientKey, ClientKeys, Command, CooldownLength, CooldownRule, Deadline, EndingSet, Holder,
+    HolderRule, LateCancel, LatePayment, NamePatient, NewPatients, Order, OrderRule, PatientClass,
+    PatientId, Pay, PaymentKind, PaymentMode, PaymentRef, PaymentRule, Period, PersonsRule, Refund,
+    Role, RuleLayer, RuleMode, Rules, RulesVersion, ScopeKind, Subject, TieRule,
 };
 
 impl Line<'_> {
@@ -37,6 +38,7 @@ impl Line<'_> {
                 return if bills.is_empty() { "none".to_owned() } else { bills.join(" ") };
             }
             "late" => return world.state().billing.is_late(id).to_string(),
+            "has" => return has(world, self.words[0]),
             "order" => Command::Order(Order {
                 request: self.request(),
                 appointment: id,
@@ -73,7 +75,8 @@ impl Line<'_> {
 
     pub(super) fn keys(&self) -> ClientKeys {
         let account = self.option("account").map(|account| AccountId(number(account)));
-        ClientKeys { account, ..ClientKeys::default() }
+        let phone = self.option("phone").map(|phone| ClientKey(number(phone)));
+        ClientKeys { account, phone, ..ClientKeys::default() }
     }
 
     fn patient(&self) -> Option<PatientId> {
@@ -121,8 +124,81 @@ impl Line<'_> {
             "patient" => HolderRule { by: Holder::Patient, limit: 1 },
             limit => HolderRule { by: Holder::Account, limit: small(limit) },
         });
-        RuleLayer { cancel, payment, holder, ..RuleLayer::default() }
+        let cooldown = self.option("cool").map_or_else(Vec::new, |list| self.cooldowns(list, mode));
+        let persons = self.persons(mode);
+        RuleLayer { cancel, payment, holder, cooldown, persons, ..RuleLayer::default() }
     }
+
+    /// `30m@resource,1d@region`, `after=cancel` or two with a plus.
+    fn cooldowns(&self, list: &str, mode: RuleMode) -> Vec<CooldownRule> {
+        let after = self.option("after").map_or(EndingSet::ALL, |names| {
+            let bit = |name| match name {
+                "cancel" => 1,
+                "release" => 2,
+                "expiry" => 4,
+                other => panic!("unknown end: {other}"),
+            };
+            EndingSet(names.split('+').map(bit).sum())
+        });
+        let one = |word: &str| {
+            let (length, within) = word.split_once('@').unwrap();
+            let length = match length.strip_suffix('d') {
+                Some(days) => CooldownLength::Days(small(days)),
+                None => CooldownLength::Minutes(u16::try_from(millis(length) / 60_000).unwrap()),
+            };
+            let kinds = [
+                ScopeKind::Region,
+                ScopeKind::Organization,
+                ScopeKind::Department,
+                ScopeKind::Schedule,
+                ScopeKind::Service,
+            ];
+            let within = kinds.into_iter().find(|kind| kind.name() == within).unwrap();
+            CooldownRule { after, within, length, mode }
+        };
+        list.split(',').map(one).collect()
+    }
+
+    fn persons(&self, mode: RuleMode) -> Option<Box<PersonsRule>> {
+        let changes = self.option("changes").map(|said| {
+            let (most, period) = said.split_once('*').unwrap();
+            let days = period.strip_suffix('d').map(|days| Period::Days(small(days)));
+            Changes { most: small(most), period: days.unwrap_or(Period::Any) }
+        });
+        let ties = |patients, accounts| TieRule { patients, accounts, changes };
+        let account = self.option("patients").map(|most| ties(small(most), 0));
+        let phone = self.option("phones").map(|said| {
+            let (patients, accounts) = said.split_once('/').unwrap_or((said, "0"));
+            ties(small(patients), small(accounts))
+        });
+        let patient = self.option("accounts").map(|most| ties(0, small(most)));
+        let new_patients = self.option("new").map(|said| {
+            let (most, length) = said.split_once('*').unwrap();
+            let minutes = u16::try_from(millis(length) / 60_000).unwrap();
+            NewPatients { most: small(most), minutes }
+        });
+        account.or(phone).or(patient)?;
+        Some(Box::new(PersonsRule { account, phone, patient, new_patients, mode }))
+    }
+}
+
+/// Whom an account (`a1`), a telephone (`t1`) or a patient (`p1`) has, in the order of being bound.
+fn has(world: &World, said: &str) -> String {
+    let (kind, key) = said.split_at(1);
+    let key = number(key);
+    let holder = match kind {
+        "a" => Subject::Account(AccountId(key)),
+        "t" => Subject::Phone(ClientKey(key)),
+        _ => Subject::Patient(PatientId(key)),
+    };
+    let state = world.state();
+    let ties = state.ties.iter().find(|(known, _)| *known == holder.holder());
+    let bound = ties.iter().flat_map(|(_, ties)| &ties.bound);
+    let name = |to: &crate::engine::Binding| {
+        format!("{}{}", if to.tie.is_of_patients() { "P" } else { "a" }, to.key)
+    };
+    let all: Vec<String> = bound.map(name).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join("+") }
 }
 
 /// `-30m`, `-1d@15:00`, `-1w@15:00` (days of work), `half` or `half*2`.

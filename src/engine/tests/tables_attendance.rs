@@ -90,6 +90,38 @@ fn the_number_is_picked_up_in_time_or_not_at_all() {
 }
 
 #[test]
+fn numbers_are_picked_up_in_windows_of_the_day() {
+    check(
+        "
+        open S1 9,9 attend=2h,5m,20m windows=08:10-08:20,08:40-08:50 -> Done
+        open S2 9,9 attend=2h,5m,20m,pick@-25m windows=08:10-08:20,08:40-08:50 -> Done
+        open S3 9 windows=08:10-08:20   -> SessionInvalid       // Without attendance.
+        hold A1 P1 S1@0 pay=1           -> Done
+        hold A2 P2 S1@0 pay=1           -> Done
+        hold A3 P3 S1@0 pay=1           -> Done
+        hold A4 P4 S1@0 pay=1           -> Done
+        hold A5 P5 S2@0 pay=1           -> Done
+        arrive A1                       -> TooEarly booked 600000ms
+        check-in A2                     -> TooEarly booked 600000ms
+        tick 10m
+        arrive A1                       -> Done arrived         // 08:10 is the first instant.
+        tick 10m
+        check-in A2                     -> Done checked-in      // 08:20 is the last.
+        tick 1ms
+        arrive A3                       -> TooEarly booked 1199999ms
+        arrive A5                       -> TooLate booked       // Its pick-up ends at 08:35.
+        check-in A1                     -> Done checked-in      // It was picked up before.
+        tick 1199999ms
+        check-in A3                     -> Done checked-in
+        tick 10m
+        tick 1ms
+        arrive A4                       -> TooLate booked
+        check-in A4                     -> TooLate booked
+        ",
+    );
+}
+
+#[test]
 fn a_late_patient_goes_to_the_late_queue_and_is_not_lost() {
     check(
         "

@@ -9,9 +9,9 @@ use super::world::World;
 use crate::engine::IndexedRules;
 use crate::model::{
     Actor, ApplyRules, Attributes, Begins, ChannelSet, CivilTime, ClassSet, Command, Consequence,
-    Day, DepartmentId, NoShowRule, OrganizationId, Outcome, PatientClass, Place, ResourceId, Role,
-    RuleCondition, RuleKey, RuleLayer, RuleMode, RuleScope, Rules, ScopeKind, ServiceId, Term,
-    Tier, Window,
+    CountedOf, Day, DepartmentId, NoShowRule, OrganizationId, Outcome, PatientClass, Place,
+    ResourceId, Role, RuleCondition, RuleKey, RuleLayer, RuleMode, RuleScope, Rules, ScopeKind,
+    ServiceId, Term, Tier, Violation, ViolationRule, Window,
 };
 
 const DAY: u64 = build::DAY;
@@ -128,6 +128,42 @@ fn what_counts_more_sooner_longer_or_wider_is_stricter_and_the_rest_is_not() {
             .collect();
         assert_eq!(words.join(" "), expected, "{what}");
         assert!(found.iter().all(|it| it.key == RuleKey::NoShow), "{what}");
+    }
+}
+
+#[test]
+fn rules_about_violations_are_compared_one_with_one() {
+    let tiers = |count| NoShowRule {
+        tiers: std::iter::once(tier(count, Term::Days(30))).collect(),
+        ..rule()
+    };
+    let counted = |kinds: &[Violation], rule: &NoShowRule| ViolationRule {
+        counts: kinds.iter().copied().collect(),
+        of: CountedOf::Patient,
+        rule: rule.clone(),
+    };
+    let of = |violations: Vec<ViolationRule>| {
+        rules(vec![RuleLayer { violations, ..RuleLayer::default() }])
+    };
+    let (three, four) = (tiers(3), tiers(4));
+    let shadow = NoShowRule { mode: RuleMode::Shadow, ..tiers(1) };
+    let cancel = &[Violation::Cancel][..];
+    let both = &[Violation::Cancel, Violation::Release][..];
+    let one = |kinds: &[Violation], rule| of(vec![counted(kinds, rule)]);
+    let two = || of(vec![counted(cancel, &three), counted(both, &four)]);
+    for (what, after, before, is_stricter) in [
+        ("the same", two(), two(), false),
+        ("the first", one(cancel, &three), rules(vec![]), true),
+        ("none", rules(vec![]), two(), false),
+        ("fewer", one(cancel, &three), one(cancel, &four), true),
+        ("more", one(cancel, &four), one(cancel, &three), false),
+        ("more kinds", one(both, &four), one(cancel, &three), true),
+        ("one of two", one(both, &four), two(), true),
+        ("in shadow", one(both, &shadow), two(), false),
+    ] {
+        let found = after.stricter_than(&before);
+        assert_eq!(!found.is_empty(), is_stricter, "{what}");
+        assert!(found.iter().all(|it| it.key == RuleKey::Violations), "{what}");
     }
 }
 

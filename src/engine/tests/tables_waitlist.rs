@@ -5,10 +5,10 @@ use super::build::{self, MINUTE, MORNING};
 use super::world::World;
 use crate::codec::{decode_facts, encode_facts};
 use crate::model::{
-    Action, Actor, AppointmentId, BlockSession, ChannelSet, Command, Delay, Fact, JoinWaitlist,
-    LeaveWaitlist, Outcome, PatientClass, PatientId, PaymentRef, RequestId, Reschedule, ReturnRule,
-    Role, ServiceHours, Session, SessionId, SessionTerms, SlotIndex, Targets, Timestamp, WaitEnd,
-    WaitlistRule,
+    Action, Actor, AppointmentId, Attributes, BlockSession, ChannelSet, Command, Delay, Fact,
+    JoinWaitlist, LeaveWaitlist, Outcome, PatientClass, PatientId, PaymentRef, RequestId,
+    Reschedule, ReturnRule, Role, ServiceHours, Session, SessionId, SessionTerms, SlotIndex,
+    Targets, Timestamp, WaitEnd, WaitlistRule,
 };
 
 const DELAY: Delay = Delay { min_millis: 60_000, max_millis: 60_000 };
@@ -60,6 +60,7 @@ fn join(patient: u128, sessions: &[u64]) -> JoinWaitlist {
         account: None,
         channel: build::channel(0),
         class: PatientClass::Outpatient,
+        attributes: Attributes::default(),
         earliest: Timestamp::default(),
         latest: Timestamp::MAX,
         targets: sessions.iter().map(|id| SessionId(*id)).collect::<Targets>(),

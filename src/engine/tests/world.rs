@@ -3,16 +3,16 @@
 use super::build::{self, DAY, KEY, MORNING};
 use crate::engine::{
     Billing, Candidate, Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard,
-    PatientRecord, Phones, Rulebook, SKIP_MILLIS, SessionShard, SessionState, Step, View, Waits,
-    decide_add, decide_amend, decide_appeal, decide_beacon, decide_block, decide_call,
+    PatientRecord, Phones, Rulebook, SKIP_MILLIS, SessionShard, SessionState, Step, Ties, View,
+    Waits, decide_add, decide_amend, decide_appeal, decide_beacon, decide_block, decide_call,
     decide_change, decide_clear, decide_displace, decide_draw_step, decide_expiry, decide_hold,
     decide_import, decide_join, decide_leave, decide_merge, decide_name, decide_offer, decide_open,
     decide_order, decide_pay, decide_place_offer, decide_quotas, decide_refund, decide_reschedule,
     decide_restrict, decide_reveal, decide_rules, decide_substitute, next_step, offer_id,
 };
 use crate::model::{
-    Actor, Appointment, AppointmentId, Command, Fact, Facts, Hold, Outcome, Past, PatientId,
-    Receipt, Refusal, RequestId, Role, Sequence, SessionId, Timestamp,
+    Actor, Appointment, AppointmentId, Command, Cooldown, Fact, Facts, Hold, Outcome, Past,
+    PatientId, Receipt, Refusal, RequestId, Role, Sequence, SessionId, Timestamp,
 };
 
 #[derive(Debug)]
@@ -37,14 +37,27 @@ pub(super) struct State {
     pub(super) moved: Vec<(AppointmentId, u8)>,
     pub(super) billing: Billing,
     pub(super) phones: Phones,
+    pub(super) ties: Vec<(PatientId, Ties)>,
     pub(super) sessions: Vec<SessionState>,
     pub(super) ledger: Vec<(PatientId, AppointmentId, SessionId)>,
     pub(super) waits: Vec<Waits>,
     pub(super) records: Vec<(PatientId, PatientRecord)>,
     pub(super) past: Vec<(PatientId, Vec<Past>)>,
+    pub(super) cooldowns: Vec<(PatientId, Vec<Cooldown>)>,
     pub(super) rules: Rulebook,
     /// Other keys, with the person whose each is.
     pub(super) keys: Vec<(PatientId, PatientId)>,
+}
+
+impl State {
+    /// For what patients wait that is not over.
+    pub(super) fn waiting_after(&self, now: Timestamp) -> Vec<(PatientId, Cooldown)> {
+        let all = self.cooldowns.iter();
+        let all = all.flat_map(|(patient, kept)| kept.iter().map(move |it| (*patient, *it)));
+        let mut left: Vec<_> = all.filter(|(_, it)| now < it.until).collect();
+        left.sort_by_key(|(patient, it)| (*patient, it.within, it.mode));
+        left
+    }
 }
 
 impl World {
@@ -237,7 +250,9 @@ impl World {
     /// Decides the next entry of a draw.
     pub(super) fn step_draw(&mut self, plan: &mut DrawPlan) -> bool {
         let Some(step) = plan.next_step() else { return false };
-        let facts = self.look(|view| decide_draw_step(view, self.now, plan.draw(), step));
+        let actor = Actor::unbounded(Role::Admin);
+        let context = self.context(&actor);
+        let facts = self.look(|view| decide_draw_step(view, &context, plan.draw(), step));
         self.happen(facts.expect("an entry is decided once"));
         plan.note_done();
         true
@@ -296,6 +311,7 @@ impl World {
             moved: self.home.moved(),
             billing: self.home.billing().clone(),
             phones: self.home.phones().clone(),
+            ties: self.ledger.all_ties().map(|(holder, ties)| (holder, ties.clone())).collect(),
             sessions: self.sessions.sessions().into_iter().cloned().collect(),
             ledger,
             waits: self.ledger.all_waits().cloned().collect(),
@@ -303,6 +319,10 @@ impl World {
                 let mut past: Vec<_> = self.ledger.all_past().collect();
                 past.sort_by_key(|(patient, _)| *patient);
                 past
+            },
+            cooldowns: {
+                let all = self.ledger.all_cooldowns();
+                all.map(|(patient, kept)| (patient, kept.to_vec())).collect()
             },
             records: self.ledger.all_records().into_iter().collect(),
             rules: self.book.clone(),

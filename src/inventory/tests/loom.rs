@@ -96,7 +96,7 @@ fn broken_a_look_and_a_take_under_two_locks_oversell() {
         let decided = group.view(|view| crate::engine::decide_hold(view, &context, hold));
         drop(group);
         let mut group = inventory.lock_for_hold(hold);
-        inventory.conclude(&mut group, START, decided, |facts| node.append(START, facts))
+        inventory.conclude(&mut group, &context, decided, |facts| node.append(START, facts))
     });
 }
 
@@ -155,6 +155,6 @@ fn broken_an_expiry_under_two_locks_ends_what_was_booked() {
         drop(group);
 
         let mut group = inventory.lock_for_hold(&wish(1));
-        inventory.carry_out(&mut group, now, &facts, |facts| node.append(now, facts));
+        inventory.carry_out(&mut group, &context, facts, |facts| node.append(now, facts));
     });
 }

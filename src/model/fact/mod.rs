@@ -1,7 +1,7 @@
 //! What happened: the lines of the journal, in the past tense.
 //!
 //! ```text
-//! record = time + 1..=2 facts           Held [Booked]   one command, all or nothing
+//! record = time + 1..=9 facts           Held [Booked]   one command, all or nothing
 //! fact   -> the shards that it touches  home(id), ledger(patient), sessions(claims): see `reach`
 //! ```
 //!
@@ -29,7 +29,7 @@ use super::outcome::Outcome;
 use super::payment::{Billed, Ordered, PatientNamed, RefundState};
 use super::reschedule::Rescheduled;
 use super::returns::{Freed, Returned};
-use super::rules::{Amended, LeftLate, Restricted, RulesApplied, Struck};
+use super::rules::{Amended, Barred, Bound, Cooled, LeftLate, Restricted, RulesApplied, Struck};
 use super::session::{Session, Sharing};
 use super::subject::Phoned;
 use super::time::Timestamp;
@@ -107,6 +107,8 @@ pub enum Fact {
     RulesApplied(Box<RulesApplied>),
     /// A missed visit was counted, and what followed from it.
     Struck(Box<Struck>),
+    /// A patient was restricted for what counts against them besides missed visits.
+    Barred(Box<Barred>),
     /// A patient was restricted by hand.
     Restricted(Box<Restricted>),
     /// Something was done about a restriction.
@@ -125,6 +127,13 @@ pub enum Fact {
     PatientNamed(Box<PatientNamed>),
     /// The telephone that a hold was asked for with, where rules ask for it.
     Phoned(Phoned),
+    /// All of a record was decided under that version of the rules. The last fact of a record, where rules
+    /// are in force and no other fact of it names them.
+    DecidedUnder(RulesVersion),
+    /// Somebody who gave a place up waits before the next one.
+    Cooled(Box<Cooled>),
+    /// A patient or an account belongs to somebody from now on.
+    Bound(Box<Bound>),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -417,14 +426,18 @@ impl Fact {
             Self::Called(_) => "Called",
             Self::RulesApplied(_) => "RulesApplied",
             Self::Struck(_) => "Struck",
+            Self::Barred(_) => "Barred",
             Self::Restricted(_) => "Restricted",
             Self::Amended(fact) => fact.step.what.name(),
             Self::PatientsMerged(_) => "PatientsMerged",
             Self::Recorded(_) => "Recorded",
+            Self::DecidedUnder(_) => "DecidedUnder",
             Self::LeftLate(_) => "LeftLate",
             Self::Ordered(_) => "Ordered",
             Self::PatientNamed(_) => "PatientNamed",
             Self::Phoned(_) => "Phoned",
+            Self::Cooled(_) => "Cooled",
+            Self::Bound(_) => "Bound",
             Self::Billed(fact) => match fact.bill.refund {
                 RefundState::None if fact.bill.rebooked.is_some() => "Rebooked",
                 RefundState::None => "Paid",

@@ -5,7 +5,7 @@
 
 use super::{Booked, Called, Ended, Fact, Held, Left, Progressed, Queued, Settled};
 use crate::model::{
-    AppointmentId, Claim, PatientId, PatientsMerged, RequestId, SessionId, Timestamp,
+    AppointmentId, Claim, PatientId, PatientsMerged, RequestId, RulesVersion, SessionId, Timestamp,
 };
 
 impl Fact {
@@ -47,9 +47,13 @@ impl Fact {
             | Self::Offered(_)
             | Self::PlaceOffered(_)
             | Self::Struck(_)
+            | Self::Barred(_)
             | Self::Recorded(_)
             | Self::LeftLate(_)
             | Self::Phoned(_)
+            | Self::DecidedUnder(_)
+            | Self::Cooled(_)
+            | Self::Bound(_)
             | Self::WaitDrawn(_) => None,
             Self::WaitJoined(fact) => Some((fact.entry.entry, fact.fingerprint?)),
             Self::WaitLeft(fact) => fact.request,
@@ -76,10 +80,14 @@ impl Fact {
             | Self::WaitLeft(_)
             | Self::RulesApplied(_)
             | Self::Struck(_)
+            | Self::Barred(_)
             | Self::Restricted(_)
             | Self::Amended(_)
             | Self::PatientsMerged(_)
             | Self::Recorded(_)
+            | Self::DecidedUnder(_)
+            | Self::Cooled(_)
+            | Self::Bound(_)
             | Self::WaitDrawn(_) => None,
             Self::Freed(fact) => Some(fact.ended.appointment),
             Self::Entered(fact) => Some(fact.appointment),
@@ -124,15 +132,19 @@ impl Fact {
             Self::PlaceOffered(fact) => Some(fact.held.patient),
             Self::Left(fact) => Some(fact.patient),
             Self::Struck(fact) => Some(fact.patient),
+            Self::Barred(fact) => Some(fact.patient),
             Self::Restricted(fact) => Some(fact.patient),
             Self::Amended(fact) => Some(fact.patient),
             Self::PatientsMerged(fact) => Some(fact.into),
             Self::Recorded(fact) => Some(fact.patient),
             Self::LeftLate(fact) => Some(fact.patient),
+            Self::Cooled(fact) => Some(fact.patient),
             Self::PatientNamed(fact) => Some(fact.patient),
+            Self::Bound(fact) => Some(fact.ledger()),
             Self::Billed(_)
             | Self::Ordered(_)
             | Self::Phoned(_)
+            | Self::DecidedUnder(_)
             | Self::RulesApplied(_)
             | Self::Queued(_)
             | Self::Called(_)
@@ -191,17 +203,21 @@ impl Fact {
             Self::Queued(fact) => Some(fact.session),
             Self::Left(fact) => Some(fact.session),
             Self::Called(fact) => Some(fact.session),
-            Self::RulesApplied(_)
+            Self::DecidedUnder(_)
+            | Self::RulesApplied(_)
             | Self::Struck(_)
+            | Self::Barred(_)
             | Self::Restricted(_)
             | Self::Amended(_)
             | Self::PatientsMerged(_)
             | Self::Recorded(_)
             | Self::LeftLate(_)
+            | Self::Cooled(_)
             | Self::Billed(_)
             | Self::Ordered(_)
             | Self::PatientNamed(_)
             | Self::Phoned(_)
+            | Self::Bound(_)
             | Self::Displaced(_)
             | Self::PlaceAdded(_)
             | Self::Offered(_)
@@ -255,15 +271,19 @@ impl Fact {
             | Self::WaitLeft(_)
             | Self::RulesApplied(_)
             | Self::Struck(_)
+            | Self::Barred(_)
             | Self::Restricted(_)
             | Self::Amended(_)
             | Self::PatientsMerged(_)
             | Self::Recorded(_)
             | Self::LeftLate(_)
+            | Self::Cooled(_)
             | Self::Billed(_)
             | Self::Ordered(_)
             | Self::PatientNamed(_)
             | Self::Phoned(_)
+            | Self::DecidedUnder(_)
+            | Self::Bound(_)
             | Self::WaitDrawn(_) => &[],
         }
     }
@@ -312,15 +332,19 @@ impl Fact {
             | Self::WaitLeft(_)
             | Self::RulesApplied(_)
             | Self::Struck(_)
+            | Self::Barred(_)
             | Self::Restricted(_)
             | Self::Amended(_)
             | Self::PatientsMerged(_)
             | Self::Recorded(_)
             | Self::LeftLate(_)
+            | Self::Cooled(_)
             | Self::Billed(_)
             | Self::Ordered(_)
             | Self::PatientNamed(_)
             | Self::Phoned(_)
+            | Self::DecidedUnder(_)
+            | Self::Bound(_)
             | Self::WaitDrawn(_) => &[],
         }
     }
@@ -342,6 +366,17 @@ impl Fact {
             Self::Offered(fact) => Some(&fact.held),
             Self::PlaceOffered(fact) => Some(&fact.held),
             _ => None,
+        }
+    }
+
+    /// The version of the rules that the fact says it was decided under, zero where none were in force.
+    /// Most facts leave that to [`Self::DecidedUnder`].
+    pub fn under(&self) -> Option<RulesVersion> {
+        match self {
+            Self::DecidedUnder(version) => Some(*version),
+            Self::PlaceAdded(fact) => Some(fact.rules),
+            Self::Entered(fact) => Some(fact.rules),
+            _ => self.held().map(|held| held.rules),
         }
     }
 

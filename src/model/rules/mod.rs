@@ -14,16 +14,21 @@
 //! a fact carries what came of a rule and the version, never the rule.
 
 mod cancel;
+mod cooldown;
 mod fault;
 mod holder;
 mod limit;
 mod no_show;
 mod payment;
+mod persons;
 mod rates;
 mod restrict;
 mod strict;
+mod violations;
+mod waits;
 mod why;
 pub use cancel::{CancelRule, Deadline, LateCancel, LeftLate};
+pub use cooldown::{Cooldown, CooldownLength, CooldownRule, Cooled, EndingSet};
 pub use fault::RulesFault;
 pub use holder::{Holder, HolderRule};
 pub use limit::{BookingLimit, Counts, DayOf, LimitKey, LimitScope, Period};
@@ -32,12 +37,15 @@ pub use no_show::{
     Tier, Window,
 };
 pub use payment::{LatePayment, OrderRule, PaymentMode, PaymentRule};
+pub use persons::{Bound, Changes, NewPatients, PersonsRule, Tie, TieRule};
 pub use rates::{AdmissionRule, ChannelShare, RateKey, RateRule};
 pub use restrict::{
     Amend, Amended, Amendment, Appeal, AppealRule, AppealTerm, Ground, KeptRestriction, Restrict,
     Restricted, RestrictionState, RestrictionStep, StepKind, Undecided,
 };
 pub use strict::Stricter;
+pub use violations::{Barred, CountedOf, Violation, ViolationRule, ViolationSet};
+pub use waits::{WaitCounts, WaitKey, WaitLimit};
 pub use why::{RuleKey, RuleWhy};
 
 use super::appointment::PatientClass;
@@ -75,6 +83,9 @@ pub struct RuleLayer {
     pub when: RuleCondition,
     /// What becomes of who does not come (爽约规则).
     pub no_show: Option<NoShowRule>,
+    /// What else counts against somebody (违规), 0 to
+    /// [`LAYER_VIOLATIONS_MAX`](super::limits::LAYER_VIOLATIONS_MAX).
+    pub violations: Vec<ViolationRule>,
     /// How many appointments somebody may have (限约), 0 to [`LAYER_LIMITS_MAX`](super::limits::LAYER_LIMITS_MAX).
     pub limits: Vec<BookingLimit>,
     /// Who may ask how often, and how channels share the node (限流). Only for the region and everybody.
@@ -87,6 +98,13 @@ pub struct RuleLayer {
     pub holder: Option<HolderRule>,
     /// How a restriction is appealed against (申诉). Where nothing is said it cannot be.
     pub appeal: Option<AppealRule>,
+    /// How much somebody may wait for at a time (候补限制). No two have one key.
+    pub waitlist: Box<[WaitLimit]>,
+    /// How long one waits after a place was given up (冷却期), 0 to
+    /// [`LAYER_COOLDOWNS_MAX`](super::limits::LAYER_COOLDOWNS_MAX).
+    pub cooldown: Vec<CooldownRule>,
+    /// Of how many others somebody is (就诊人与账号).
+    pub persons: Option<Box<PersonsRule>>,
 }
 
 /// A part of the platform. The later ones are nearer.
@@ -357,11 +375,15 @@ impl RuleLayer {
         match key {
             RuleKey::NoShow => self.no_show = None,
             RuleKey::Limits => self.limits.clear(),
+            RuleKey::Violations => self.violations.clear(),
             RuleKey::Rates => self.admission = None,
             RuleKey::Cancel => self.cancel = None,
             RuleKey::Payment => self.payment = None,
             RuleKey::Holder => self.holder = None,
             RuleKey::Appeal => self.appeal = None,
+            RuleKey::Waitlist => self.waitlist = Box::default(),
+            RuleKey::Cooldown => self.cooldown.clear(),
+            RuleKey::Persons => self.persons = None,
             _ => {}
         }
         self
@@ -370,13 +392,18 @@ impl RuleLayer {
     /// How many bytes it takes at most: its scope and condition, and each key that it says.
     fn weight(&self) -> usize {
         let limits = self.limits.len().saturating_mul(BookingLimit::WEIGHT);
+        let cooldown = self.cooldown.len().saturating_mul(CooldownRule::WEIGHT);
         40 + self.no_show.as_ref().map_or(0, NoShowRule::weight)
+            + violations::weight(&self.violations)
             + self.admission.as_ref().map_or(0, AdmissionRule::weight)
             + self.cancel.as_ref().map_or(0, CancelRule::weight)
             + self.payment.map_or(0, PaymentRule::weight)
             + self.holder.map_or(0, |_| HolderRule::WEIGHT)
             + self.appeal.map_or(0, |_| AppealRule::weight())
+            + self.persons.as_ref().map_or(0, |rule| rule.weight())
             + limits
+            + self.waitlist.len().saturating_mul(WaitLimit::WEIGHT)
+            + cooldown
     }
 
     /// Whether what it says of admission is sound, and said where it can hold: a request is of no
@@ -430,6 +457,9 @@ impl Rules {
         if !self.layers.iter().all(|layer| limit::are_sound(&layer.limits)) {
             return Err(RulesFault::Limits);
         }
+        if !self.layers.iter().all(|layer| violations::are_sound(&layer.violations)) {
+            return Err(RulesFault::Violations);
+        }
         if !self.layers.iter().all(RuleLayer::admits_soundly) {
             return Err(RulesFault::Rates);
         }
@@ -446,6 +476,16 @@ impl Rules {
         let mut appeals = self.layers.iter().filter_map(|layer| layer.appeal);
         if !appeals.all(AppealRule::is_sound) {
             return Err(RulesFault::Appeal);
+        }
+        if !self.layers.iter().all(|layer| waits::are_sound(&layer.waitlist)) {
+            return Err(RulesFault::Waitlist);
+        }
+        if !self.layers.iter().all(|layer| cooldown::are_sound(&layer.cooldown)) {
+            return Err(RulesFault::Cooldown);
+        }
+        let mut persons = self.layers.iter().filter_map(|layer| layer.persons.as_ref());
+        if !persons.all(|rule| rule.is_sound()) {
+            return Err(RulesFault::Persons);
         }
         Ok(())
     }
@@ -482,6 +522,9 @@ impl Rules {
                 rule.mode = RuleMode::Shadow;
             }
             layer.limits.iter_mut().for_each(|limit| limit.mode = RuleMode::Shadow);
+            layer.waitlist.iter_mut().for_each(|limit| limit.mode = RuleMode::Shadow);
+            layer.cooldown.iter_mut().for_each(|rule| rule.mode = RuleMode::Shadow);
+            violations::in_shadow(&mut layer.violations);
             if let Some(rule) = &mut layer.admission {
                 rule.in_shadow();
             }
@@ -489,6 +532,9 @@ impl Rules {
                 rule.mode = RuleMode::Shadow;
             }
             if let Some(rule) = &mut layer.payment {
+                rule.mode = RuleMode::Shadow;
+            }
+            if let Some(rule) = &mut layer.persons {
                 rule.mode = RuleMode::Shadow;
             }
         }
@@ -524,6 +570,7 @@ impl ApplyRules {
                 rule.fingerprint(&mut print);
             }
             layer.limits.iter().for_each(|limit| limit.fingerprint(&mut print));
+            violations::fingerprint(&layer.violations, &mut print);
             if let Some(rule) = &layer.admission {
                 rule.fingerprint(print.add(5));
             }
@@ -537,6 +584,11 @@ impl ApplyRules {
                 rule.fingerprint(&mut print);
             }
             if let Some(rule) = &layer.appeal {
+                rule.fingerprint(&mut print);
+            }
+            layer.waitlist.iter().for_each(|limit| limit.fingerprint(&mut print));
+            layer.cooldown.iter().for_each(|rule| rule.fingerprint(&mut print));
+            if let Some(rule) = &layer.persons {
                 rule.fingerprint(&mut print);
             }
         }

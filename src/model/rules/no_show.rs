@@ -140,7 +140,7 @@ pub struct Restriction {
     pub until: Timestamp,
     /// By which rule.
     pub rule: RuleRef,
-    /// How many strikes were counted.
+    /// How many strikes or violations were counted.
     pub count: u16,
     /// The day of the first of them.
     pub since: Day,
@@ -154,6 +154,16 @@ pub enum RestrictionCause {
     NoShow = 1,
     /// Staff found a reason.
     Staff = 2,
+    /// They left holds unpaid.
+    Unpaid = 17,
+    /// They gave holds up.
+    Release = 18,
+    /// They cancelled.
+    Cancel = 19,
+    /// They cancelled on the day of the visit.
+    SameDayCancel = 20,
+    /// They booked.
+    Booking = 21,
 }
 
 /// One rule of one version.
@@ -163,7 +173,8 @@ pub struct RuleRef {
     pub version: RulesVersion,
     /// The position of the layer in it.
     pub layer: u8,
-    /// The position of the tier in the rule.
+    /// The position of the tier in the rule, or of the rule in its list; of violations that of the tier
+    /// among those of all rules of the list.
     pub tier: u8,
 }
 

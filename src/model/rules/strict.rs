@@ -13,6 +13,7 @@
 
 use super::super::appointment::PatientClass;
 use super::no_show::{Consequence, NoShowRule, Term, Tier, Window};
+use super::violations::ViolationRule;
 use super::{RuleCondition, RuleKey, RuleLayer, RuleMode, RuleScope, Rules};
 
 /// Where rules are stricter than others.
@@ -116,8 +117,10 @@ fn is_same_place(one: &RuleLayer, other: &RuleLayer) -> bool {
 
 /// Whether what a layer says about a key can go against anybody.
 fn harms(layer: &RuleLayer, key: RuleKey) -> bool {
-    match (key, &layer.no_show) {
-        (RuleKey::NoShow, Some(rule)) => rule.harms(),
+    match (key, &layer.no_show, &layer.persons) {
+        (RuleKey::NoShow, Some(rule), _) => rule.harms(),
+        (RuleKey::Persons, _, Some(rule)) => rule.harms(),
+        (RuleKey::Violations, ..) => layer.violations.iter().any(ViolationRule::harms),
         _ => layer.says(key),
     }
 }
@@ -126,9 +129,33 @@ fn is_stricter(old: &RuleLayer, new: &RuleLayer, key: RuleKey) -> bool {
     if let (RuleKey::NoShow, Some(old), Some(new)) = (key, &old.no_show, &new.no_show) {
         return new.is_stricter_than(old);
     }
+    if key == RuleKey::Violations {
+        return are_stricter(&old.violations, &new.violations);
+    }
+    if let (RuleKey::Persons, Some(old), Some(new)) = (key, &old.persons, &new.persons) {
+        return new.is_stricter_than(old);
+    }
     // Of keys whose numbers are not compared, every change may be.
     let place = RuleLayer { scope: old.scope, when: old.when, ..new.only(key) };
     old.only(key) != place
+}
+
+/// Whether rules about violations are stricter than others. One of several may keep another from what
+/// would follow: those are not told apart.
+fn are_stricter(old: &[ViolationRule], new: &[ViolationRule]) -> bool {
+    match (old, new) {
+        _ if old == new || !new.iter().any(ViolationRule::harms) => false,
+        ([old], [new]) if (old.counts, old.of) == (new.counts, new.of) => {
+            new.rule.is_stricter_than(&old.rule)
+        }
+        _ => true,
+    }
+}
+
+impl ViolationRule {
+    fn harms(&self) -> bool {
+        self.rule.harms()
+    }
 }
 
 impl NoShowRule {

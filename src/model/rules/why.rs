@@ -22,8 +22,8 @@ pub enum RuleKey {
     Limits = 2,
     /// What else counts against somebody (违规).
     Violations = 3,
-    /// How soon something may be done again.
-    Throttles = 4,
+    /// How long one waits after a place was given up (冷却期).
+    Cooldown = 4,
     /// How often somebody may ask.
     Rates = 5,
     /// Until when something may be cancelled (退号时限).
@@ -38,6 +38,10 @@ pub enum RuleKey {
     Notice = 10,
     /// What staff did by hand: no layer says it (人工限制).
     Staff = 11,
+    /// Of how many others somebody is (就诊人).
+    Persons = 12,
+    /// How much somebody may wait for (候补限制).
+    Waitlist = 13,
 }
 
 /// Why a rule refuses.
@@ -64,11 +68,11 @@ pub struct RuleWhy {
 
 impl RuleKey {
     /// Every key, by number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::NoShow,
         Self::Limits,
         Self::Violations,
-        Self::Throttles,
+        Self::Cooldown,
         Self::Rates,
         Self::Cancel,
         Self::Payment,
@@ -76,6 +80,8 @@ impl RuleKey {
         Self::Appeal,
         Self::Notice,
         Self::Staff,
+        Self::Persons,
+        Self::Waitlist,
     ];
 
     /// The name in documents, JSON and messages.
@@ -84,7 +90,7 @@ impl RuleKey {
             Self::NoShow => "no_show",
             Self::Limits => "limits",
             Self::Violations => "violations",
-            Self::Throttles => "throttles",
+            Self::Cooldown => "cooldown",
             Self::Rates => "rates",
             Self::Cancel => "cancel",
             Self::Payment => "payment",
@@ -92,6 +98,8 @@ impl RuleKey {
             Self::Appeal => "appeal",
             Self::Notice => "notice",
             Self::Staff => "staff",
+            Self::Waitlist => "waitlist",
+            Self::Persons => "persons",
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use jiff::civil::Date;
 
-use super::attendance::read_attendance;
+use super::attendance::{AttendanceTable, read_attendance};
 use super::draw;
 use super::entry::{Entry, Fault, fault};
 use super::moment::{Locale, Moment};
@@ -14,8 +14,8 @@ use super::waitlist::WaitlistTable;
 use super::words::{LocalHours, MINUTE_MILLIS, PICKS, REPEATS, SHARINGS, WEEK_MINUTES, read_hours};
 use super::{DocumentDefaults, MAX_8, MAX_16, MAX_32, narrow};
 use crate::model::{
-    Attendance, DepartmentId, OrganizationId, Pick, Pool, Repeat, ResourceId, ReturnRule,
-    ServiceId, Session, SessionId, SessionTerms, Sharing, SiteId, Timestamp, Ttl,
+    DepartmentId, OrganizationId, Pick, Pool, Repeat, ResourceId, ReturnRule, ServiceId, Session,
+    SessionId, SessionTerms, Sharing, SiteId, Timestamp, Ttl,
 };
 
 /// Everything that is said of a session besides its time and its places.
@@ -39,7 +39,7 @@ pub(in crate::ops) struct Subject {
     changes_max: Option<u8>,
     displaced_offer: Option<Ttl>,
     waitlist: Option<WaitlistTable>,
-    attendance: Option<Attendance>,
+    attendance: Option<AttendanceTable>,
 }
 
 impl Subject {
@@ -119,6 +119,7 @@ impl Subject {
         let booking_ends = self.booking_ends.as_ref().map(|ends| ends.of(date, locale));
         let booking_ends = booking_ends.transpose()?;
         let hours = self.hours.as_ref().map(|hours| hours.until(end, locale.zone));
+        let windows = self.attendance.as_ref().map(|table| table.windows(date, locale));
         let opens = session.pools.iter().map(|pool| pool.terms.opens).min().unwrap_or_default();
         let bookable = (opens, booking_ends.unwrap_or(Timestamp::MAX));
         let rule = |table: &WaitlistTable| table.rule(bookable, end, date, locale).map(Box::new);
@@ -132,7 +133,8 @@ impl Subject {
             changes_max: self.changes_max,
             displaced_offer: self.displaced_offer,
             waitlist: self.waitlist.as_ref().map(rule).transpose()?,
-            attendance: self.attendance,
+            attendance: self.attendance.as_ref().map(|table| table.rules),
+            pick_up_windows: windows.transpose()?.unwrap_or_default(),
         })
     }
 }

@@ -80,7 +80,7 @@ fn most(field: &Field) -> Result<u16, Fault> {
     Ok(narrow(number))
 }
 
-fn period(field: &Field) -> Result<Period, Fault> {
+pub(super) fn period(field: &Field) -> Result<Period, Fault> {
     if let Some((_, period)) = PERIODS.iter().find(|(name, _)| field.value == *name) {
         return Ok(*period);
     }
@@ -109,12 +109,9 @@ fn render_one(limit: &BookingLimit) -> Value {
     if within != LimitScope::default() {
         say("within", named(&SCOPES, within));
     }
-    match period {
-        Period::Any => None,
-        Period::Days(days) => say("period", json!({ "days": days })),
-        Period::Months(months) => say("period", json!({ "months": months })),
-        other => say("period", named(&PERIODS, other)),
-    };
+    if period != Period::Any {
+        say("period", render_period(period));
+    }
     if by != DayOf::default() {
         say("by", named(&DAYS, by));
     }
@@ -125,4 +122,12 @@ fn render_one(limit: &BookingLimit) -> Value {
         say("mode", named(&MODES, limit.mode));
     }
     Value::Object(object)
+}
+
+pub(super) fn render_period(period: Period) -> Value {
+    match period {
+        Period::Days(days) => json!({ "days": days }),
+        Period::Months(months) => json!({ "months": months }),
+        other => named(&PERIODS, other),
+    }
 }

@@ -23,20 +23,27 @@
 //!   { most = 1, within = "department", period = "day" },
 //!   { most = 5, period = { months = 3 }, counts = "all" },
 //! ]
+//!
+//! [[rules]]                                      # what else counts against somebody
+//! violations = [{ counts = "cancel", window = "month", tiers = [{ count = 3, for = "month-end" }] }]
 //! ```
 //!
 //! **Architecture invariant:** a document is taken whole or refused with file, place and reason.
 
 mod appeal;
 mod cancel;
+mod cooldown;
 mod holder;
 mod limits;
 mod payment;
+mod persons;
 mod rates;
 mod read;
 mod render;
 #[cfg(test)]
 mod tests;
+mod violations;
+mod waits;
 
 use super::civil::Zone;
 use super::document::entry::fault;

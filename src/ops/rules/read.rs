@@ -3,7 +3,9 @@
 use arrayvec::ArrayVec;
 use serde_json::Value;
 
-use super::{RuleDocument, cancel, holder, limits, payment, rates};
+use super::{
+    RuleDocument, cancel, cooldown, holder, limits, payment, persons, rates, violations, waits,
+};
 use crate::model::limits::{NOTICE_DAYS_MAX, RULE_LAYERS_MAX};
 use crate::model::{
     Begins, ChannelSet, ClassSet, Consequence, DepartmentId, NoShowRule, OrganizationId,
@@ -69,15 +71,36 @@ fn layer(field: Field, defaults: &DocumentDefaults) -> Result<RuleLayer, Fault> 
     let when = entry.may("when").map_or_else(|| Ok(RuleCondition::default()), condition)?;
     let no_show = entry.may("no_show").map(|field| no_show(field, defaults)).transpose()?;
     let limits = entry.may("limits").map_or(Ok(Vec::new()), limits::read)?;
+    let violations = entry.may("violations");
+    let violations =
+        violations.map_or(Ok(Vec::new()), |field| violations::read(field, defaults))?;
     let admission = rates::admission(&mut entry, (scope, &when), defaults)?;
     let cancel = entry.may("cancel").map(|field| cancel::read(field, defaults)).transpose()?;
     let payment = entry.may("payment").map(|field| payment::read(field, defaults)).transpose()?;
     let holder = entry.may("holder").map(holder::read).transpose()?;
     let appeal = entry.may("appeal").map(super::appeal::read).transpose()?;
-    let layer =
-        RuleLayer { scope, when, no_show, limits, admission, cancel, payment, holder, appeal };
+    let waitlist = entry.may("waitlist").map_or_else(|| Ok(Box::default()), waits::read)?;
+    let cooldown = entry.may("cooldown").map_or(Ok(Vec::new()), cooldown::read)?;
+    let persons =
+        entry.may("persons").map(|field| persons::read(field).map(Box::new)).transpose()?;
+    let layer = RuleLayer {
+        scope,
+        when,
+        no_show,
+        violations,
+        limits,
+        admission,
+        cancel,
+        payment,
+        holder,
+        appeal,
+        waitlist,
+        cooldown,
+        persons,
+    };
     if layer.says_nothing() {
-        let keys = "no_show, limits, rates, shares, cancel, payment, holder and appeal";
+        let keys = "no_show, limits, violations, rates, shares, cancel, payment, holder, appeal, \
+                    cooldown, persons and waitlist";
         return Err(entry.fault(&format!("says nothing; a rule has one of {keys}")));
     }
     entry.finish()?;
@@ -150,6 +173,13 @@ pub(super) fn truth(field: &Field) -> Result<bool, Fault> {
 
 fn no_show(field: Field, defaults: &DocumentDefaults) -> Result<NoShowRule, Fault> {
     let mut entry = Entry::new(field.place, field.value)?;
+    let rule = counted(&mut entry, defaults)?;
+    entry.finish()?;
+    Ok(rule)
+}
+
+/// How something is counted, and what follows.
+pub(super) fn counted(entry: &mut Entry, defaults: &DocumentDefaults) -> Result<NoShowRule, Fault> {
     let window = window(&entry.need("window")?)?;
     let within = entry.choice("within", &SCOPES)?;
     let begins = entry.choice("begins", &BEGINS)?;
@@ -171,7 +201,6 @@ fn no_show(field: Field, defaults: &DocumentDefaults) -> Result<NoShowRule, Faul
     if tiers.is_empty() {
         return Err(fault(&place, "is empty; say what follows after how many"));
     }
-    entry.finish()?;
     Ok(NoShowRule { within, window, begins, is_used_up, mode, tiers })
 }
 

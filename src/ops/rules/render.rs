@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::read::{BEGINS, MODES, SCOPES, WINDOWS};
-use super::{cancel, holder, limits, payment, rates};
+use super::{cancel, cooldown, holder, limits, payment, rates, violations, waits};
 use crate::model::{
     ChannelSet, ClassSet, Consequence, NoShowRule, RuleCondition, RuleLayer, RuleScope, Rules,
     Term, Window,
@@ -34,6 +34,9 @@ fn layer(layer: &RuleLayer) -> Value {
     if !layer.limits.is_empty() {
         object.insert("limits".to_owned(), limits::render(&layer.limits));
     }
+    if !layer.violations.is_empty() {
+        object.insert("violations".to_owned(), violations::render(&layer.violations));
+    }
     if let Some(rule) = &layer.admission {
         rates::render(rule, &mut object);
     }
@@ -48,6 +51,15 @@ fn layer(layer: &RuleLayer) -> Value {
     }
     if let Some(rule) = layer.appeal {
         object.insert("appeal".to_owned(), super::appeal::render(rule));
+    }
+    if !layer.waitlist.is_empty() {
+        object.insert("waitlist".to_owned(), waits::render(&layer.waitlist));
+    }
+    if !layer.cooldown.is_empty() {
+        object.insert("cooldown".to_owned(), cooldown::render(&layer.cooldown));
+    }
+    if let Some(rule) = &layer.persons {
+        object.insert("persons".to_owned(), super::persons::render(rule));
     }
     Value::Object(object)
 }
@@ -90,6 +102,12 @@ fn condition(when: RuleCondition) -> Value {
 
 fn no_show(rule: &NoShowRule) -> Value {
     let mut object = Map::new();
+    counted_into(rule, &mut object);
+    Value::Object(object)
+}
+
+/// How something is counted, and what follows.
+pub(super) fn counted_into(rule: &NoShowRule, object: &mut Map<String, Value>) {
     object.insert("window".to_owned(), window(rule.window));
     let name = |names: &[(&'static str, _)], value| named(names, value);
     if rule.within != crate::model::ScopeKind::default() {
@@ -130,7 +148,6 @@ fn no_show(rule: &NoShowRule) -> Value {
         Value::Object(object)
     });
     object.insert("tiers".to_owned(), tiers.collect());
-    Value::Object(object)
 }
 
 pub(super) fn channels(set: ChannelSet) -> Value {

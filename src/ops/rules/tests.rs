@@ -40,11 +40,22 @@ rates = [
 shares = [{ channels = [0], weight = 3 }, { channels = "all", weight = 2 }]
 
 [[rules]]
+waitlist = [
+  { most = 1, within = "department", counts = "resources" },
+  { most = "no-limit", mode = "shadow" },
+]
 [rules.appeal]
 term = { days = 9 }
 suspends = true
 per_restriction = 2
 undecided = "lifted"
+
+[[rules]]
+cooldown = [
+  { within = "resource", for = { minutes = 30 } },
+  { after = ["cancel", "expiry"], for = { hours = 36 }, mode = "shadow" },
+  { after = ["release"], within = "department", for = { days = 2 } },
+]
 "#;
 
 fn reads(text: &str) -> Result<RuleDocument, String> {
@@ -56,7 +67,7 @@ fn reads(text: &str) -> Result<RuleDocument, String> {
 fn a_document_reads_back_as_it_was_rendered() {
     let document = reads(TEXT).unwrap();
     let rules = document.rules(Timestamp::from_millis(1_800_000_000_000));
-    assert_eq!(rules.layers.len(), 4);
+    assert_eq!(rules.layers.len(), 5);
     assert_eq!(rules.layers[2].limits.len(), 3);
     let text = render(&rules).to_string();
     let again = read("r.json", &text, DocumentFormat::Json, &DocumentDefaults::default()).unwrap();
@@ -79,6 +90,20 @@ fn what_is_wrong_is_refused_with_its_place() {
         ("\"lifted\"", "\"granted\"", "rules[3].appeal.undecided: is \"granted\""),
         ("per_restriction = 2", "per_restriction = 0", "rules[3].appeal.per_restriction: is 0"),
         ("days = 9 }", "years = 9 }", "rules[3].appeal.term"),
+        ("minutes = 30", "minutes = 0", "rules[4].cooldown[0].for.minutes: is 0"),
+        ("hours = 36", "hours = 1441", "rules[4].cooldown[1].for.hours: is 1441"),
+        ("{ hours = 36 }", "{ hours = 36, days = 1 }", "rules[4].cooldown[1].for: needs minutes,"),
+        (
+            "\"expiry\"]",
+            "\"no-show\"]",
+            "rules[4].cooldown[1].after[1]: is \"no-show\"; use cancel",
+        ),
+        ("[\"release\"]", "[]", "rules[4].cooldown[2].after: is empty"),
+        (
+            "within = \"resource\", for",
+            "within = \"session\", for",
+            "rules[4].cooldown[0].within: is",
+        ),
         ("most = 15", "most = 201", "rules[2].limits[2].most: is 201"),
         ("most = 15", "most = \"all\"", "or \"no-limit\""),
         ("days = 90", "days = 367", "rules[2].limits[2].period: is longer than a year"),
@@ -106,6 +131,26 @@ fn what_is_wrong_is_refused_with_its_place() {
         ("rates = [", "when = { ages = [0, 9] }\nrates = [", "rules[2].rates: has a condition"),
         ("{ days = 7 }", "{ days = 400 }", "notice.days: is 400"),
         ("{ days = 7 }", "7", "notice: "),
+        (
+            "within = \"department\", counts",
+            "within = \"resource\", counts",
+            "rules[3].waitlist[0].within: is",
+        ),
+        (
+            "counts = \"resources\" },\n  { most",
+            "counts = \"places\" },\n  { most",
+            "rules[3].waitlist[0].counts: is",
+        ),
+        (
+            "most = 1, within = \"department\", counts",
+            "most = 129, counts",
+            "rules[3].waitlist[0].most: is 129",
+        ),
+        (
+            "within = \"department\", counts = \"resources\"",
+            "mode = \"enforce\"",
+            "rules[3].waitlist: has two",
+        ),
         ("used_up = true", "used = true", "rules[1].no_show.used: is no key"),
     ] {
         let text = TEXT.replacen(from, to, 1);
@@ -114,6 +159,54 @@ fn what_is_wrong_is_refused_with_its_place() {
         assert!(error.contains(expected), "{from} -> {to}: {error}");
     }
     assert!(reads("rules = [{}]").unwrap_err().contains("rules[0]: says nothing"));
+}
+
+const PERSONS: &str = r#"
+[[rules]]
+[rules.persons]
+account = { patients = 3, changes = { most = 2, period = { days = 365 } } }
+phone = { patients = 2, accounts = 4, changes = { most = 1, period = "month" } }
+patient = { accounts = 1 }
+new_patients = { most = 0, within_minutes = 10 }
+mode = "shadow"
+
+[[rules]]
+scope = { organization = 1 }
+[rules.persons]
+phone = { accounts = 5 }
+"#;
+
+#[test]
+fn rules_about_persons_read_back_as_they_were_rendered() {
+    let document = reads(PERSONS).unwrap();
+    let rules = document.rules(Timestamp::from_millis(1_800_000_000_000));
+    let text = render(&rules).to_string();
+    let again = read("r.json", &text, DocumentFormat::Json, &DocumentDefaults::default()).unwrap();
+    assert_eq!(again.layers, document.layers);
+}
+
+#[test]
+fn what_is_wrong_with_persons_is_refused_with_its_place() {
+    for (from, to, expected) in [
+        ("patients = 3", "patients = 17", "rules[0].persons.account.patients: is 17"),
+        ("patients = 3", "patients = 0", "rules[0].persons.account.patients: is 0"),
+        ("patients = 3,", "", "rules[0].persons.account: says no number; say patients"),
+        ("patients = 3", "accounts = 3", "rules[0].persons.account: says no number"),
+        ("patients = 3", "patients = 3, accounts = 3", "rules[0].persons.account.accounts: is no"),
+        ("most = 2", "most = 65", "rules[0].persons.account.changes.most: is 65"),
+        ("{ days = 365 }", "{ days = 367 }", "rules[0].persons.account.changes.period: is longer"),
+        ("\"month\"", "\"half-day\"", "rules[0].persons.phone.changes.period: is a half-day"),
+        (", period = \"month\"", "", "rules[0].persons.phone.changes.period: is missing"),
+        ("within_minutes = 10", "within_minutes = 1441", "persons.new_patients.within_minutes: is"),
+        ("account = {", "acount = {", "rules[0].persons: has new_patients, which needs account"),
+        ("\"shadow\"", "\"off\"", "rules[0].persons.mode: is \"off\""),
+        ("phone = { accounts = 5 }", "", "rules[1].persons: says nothing"),
+    ] {
+        let text = PERSONS.replacen(from, to, 1);
+        assert_ne!(text, PERSONS, "{from}");
+        let error = reads(&text).unwrap_err();
+        assert!(error.contains(expected), "{from} -> {to}: {error}");
+    }
 }
 
 const PAID: &str = r#"
@@ -172,6 +265,53 @@ fn what_is_wrong_with_deadlines_payments_and_holders_is_refused_with_its_place()
     ] {
         let text = PAID.replacen(from, to, 1);
         assert_ne!(text, PAID, "{from}");
+        let error = reads(&text).unwrap_err();
+        assert!(error.contains(expected), "{from} -> {to}: {error}");
+    }
+}
+
+const COUNTED: &str = r#"
+[[rules]]
+[[rules.violations]]
+counts = ["unpaid", "release"]
+window = { days = 30 }
+used_up = true
+tiers = [{ count = 5, consequence = "warn", for = { days = 7 } }]
+[[rules.violations]]
+counts = "same-day-cancel"
+of = "phone"
+within = "organization"
+window = "quarter"
+begins = "first-strike"
+mode = "shadow"
+tiers = [{ count = 3, for = "month-end" }, { count = 4, for = { months = 1 }, but = [2] }]
+"#;
+
+#[test]
+fn violations_read_back_as_they_were_rendered() {
+    let document = reads(COUNTED).unwrap();
+    let rules = document.rules(Timestamp::from_millis(1_800_000_000_000));
+    assert_eq!(rules.layers[0].violations.len(), 2);
+    let text = render(&rules).to_string();
+    let again = read("r.json", &text, DocumentFormat::Json, &DocumentDefaults::default()).unwrap();
+    assert_eq!(again.layers, document.layers);
+}
+
+#[test]
+fn what_is_wrong_with_violations_is_refused_with_its_place() {
+    for (from, to, expected) in [
+        ("\"release\"]", "\"late\"]", "rules[0].violations[0].counts[1]: is \"late\"; use unpaid,"),
+        ("[\"unpaid\", \"release\"]", "[]", "rules[0].violations[0].counts: is empty"),
+        ("\"same-day-cancel\"", "3", "rules[0].violations[1].counts: is 3"),
+        ("\"phone\"", "\"device\"", "rules[0].violations[1].of: is \"device\""),
+        ("\"quarter\"", "\"ever\"", "rules[0].violations[1]: has a window that has no end"),
+        ("mode = \"shadow\"", "used_up = true", "rules[0].violations[1]: is used up and begins"),
+        ("days = 30", "days = 367", "at most 366 days or 12 months"),
+        ("count = 4", "count = 3", "rules[0].violations[1].tiers: are out of order"),
+        ("used_up", "used", "rules[0].violations[0].used: is no key"),
+    ] {
+        let text = COUNTED.replacen(from, to, 1);
+        assert_ne!(text, COUNTED, "{from}");
         let error = reads(&text).unwrap_err();
         assert!(error.contains(expected), "{from} -> {to}: {error}");
     }

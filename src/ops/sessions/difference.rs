@@ -204,12 +204,13 @@ mod tests {
         for (found, expected) in drawn_ones.iter().zip(expected) {
             assert_eq!(keys_of(&said[0], found), expected);
         }
-        let attended: [(Change, &str); 5] = [
+        let attended: [(Change, &str); 6] = [
             (|session| session.terms.attendance = None, "attendance"),
             (|session| attendance(session).grace = 0, "attendance.grace_minutes"),
             (|session| attendance(session).late_until = 3_540_000, "attendance.late_minutes"),
             (|session| attendance(session).pick_up_until = Some(0), "attendance.pick_up_minutes"),
             (|session| attendance(session).late = LateRule::Every(9), "attendance.late_every"),
+            (|session| session.terms.pick_up_windows.clear(), "attendance.pick_up_windows"),
         ];
         let changes: [(Change, &str); 9] = [
             (|session| session.terms.waitlist = None, "waitlist"),

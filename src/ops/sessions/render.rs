@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::{
-    Attendance, ChannelSet, ClassSet, Delay, Draw, LateRule, Pool, ReturnRule, ServiceHours,
-    Session, Timestamp, WaitlistRule,
+    Attendance, ChannelSet, ClassSet, Delay, Draw, LateRule, PickUpWindow, Pool, ReturnRule,
+    ServiceHours, Session, Timestamp, WaitlistRule,
 };
 use crate::ops::civil::Zone;
 use crate::ops::document::words::{CLASSES, MINUTE_MILLIS, PICKS, REPEATS, SHARINGS};
@@ -49,7 +49,7 @@ pub fn render(session: &Session, zone: &Zone) -> Value {
         put("waitlist", render_waitlist(rule, zone));
     }
     if let Some(attendance) = &terms.attendance {
-        put("attendance", render_attendance(attendance));
+        put("attendance", render_attendance(attendance, &terms.pick_up_windows, zone));
     }
     if let Some(changes) = terms.changes_max {
         put("changes_max", changes.into());
@@ -146,8 +146,12 @@ fn render_waitlist(rule: &WaitlistRule, zone: &Zone) -> Value {
     Value::Object(map)
 }
 
-fn render_attendance(attendance: &Attendance) -> Value {
+fn render_attendance(attendance: &Attendance, windows: &[PickUpWindow], zone: &Zone) -> Value {
     let mut map = Map::new();
+    if !windows.is_empty() {
+        let window = |window: &PickUpWindow| json!({ "from": time(window.from, zone), "until": time(window.until, zone) });
+        map.insert("pick_up_windows".to_owned(), windows.iter().map(window).collect());
+    }
     let Attendance { check_in_from, pick_up_until, grace, late_until, late } = *attendance;
     put_minutes(&mut map, "check_in", check_in_from);
     put_minutes(&mut map, "grace", grace);

@@ -13,9 +13,9 @@ mod patient;
 mod refusals;
 mod state;
 
-use self::refusals::{COUNTED, REFUSALS};
+use self::refusals::{COUNTED, PERSONS, REFUSALS};
 use crate::model::{
-    ChannelSet, CivilTime, Explained, ExplainedRequest, Outcome, RefusedRequest, RuleWhy,
+    ChannelSet, CivilTime, Explained, ExplainedRequest, Outcome, RefusedRequest, RuleKey, RuleWhy,
     ScopeKind, Timestamp,
 };
 
@@ -131,7 +131,10 @@ impl Words<'_> {
     pub fn why(&self, why: &RuleWhy) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some((_, texts)) = COUNTED.iter().find(|(key, _)| *key == why.key) {
-            let [with, without] = *texts;
+            let [mut with, without] = *texts;
+            if why.key == RuleKey::Persons {
+                with = PERSONS.get(usize::from(why.rule.tier)).copied().unwrap_or(with);
+            }
             let text = self.language.pick(if why.limit == 0 { without } else { with });
             lines.push(self.fill(text, why));
         }
@@ -180,7 +183,13 @@ impl Words<'_> {
 
     fn fill(&self, text: &str, why: &RuleWhy) -> String {
         let one = self.language == Language::English && why.count == 1;
-        let text = if one { text.replace("{count} visits", "1 visit") } else { text.to_owned() };
+        let ones = |text: &str| {
+            let plural = ["visit", "patient", "account"];
+            plural.iter().fold(text.to_owned(), |text, word| {
+                text.replace(&format!("{{count}} {word}s"), &format!("1 {word}"))
+            })
+        };
+        let text = if one { ones(text) } else { text.to_owned() };
         text.replace("{count}", &why.count.to_string())
             .replace("{limit}", &why.limit.to_string())
             .replace("{since}", &self.time(why.since))

@@ -3,7 +3,7 @@
 use super::{Language, Words};
 use crate::model::{
     ChannelSet, ClassSet, Consequence, CountedStrike, Counter, ExplainedPatient, KeptRestriction,
-    Restriction, RestrictionCause, RestrictionState, RuleKey, RuleMode, Timestamp,
+    Restriction, RestrictionCause, RestrictionState, RuleKey, RuleMode, Timestamp, Violation,
 };
 
 const APPEALED: [&str; 2] = [
@@ -19,6 +19,32 @@ const LIFTED: [&str; 2] = [
     "原定到{until}的一项限制已解除。",
 ];
 
+/// What was counted, and how often.
+const fn violated(violation: Violation) -> [&'static str; 2] {
+    match violation {
+        Violation::Unpaid => [
+            "The reason: places that were held and not paid for in time, counted {count} times since {since}.",
+            "原因：自{since}起计{count}次，最后一次为占号后未按时支付。",
+        ],
+        Violation::Release => [
+            "The reason: places that were held and given up, counted {count} times since {since}.",
+            "原因：自{since}起计{count}次，最后一次为占号后放弃。",
+        ],
+        Violation::Cancel => [
+            "The reason: appointments that were cancelled, counted {count} times since {since}.",
+            "原因：自{since}起计{count}次，最后一次为取消预约。",
+        ],
+        Violation::SameDayCancel => [
+            "The reason: appointments that were cancelled on their day, counted {count} times since {since}.",
+            "原因：自{since}起计{count}次，最后一次为当日退号。",
+        ],
+        Violation::Booking => [
+            "The reason: bookings, counted {count} times since {since}.",
+            "原因：自{since}起计{count}次，最后一次为预约。",
+        ],
+    }
+}
+
 impl Words<'_> {
     /// What holds for a patient, what counts, and how near to a limit they are.
     pub fn patient(&self, told: &ExplainedPatient) -> Vec<String> {
@@ -30,8 +56,11 @@ impl Words<'_> {
             applied().flat_map(|(state, kept)| self.standing(*state, kept, told.at)).collect();
         let holds = |state: RestrictionState| state == RestrictionState::Holds;
         let refuses = |kept: &KeptRestriction| kept.restriction.consequence.refuses();
+        let waits = |counter: &Counter| counter.why.key == RuleKey::Cooldown;
         let state = if applied().any(|(state, kept)| holds(*state) && refuses(kept)) {
             ["You can still cancel appointments that you have.", "已有的预约仍然可以取消。"]
+        } else if told.counters.iter().any(waits) {
+            ["Some places you cannot book yet:", "有些号您暂时不能预约："]
         } else {
             ["Nothing keeps you from booking.", "您可以正常预约。"]
         };
@@ -110,6 +139,11 @@ impl Words<'_> {
         }
         let since = self.time(self.civil.start_of(made.since));
         let count = made.count;
+        if let Some(violation) = made.cause.violation() {
+            let texts = violated(violation);
+            let text = self.language.pick(texts).replace("{count}", &count.to_string());
+            return text.replace("{since}", &since);
+        }
         match self.language {
             Language::English => {
                 let visits = if count == 1 { "visit" } else { "visits" };
@@ -136,6 +170,10 @@ impl Words<'_> {
     /// How near to a limit: only where one more, or one that is there, reaches it.
     fn counter(&self, counter: &Counter) -> Option<String> {
         let (count, limit) = (counter.why.count, counter.why.limit);
+        if counter.why.key == RuleKey::Cooldown {
+            let gap = if self.language == Language::English { " " } else { "" };
+            return Some(self.why(&counter.why).join(gap));
+        }
         if counter.why.key != RuleKey::NoShow || limit == 0 {
             return None;
         }

@@ -136,6 +136,27 @@ pub(super) const REFUSALS: &[(Outcome, [&str; 2])] = &[
         ],
     ),
     (
+        Outcome::WaitLimit,
+        [
+            "You wait for as much as you may. Leave another waitlist first, or choose another time.",
+            "您的候补数量已达上限。请先退出别的候补，或另选时间。",
+        ],
+    ),
+    (
+        Outcome::CoolingDown,
+        [
+            "A place was given up here not long ago. Wait until the time named below, then book again.",
+            "不久前在这里放弃过一个号。请等到下面说明的时间再预约。",
+        ],
+    ),
+    (
+        Outcome::PersonLimit,
+        [
+            "This account or telephone cannot be used for one more person now. Use your own account, or ask at the hospital.",
+            "此账号或手机号目前不能再为更多人办理。请使用本人的账号，或到医院询问。",
+        ],
+    ),
+    (
         Outcome::AccountLimit,
         [
             "This account holds as many places for patients who are not named as it may. Name the patients, or give a place up.",
@@ -379,28 +400,16 @@ pub(super) const COUNTED: &[(RuleKey, [[&str; 2]; 2])] = &[
         RuleKey::Violations,
         [
             [
-                "Holds and appointments were given up {count} times since {since}. The limit is {limit}.",
-                "自{since}起，放弃或取消已达{count}次。上限是{limit}次。",
+                "Since {since}, {count} holds, cancellations or bookings counted against you. From {limit} on, booking stops for a time.",
+                "自{since}起，占号、退号或预约已计{count}次。满{limit}次即暂停预约。",
             ],
             [
-                "Holds and appointments were given up {count} times since {since}.",
-                "自{since}起，放弃或取消已达{count}次。",
+                "Since {since}, {count} holds, cancellations or bookings counted against you.",
+                "自{since}起，占号、退号或预约已计{count}次。",
             ],
         ],
     ),
-    (
-        RuleKey::Throttles,
-        [
-            [
-                "This was done {count} times since {since}. The limit is {limit}. After a cancellation one has to wait.",
-                "自{since}起，此操作已有{count}次。上限是{limit}次。取消后需要等待一段时间。",
-            ],
-            [
-                "A place was given up on {since}. One has to wait before the next.",
-                "{since}放弃过一个号。需要等待一段时间才能再约。",
-            ],
-        ],
-    ),
+    (RuleKey::Cooldown, [COOLDOWN, COOLDOWN]),
     (
         RuleKey::Rates,
         [
@@ -435,8 +444,53 @@ pub(super) const COUNTED: &[(RuleKey, [[&str; 2]; 2])] = &[
     (RuleKey::Appeal, [APPEAL, APPEAL]),
     (RuleKey::Notice, [NOTICE, NOTICE]),
     (RuleKey::Staff, [BY_STAFF, BY_STAFF]),
+    (
+        RuleKey::Waitlist,
+        [
+            [
+                "You wait for {count} that count here. The limit is {limit}.",
+                "您在此范围内已候补{count}个。上限是{limit}个。",
+            ],
+            ["Nobody may wait here.", "这里不接受候补。"],
+        ],
+    ),
+    (RuleKey::Persons, [PERSONS_DEFAULT, NO_PERSONS]),
 ];
 
+/// The same of persons, by the tier that the refusal names: who has too many of whom.
+pub(super) const PERSONS: [[&str; 2]; 5] = [
+    PERSONS_DEFAULT,
+    [
+        "This telephone already stands for {count} patients. The limit is {limit}.",
+        "此手机号名下已有{count}位就诊人。上限是{limit}位。",
+    ],
+    [
+        "This telephone already has {count} accounts. The limit is {limit}.",
+        "此手机号已有{count}个账号。上限是{limit}个。",
+    ],
+    [
+        "You already have {count} accounts. The limit is {limit}.",
+        "您已有{count}个账号。上限是{limit}个。",
+    ],
+    [
+        "Patients new to this account since the places opened: {count}. The limit is {limit}.",
+        "放号以来，此账号新增{count}位就诊人。上限是{limit}位。",
+    ],
+];
+
+const PERSONS_DEFAULT: [&str; 2] = [
+    "This account already has {count} patients. The limit is {limit}.",
+    "此账号名下已有{count}位就诊人。上限是{limit}位。",
+];
+const NO_PERSONS: [&str; 2] = [
+    "Patients who are new to this account have to wait after places open.",
+    "新添加的就诊人在放号后需要等待一段时间。",
+];
+
+const COOLDOWN: [&str; 2] = [
+    "A place was given up on {since}. One has to wait before the next.",
+    "{since}放弃过一个号。需要等待一段时间才能再约。",
+];
 const CANCEL: [&str; 2] = ["It could be cancelled until {since}.", "取消的截止时间是{since}。"];
 const PAYMENT: [&str; 2] =
     ["It has to be paid for as this clinic asks.", "需要按这次门诊规定的方式付费。"];

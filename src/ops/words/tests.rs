@@ -52,6 +52,30 @@ fn refused(outcome: Outcome, why: Option<RuleWhy>) -> RefusedRequest {
     }
 }
 
+#[test]
+fn a_refusal_about_persons_says_who_has_too_many_of_whom() {
+    for (tier, count, english, chinese) in [
+        (
+            0,
+            17,
+            "This account already has 17 patients. The limit is 16.",
+            "此账号名下已有17位就诊人。",
+        ),
+        (1, 1, "This telephone already stands for 1 patient.", "此手机号名下已有1位就诊人。"),
+        (2, 3, "This telephone already has 3 accounts.", "此手机号已有3个账号。"),
+        (3, 1, "You already have 1 account.", "您已有1个账号。"),
+        (4, 2, "Patients new to this account since the places opened: 2.", "此账号新增2位就诊人。"),
+        (9, 2, "This account already has 2 patients.", "此账号名下已有2位就诊人。"),
+    ] {
+        for (language, expected) in LANGUAGES.into_iter().zip([english, chinese]) {
+            let why = why(RuleKey::Persons);
+            let why = RuleWhy { rule: RuleRef { tier, ..why.rule }, count, ..why };
+            let told = with(language, |words| words.why(&why));
+            assert!(told[0].contains(expected), "{told:?}");
+        }
+    }
+}
+
 /// Every run of digits in a text.
 fn figures(text: &str) -> Vec<String> {
     let digits = |letter: char| !letter.is_ascii_digit();

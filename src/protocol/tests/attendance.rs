@@ -3,7 +3,21 @@
 use super::*;
 
 pub(super) fn requests() -> Vec<(&'static str, Request)> {
+    let mut session = rich_session();
+    session.terms.attendance = Some(Attendance {
+        check_in_from: 3_600_000,
+        pick_up_until: Some(-600_000),
+        grace: 900_000,
+        late_until: 3_600_000,
+        late: LateRule::Every(3),
+    });
+    let window = PickUpWindow { from: NOW, until: NOW.plus_millis(3_600_000) };
+    session.terms.pick_up_windows = vec![window];
     vec![
+        (
+            "open_with_terms_windows",
+            OpenSession { request: RequestId::from_parts(NOW, 3), session }.into(),
+        ),
         (
             "call_next",
             Request::Command(Command::CallNext(CallNext {

@@ -12,7 +12,9 @@ use crate::model::*;
 mod attendance;
 mod billing;
 mod broken;
+mod cooldown;
 mod disruption;
+mod persons;
 mod returns;
 mod rules;
 mod waitlist;
@@ -139,6 +141,8 @@ fn requests() -> Vec<(&'static str, Request)> {
     all.extend(waitlist::requests());
     all.extend(rules::requests());
     all.extend(billing::requests());
+    all.extend(cooldown::requests());
+    all.extend(persons::requests());
     all
 }
 
@@ -300,6 +304,8 @@ fn facts() -> Vec<(&'static str, Fact)> {
     all.extend(attendance::facts());
     all.extend(rules::facts());
     all.extend(billing::facts());
+    all.extend(cooldown::facts());
+    all.extend(persons::facts());
     all
 }
 

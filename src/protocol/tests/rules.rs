@@ -13,6 +13,13 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
     vec![
         ("apply_rules_rates", Request::Command(Command::ApplyRules(Box::new(rates)))),
         ("apply_rules", Request::Command(Command::ApplyRules(Box::new(apply)))),
+        (
+            "apply_rules_violations",
+            Request::Command(Command::ApplyRules(Box::new(ApplyRules {
+                request: RequestId::from_parts(NOW, 8),
+                rules: violations(),
+            }))),
+        ),
         ("apply_rules_notice", Request::Command(Command::ApplyRules(Box::new(notice)))),
         ("read_rules", Query::ReadRules { at: Some(NOW) }.into()),
         ("read_record", Query::ReadRecord { patient, channel }.into()),
@@ -128,6 +135,10 @@ pub(super) fn facts() -> Vec<(&'static str, Fact)> {
     ];
     let layers = vec![RuleLayer { limits, ..RuleLayer::default() }];
     let limits = RulesApplied { rules: Rules { layers, ..rules(4) }, ..applied };
+    let key = WaitKey { within: ScopeKind::Department, counts: WaitCounts::Resources };
+    let waitlist = [WaitLimit { key, most: 1, mode: RuleMode::Enforce }].into();
+    let layers = vec![RuleLayer { waitlist, ..RuleLayer::default() }];
+    let waits = RulesApplied { rules: Rules { layers, ..rules(5) }, ..applied };
     let place = strike().place;
     let visit = Visit { place, appointment_type: 2, day: Day(20_833), half: HalfDay::Afternoon };
     let recorded = Recorded {
@@ -140,11 +151,14 @@ pub(super) fn facts() -> Vec<(&'static str, Fact)> {
     vec![
         ("rules_applied", Fact::RulesApplied(Box::new(applied))),
         ("struck", Fact::Struck(Box::new(struck))),
+        ("barred", Fact::Barred(Box::new(barred()))),
         ("limits_applied", Fact::RulesApplied(Box::new(limits))),
         ("recorded", Fact::Recorded(Box::new(recorded))),
+        ("wait_limits_applied", Fact::RulesApplied(Box::new(waits))),
         ("restricted", Fact::Restricted(Box::new(restricted()))),
         ("amended", Fact::Amended(Box::new(amended()))),
         ("patients_merged", Fact::PatientsMerged(Box::new(merged()))),
+        ("decided_under", Fact::DecidedUnder(RulesVersion(7))),
     ]
 }
 
@@ -265,6 +279,7 @@ fn merged() -> PatientsMerged {
         account: None,
         channel: channel(2),
         class: PatientClass::Outpatient,
+        attributes: Attributes::default(),
         joined: NOW,
         earliest: NOW,
         latest: Timestamp::MAX,
@@ -348,6 +363,26 @@ fn rates() -> Rules {
     let share = ChannelShare { channels: ChannelSet(1), weight: 3 };
     let admission = Some(AdmissionRule { rates: vec![rate], shares: vec![share] });
     Rules { layers: vec![RuleLayer { admission, ..RuleLayer::default() }], ..rules(0) }
+}
+
+fn violations() -> Rules {
+    let rules = rules(0);
+    let rule = NoShowRule {
+        within: ScopeKind::Region,
+        window: Window::Month,
+        ..rules.layers[0].no_show.clone().unwrap()
+    };
+    let counts = [Violation::Cancel, Violation::SameDayCancel].into_iter().collect();
+    let violations = vec![ViolationRule { counts, of: CountedOf::Patient, rule }];
+    Rules { layers: vec![RuleLayer { violations, ..RuleLayer::default() }], ..rules }
+}
+
+fn barred() -> Barred {
+    let cause = RestrictionCause::SameDayCancel;
+    let restriction = Restriction { cause, within: RuleScope::Region, ..restriction() };
+    let appointment = id(1);
+    let id = Barred::id_of(appointment, &restriction);
+    Barred { appointment, patient: PatientId(0x11), id, restriction }
 }
 
 fn strike() -> Strike {

@@ -11,6 +11,13 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
                 .into(),
         ),
         ("join_waitlist", Request::Command(Command::JoinWaitlist(Box::new(join())))),
+        (
+            "join_waitlist_attested",
+            Request::Command(Command::JoinWaitlist(Box::new(JoinWaitlist {
+                attributes: Attributes(30),
+                ..join()
+            }))),
+        ),
         ("leave_waitlist", Request::Command(Command::LeaveWaitlist(leave()))),
         (
             "waitlist",
@@ -46,6 +53,14 @@ pub(super) fn facts() -> Vec<(&'static str, Fact)> {
             Fact::WaitJoined(Box::new(WaitJoined {
                 fingerprint: Some(6),
                 entry: wait_entry(),
+                targets: wait_entry().sessions(),
+            })),
+        ),
+        (
+            "wait_joined_attested",
+            Fact::WaitJoined(Box::new(WaitJoined {
+                fingerprint: Some(6),
+                entry: WaitEntry { attributes: Attributes(30), ..wait_entry() },
                 targets: wait_entry().sessions(),
             })),
         ),
@@ -91,6 +106,7 @@ fn join() -> JoinWaitlist {
         account: Some(AccountId(0x22)),
         channel: channel(2),
         class: PatientClass::Referral,
+        attributes: Attributes::default(),
         earliest: NOW,
         latest: NOW.plus_millis(3_600_000),
         targets: [SessionId(7), SessionId(8)].into_iter().collect(),
@@ -120,6 +136,7 @@ fn wait_entry() -> WaitEntry {
         account,
         channel,
         class,
+        attributes: Attributes::default(),
         joined: NOW,
         earliest,
         latest,

@@ -28,6 +28,7 @@ impl Account {
         fact: &Queued,
     ) {
         let Queued { appointment, session, slot, segment, is_late, since, .. } = *fact;
+        self.look_at_pick_up(report, sequence, time, appointment);
         self.step(report, sequence, time, appointment, AppointmentEvent::CheckIn, None);
         let claims = self.appointments.get(&appointment).map(|known| known.claims.clone());
         let is_booked = claims.is_some_and(|claims| {
@@ -42,6 +43,28 @@ impl Account {
             report.fault(sequence, "an appointment is queued twice");
         }
         queue.entries.push(QueueEntry { appointment, slot, segment, is_late, since, call: None });
+    }
+
+    /// A number is picked up in a window of the day, where the session says some.
+    pub(super) fn look_at_pick_up(
+        &self,
+        report: &mut AuditReport,
+        sequence: Sequence,
+        time: Timestamp,
+        id: AppointmentId,
+    ) {
+        let known = self.appointments.get(&id);
+        let booked = known.filter(|known| known.status == AppointmentStatus::Booked);
+        let mut claims = booked.into_iter().flat_map(|booked| &booked.claims);
+        let terms = claims.find_map(|claim| {
+            let terms = &self.sessions.get(&claim.session)?.terms;
+            terms.attendance.map(|_| terms)
+        });
+        let windows = terms.map_or(&[][..], |terms| &terms.pick_up_windows);
+        let is_in = windows.iter().any(|window| window.from <= time && time <= window.until);
+        if !windows.is_empty() && !is_in {
+            report.fault(sequence, "by the rules: a number is picked up outside its windows");
+        }
     }
 
     /// The next one is called, once.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Account, AuditReport};
 use crate::model::{
-    Appointment, AppointmentId, AppointmentStatus, Bill, Booked, Cause, ClientKey, Fact, LeftLate,
-    Ordered, PatientNamed, PaymentRef, Phoned, RefundState, Sequence, Timestamp,
+    Appointment, AppointmentId, AppointmentStatus, Bill, Booked, Cause, Fact, LeftLate, Ordered,
+    PatientNamed, PaymentRef, RefundState, Sequence, Timestamp,
 };
 use crate::service::digest::Digest;
 
@@ -15,7 +15,6 @@ pub(super) struct Beside {
     bills: BTreeMap<(AppointmentId, PaymentRef), Bill>,
     orders: BTreeMap<AppointmentId, u8>,
     late: BTreeSet<AppointmentId>,
-    phones: BTreeMap<AppointmentId, ClientKey>,
 }
 
 impl Beside {
@@ -28,7 +27,6 @@ impl Beside {
     pub(super) fn forget(&mut self, id: AppointmentId) {
         self.orders.remove(&id);
         self.late.remove(&id);
-        self.phones.remove(&id);
         self.bills.retain(|(of, _), bill| *of != id || bill.refund == RefundState::Due);
     }
 
@@ -51,7 +49,6 @@ impl Beside {
         }
         self.orders.iter().for_each(|(id, orders)| digest.orders(*id, *orders));
         self.late.iter().for_each(|id| digest.late(*id));
-        self.phones.iter().for_each(|(id, phone)| digest.phone(*id, *phone));
     }
 }
 
@@ -68,7 +65,6 @@ impl Account {
             Fact::Billed(fact) => self.bill(report, sequence, &fact.bill),
             Fact::Ordered(fact) => self.order(report, sequence, time, fact),
             Fact::PatientNamed(fact) => self.name(report, sequence, time, fact),
-            Fact::Phoned(fact) => self.phone(report, sequence, fact),
             _ => {}
         }
     }
@@ -140,15 +136,6 @@ impl Account {
             report.fault(sequence, "by the rules: a place is left late that was not");
         }
         self.beside.late.insert(fact.appointment);
-    }
-
-    fn phone(&mut self, report: &mut AuditReport, sequence: Sequence, fact: &Phoned) {
-        if !self.appointments.contains_key(&fact.appointment) {
-            return report.fault(sequence, "a telephone is of no appointment");
-        }
-        if self.beside.phones.insert(fact.appointment, fact.phone).is_some() {
-            report.fault(sequence, "an appointment has two telephones");
-        }
     }
 
     fn name(

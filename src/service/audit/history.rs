@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Account, AuditReport};
 use crate::model::limits::{HISTORY_DAYS, HISTORY_MAX};
 use crate::model::{
-    AppointmentId, AppointmentStatus, Cause, CivilTime, Claim, Day, Ending, Fact, KeptLine, Left,
-    Past, PatientId, Recorded, Sequence, Settled, SlotIndex, Stay, Timestamp,
+    Appointment, AppointmentId, AppointmentStatus, Cause, CivilTime, Claim, Day, Ending, Fact,
+    KeptLine, Left, Past, PatientId, Recorded, Sequence, Settled, SlotIndex, Stay, Timestamp,
 };
 use crate::service::digest::Digest;
 
@@ -14,7 +14,8 @@ use crate::service::digest::Digest;
 #[derive(Debug, Default)]
 pub(super) struct Histories {
     made: BTreeMap<AppointmentId, Timestamp>,
-    ended: Option<(Sequence, AppointmentId, Ending)>,
+    pub(super) ended: Option<(Sequence, AppointmentId, Ending)>,
+    booked: Option<(Sequence, AppointmentId)>,
     kept: BTreeMap<PatientId, Vec<Past>>,
     /// Entered in a draw, and not moved since: a ledger has them in the first slot.
     entered: BTreeSet<AppointmentId>,
@@ -39,12 +40,28 @@ impl Histories {
             Fact::Rescheduled(_) => {
                 self.entered.remove(&id);
             }
+            Fact::Booked(_) => self.booked = Some((sequence, id)),
             _ => {
                 if let Some(ending) = ending_of(fact) {
                     self.ended = Some((sequence, id, ending));
                 }
             }
         }
+    }
+
+    /// When an appointment was made.
+    pub(super) fn made_at(&self, appointment: AppointmentId) -> Timestamp {
+        self.made.get(&appointment).copied().unwrap_or_default()
+    }
+
+    /// Whether an appointment ended in a record, in a way that is kept.
+    pub(super) fn ends_in(&self, sequence: Sequence, appointment: AppointmentId) -> bool {
+        self.ended.is_some_and(|(at, id, _)| (at, id) == (sequence, appointment))
+    }
+
+    /// Whether an appointment was booked in a record.
+    pub(super) fn is_booked_in(&self, sequence: Sequence, appointment: AppointmentId) -> bool {
+        self.booked == Some((sequence, appointment))
     }
 
     /// The line of a live appointment's claim in a ledger.
@@ -118,7 +135,7 @@ impl Account {
         time: Timestamp,
         fact: &Recorded,
     ) {
-        let due = self.due_record(sequence, time);
+        let due = self.due_record(sequence, time, fact);
         let untold = due.clone().map(|due| Recorded { booked: Day(0), ..due });
         if due.as_ref() != Some(fact) && untold.as_ref() != Some(fact) {
             report.fault(sequence, "by the rules: what is kept of an appointment is another");
@@ -129,21 +146,41 @@ impl Account {
         drop_old(kept, today);
     }
 
-    /// What has to be kept of the appointment that ended in this record.
-    fn due_record(&self, sequence: Sequence, time: Timestamp) -> Option<Recorded> {
-        let (_, id, ending) = self.histories.ended.filter(|ended| ended.0 == sequence)?;
+    /// What has to be kept with this record of the patient, or of the account or the telephone that a fact
+    /// is about.
+    fn due_record(&self, sequence: Sequence, time: Timestamp, fact: &Recorded) -> Option<Recorded> {
+        let (_, id, ending) = if fact.ending == Ending::Booked {
+            let (at, id) = self.histories.booked?;
+            Some((at, id, Ending::Booked)).filter(|booked| booked.0 == sequence)?
+        } else {
+            self.histories.ended.filter(|ended| ended.0 == sequence)?
+        };
         let appointment = self.appointments.get(&id)?;
         let utc = CivilTime::default();
         let civil = self.conduct.in_force(time).map_or(&utc, |rules| &rules.civil);
         let visits = appointment.claims.iter().filter_map(|claim| {
             Some(Stay::of(self.sessions.get(&claim.session)?).visit(civil, claim.slot))
         });
+        let made = *self.histories.made.get(&id)?;
+        let patient = self.person(appointment.patient);
+        let is_behind = self.behind(appointment).contains(&fact.patient);
+        let is_booked = ending == Ending::Booked;
+        let patient = if is_behind { fact.patient } else { patient };
+        // Of the patient a booking is known while it is live.
+        (is_behind || !is_booked).then_some(())?;
         Some(Recorded {
-            patient: self.person(appointment.patient),
+            patient,
             ending,
-            booked: civil.day_of(*self.histories.made.get(&id)?),
+            booked: civil.day_of(if is_booked { time } else { made }),
             ended: civil.day_of(time),
             visits: visits.collect(),
         })
+    }
+
+    /// The keys of the account and the telephone of an appointment.
+    pub(super) fn behind(&self, appointment: &Appointment) -> Vec<PatientId> {
+        let who = appointment.subjects(self.ties.phone_of(appointment.id));
+        let keys = [who.account, who.phone].into_iter().flatten();
+        keys.map(|key| self.person(key)).collect()
     }
 }

@@ -15,7 +15,7 @@ impl Account {
     pub(super) fn merge(
         &mut self,
         report: &mut AuditReport,
-        sequence: Sequence,
+        (sequence, time): (Sequence, Timestamp),
         fact: &PatientsMerged,
     ) {
         let PatientsMerged { from, into, .. } = *fact;
@@ -42,6 +42,8 @@ impl Account {
             self.persons.insert(key, into);
         }
         self.hand_over(from, into);
+        self.conduct.cooling.hand_over((sequence, time), from, into);
+        self.ties.merge(from);
     }
 
     fn keys_of(&self, person: PatientId) -> Vec<PatientId> {

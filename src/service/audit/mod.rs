@@ -11,14 +11,18 @@
 
 mod attendance;
 mod billing;
+mod cooldown;
 mod disruption;
 mod draws;
 mod history;
+mod holds;
 mod identity;
 mod moves;
+mod persons;
 mod restrictions;
 mod rules;
 mod supply;
+mod violations;
 mod waiting;
 
 use std::collections::BTreeMap;
@@ -40,8 +44,8 @@ use crate::engine::{Alterations, SessionState};
 use crate::journal::{DataFolder, Log};
 use crate::model::{
     Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Cause, Claim, DrawId, Ended,
-    Fact, Facts, Held, Outcome, PatientId, PoolIndex, RequestId, Returning, Sequence, Session,
-    SessionId, SlotIndex, Timestamp, WaitEntry, WaitState,
+    Fact, Facts, Outcome, PatientId, PoolIndex, RequestId, Returning, Sequence, Session, SessionId,
+    SlotIndex, Timestamp, WaitEntry, WaitState,
 };
 
 /// What an audit found.
@@ -111,11 +115,7 @@ pub fn audit(path: &Path) -> Result<AuditReport, OpenError> {
     };
     let mut account = Account::default();
     each_record(&log, Sequence(1), |sequence, time, facts| {
-        report.records += 1;
-        for fact in facts {
-            report.facts += 1;
-            account.add(&mut report, sequence, time, fact);
-        }
+        account.add_record(&mut report, sequence, time, facts);
     })?;
     account.close(&mut report);
     if report.faults.is_empty() {
@@ -137,12 +137,8 @@ pub fn audit_through(path: &Path, through: Sequence) -> Result<AuditReport, Open
     let mut account = Account::default();
     each_record(&log, Sequence(1), |sequence, time, facts| {
         if sequence <= through {
-            report.records += 1;
             (report.last, report.last_time) = (sequence, time.max(report.last_time));
-            for fact in facts {
-                report.facts += 1;
-                account.add(&mut report, sequence, time, fact);
-            }
+            account.add_record(&mut report, sequence, time, facts);
         }
     })?;
     account.close(&mut report);
@@ -232,12 +228,8 @@ pub(super) fn of_records(records: &[(Sequence, Timestamp, Facts)]) -> AuditRepor
     let mut report = AuditReport::default();
     let mut account = Account::default();
     for (sequence, time, facts) in records {
-        report.records += 1;
         report.last = *sequence;
-        for fact in facts {
-            report.facts += 1;
-            account.add(&mut report, *sequence, *time, fact);
-        }
+        account.add_record(&mut report, *sequence, *time, facts);
     }
     account.close(&mut report);
     report
@@ -266,13 +258,30 @@ struct Account {
     conduct: rules::Conduct,
     histories: history::Histories,
     beside: billing::Beside,
+    ties: persons::Persons,
     /// Under which key somebody is kept who has several.
     persons: BTreeMap<PatientId, PatientId>,
 }
 
 impl Account {
+    fn add_record(
+        &mut self,
+        report: &mut AuditReport,
+        sequence: Sequence,
+        time: Timestamp,
+        facts: &Facts,
+    ) {
+        report.records += 1;
+        self.look_under(report, sequence, time, facts);
+        for fact in facts {
+            report.facts += 1;
+            self.add(report, sequence, time, fact);
+        }
+    }
+
     fn add(&mut self, report: &mut AuditReport, sequence: Sequence, time: Timestamp, fact: &Fact) {
         self.histories.note(sequence, time, fact);
+        self.note_cooling(report, (sequence, time), Some(fact));
         match fact {
             Fact::SessionOpened(opened) => {
                 let session = opened.session.clone();
@@ -288,15 +297,16 @@ impl Account {
             }
             Fact::RulesApplied(fact) => self.apply_rules(report, sequence, time, fact),
             Fact::Struck(fact) => self.strike(report, sequence, time, fact),
+            // Looked at with the record.
+            Fact::DecidedUnder(_) => {}
+            Fact::Barred(fact) => self.bar(report, sequence, time, fact),
             Fact::Recorded(fact) => self.record(report, sequence, time, fact),
-            Fact::LeftLate(_)
-            | Fact::Billed(_)
-            | Fact::Ordered(_)
-            | Fact::PatientNamed(_)
-            | Fact::Phoned(_) => {
+            Fact::Phoned(_) | Fact::Bound(_) => self.add_persons(report, sequence, time, fact),
+            Fact::LeftLate(_) | Fact::Billed(_) | Fact::Ordered(_) | Fact::PatientNamed(_) => {
                 self.add_billing(report, sequence, time, fact);
             }
-            Fact::PatientsMerged(fact) => self.merge(report, sequence, fact),
+            Fact::Cooled(fact) => self.cool(report, sequence, time, fact),
+            Fact::PatientsMerged(fact) => self.merge(report, (sequence, time), fact),
             Fact::Restricted(fact) => self.restrict(report, sequence, time, fact),
             Fact::Amended(fact) => self.amend(report, sequence, time, fact),
             Fact::Booked(fact) => {
@@ -324,6 +334,7 @@ impl Account {
                         return report.fault(sequence, "an appointment moves on to no such status");
                     }
                 };
+                self.look_at_pick_up(report, sequence, time, fact.appointment);
                 self.step(report, sequence, time, fact.appointment, event, None);
             }
             Fact::Queued(fact) => self.queue(report, sequence, time, fact),
@@ -366,66 +377,6 @@ impl Account {
             Fact::Forgotten(fact) => {
                 for id in &fact.appointments {
                     self.forget(report, sequence, *id);
-                }
-            }
-        }
-    }
-
-    fn hold(&mut self, report: &mut AuditReport, sequence: Sequence, held: &Held) {
-        let appointment = Appointment {
-            id: held.appointment,
-            patient: held.patient,
-            account: held.account,
-            organization: held.organization,
-            channel: held.channel,
-            class: held.class,
-            sharing: held.sharing,
-            status: AppointmentStatus::Pending,
-            cause: Cause::None,
-            until: held.until,
-            fingerprint: held.fingerprint,
-            payment: None,
-            rules: held.rules,
-            claims: held.claims.clone(),
-        };
-        if self.appointments.insert(held.appointment, appointment).is_some() {
-            report.fault(sequence, "an appointment is held twice");
-        }
-        self.take(report, sequence, &held.claims);
-    }
-
-    fn take(&mut self, report: &mut AuditReport, sequence: Sequence, claims: &[Claim]) {
-        if claims.is_empty() {
-            report.fault(sequence, "an appointment takes no place");
-        }
-        for claim in claims {
-            let Some(session) = self.sessions.get(&claim.session) else {
-                report.fault(sequence, "a claim is in no session");
-                continue;
-            };
-            let drawn = self.draws.get(&DrawId { session: claim.session, pool: claim.pool });
-            if drawn.is_some_and(|draw| !draw.may_take()) {
-                report.fault(sequence, "a place is taken that is to be drawn");
-            }
-            let end = usize::from(claim.slot.0).saturating_add(claim.count.into());
-            if claim.count == 0 || session.slot_count() < end {
-                report.fault(sequence, "a claim is beyond its session");
-            }
-            let altered = self.altered.get(&claim.session);
-            for slot in slots(claim) {
-                let slot_index = SlotIndex(slot);
-                if altered.is_some_and(|altered| altered.blocked.contains_key(&slot_index)) {
-                    report.fault(sequence, "a place is taken in a blocked slot");
-                }
-                if claim.pool == PoolIndex::ADDED {
-                    report.fault(sequence, "an added place goes to somebody else");
-                }
-                let quota = u32::from(session.quota(slot_index, claim.pool));
-                let taken = self.taken.entry((claim.session, slot, claim.pool.0)).or_default();
-                *taken += 1;
-                if quota < *taken {
-                    report.oversold += 1;
-                    report.fault(sequence, "a place is sold twice");
                 }
             }
         }
@@ -517,6 +468,7 @@ impl Account {
     /// Counts at the end, and recounts every place from the appointments that take one.
     fn close(mut self, report: &mut AuditReport) {
         let mut digest = Digest::default();
+        self.note_cooling(report, (report.last, report.last_time), None);
         self.close_queues(report, &mut digest);
         let mut recount = std::mem::take(&mut self.kept);
         for ((session, slot, pool, until), count) in &self.returning {
@@ -549,6 +501,7 @@ impl Account {
         self.conduct.close(&mut digest);
         self.histories.close(&mut digest);
         self.beside.close(report, &self.appointments, &mut digest);
+        self.ties.close(&mut digest);
         for (id, changes) in &self.changes {
             digest.moved(*id, *changes);
         }

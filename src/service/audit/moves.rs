@@ -19,6 +19,7 @@ impl Account {
         };
         self.changes.remove(&id);
         self.beside.forget(id);
+        self.ties.forget(id);
         if appointment.status.is_live() {
             report.fault(sequence, "a live appointment is forgotten");
         }

@@ -4,12 +4,13 @@
 //! kept. What is at fault "by the rules" stops no recovery: what came of rules is in the facts, and is
 //! not worked out again.
 
+use super::cooldown::Cooling;
 use super::restrictions::{is_in_effect, is_lifted};
 use super::{Account, AuditReport};
 use crate::engine::KeptStrike;
 use crate::model::limits::{RULES_KEPT_MAX, RULES_LEAD_MILLIS};
 use crate::model::{
-    AppointmentId, AppointmentStatus, Begins, BookingChannel, Claim, Day, KeptRestriction,
+    AppointmentId, AppointmentStatus, Begins, BookingChannel, Claim, Day, Fact, KeptRestriction,
     NoShowRule, PatientClass, PatientId, Place, Restriction, RestrictionId, RuleMode, RuleScope,
     Rules, RulesApplied, RulesVersion, Sequence, Strike, Struck, Term, Timestamp, Window,
 };
@@ -25,11 +26,18 @@ pub(super) struct Conduct {
     /// What was made, and what was done about it.
     pub(super) restrictions: BTreeMap<PatientId, Vec<KeptRestriction>>,
     struck: BTreeSet<AppointmentId>,
+    /// Who waits after giving a place up.
+    pub(super) cooling: Cooling,
 }
 
 impl Conduct {
     pub(super) fn in_force(&self, now: Timestamp) -> Option<&Rules> {
         self.versions.iter().filter(|rules| rules.from <= now).max_by_key(|rules| rules.from)
+    }
+
+    /// Rules by their version, where they are still known.
+    pub(super) fn version(&self, version: RulesVersion) -> Option<&Rules> {
+        self.versions.iter().find(|rules| rules.version == version)
     }
 
     /// A visit took place.
@@ -64,6 +72,7 @@ impl Conduct {
 
     pub(super) fn close(&self, digest: &mut Digest) {
         self.versions.iter().for_each(|rules| digest.rules(rules));
+        self.cooling.close(digest);
         for (patient, strikes) in &self.strikes {
             for kept in strikes {
                 digest.strike(*patient, kept);
@@ -100,6 +109,20 @@ impl Account {
         // The rulebook keeps one that says nothing besides.
         if RULES_KEPT_MAX <= conduct.versions.len() {
             conduct.versions.remove(0);
+        }
+    }
+
+    /// A record names no other rules than those that are in force.
+    pub(super) fn look_under(
+        &self,
+        report: &mut AuditReport,
+        sequence: Sequence,
+        time: Timestamp,
+        facts: &[Fact],
+    ) {
+        let in_force = self.conduct.in_force(time).map_or(RulesVersion(0), |rules| rules.version);
+        if facts.iter().filter_map(Fact::under).any(|under| under != in_force) {
+            report.fault(sequence, "by the rules: it names others than those in force");
         }
     }
 
@@ -194,7 +217,12 @@ impl Account {
     }
 
     /// Whether a patient is under such a restriction already when another one would begin.
-    fn is_barred(&self, patient: PatientId, made: &Restriction, time: Timestamp) -> bool {
+    pub(super) fn is_barred(
+        &self,
+        patient: PatientId,
+        made: &Restriction,
+        time: Timestamp,
+    ) -> bool {
         let refuses = |one: &Restriction| one.consequence.refuses();
         let known = self.conduct.restrictions.get(&patient).into_iter().flatten();
         let known = known.filter(|kept| !is_lifted(kept, time)).map(|kept| &kept.restriction);
@@ -232,7 +260,7 @@ impl Account {
 }
 
 /// What follows from strikes, if anything.
-fn restriction(
+pub(super) fn restriction(
     rules: &Rules,
     (layer, rule): (usize, &NoShowRule),
     strike: Strike,

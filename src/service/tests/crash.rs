@@ -185,6 +185,10 @@ fn i9_an_impossible_fact_stops_the_recovery() {
         ("a telephone of nothing", vec![opened(), phoned(1)], false),
         ("a telephone", vec![opened(), held(1), phoned(1)], true),
         ("two telephones", vec![opened(), held(1), phoned(1), phoned(1)], false),
+        ("somebody is bound", vec![bound(1, None)], true),
+        ("somebody is bound twice", vec![bound(1, None), bound(1, None)], false),
+        ("one for another", vec![bound(1, None), bound(2, Some(1))], true),
+        ("one for nobody", vec![bound(2, Some(1))], false),
         ("a booking after the end", vec![opened(), held(1), ended(1), booked(1)], false),
     ] {
         let records: Vec<_> = (1..)
@@ -214,6 +218,18 @@ fn left_late(id: u128) -> Fact {
 fn phoned(id: u128) -> Fact {
     let (appointment, phone) = (build::appointment(id), crate::model::ClientKey(id));
     Fact::Phoned(crate::model::Phoned { appointment, phone })
+}
+
+fn bound(id: u128, instead_of: Option<u128>) -> Fact {
+    Fact::Bound(Box::new(crate::model::Bound {
+        tie: crate::model::Tie::AccountPatient,
+        holder: 1,
+        other: id,
+        instead_of,
+        changed: Vec::new(),
+        is_beyond: false,
+        rule: crate::model::RuleRef::default(),
+    }))
 }
 
 /// One slot, of which the first pool gives its unused places to the second.

@@ -7,6 +7,8 @@ mod answers;
 mod attendance;
 #[cfg(feature = "node")]
 mod billing;
+#[cfg(feature = "node")]
+mod cooldown;
 mod crash;
 mod digests;
 mod disruption;
@@ -21,6 +23,8 @@ mod images;
 mod persons;
 #[cfg(feature = "node")]
 mod restrictions;
+#[cfg(feature = "node")]
+mod under;
 mod upkeep;
 mod waitlist;
 

@@ -4,12 +4,89 @@ use super::{Node, refused};
 use crate::engine::tests::build::{self, DAY, MINUTE, MORNING};
 use crate::inventory::{Inventory, Part};
 use crate::model::{
-    Actor, ApplyRules, CancelRule, ChannelSet, CivilTime, ClientKey, Command, Deadline, Fact,
-    Facts, Forgotten, Held, Hold, LateCancel, Outcome, PaymentRef, Phoned, Reschedule, Role,
-    RuleLayer, RuleMode, Rules, Sequence, SessionOpened,
+    AccountId, Action, Actor, Answer, ApplyRules, Begins, CancelRule, Changes, ChannelSet,
+    CivilTime, ClientKey, ClientKeys, Command, Consequence, CountedOf, Deadline, Fact, Facts,
+    Forgotten, Held, Hold, LateCancel, NoShowRule, Outcome, PaymentRef, Period, PersonsRule,
+    Phoned, Receipt, Reschedule, Role, RuleLayer, RuleMode, Rules, ScopeKind, Sequence,
+    SessionOpened, Term, TieRule, Tier, Violation, ViolationRule, ViolationSet, Window,
 };
 use crate::service::digest::of_inventory;
 use crate::service::image;
+
+impl Node {
+    /// Puts a layer in force.
+    fn under(&mut self, layer: RuleLayer) {
+        let (from, layers) = (self.now.plus_millis(MINUTE), vec![layer]);
+        let rules = Rules { from, layers, civil: CivilTime::default(), ..Rules::default() };
+        let apply = ApplyRules { request: build::request(9 << 40), rules };
+        let admin = Actor::unbounded(Role::Admin);
+        self.service.call(self.now, &admin, &Command::ApplyRules(apply.into())).result.unwrap();
+        self.later(MINUTE);
+    }
+
+    /// A hold of an account, with its telephone.
+    fn hold_by(&self, id: u128, patient: u128, account: u128) -> Answer<Receipt> {
+        let keys = ClientKeys {
+            account: Some(AccountId(account)),
+            phone: Some(ClientKey(account)),
+            ..ClientKeys::default()
+        };
+        self.hold(&Hold { keys, ..build::hold(id, patient, [build::any(1)]) })
+    }
+}
+
+/// Two patients of an account and of a telephone, of which one may be exchanged in a month.
+fn family() -> RuleLayer {
+    let changes = Some(Changes { most: 1, period: Period::Month });
+    let two = Some(TieRule { patients: 2, accounts: 0, changes });
+    let rule = PersonsRule { account: two, phone: two, ..PersonsRule::default() };
+    RuleLayer { persons: Some(Box::new(rule)), ..RuleLayer::default() }
+}
+
+#[test]
+fn nobody_with_a_visit_ahead_gives_way_wherever_their_ledger_is() {
+    let mut node = Node::new();
+    node.open(build::session(1, &[200, 200]));
+    node.under(family());
+    // Keys of many shards, so that no ledger is locked by chance.
+    for family in 1..=40 {
+        let (first, second, third) = (family * 100, family * 100 + 1, family * 100 + 2);
+        node.hold_by(first, first, family).result.unwrap();
+        node.hold_by(second, second, family).result.unwrap();
+        let full = node.hold_by(third, third, family);
+        assert_eq!(refused(&full), Outcome::PersonLimit, "{family}");
+        node.release(second).result.unwrap();
+        node.hold_by(third, third, family).result.unwrap();
+        node.hold_by(first + 3, second, family).result.unwrap_err();
+    }
+}
+
+#[test]
+fn who_is_bound_survives_snapshots_and_crashes() {
+    let mut node = Node::new();
+    node.open(build::session(1, &[40, 40]));
+    node.under(family());
+    for id in 1..=2 {
+        node.hold_by(id, id, 1).result.unwrap();
+        node.hold_by(10 + id, 10 + id, 2).result.unwrap();
+    }
+    node.release(1).result.unwrap();
+    node.hold_by(3, 3, 1).result.unwrap();
+    let base = node.service.journal().appended();
+    let copied = copy(node.service.inventory(), base);
+    assert_eq!(of_inventory(&copied), node.service.digest());
+    let holder = AccountId(1).holder();
+    let ties = node.service.inventory().ties(holder).unwrap();
+    assert_eq!((ties.bound.len(), ties.changes.len()), (2, 1));
+    assert_eq!(copied.ties(holder), Some(ties));
+
+    node.commit();
+    let mut recovered = Node::recovered(&node.medium.crash());
+    recovered.now = node.now;
+    assert_eq!(recovered.service.digest(), node.service.digest());
+    let full = recovered.hold_by(4, 4, 1);
+    assert_eq!(refused(&full), Outcome::PersonLimit, "the change of this month was made");
+}
 
 #[test]
 fn a_move_is_decided_by_the_rules_in_force() {
@@ -25,14 +102,9 @@ fn a_move_is_decided_by_the_rules_in_force() {
         }),
         ..RuleLayer::default()
     };
-    let (from, layers) = (node.now.plus_millis(MINUTE), vec![layer]);
-    let rules = Rules { from, layers, civil: CivilTime::default(), ..Rules::default() };
-    let apply = ApplyRules { request: build::request(9 << 40), rules };
-    let admin = Actor::unbounded(Role::Admin);
-    node.service.call(node.now, &admin, &Command::ApplyRules(apply.into())).result.unwrap();
+    node.under(layer);
     let held = Hold { book: Some(PaymentRef(1)), ..build::hold(1, 1, [build::any(1)]) };
     node.hold(&held).result.unwrap();
-    node.later(MINUTE);
     let ask = Reschedule {
         request: build::request(8 << 40),
         appointment: build::appointment(1),
@@ -81,6 +153,52 @@ fn the_telephone_of_an_appointment_is_kept_as_long_as_the_appointment() {
     inventory.replay(Sequence(5), MORNING, &record);
     assert_eq!(phones(&inventory), []);
     assert_ne!(of_inventory(&copy), of_inventory(&inventory));
+}
+
+#[test]
+fn a_telephone_that_gave_back_too_much_books_for_nobody_also_after_a_restart() {
+    let mut node = Node::new();
+    node.open(build::session(1, &[9]));
+    let rule = NoShowRule {
+        within: ScopeKind::Region,
+        window: Window::Month,
+        begins: Begins::AtOnce,
+        is_used_up: false,
+        mode: RuleMode::Enforce,
+        tiers: std::iter::once(Tier {
+            count: 2,
+            consequence: Consequence::Refuse { but: ChannelSet(0) },
+            term: Term::Days(1),
+        })
+        .collect(),
+    };
+    let counts = ViolationSet::only(Violation::Release);
+    let violations = vec![ViolationRule { counts, of: CountedOf::Phone, rule }];
+    let layers = vec![RuleLayer { violations, ..RuleLayer::default() }];
+    let from = node.now.plus_millis(MINUTE);
+    let rules = Rules { from, layers, civil: CivilTime::default(), ..Rules::default() };
+    let apply = ApplyRules { request: build::request(9 << 40), rules };
+    let admin = Actor::unbounded(Role::Admin);
+    node.service.call(node.now, &admin, &Command::ApplyRules(apply.into())).result.unwrap();
+    node.later(MINUTE);
+    let phone = Some(ClientKey(77));
+    let ask = |number: u128| {
+        let hold = build::hold(number, 100 + number, [build::any(1)]);
+        Hold { keys: ClientKeys { phone, ..hold.keys }, ..hold }
+    };
+    // Of patients in other shards each.
+    for number in 1..=2 {
+        node.hold(&ask(number)).result.unwrap();
+        let release = build::change(1_000 + number, number, Action::Release);
+        node.service.call(node.now, &node.actor, &Command::Change(release)).result.unwrap();
+    }
+    assert_eq!(refused(&node.hold(&ask(3))), Outcome::Restricted);
+    node.hold_any(4, 1).result.unwrap();
+    let inventory = node.service.inventory();
+    let copy = copy(inventory, node.service.journal().appended());
+    assert_eq!(of_inventory(&copy), of_inventory(inventory));
+    let phone = ClientKey(77).phone_holder();
+    assert_eq!(copy.restrictions(phone, node.now).len(), 1);
 }
 
 fn phones(inventory: &Inventory) -> Vec<(crate::model::AppointmentId, ClientKey)> {

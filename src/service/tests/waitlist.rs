@@ -3,9 +3,9 @@
 use super::Node;
 use crate::engine::tests::build::{self, MINUTE, MORNING};
 use crate::model::{
-    Action, Actor, AppointmentId, AppointmentStatus, Change, Command, Delay, Fact, JoinWaitlist,
-    PatientClass, PatientId, PaymentRef, ReturnRule, Role, Session, SessionTerms, Timestamp,
-    WaitlistRule,
+    Action, Actor, AppointmentId, AppointmentStatus, Attributes, Change, Command, Delay, Fact,
+    JoinWaitlist, PatientClass, PatientId, PaymentRef, ReturnRule, Role, Session, SessionTerms,
+    Timestamp, WaitlistRule,
 };
 
 fn session(draw_millis: u32) -> Session {
@@ -36,6 +36,7 @@ fn join(node: &Node, patient: u128) {
         account: None,
         channel: build::channel(0),
         class: PatientClass::Outpatient,
+        attributes: Attributes::default(),
         earliest: Timestamp::default(),
         latest: Timestamp::MAX,
         targets: std::iter::once(crate::model::SessionId(1)).collect(),

@@ -1,10 +1,10 @@
 //! Facts from bytes: mostly such as could have happened, and now and then one that could not.
 
 use haoyuan::model::{
-    AppointmentId, AppointmentStatus, Booked, Cause, Claim, Claims, Declined, Ended, Fact,
-    Forgotten, Held, OrganizationId, Outcome, PatientClass, PatientId, PaymentRef, PoolIndex,
-    Progressed, QuotasSet, Reclaimed, RulesVersion, SessionId, SessionOpened, SetQuotas, Settled,
-    Sharing, SlotIndex, Timestamp,
+    AppointmentId, AppointmentStatus, Booked, Bound, Cause, Claim, Claims, ClientKey, Day,
+    Declined, Ended, Fact, Forgotten, Held, OrganizationId, Outcome, PatientClass, PatientId,
+    PaymentRef, Phoned, PoolIndex, Progressed, QuotasSet, Reclaimed, RuleRef, RulesVersion,
+    SessionId, SessionOpened, SetQuotas, Settled, Sharing, SlotIndex, Tie, Timestamp,
 };
 
 use crate::{Bytes, MORNING, appointment, channel, patient, request, session, set_quotas};
@@ -22,7 +22,12 @@ impl FactSource {
         self.requests += 1;
         let request = request(10_000 + self.requests);
         let fingerprint = 9;
-        match bytes.below(14) {
+        match bytes.below(16) {
+            14 => {
+                let (appointment, ..) = self.known(bytes);
+                Fact::Phoned(Phoned { appointment, phone: ClientKey(u128::from(bytes.below(2))) })
+            }
+            15 => bound(bytes),
             0 | 1 => {
                 let session = session(bytes);
                 Fact::SessionOpened(Box::new(SessionOpened { request, fingerprint, session }))
@@ -140,4 +145,18 @@ fn status(
         7..=13 => second,
         _ => AppointmentStatus::ALL[usize::from(bytes.below(7))],
     }
+}
+
+/// One of few belongs to one of few, now and then instead of another.
+fn bound(bytes: &mut Bytes<'_>) -> Fact {
+    let instead_of = bytes.once_in(4).then(|| u128::from(bytes.below(4)));
+    Fact::Bound(Box::new(Bound {
+        tie: Tie::ALL[usize::from(bytes.below(4))],
+        holder: u128::from(bytes.below(2)),
+        other: u128::from(bytes.below(8)),
+        instead_of,
+        changed: instead_of.map(|_| Day(u32::from(bytes.byte()))).into_iter().collect(),
+        is_beyond: bytes.once_in(8),
+        rule: RuleRef::default(),
+    }))
 }

@@ -2,15 +2,17 @@
 
 use haoyuan::model::{
     AccountId, Action, Amend, Amendment, Appeal, AppealRule, ApplyRules, AppointmentId, Attendance,
-    Attributes, Begins, BookingChannel, CallNext, CancelRule, Change, ChannelSet, CivilTime,
-    ClaimRequest, ClassSet, ClientKeys, Consequence, Deadline, Delay, DepartmentId, EvidenceRef,
-    Hold, Holder, HolderRule, JoinWaitlist, LateCancel, LatePayment, LateRule, LeaveWaitlist,
-    MergePatients, NamePatient, NoShowRule, Order, OrderRule, OrganizationId, PatientClass,
-    PatientId, Pay, PaymentKind, PaymentMode, PaymentRef, PaymentRule, Pick, Pool, PoolIndex,
-    PoolTerms, Reclaim, Refund, Repeat, RequestId, Reschedule, ResourceId, Restrict, RestrictionId,
-    ReturnRule, RuleLayer, RuleMode, RuleScope, Rules, RulesVersion, ScopeKind, ServiceHours,
-    Session, SessionId, SessionTerms, SetQuotas, Sharing, SiteId, SlotChoice, SlotIndex, Term,
-    Tier, Timestamp, Ttl, Undecided, WaitlistRule, Window,
+    Attributes, Begins, BookingChannel, CallNext, CancelRule, Change, Changes, ChannelSet,
+    CivilTime, ClaimRequest, ClassSet, ClientKey, ClientKeys, Consequence, CooldownLength,
+    CooldownRule, CountedOf, Deadline, Delay, DepartmentId, EndingSet, EvidenceRef, Hold, Holder,
+    HolderRule, JoinWaitlist, LateCancel, LatePayment, LateRule, LeaveWaitlist, MergePatients,
+    NamePatient, NewPatients, NoShowRule, Order, OrderRule, OrganizationId, PatientClass,
+    PatientId, Pay, PaymentKind, PaymentMode, PaymentRef, PaymentRule, Period, PersonsRule, Pick,
+    PickUpWindow, Pool, PoolIndex, PoolTerms, Reclaim, Refund, Repeat, RequestId, Reschedule,
+    ResourceId, Restrict, RestrictionId, ReturnRule, RuleLayer, RuleMode, RuleScope, Rules,
+    RulesVersion, ScopeKind, ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing,
+    SiteId, SlotChoice, SlotIndex, Term, TieRule, Tier, Timestamp, Ttl, Undecided, Violation,
+    ViolationRule, WaitCounts, WaitKey, WaitLimit, WaitlistRule, Window,
 };
 
 use crate::Bytes;
@@ -95,6 +97,13 @@ fn pool_terms(index: usize, pools: usize, bytes: &mut Bytes<'_>) -> PoolTerms {
 
 fn session_terms(bytes: &mut Bytes<'_>) -> SessionTerms {
     let offsets = vec![(Timestamp::default(), 0)];
+    let attendance = bytes.once_in(4).then(|| attendance(bytes));
+    let windows = if attendance.is_some() && bytes.once_in(2) {
+        let from = soon(bytes);
+        vec![PickUpWindow { from, until: from.plus_millis(600_000) }]
+    } else {
+        Vec::new()
+    };
     SessionTerms {
         booking_ends: bytes.once_in(4).then(|| soon(bytes)),
         lead_millis: bytes.once_in(4).then_some(600_000),
@@ -104,7 +113,8 @@ fn session_terms(bytes: &mut Bytes<'_>) -> SessionTerms {
             channels: ChannelSet(3),
             offsets,
         }),
-        attendance: bytes.once_in(4).then(|| attendance(bytes)),
+        attendance,
+        pick_up_windows: windows,
         ..if bytes.once_in(3) { waiting(bytes) } else { SessionTerms::default() }
     }
 }
@@ -146,10 +156,19 @@ pub fn join(bytes: &mut Bytes<'_>) -> JoinWaitlist {
         account: None,
         channel: channel(bytes),
         class: if bytes.once_in(4) { PatientClass::Referral } else { PatientClass::Outpatient },
+        attributes: Attributes(if bytes.once_in(4) { 30 } else { 0xff }),
         earliest: if bytes.once_in(8) { soon(bytes) } else { Timestamp::default() },
         latest: Timestamp::MAX,
         targets: std::iter::once(SessionId(u64::from(bytes.below(4)))).collect(),
     }
+}
+
+/// How much somebody may wait for at a time.
+fn wait_limit(bytes: &mut Bytes<'_>) -> WaitLimit {
+    let counts = if bytes.once_in(2) { WaitCounts::Sessions } else { WaitCounts::Resources };
+    let within = if bytes.once_in(2) { ScopeKind::Region } else { ScopeKind::Department };
+    let key = WaitKey { within, counts };
+    WaitLimit { key, most: u16::from(bytes.below(3)), mode: RuleMode::Enforce }
 }
 
 /// Waits no more.
@@ -212,15 +231,29 @@ pub fn apply_rules(bytes: &mut Bytes<'_>, now: Timestamp) -> ApplyRules {
         per_restriction: 1 + bytes.byte() % 2,
         undecided: if bytes.once_in(2) { Undecided::Lifted } else { Undecided::Stands },
     });
+    let often = NoShowRule {
+        window: if window == Window::Ever { Window::Year } else { window },
+        ..no_show.clone()
+    };
+    let counts = [Violation::Cancel, Violation::Release, Violation::Unpaid, Violation::Booking];
+    let violation = ViolationRule {
+        counts: counts.into_iter().skip(count.into()).collect(),
+        of: if count == 1 { CountedOf::Account } else { CountedOf::Patient },
+        rule: often,
+    };
     let layer = RuleLayer {
         scope,
         no_show: Some(no_show),
+        violations: if begins == Begins::AtOnce { vec![violation] } else { Vec::new() },
         cancel: bytes.once_in(2).then(|| cancel(bytes)),
         payment: bytes.once_in(2).then(|| payment(bytes)),
         holder: bytes
             .once_in(2)
             .then(|| HolderRule { by: Holder::Account, limit: 1 + bytes.below(2) }),
         appeal,
+        waitlist: if bytes.once_in(4) { [wait_limit(bytes)].into() } else { Box::default() },
+        cooldown: if bytes.once_in(2) { vec![cooldown(bytes)] } else { Vec::new() },
+        persons: bytes.once_in(2).then(|| Box::new(persons(bytes))),
         ..RuleLayer::default()
     };
     ApplyRules {
@@ -317,10 +350,27 @@ fn paid_for(bytes: &mut Bytes<'_>) -> AppointmentId {
     appointment(bytes)
 }
 
+/// One patient of an account or a telephone, or two.
+fn persons(bytes: &mut Bytes<'_>) -> PersonsRule {
+    let changes = bytes.once_in(2).then(|| Changes { most: 1, period: Period::Days(1) });
+    let few = 1 + bytes.below(2);
+    let ties = |patients, accounts| Some(TieRule { patients, accounts, changes });
+    let most = bytes.below(2);
+    let new_patients = bytes.once_in(4).then_some(NewPatients { most, minutes: 60 });
+    PersonsRule {
+        account: ties(few, 0),
+        phone: ties(few, 1),
+        patient: ties(0, 1),
+        new_patients,
+        mode: if bytes.once_in(8) { RuleMode::Shadow } else { RuleMode::Enforce },
+    }
+}
+
 /// One of two accounts, mostly.
 fn keys(bytes: &mut Bytes<'_>) -> ClientKeys {
     let account = (!bytes.once_in(4)).then(|| AccountId(u128::from(bytes.below(2))));
-    ClientKeys { account, ..ClientKeys::default() }
+    let phone = bytes.once_in(4).then(|| ClientKey(u128::from(bytes.below(2))));
+    ClientKeys { account, phone, ..ClientKeys::default() }
 }
 
 /// Restricts somebody for some hours.
@@ -361,6 +411,17 @@ pub fn amend(bytes: &mut Bytes<'_>, now: Timestamp) -> Amend {
         },
         evidence: EvidenceRef(0),
         reason: 1,
+    }
+}
+
+/// How long one waits after giving a place up.
+fn cooldown(bytes: &mut Bytes<'_>) -> CooldownRule {
+    let kinds = [ScopeKind::Region, ScopeKind::Department, ScopeKind::Schedule];
+    CooldownRule {
+        after: EndingSet(1 + bytes.below(7)),
+        within: kinds[usize::from(bytes.below(3))],
+        length: CooldownLength::Minutes(1 + u16::from(bytes.byte())),
+        mode: if bytes.once_in(4) { RuleMode::Shadow } else { RuleMode::Enforce },
     }
 }
 

@@ -35,6 +35,7 @@ fn join(now: Timestamp, patient: PatientId, channel: BookingChannel) -> JoinWait
         account: None,
         channel,
         class: PatientClass::Outpatient,
+        attributes: Attributes::default(),
         earliest: Timestamp::default(),
         latest: Timestamp::MAX,
         targets: std::iter::once(SessionId(7)).collect(),

@@ -59,6 +59,7 @@ impl Invariant for HeldOnce {
                 | Fact::Billed(_)
                 | Fact::LeftLate(_)
                 | Fact::Phoned(_)
+                | Fact::DecidedUnder(_)
                 | Fact::Called(_) => continue,
                 _ => fact.appointment().into_iter().collect(),
             };

@@ -7,6 +7,7 @@ mod billing_kept;
 mod blocked_is_empty;
 mod called_in_turn;
 mod clock_only_forward;
+mod cooldown_kept;
 mod damage_is_refused;
 mod drawn_in_order;
 mod durable_is_kept;
@@ -21,6 +22,7 @@ mod no_lost_place;
 mod nothing_early;
 mod one_id_one_request;
 mod one_live_appointment_per_patient_and_session;
+mod persons_kept;
 mod quota_kept;
 mod quota_sum;
 mod refusal_changes_nothing;
@@ -29,6 +31,7 @@ mod reply_implies_durable;
 mod restriction_kept;
 mod retry_same_answer;
 mod snapshot_agrees;
+mod under_rules;
 mod waits_once;
 
 use haoyuan::model::{Sequence, Timestamp};
@@ -93,8 +96,11 @@ pub(crate) fn all(retention_millis: u64) -> Vec<Box<dyn Invariant>> {
         Box::<clock_only_forward::ClockOnlyForward>::default(),
         Box::<expiry_on_time::ExpiryOnTime>::default(),
         Box::new(reply_implies_durable::ReplyImpliesDurable),
+        Box::<under_rules::UnderRules>::default(),
         Box::<limit_kept::LimitKept>::default(),
+        Box::<persons_kept::PersonsKept>::default(),
         Box::<restriction_kept::RestrictionKept>::default(),
+        Box::<cooldown_kept::CooldownKept>::default(),
         Box::<billing_kept::BillingKept>::default(),
         Box::<retry_same_answer::RetrySameAnswer>::default(),
         Box::<one_id_one_request::OneIdOneRequest>::default(),

@@ -73,12 +73,14 @@ impl Invariant for ReplyImpliesDurable {
                     return Err(format!("{ask} was told {reply}"));
                 };
                 let struck = || history.struck.get(&history.person(*patient)).into_iter().flatten();
+                let barred = || history.barred.get(&history.person(*patient)).into_iter().flatten();
                 let mut strikes = found.strikes.iter();
                 let mut made = found.restrictions.iter();
                 strikes.all(|strike| struck().any(|it| it.strike == *strike))
                     && made.all(|made| {
                         made.cause == RestrictionCause::Staff
                             || struck().any(|it| it.restriction == Some(*made))
+                            || barred().any(|it| it.restriction == *made)
                     })
             }
             Ok(Said::Reading(Reading::Standing(found))) => {
@@ -145,6 +147,10 @@ fn refusal_is_durable(ask: &Ask, refusal: Refusal, history: &History) -> bool {
         }
         Outcome::ChannelNotShared => life.is_some(),
         Outcome::AppointmentDisplaced => life.is_some_and(|life| life.knows_blocks),
+        // The id of a settlement follows from its time: two of one millisecond have the same.
+        Outcome::IdReused if matches!(ask.body, Body::Settle(..)) => {
+            life.is_some_and(|life| !life.status().is_live())
+        }
         Outcome::IdReused => ask.identity().is_some_and(|(id, _)| history.requests.contains(&id)),
         Outcome::AlreadyHasAppointment => match &ask.body {
             Body::Command(Command::Hold(hold)) => {

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use haoyuan::model::{
-    AppealTerm, BookingChannel, Claim, Consequence, Fact, Outcome, PatientClass, PatientId, Place,
-    Restriction, RestrictionId, RuleMode, Sequence, Session, StepKind, Timestamp, Undecided,
+    AccountId, AppealTerm, BookingChannel, Claim, ClientKey, Consequence, Fact, Outcome,
+    PatientClass, PatientId, Place, Restriction, RestrictionId, RuleMode, Sequence, Session,
+    StepKind, Timestamp, Undecided,
 };
 
 use super::{History, Invariant, Sight, ensure};
@@ -45,15 +46,23 @@ impl Invariant for RestrictionKept {
                 Ok(())
             }
             Sight::Told { ask, reply } if reply.outcome() == Outcome::Restricted => {
-                let patient = match &ask.body {
-                    Body::Command(Command::Hold(hold)) | Body::Import(hold) => hold.patient,
-                    Body::Command(Command::NamePatient(name)) => Some(name.patient),
-                    Body::Command(Command::JoinWaitlist(join)) => Some(join.patient),
-                    _ => None,
+                let (patient, account, phone) = match &ask.body {
+                    Body::Command(Command::Hold(hold)) | Body::Import(hold) => {
+                        (hold.patient, hold.keys.account, hold.keys.phone)
+                    }
+                    Body::Command(Command::NamePatient(name)) => {
+                        (Some(name.patient), name.keys.account, name.keys.phone)
+                    }
+                    Body::Command(Command::JoinWaitlist(join)) => {
+                        (Some(join.patient), join.account, None)
+                    }
+                    _ => (None, None, None),
                 };
                 let patient = patient.map(|patient| history.person(patient));
-                let made = patient.and_then(|patient| self.made.get(&patient));
-                let is_known = made.into_iter().flatten().any(|made| {
+                let account = account.map(AccountId::holder);
+                let who = [patient, account, phone.map(ClientKey::phone_holder)];
+                let made = who.into_iter().flatten().filter_map(|key| self.made.get(&key));
+                let is_known = made.flatten().any(|made| {
                     let is_lifted = made.lifted.is_some_and(|at| at <= reply.after);
                     made.restriction.consequence.refuses() && !is_lifted
                 });
@@ -87,6 +96,10 @@ impl RestrictionKept {
             let made = self.made.entry(struck.patient).or_default();
             let id = RestrictionId(struck.appointment.0);
             made.extend(struck.restriction.map(|made| Made::new(id, made)));
+        }
+        if let Fact::Barred(fact) = fact {
+            let made = self.made.entry(fact.patient).or_default();
+            made.push(Made::new(fact.id, fact.restriction));
         }
         if let Fact::Restricted(fact) = fact {
             let made = self.made.entry(fact.patient).or_default();

@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::num::u8::ANY;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use super::{Case, request_id, restrictions, rotation, same};
+use super::{Case, persons, request_id, restrictions, rotation, same};
 use crate::engine::tests::build::{self, MINUTE, MORNING};
 use crate::engine::tests::naive::Naive;
 use crate::engine::tests::pairs::Pairs;
@@ -44,7 +44,8 @@ pub(super) fn compare(state: &State, naive: &Naive) -> Result<(), TestCaseError>
     let mut late = naive.billing.late.clone();
     late.sort_unstable();
     late.dedup();
-    same(&state.billing.late().collect(), &late, "late cancels")
+    same(&state.billing.late().collect(), &late, "late cancels")?;
+    persons::compare(state, naive)
 }
 
 fn play_one(opened: [u8; 4], steps: &[[u8; 6]], pairs: &mut Pairs) -> Result<(), TestCaseError> {
@@ -353,6 +354,11 @@ fn apply(case: &mut Case, bytes: [u8; 4], pairs: &mut Pairs) -> Result<(), TestC
                 by: if extra % 16 == 5 { Holder::Patient } else { Holder::Account },
                 limit: 1 + what % 2,
             }),
+            cooldown: if what & 2 == 0 {
+                super::rules::cooldowns(extra.rotate_left(3) ^ what, who)
+            } else {
+                Vec::new()
+            },
             ..RuleLayer::default()
         }
     };

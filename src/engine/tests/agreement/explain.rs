@@ -19,7 +19,7 @@ use crate::engine::LedgerShard;
 use crate::engine::tests::world::World;
 use crate::model::{
     Actor, BookingLimit, Command, Fact, Outcome, Refusal, RestrictionId, RuleKey, RuleLayer,
-    RuleRef, RuleWhy, RulesVersion,
+    RuleRef, RuleWhy, RulesVersion, WaitLimit,
 };
 
 /// Checks what a refusal of the last command rests on, if a rule refused it.
@@ -41,7 +41,8 @@ pub(super) fn check(
     // Where several sessions are asked for, the layer of one lets no account hold in the others.
     let is_elsewhere = why.key == RuleKey::Holder && answer.is_err();
     if !is_elsewhere {
-        same(&answer, &Err(*refusal), &format!("{why:?} alone: {command:?}"))?;
+        let (answer, refusal) = (answer.map_err(uncounted), uncounted(*refusal));
+        same(&answer, &Err(refusal), &format!("{why:?} alone: {command:?}"))?;
     }
     let without = imagine(world, |layer, rule| !is_of(rule, layer, &why), &why, false);
     let answer = without.answer(actor, command);
@@ -49,6 +50,15 @@ pub(super) fn check(
         return Err(TestCaseError::fail(format!("{why:?} is taken out, and still: {command:?}")));
     }
     Ok(())
+}
+
+/// A refusal to wait without what was counted: of several sessions that are asked for, a nearer layer may
+/// let wait for one, which counts among the others where that layer is taken out.
+fn uncounted(refusal: Refusal) -> Refusal {
+    let is_of_waits = |why: &RuleWhy| why.key == RuleKey::Waitlist;
+    let count = |why: RuleWhy| if is_of_waits(&why) { RuleWhy { count: 0, ..why } } else { why };
+    let why = refusal.why.map(count);
+    Refusal { why, ..refusal }
 }
 
 /// A refusal without why, where the naive model does not say it: [`check`] looks at that.
@@ -60,6 +70,7 @@ pub(super) fn unexplained(refusal: Refusal) -> Refusal {
         Outcome::PaymentMissing,
         Outcome::PaymentKindRefused,
         Outcome::OrderRefused,
+        Outcome::PersonLimit,
     ];
     if is_unsaid.contains(&refusal.outcome) { Refusal { why: None, ..refusal } } else { refusal }
 }
@@ -78,7 +89,8 @@ fn imagine(
     let layer = |version, (index, layer): (usize, &RuleLayer)| {
         let keys = RuleKey::ALL.into_iter().filter(|key| {
             let is_kept = *key == why.key && stays(index, version);
-            let is_other = *key != why.key && !is_alone;
+            // What lets an account hold at all is no reason against it.
+            let is_other = *key != why.key && (!is_alone || *key == RuleKey::Holder);
             !is_kept && !is_other
         });
         let mut left = keys.fold(layer.clone(), RuleLayer::without);
@@ -87,6 +99,11 @@ fn imagine(
             let tier = usize::from(why.rule.tier);
             let others = left.limits.iter_mut().enumerate().filter(|(index, _)| *index != tier);
             others.for_each(|(_, limit)| limit.most = BookingLimit::NO_LIMIT);
+        }
+        if is_alone && why.key == RuleKey::Waitlist {
+            let tier = usize::from(why.rule.tier);
+            let others = left.waitlist.iter_mut().enumerate().filter(|(index, _)| *index != tier);
+            others.for_each(|(_, limit)| limit.most = WaitLimit::NO_LIMIT);
         }
         left
     };
@@ -107,6 +124,18 @@ fn imagine(
             if was_made && struck.restriction.is_none() {
                 gone.insert(RestrictionId(struck.appointment.0));
             }
+        }
+        if let Fact::Cooled(cooled) = &mut fact {
+            cooled.cooldowns.retain(|it| stays(it.rule.layer.into(), it.rule.version));
+            if cooled.cooldowns.is_empty() {
+                return None;
+            }
+        }
+        if let Fact::Barred(barred) = &fact
+            && !stays_made(barred.restriction.rule)
+        {
+            gone.insert(barred.id);
+            return None;
         }
         if let Fact::Restricted(made) = &fact
             && by_staff != is_alone

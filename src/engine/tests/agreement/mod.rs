@@ -10,11 +10,13 @@ mod billing;
 mod disruption;
 mod draws;
 mod explain;
+mod persons;
 mod queue;
 mod restrictions;
 mod rotation;
 mod rules;
 mod sessions;
+mod violations;
 mod waitlist;
 
 use std::cell::RefCell;
@@ -92,6 +94,7 @@ fn round(cases: u32, pairs: &RefCell<Pairs>) {
     queue::play(cases / 8, pairs);
     rules::play(cases / 2, pairs);
     billing::play(cases / 2, pairs);
+    persons::play(cases / 2, pairs);
 }
 
 /// The same step with more blocks, and more that they reach.
@@ -179,6 +182,7 @@ impl Case {
 
     /// Compares the states, and what the facts make of them again.
     fn finish(self, pairs: &mut Pairs) -> Result<(), TestCaseError> {
+        self.count_barred(pairs);
         let facts = self.engine.records.iter().flat_map(|(_, facts)| facts);
         for _ in facts.filter(|fact| fact.name() == "PlaceOffered") {
             pairs.count("place_offer", Outcome::Done);
@@ -224,14 +228,7 @@ impl Case {
                 self.naive.step_draws();
                 self.engine.step_sessions();
                 self.naive.step_sessions();
-                let mut engine = self.engine.expire();
-                let mut naive = self.naive.expire();
-                engine.sort_unstable();
-                naive.sort_unstable();
-                if !engine.is_empty() {
-                    pairs.count("expire", Outcome::Done);
-                }
-                same(&engine, &naive, "expire")
+                self.expire(pairs)
             }
             5 if id < 128 => {
                 let leave = step.leave(&self.naive);
@@ -354,6 +351,8 @@ impl Case {
             .collect();
         same(&waits, &self.naive.waits(), "entries of waitlists")?;
         rules::compare(state, &self.naive)?;
+        let waits = state.waiting_after(self.engine.now);
+        same(&waits, &self.naive.waiting_after(self.engine.now), "cool-downs")?;
         billing::compare(state, &self.naive)?;
         same(&state.sessions.len(), &self.naive.sessions.len(), "sessions")?;
         for session in &state.sessions {

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::num::u8::ANY;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use super::sessions::attendance;
+use super::sessions::{attendance, windows};
 use super::{Case, request_id};
 use crate::engine::tests::build::{self, MORNING};
 use crate::engine::tests::pairs::Pairs;
@@ -36,8 +36,11 @@ fn play_one(kind: u8, steps: &[[u8; 4]], pairs: &mut Pairs) -> Result<(), TestCa
 
 /// Slots of ten minutes; the first begins in five minutes.
 fn session(id: u64, kind: u8) -> Session {
-    let terms =
-        SessionTerms { attendance: Some(attendance(kind.into())), ..SessionTerms::default() };
+    let terms = SessionTerms {
+        attendance: Some(attendance(kind.into())),
+        pick_up_windows: windows(kind.into()),
+        ..SessionTerms::default()
+    };
     let start = MORNING.plus_millis(5 * build::MINUTE);
     Session { start, terms, ..build::session(id, &[3, 3, 3]) }
 }

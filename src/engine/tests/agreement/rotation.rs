@@ -137,6 +137,13 @@ impl Twins {
         rotated.records.iter_mut().for_each(|record| first(&mut record.0));
         rotated.records.sort_by_key(|(patient, _)| *patient);
         same(&rotated.records, &plain.records, "records")?;
+        let now = self.plain.now;
+        let mut waits = rotated.waiting_after(now);
+        for (patient, _) in &mut waits {
+            first(patient);
+        }
+        waits.sort_by_key(|(patient, it)| (*patient, it.within, it.mode));
+        same(&waits, &plain.waiting_after(now), "cool-downs")?;
         let by_patient = |all: Vec<(PatientId, Vec<Past>)>| {
             let mut all: Vec<_> = all
                 .into_iter()

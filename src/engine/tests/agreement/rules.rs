@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::num::u8::ANY;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use super::{Case, request_id, restrictions, rotation, same};
+use super::{Case, request_id, restrictions, rotation, same, violations, waitlist};
 use crate::engine::PatientRecord;
 use crate::engine::tests::build::{self, DAY, MORNING};
 use crate::engine::tests::naive::Naive;
@@ -14,12 +14,12 @@ use crate::engine::tests::pairs::Pairs;
 use crate::engine::tests::world::State;
 use crate::model::limits::RULES_LEAD_MILLIS;
 use crate::model::{
-    Action, Actor, ApplyRules, Appointment, AppointmentId, AppointmentStatus, Begins, BookingLimit,
-    Change, ChannelSet, CivilTime, Claim, ClassSet, Command, Consequence, Counts, DayOf,
-    DepartmentId, Hold, LimitKey, LimitScope, NoShowRule, OrganizationId, PatientClass, PaymentRef,
-    Period, Reschedule, ResourceId, Role, RuleCondition, RuleLayer, RuleMode, RuleScope, Rules,
-    RulesVersion, ScopeKind, ServiceId, Session, SessionTerms, Term, Tier, Timestamp, Visit,
-    Window,
+    AccountId, Action, Actor, ApplyRules, Appointment, AppointmentId, AppointmentStatus, Begins,
+    BookingLimit, Change, ChannelSet, CivilTime, Claim, ClassSet, ClientKey, ClientKeys, Command,
+    Consequence, CooldownLength, CooldownRule, Counts, DayOf, DepartmentId, EndingSet, Hold,
+    LimitKey, LimitScope, NoShowRule, OrganizationId, PatientClass, PaymentRef, Period, Reschedule,
+    ResourceId, Role, RuleCondition, RuleLayer, RuleMode, RuleScope, Rules, RulesVersion,
+    ScopeKind, ServiceId, Session, SessionTerms, Term, Tier, Timestamp, Visit, Window,
 };
 
 /// Plays worlds of sessions on many days, in which half of the visits are missed.
@@ -65,14 +65,32 @@ impl Case {
             }
             _ => Vec::new(),
         };
-        let layer = RuleLayer { no_show: Some(rule), limits, ..RuleLayer::default() };
+        let waitlist = waitlist::limits([kinds[1], kinds[3], kinds[0]]);
+        let cooldown =
+            if kinds[1] & 64 == 0 { cooldowns(kinds[3] / 4, kinds[0]) } else { Vec::new() };
+        let violations = violations::soon(kinds[3] / 16, &rule);
+        let no_show = Some(rule);
+        let layer =
+            RuleLayer { no_show, violations, limits, waitlist, cooldown, ..RuleLayer::default() };
+        // Nearer, and for those of an age: a wait keeps what was attested of it.
+        let nearer = RuleLayer {
+            scope: scope(kinds[3], kinds[1]),
+            when: if kinds[1] & 32 == 0 {
+                RuleCondition::default()
+            } else {
+                RuleCondition { ages: (0, 99), ..RuleCondition::default() }
+            },
+            waitlist: waitlist::limits([kinds[3], kinds[0], kinds[1]]),
+            ..RuleLayer::default()
+        };
+        let nearer = Some(nearer).filter(|layer| !layer.says_nothing());
         let now = self.engine.now;
         let rules = Rules {
             version: RulesVersion(0),
             from: now.plus_millis(RULES_LEAD_MILLIS),
             civil: CivilTime::default(),
             notice_days: 0,
-            layers: vec![layer],
+            layers: std::iter::once(layer).chain(nearer).collect(),
         };
         let apply = ApplyRules { request: build::request(20_000), rules };
         self.both(Role::Admin, &Command::ApplyRules(apply.into()));
@@ -139,6 +157,7 @@ fn play_one(steps: &[[u8; 4]], pairs: &mut Pairs) -> Result<(), TestCaseError> {
     for step in steps {
         take(&mut case, *step, pairs)?;
     }
+    case.count_barred(pairs);
     case.compare_state(&case.engine.state())?;
     case.replay()
 }
@@ -166,7 +185,12 @@ fn take(
     let action = match verb % 24 {
         0 => {
             case.later(u64::from(what) * DAY / 256);
-            return Ok(());
+            return if id % 2 == 0 { case.expire(pairs) } else { Ok(()) };
+        }
+        10 if id < 96 => {
+            // What is left of a place soon after it was taken.
+            case.later(u64::from(what) * build::MINUTE / 8);
+            return case.expire(pairs);
         }
         1..=6 => {
             let wish = build::at(upcoming(case, id), 0);
@@ -175,8 +199,13 @@ fn take(
             let hold = build::hold(appointment, patient, [wish]);
             let class =
                 if id & 64 == 0 { PatientClass::Outpatient } else { PatientClass::Emergency };
-            let hold = Hold { channel, class, book, ..hold };
-            if verb % 16 == 6 {
+            let keys = ClientKeys {
+                account: (id % 8 < 6).then(|| AccountId(u128::from(who / 3 % 2))),
+                phone: (id % 8 < 5).then(|| ClientKey(u128::from(who / 6 % 2))),
+                ..ClientKeys::default()
+            };
+            let hold = Hold { keys, channel, class, book, ..hold };
+            if verb % 16 == 6 || id % 8 == 3 {
                 return case.import(&Hold { book: Some(PaymentRef(1)), ..hold }, pairs);
             }
             let actor = Actor::unbounded(Role::Practitioner);
@@ -214,11 +243,16 @@ fn take(
         _ if what % 3 == 0 => ("release", Action::Release),
         _ => ("cancel", Action::Cancel),
     };
-    let appointment = begun(case).filter(|_| what < 240).unwrap_or(appointment);
+    let is_release = matches!(action.1, Action::Release);
+    let found = if is_release { held(case) } else { begun(case) };
+    let appointment = found.filter(|_| what < 240).unwrap_or(appointment);
     let own = u128::from(verb % 24) * 64 + appointment;
     let change =
         Change { request: request_id(what, own), ..build::change(0, appointment, action.1) };
-    case.run(&Actor::unbounded(Role::Practitioner), Command::Change(change), action.0, pairs)
+    // Who works there cancels without anything to follow.
+    let by_patient = matches!(action.1, Action::Cancel | Action::Release) && who & 32 == 0;
+    let role = if by_patient { Role::Gateway } else { Role::Practitioner };
+    case.run(&Actor::unbounded(role), Command::Change(change), action.0, pairs)
 }
 
 /// A session that has not begun, mostly.
@@ -232,6 +266,13 @@ fn live(case: &Case, patient: u128) -> Option<AppointmentId> {
     let mut all = case.naive.appointments.iter().rev();
     let booked = |it: &&Appointment| it.status == AppointmentStatus::Booked;
     all.find(|it| booked(it) && it.patient.0 == patient).map(|it| it.id)
+}
+
+/// A hold that is neither booked nor over.
+fn held(case: &Case) -> Option<u128> {
+    let mut all = case.naive.appointments.iter();
+    let hold = all.find(|it| it.status == AppointmentStatus::Pending && case.engine.now < it.until);
+    hold.map(|it| it.id.0 & 0xffff)
 }
 
 /// An appointment whose visit should have begun.
@@ -258,7 +299,10 @@ fn rules(case: &Case, [id, who, what]: [u8; 3]) -> Rules {
         no_show: (what % 4 != 3)
             .then(|| no_show(id.wrapping_add(layer * 37), who, what.rotate_left(layer.into()))),
         limits: limits(id.wrapping_mul(layer + 3), who, what.rotate_left(layer.into())),
+        violations: violations::rules(id.wrapping_add(layer * 11), who ^ 0x55, what),
         appeal: restrictions::appeal_rule(id.wrapping_mul(29) ^ what ^ layer),
+        waitlist: waitlist::limits([id, who ^ layer, what.wrapping_mul(7)]),
+        cooldown: if what & 4 == 0 { cooldowns(id ^ layer, who) } else { Vec::new() },
         ..RuleLayer::default()
     });
     Rules {
@@ -315,6 +359,33 @@ fn limits(id: u8, who: u8, what: u8) -> Vec<BookingLimit> {
     (0..(what >> 4) % 3).map(limit).collect()
 }
 
+/// None, one or two cool-downs, sometimes wrong ones.
+pub(super) fn cooldowns(id: u8, who: u8) -> Vec<CooldownRule> {
+    let kinds = [
+        ScopeKind::Region,
+        ScopeKind::Organization,
+        ScopeKind::Department,
+        ScopeKind::Schedule,
+        ScopeKind::Service,
+        ScopeKind::Schedule,
+    ];
+    let rule = |more: u8| {
+        let (id, who) = (id.wrapping_add(more * 53), who.wrapping_add(more * 7));
+        CooldownRule {
+            after: EndingSet([7, 1, 2, 4, 7, 3, 5, 7][usize::from(who) % 8]),
+            within: kinds[usize::from(id) % kinds.len()],
+            length: match who / 8 % 8 {
+                0..=2 => CooldownLength::Minutes(1 + u16::from(id % 16)),
+                3 | 4 => CooldownLength::Hours(u16::from(who / 64) * 4 + u16::from(id != 77)),
+                5 | 6 => CooldownLength::Days(1 + u16::from(id % 3)),
+                _ => CooldownLength::Minutes(60),
+            },
+            mode: if id & 0x38 == 0x38 { RuleMode::Shadow } else { RuleMode::Enforce },
+        }
+    };
+    (0..id / 8 % 3).map(rule).collect()
+}
+
 pub(super) fn scope(what: u8, id: u8) -> RuleScope {
     let organization = OrganizationId(1 + u32::from(id % 2));
     match what % 8 {
@@ -326,7 +397,7 @@ pub(super) fn scope(what: u8, id: u8) -> RuleScope {
     }
 }
 
-fn no_show(id: u8, who: u8, what: u8) -> NoShowRule {
+pub(super) fn no_show(id: u8, who: u8, what: u8) -> NoShowRule {
     let windows = [
         Window::Days(1 + u16::from(who % 8)),
         Window::Months(1),

@@ -5,8 +5,8 @@ use super::waitlist::waitlist;
 use super::{MINUTE, MORNING, build};
 use crate::model::{
     Attendance, Beacon, ChannelSet, ClassSet, Delay, DrawHash, LateRule, OrganizationId, Pick,
-    Pool, PoolIndex, PoolTerms, Reclaim, Repeat, ReturnRule, ServiceHours, Session, SessionTerms,
-    Sharing, Timestamp, Ttl,
+    PickUpWindow, Pool, PoolIndex, PoolTerms, Reclaim, Repeat, ReturnRule, ServiceHours, Session,
+    SessionTerms, Sharing, Timestamp, Ttl,
 };
 
 /// One of 256 sessions with an id. They begin from five minutes ago to in an hour.
@@ -63,7 +63,11 @@ fn terms(kind: usize) -> SessionTerms {
             ];
             SessionTerms { returns: rules[kind / 11 % 3], ..terms }
         }
-        8 => SessionTerms { attendance: Some(attendance(kind)), ..terms },
+        8 => SessionTerms {
+            attendance: Some(attendance(kind)),
+            pick_up_windows: windows(kind),
+            ..terms
+        },
         10 => SessionTerms { changes_max: Some(u8::try_from(kind / 11 % 2).unwrap()), ..terms },
         5 | 6 => {
             let returns = ReturnRule::WaitlistFirst(delay);
@@ -127,6 +131,17 @@ pub(super) fn attendance(kind: usize) -> Attendance {
         grace: minute([0, 2][kind / 2 % 2]),
         late_until: minute([4, 15][kind / 16 % 2]),
         late: [LateRule::EndOfSegment, LateRule::Every(1), LateRule::Every(2)][kind / 11 % 3],
+    }
+}
+
+/// In some sessions numbers are picked up in two windows, between which nobody may.
+pub(super) fn windows(kind: usize) -> Vec<PickUpWindow> {
+    let at = |seconds: u64| MORNING.plus_millis(seconds * 1_000);
+    let window = |from, until| PickUpWindow { from: at(from), until: at(until) };
+    match kind / 32 % 4 {
+        1 => vec![window(30, 360), window(600, 1_500)],
+        2 => vec![window(0, 300), window(420, 480), window(900, 3_600)],
+        _ => Vec::new(),
     }
 }
 

@@ -4,8 +4,9 @@ use super::sessions::session;
 use super::{Case, MINUTE, MORNING, Naive, Pairs, Step, World, build};
 use crate::engine::tests::build::EQUAL;
 use crate::model::{
-    Action, Actor, AppointmentId, Change, ChannelSet, Command, Hold, JoinWaitlist, LeaveWaitlist,
-    PatientClass, PatientId, PaymentRef, Role, ServiceHours, SessionId, Timestamp, WaitlistRule,
+    Action, Actor, AppointmentId, Attributes, Change, ChannelSet, Command, Hold, JoinWaitlist,
+    LeaveWaitlist, PatientClass, PatientId, PaymentRef, Role, RuleMode, ScopeKind, ServiceHours,
+    SessionId, Timestamp, WaitCounts, WaitKey, WaitLimit, WaitlistRule,
 };
 use proptest::test_runner::TestCaseError;
 
@@ -73,7 +74,10 @@ impl Case {
                         if step.0[2].is_multiple_of(2) { Action::Cancel } else { Action::Release };
                     let name = if step.0[2].is_multiple_of(2) { "cancel" } else { "release" };
                     let change = Change { appointment, ..step.change(23, action) };
-                    self.run(&Actor::unbounded(Role::Admin), Command::Change(change), name, pairs)?;
+                    // Nobody waits for what staff give up.
+                    let role =
+                        if step.0[3].is_multiple_of(4) { Role::Admin } else { Role::Gateway };
+                    self.run(&Actor::unbounded(role), Command::Change(change), name, pairs)?;
                 }
                 _ => self.step(step, pairs)?,
             }
@@ -112,6 +116,7 @@ impl Step {
             account: None,
             channel: build::channel(u8::from(who < 64)),
             class: if who % 4 == 0 { PatientClass::Inpatient } else { PatientClass::Outpatient },
+            attributes: if who % 8 < 3 { Attributes(30) } else { Attributes::default() },
             earliest: if window < 40 {
                 MORNING.plus_millis(minutes * MINUTE)
             } else {
@@ -145,6 +150,21 @@ impl Step {
         let index = usize::from(self.0[1]) % offers.len().max(1);
         offers.get(index).copied().filter(|_| self.0[4].is_multiple_of(2))
     }
+}
+
+/// None, one or two limits of waiting: few may be waited for.
+pub(super) fn limits([id, who, what]: [u8; 3]) -> Box<[WaitLimit]> {
+    let scopes = [ScopeKind::Region, ScopeKind::Organization, ScopeKind::Department];
+    let limit = |more: u8| {
+        let (id, who) = (id.wrapping_add(more * 91), who.wrapping_add(more));
+        let within = scopes[usize::from(id / 3 % 3)];
+        let counts =
+            if who.is_multiple_of(2) { WaitCounts::Sessions } else { WaitCounts::Resources };
+        let most = if id == 77 { WaitLimit::NO_LIMIT } else { u16::from(what / 5 % 3) };
+        let mode = if who % 16 == 15 { RuleMode::Shadow } else { RuleMode::Enforce };
+        WaitLimit { key: WaitKey { within, counts }, most, mode }
+    };
+    (0..what % 3).map(limit).collect()
 }
 
 /// Waitlists with and without a draw, hours and priorities; some close soon.

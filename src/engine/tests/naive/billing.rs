@@ -72,7 +72,7 @@ impl Naive {
     }
 
     /// What the nearest of the layers that hold says.
-    fn said<T>(
+    pub(super) fn said<T>(
         &self,
         session: &Session,
         (class, attributes): (PatientClass, Attributes),
@@ -316,6 +316,7 @@ impl Naive {
                 self.put_bill(index, paid, RefundState::None);
             }
             self.end_offer(id);
+            self.count_booking(index);
             return Ok(told(&self.appointments[index], false));
         }
         let rebooks = rule.is_none_or(|rule| rule.late == LatePayment::Rebook);
@@ -350,7 +351,9 @@ impl Naive {
                 other.patient == old.patient && other.id != old.id && is_live(other) && is_there
             });
             let once = session.repeat == Repeat::OnePerPatient;
-            let restricted = self.restricted(old.patient, session, (channel, old.class));
+            let keys = ClientKeys { phone: self.known_phone(old.id), ..ClientKeys::default() };
+            let who = self.refused_as(old.patient, &ClientKeys { account: old.account, ..keys });
+            let restricted = self.restricted(&who, session, (channel, old.class));
             if once && other || restricted.is_some() {
                 return None;
             }
@@ -375,6 +378,7 @@ impl Naive {
             let old = old.clone();
             if is_kept {
                 self.keep_ended(&old, index);
+                self.count_end(&old);
             }
             self.free(index);
             self.end_offer(old.id);
@@ -398,7 +402,10 @@ impl Naive {
         let receipt = self.take(&hold, patient, claims);
         self.appointments.last_mut().unwrap().fingerprint = asked.fingerprint;
         *self.holds.last_mut().unwrap() = None;
-        self.put_bill(self.appointments.len() - 1, paid, RefundState::None);
+        self.phone_of(id, asked.appointment);
+        let last = self.appointments.len() - 1;
+        self.put_bill(last, paid, RefundState::None);
+        self.count_booking(last);
         self.billing.again.push((asked, id));
         Receipt { appointment: Some(id), ..receipt }
     }
@@ -511,11 +518,17 @@ impl Naive {
                 refusals.push(Outcome::AlreadyHasAppointment.into());
             }
             let as_whom = (hold.channel, name.class);
-            restricted.extend(self.restricted(name.patient, session, as_whom));
+            let phone = name.keys.phone.or_else(|| self.known_phone(name.appointment));
+            let who = self.refused_as(name.patient, &ClientKeys { phone, ..name.keys });
+            restricted.extend(self.restricted(&who, session, as_whom));
         }
         refusals.extend(restricted.into_iter().max_by_key(|it| it.why.unwrap().until));
         let wanted = wanted(name.patient, name.class, name.attributes, &[]);
         refusals.extend(self.beyond_limits(&wanted, &hold.claims));
+        let asked: Vec<_> = hold.claims.iter().map(|claim| claim.session).collect();
+        refusals.extend(self.cooling(name.patient, &[], &asked));
+        let binds = self.persons_of_name(name, index);
+        refusals.extend(binds.as_ref().err());
         let is_pending = hold.status == AppointmentStatus::Pending;
         let mut of_status = |outcome, applies: bool| {
             refusals.extend(applies.then(|| Refusal::of_status(outcome, hold.status)));
@@ -526,6 +539,8 @@ impl Naive {
         if let Some(lowest) = refusals.iter().min_by_key(|refusal| refusal.outcome) {
             return Err(*lowest);
         }
+        self.bind(binds?);
+        self.phone(name.appointment, name.keys.phone);
         self.billing.names.push(*name);
         // It is the patient's since now.
         self.history.made[index].0 = self.now;

@@ -168,6 +168,7 @@ impl Naive {
             ..displaced
         };
         self.put(hold, None);
+        self.phone_of(id, displaced.id);
         Some(())
     }
 

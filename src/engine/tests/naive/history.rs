@@ -4,8 +4,8 @@ use super::Naive;
 use super::disruption::is_displaced;
 use super::words::shape;
 use crate::model::{
-    Actor, Appointment, AppointmentStatus, Cause, CivilTime, Claim, Day, Ending, HalfDay, Hold,
-    Outcome, PatientId, Receipt, Refusal, Role, SlotIndex, Timestamp, Visit,
+    Actor, Appointment, AppointmentId, AppointmentStatus, Cause, CivilTime, Claim, Day, Ending,
+    HalfDay, Hold, Outcome, PatientId, Receipt, Refusal, Role, SlotIndex, Timestamp, Visit,
 };
 
 #[derive(Default)]
@@ -35,7 +35,8 @@ impl Naive {
         shape(hold)?;
         let known = self.declined.iter().find(|(other, _)| other.appointment == hold.appointment);
         if let Some((other, outcome)) = known {
-            return if other == hold { Ok(Err(*outcome)) } else { Err(Outcome::IdReused.into()) };
+            let is_same = super::asks_the_same(other, hold);
+            return if is_same { Ok(Err(*outcome)) } else { Err(Outcome::IdReused.into()) };
         }
         match self.hold(&Actor::unbounded(Role::Admin), hold) {
             Ok(receipt) => Ok(Ok(receipt)),
@@ -45,6 +46,34 @@ impl Naive {
                 Ok(Err(outcome))
             }
         }
+    }
+
+    /// Ends the holds that are due, the earliest first.
+    pub(in super::super) fn expire(&mut self) -> Vec<AppointmentId> {
+        let now = self.now;
+        let mut ended = Vec::new();
+        let mut order: Vec<_> = (0..self.appointments.len()).collect();
+        order.sort_by_key(|index| self.appointments[*index].until);
+        for index in order {
+            let is_kept = self.is_kept(index);
+            let appointment = &mut self.appointments[index];
+            if appointment.status == AppointmentStatus::Pending && appointment.until <= now {
+                appointment.status = AppointmentStatus::Cancelled;
+                appointment.cause = Cause::Expired;
+                appointment.until = now;
+                let ended_one = appointment.clone();
+                let id = ended_one.id;
+                ended.push(id);
+                if is_kept {
+                    self.keep_ended(&ended_one, index);
+                    self.count_end(&ended_one);
+                    self.cool(None, &ended_one);
+                }
+                self.free(index);
+                self.end_offer(id);
+            }
+        }
+        ended
     }
 
     pub(super) fn civil(&self) -> CivilTime {

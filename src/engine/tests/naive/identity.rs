@@ -49,6 +49,7 @@ impl Naive {
         }
         self.persons.insert(from, into);
         self.rename(from, into);
+        self.merge_accounts(from, into);
         self.merges.push(*ask);
         Ok(self.receipt(false))
     }
@@ -96,6 +97,7 @@ impl Naive {
         let conduct = &mut self.conduct;
         conduct.strikes.iter_mut().for_each(|it| keyed(&mut it.0));
         conduct.restrictions.iter_mut().for_each(|it| keyed(&mut it.patient));
+        conduct.cooldowns.iter_mut().for_each(|it| keyed(&mut it.0));
         conduct.restricts.iter_mut().for_each(|it| keyed(&mut it.patient));
         conduct.amends.iter_mut().for_each(|it| keyed(&mut it.patient));
         conduct.appeals.iter_mut().for_each(|(it, _)| keyed(&mut it.patient));

@@ -7,7 +7,8 @@ use super::words::is_live;
 use crate::model::{
     AppointmentId, Attributes, BookingLimit, ChannelSet, Claim, Counts, Day, DayOf, Ending,
     LimitKey, LimitScope, Outcome, PatientClass, PatientId, Period, Refusal, RuleKey, RuleMode,
-    RuleRef, RuleWhy, ScopeKind, SlotIndex, Timestamp, Visit,
+    RuleRef, RuleWhy, ScopeKind, Session, SessionId, SlotIndex, Timestamp, Visit, WaitCounts,
+    WaitKey, WaitLimit,
 };
 
 /// Who wants something, and gives up what.
@@ -119,6 +120,79 @@ impl Naive {
     }
 }
 
+impl Naive {
+    /// Why waiting for some sessions too would be too much: the limit that is said first.
+    pub(super) fn beyond_waits(
+        &self,
+        (patient, class, attributes): (PatientId, PatientClass, Attributes),
+        sessions: &[SessionId],
+    ) -> Option<Refusal> {
+        let (version, rules) = self.rules();
+        let rules = rules?;
+        let own = self.entries.iter().filter(|entry| entry.join.patient == patient);
+        let waited: Vec<SessionId> =
+            own.flat_map(|entry| entry.places.iter().map(|place| place.0)).collect();
+        let both: Vec<SessionId> = waited.iter().chain(sessions).copied().collect();
+        let mut first: Option<RuleWhy> = None;
+        for (layer, said) in (0_u8..).zip(&rules.layers) {
+            for (tier, limit) in (0_u8..).zip(&said.waitlist) {
+                let decides = |session: &&Session| {
+                    let place = crate::model::Place::of(session);
+                    let mut all = (0_u8..).zip(&rules.layers);
+                    let is_overridden = all.any(|(other, by)| {
+                        by.scope.contains(&place)
+                            && by.when.holds(class, attributes)
+                            && (said.scope.kind(), layer) < (by.scope.kind(), other)
+                            && by.waitlist.iter().any(|it| it.key == limit.key)
+                    });
+                    said.scope.contains(&place)
+                        && said.when.holds(class, attributes)
+                        && !is_overridden
+                };
+                if limit.mode == RuleMode::Shadow || limit.most == WaitLimit::NO_LIMIT {
+                    continue;
+                }
+                let asked = sessions.iter().filter_map(|id| self.session(*id));
+                for session in asked.filter(decides) {
+                    let most = self.waited(limit.key, session, &both);
+                    if first.is_none() && usize::from(limit.most) < most {
+                        let count = self.waited(limit.key, session, &waited);
+                        first = Some(RuleWhy {
+                            within: limit.key.within,
+                            count: u16::try_from(count).unwrap(),
+                            limit: limit.most,
+                            ..RuleWhy::of(RuleKey::Waitlist, RuleRef { version, layer, tier })
+                        });
+                    }
+                }
+            }
+        }
+        first.map(|why| Refusal { why: Some(why), ..Outcome::WaitLimit.into() })
+    }
+
+    fn waited(&self, key: WaitKey, around: &Session, sessions: &[SessionId]) -> usize {
+        let mut named = Vec::new();
+        for session in sessions.iter().filter_map(|id| self.session(*id)) {
+            let is_here = match key.within {
+                ScopeKind::Organization => session.organization == around.organization,
+                ScopeKind::Department => {
+                    (session.organization, session.department)
+                        == (around.organization, around.department)
+                }
+                ScopeKind::Region | ScopeKind::Schedule | ScopeKind::Service => true,
+            };
+            let name = match key.counts {
+                WaitCounts::Sessions => (0, session.id.0),
+                WaitCounts::Resources => (session.organization.0, session.resource.0),
+            };
+            if is_here && !named.contains(&name) {
+                named.push(name);
+            }
+        }
+        named.len()
+    }
+}
+
 fn layer_limits(limits: &[BookingLimit]) -> impl Iterator<Item = (u8, BookingLimit)> + '_ {
     (0..).zip(limits.iter().copied())
 }
@@ -151,7 +225,7 @@ fn worst(things: &[Thing], key: LimitKey, visit: &Visit, day: Day) -> (usize, (D
 }
 
 /// The period that ends with a day, or in which it lies.
-fn period_around(period: Period, day: Day) -> (Day, Day) {
+pub(super) fn period_around(period: Period, day: Day) -> (Day, Day) {
     match period {
         Period::Any => (Day(0), Day(u32::MAX)),
         Period::HalfDay | Period::Day => (day, day),

@@ -80,6 +80,12 @@ impl Naive {
         if let Some(refusal) = self.beyond_limits(&wanted, &claims) {
             return Err(refusal);
         }
+        let left: Vec<_> = self.appointments[index].claims.iter().map(|it| it.session).collect();
+        let asked: Vec<_> = ask.claims.iter().map(|wish| wish.session).collect();
+        let cooling = self.cooling(wanted.patient, &left, &asked).filter(|_| !is_lost);
+        if let Some(refusal) = cooling {
+            return Err(refusal);
+        }
         let sessions: Vec<_> =
             claims.iter().map(|claim| self.session(claim.session).unwrap()).collect();
         let organization = sessions[0].organization;

@@ -26,6 +26,15 @@ pub(super) type QueueState = (Vec<QueueEntry>, Vec<AppointmentId>, u64, u64);
 /// Whom a call is of who has been displaced since.
 const NOBODY: AppointmentId = AppointmentId(0);
 
+/// Whether numbers are picked up now.
+#[derive(PartialEq, Eq)]
+enum NaiveWindow {
+    Open,
+    /// The next window that can be used opens then.
+    Opens(i128),
+    Over,
+}
+
 impl Naive {
     /// The session whose rules hold for an appointment, when its slot there begins, and the rules.
     pub(super) fn attendance(
@@ -60,11 +69,22 @@ impl Naive {
         let late = Refusal::of_status(Outcome::TooLate, status);
         let late_ends = start + i128::from(rules.late_until);
         let first = start - i128::from(rules.check_in_from);
-        let picked_up_too_late = status == AppointmentStatus::Booked
-            && rules.pick_up_until.is_some_and(|until| start + i128::from(until) < now);
+        let pick_up_ends = rules.pick_up_until.map(|until| start + i128::from(until));
+        let picked_up_too_late =
+            status == AppointmentStatus::Booked && pick_up_ends.is_some_and(|ends| ends < now);
+        let uses_by = if action == Action::CheckIn {
+            pick_up_ends.into_iter().chain([late_ends]).min()
+        } else {
+            pick_up_ends
+        };
+        let window = self.window(appointment, uses_by);
         match action {
-            Action::Arrive if picked_up_too_late => Err(late),
             Action::CheckIn if now < first => Err(early(first)),
+            Action::Arrive | Action::CheckIn if window != NaiveWindow::Open => match window {
+                NaiveWindow::Opens(from) => Err(early(from)),
+                NaiveWindow::Open | NaiveWindow::Over => Err(late),
+            },
+            Action::Arrive if picked_up_too_late => Err(late),
             Action::CheckIn if picked_up_too_late || late_ends < now => Err(late),
             Action::NoShow if status == AppointmentStatus::CheckedIn && now < start => {
                 Err(early(start))
@@ -81,6 +101,20 @@ impl Naive {
             | Action::NoShow
             | Action::Settle => Ok(()),
         }
+    }
+
+    /// Where the windows stand in which the number of a booked appointment is picked up.
+    fn window(&self, appointment: &Appointment, uses_by: Option<i128>) -> NaiveWindow {
+        let (id, ..) = self.attendance(appointment).unwrap();
+        let windows = &self.session(id).unwrap().terms.pick_up_windows;
+        let is_in = windows.iter().any(|it| it.from <= self.now && self.now <= it.until);
+        if windows.is_empty() || is_in || appointment.status != AppointmentStatus::Booked {
+            return NaiveWindow::Open;
+        }
+        let later = windows.iter().filter(|it| self.now < it.from);
+        let opens = later.map(|it| i128::from(it.from.as_millis())).min();
+        let in_time = opens.filter(|opens| uses_by.is_none_or(|uses_by| *opens <= uses_by));
+        in_time.map_or(NaiveWindow::Over, NaiveWindow::Opens)
     }
 
     /// Writes down what a change does to a queue, before it is made.

@@ -1,6 +1,7 @@
 //! Rules, strikes and restrictions, day by day.
 
 use super::Naive;
+use super::cooldown::NaiveCooldown;
 use super::restrictions::NaiveRestriction;
 use crate::model::limits::RULES_LEAD_MILLIS;
 use crate::model::{
@@ -17,6 +18,8 @@ pub(in super::super) struct NaiveConduct {
     /// Whose, of which day, where; whether it was used up; whether a visit came after it.
     pub(in super::super) strikes: Vec<(PatientId, Day, Place, bool, bool)>,
     pub(in super::super) restrictions: Vec<NaiveRestriction>,
+    /// What ever followed from giving a place up.
+    pub(in super::super) cooldowns: Vec<NaiveCooldown>,
     pub(in super::super) restricts: Vec<Restrict>,
     pub(in super::super) amends: Vec<Amend>,
     /// Each with its term.
@@ -153,7 +156,7 @@ impl Naive {
         .collect()
     }
 
-    fn has_like(&self, patient: PatientId, made: &Restriction) -> bool {
+    pub(super) fn has_like(&self, patient: PatientId, made: &Restriction) -> bool {
         self.conduct.restrictions.iter().any(|known| {
             let other = known.kept.restriction;
             let refuse = other.consequence.refuses() && made.consequence.refuses();
@@ -172,15 +175,15 @@ impl Naive {
         own.for_each(|strike| strike.4 = true);
     }
 
-    /// Why a patient may not book in a session through a channel: by what ends last.
+    /// Why nobody of some may book in a session through a channel: by what ends last.
     pub(super) fn restricted(
         &self,
-        patient: PatientId,
+        who: &[PatientId],
         session: &Session,
         (channel, class): (BookingChannel, PatientClass),
     ) -> Option<Refusal> {
         let place = place_of(session);
-        let own = self.conduct.restrictions.iter().filter(|known| known.patient == patient);
+        let own = self.conduct.restrictions.iter().filter(|known| who.contains(&known.patient));
         let refusing = own.filter(|known| {
             let made = known.kept.restriction;
             let is_barred = match made.consequence {
@@ -215,10 +218,20 @@ impl Naive {
     /// The same with what the rule counted that made it.
     fn counted_in(&self, made: &Restriction, why: RuleWhy) -> Option<RuleWhy> {
         let by = &self.conduct.applied[made.rule.version.0 as usize - 1].rules;
-        let rule = by.layers[usize::from(made.rule.layer)].no_show.as_ref()?;
-        let tier = &rule.tiers[usize::from(made.rule.tier)];
+        let layer = &by.layers[usize::from(made.rule.layer)];
+        let number = usize::from(made.rule.tier);
+        let mut all = layer.violations.iter().flat_map(|rule| rule.rule.tiers.to_vec());
+        let (key, tier) = match made.cause {
+            RestrictionCause::NoShow => (RuleKey::NoShow, layer.no_show.as_ref()?.tiers[number]),
+            RestrictionCause::Staff => return None,
+            RestrictionCause::Unpaid
+            | RestrictionCause::Release
+            | RestrictionCause::Cancel
+            | RestrictionCause::SameDayCancel
+            | RestrictionCause::Booking => (RuleKey::Violations, all.nth(number)?),
+        };
         Some(RuleWhy {
-            key: RuleKey::NoShow,
+            key,
             count: made.count,
             limit: tier.count,
             since: by.civil.start_of(made.since),
@@ -247,7 +260,7 @@ impl Naive {
 }
 
 /// Whether a strike of a day counts together with a newer one.
-fn in_window(window: Window, of: Day, newest: Day) -> bool {
+pub(super) fn in_window(window: Window, of: Day, newest: Day) -> bool {
     let (old, new) = (of.date(), newest.date());
     let month = |date: jiff::civil::Date| (date.year(), date.month());
     let quarter = |date: jiff::civil::Date| (date.year(), (date.month() - 1) / 3);

@@ -2,9 +2,9 @@
 
 use super::{Naive, told_of_nothing};
 use crate::model::{
-    Actor, Appointment, AppointmentId, AppointmentStatus, Cause, Claim, JoinWaitlist,
-    LeaveWaitlist, Outcome, PoolIndex, Receipt, Refusal, Repeat, RequestId, Session, SessionId,
-    SlotChoice, SlotIndex, Timestamp, WaitOrder, WaitState, Waiter, WaitlistRule,
+    Actor, Appointment, AppointmentId, AppointmentStatus, Attributes, Cause, Claim, ClientKeys,
+    JoinWaitlist, LeaveWaitlist, Outcome, PoolIndex, Receipt, Refusal, Repeat, RequestId, Session,
+    SessionId, SlotChoice, SlotIndex, Timestamp, WaitOrder, WaitState, Waiter, WaitlistRule,
 };
 
 /// Who joined, and in which sessions they still wait.
@@ -47,16 +47,25 @@ impl Naive {
         if targets.len() != join.targets.len() {
             return Err(Outcome::ClaimsOverlap.into());
         }
-        if self.joins.contains(join) {
+        // What is attested may differ where the same is asked again.
+        let same = |other: &JoinWaitlist| {
+            JoinWaitlist { attributes: join.attributes, ..other.clone() } == *join
+        };
+        if self.joins.iter().any(same) {
             return Ok(told_of_nothing(self.now, true));
         }
         if self.is_used(join.request) {
             return Err(Outcome::IdReused.into());
         }
         let refusals = join.targets.iter().filter_map(|id| self.why_not(actor, join, *id));
+        let as_whom = (join.patient, join.class, join.attributes);
+        let refusals = refusals.chain(self.beyond_waits(as_whom, &join.targets));
+        let binds = self.persons_of_join(join);
+        let refusals = refusals.chain(binds.as_ref().err().copied());
         if let Some(refusal) = refusals.min_by_key(|refusal| refusal.outcome) {
             return Err(refusal);
         }
+        self.bind(binds?);
         let mut places = Vec::new();
         for id in &join.targets {
             let rule = self.session(*id).unwrap().terms.waitlist.clone().unwrap();
@@ -99,6 +108,10 @@ impl Naive {
         if rule.closes_at <= self.now || waits || is_full || wish.count != 1 {
             return;
         }
+        let as_whom = (patient, class, Attributes::default());
+        if self.beyond_waits(as_whom, &[session.id]).is_some() {
+            return;
+        }
         let wished: Vec<Timestamp> = match &wish.slots {
             SlotChoice::Any => Vec::new(),
             SlotChoice::Ranked(slots) => slots.iter().map(|it| session.slot_start(*it)).collect(),
@@ -109,6 +122,7 @@ impl Naive {
             account,
             channel,
             class,
+            attributes: Attributes::default(),
             earliest: wished.iter().min().copied().unwrap_or_default(),
             latest: wished.iter().max().copied().unwrap_or(Timestamp::MAX),
             targets: std::iter::once(session.id).collect(),
@@ -157,7 +171,10 @@ impl Naive {
         if session.repeat == Repeat::OnePerPatient && self.ledger().iter().any(live) {
             refusals.push(Outcome::AlreadyHasAppointment.into());
         }
-        refusals.extend(self.restricted(join.patient, session, (join.channel, join.class)));
+        let keys = ClientKeys { account: join.account, ..ClientKeys::default() };
+        let who = self.refused_as(join.patient, &keys);
+        refusals.extend(self.restricted(&who, session, (join.channel, join.class)));
+        refusals.extend(self.cooling(join.patient, &[], &[id]));
         let is_free = |slot: u16| {
             let quota = |pool: u8| session.pools[usize::from(pool)].quotas[usize::from(slot)];
             self.is_ahead(session, slot)
@@ -320,17 +337,18 @@ impl Naive {
             let live = self.ledger().iter().any(|it| (it.0, it.2) == (entry.join.patient, id));
             let session = self.session(id).unwrap();
             let as_whom = (entry.join.channel, entry.join.class);
-            let is_barred = self.restricted(entry.join.patient, session, as_whom).is_some();
+            let is_barred = self.restricted(&[entry.join.patient], session, as_whom).is_some();
+            let is_cooling = self.cooling(entry.join.patient, &[], &[id]).is_some();
             let claim =
                 Claim { session: id, slot: SlotIndex(place.1), count: 1, pool: PoolIndex(place.2) };
             let wanted = super::limits::Wanted {
                 patient: entry.join.patient,
                 class: entry.join.class,
-                attributes: crate::model::Attributes::default(),
+                attributes: entry.join.attributes,
                 but: &[],
             };
             let is_too_much = self.beyond_limits(&wanted, &[claim]).is_some();
-            if once && live || is_barred || is_too_much {
+            if once && live || is_barred || is_cooling || is_too_much {
                 self.entries[index].skipped.retain(|it| it.0 != id);
                 self.entries[index].skipped.push((id, self.now.plus_millis(10_000)));
                 continue;

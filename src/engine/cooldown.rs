@@ -1,0 +1,178 @@
+//! Decides who waits after giving a place up, and keeps for whom that is not over.
+//!
+//! ```text
+//! cancel, release, expiry -> the nearest layer about each place -> its entries -> Cooled, until when
+//! a place there -> until > now -> CoolingDown
+//! ```
+//!
+//! **Architecture invariant:** what is over is dropped by the times of facts alone, and nobody can tell
+//! whether it was: decisions and digests leave out what is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::view::{Context, View};
+use super::visits::is_own_doing;
+use crate::model::limits::{MERGE_BYTES_MAX, RECORD_FACTS_MAX};
+use crate::model::{
+    Appointment, Attributes, Bound, Cooldown, Cooled, Ending, Fact, Outcome, PatientId,
+    PatientsMerged, Place, Refusal, Role, RuleCondition, RuleKey, RuleMode, RuleRef, RuleScope,
+    SessionId, Timestamp,
+};
+
+/// What follows from giving an appointment's places up; `None` where nothing does. What a hospital does
+/// is not the patient's doing.
+pub(super) fn cooled(
+    view: &View<'_>,
+    context: &Context<'_>,
+    appointment: &Appointment,
+    ending: Ending,
+) -> Option<Fact> {
+    let rules = context.rules;
+    let by_patient = matches!(context.actor.role, Role::Gateway | Role::Counter);
+    let is_own = by_patient || ending == Ending::Expired;
+    if !rules.says(RuleKey::Cooldown) || !is_own || !is_own_doing(view, appointment) {
+        return None;
+    }
+    let is_about = |when: &RuleCondition| when.holds(appointment.class, Attributes::default());
+    let mut cooldowns = Vec::new();
+    for claim in appointment.places() {
+        let Some(stay) = view.stay(context, claim.session) else { continue };
+        let said = rules.nearest(&stay.place, is_about, |layer| {
+            Some(&layer.cooldown).filter(|said| !said.is_empty())
+        });
+        let Some((layer, said)) = said else { continue };
+        for (tier, rule) in (0_u8..).zip(said).filter(|(_, rule)| rule.after.contains(ending)) {
+            let cooldown = Cooldown {
+                appointment: appointment.id,
+                within: RuleScope::around(rule.within, &stay.place),
+                since: context.now,
+                until: rule.length.end(&rules.civil, context.now),
+                rule: RuleRef { version: rules.version, layer, tier },
+                mode: rule.mode,
+            };
+            cooldown.join(&mut cooldowns);
+        }
+    }
+    let patient = appointment.patient;
+    (!cooldowns.is_empty()).then(|| Fact::Cooled(Box::new(Cooled { patient, cooldowns })))
+}
+
+/// Why somebody may not have a place in one of some sessions yet: by what ends last. A move within a
+/// scope takes no more there than is had already: `from` is where it leaves.
+pub(super) fn refuse_cooling(
+    view: &View<'_>,
+    context: &Context<'_>,
+    patient: PatientId,
+    from: &[Place],
+    sessions: impl Iterator<Item = SessionId>,
+) -> Option<Refusal> {
+    let waits = view.cooldowns(patient);
+    if waits.is_empty() {
+        return None;
+    }
+    let places = sessions.filter_map(|session| Some(Place::of(view.session(session)?.spec())));
+    let refusing = places.flat_map(|place| {
+        waits.iter().filter(move |cooldown| cooldown.refuses(context.now, from, &place))
+    });
+    let last = refusing.max_by_key(|cooldown| cooldown.order())?;
+    Some(Refusal::by_rule(Outcome::CoolingDown, context.now, last.why()))
+}
+
+/// What the older of two merged keys waits for goes over to the other one: in the record of the merge,
+/// unless it is more than that carries beside `bound`.
+pub(super) fn hand_over(
+    view: &View<'_>,
+    now: Timestamp,
+    fact: &PatientsMerged,
+    bound: &[Bound],
+) -> Option<Vec<Fact>> {
+    let waits = view.cooldowns(fact.from).iter().filter(|cooldown| now < cooldown.until);
+    let cooldowns: Vec<Cooldown> = waits.copied().collect();
+    let more = Cooldown::WEIGHT.saturating_mul(cooldowns.len());
+    let more = more.saturating_add(bound.iter().map(Bound::weight).sum());
+    // Beside these stand the merge, what is waited for, and the rules that it was decided under.
+    let is_too_long = RECORD_FACTS_MAX.saturating_sub(3) < bound.len();
+    if is_too_long || MERGE_BYTES_MAX < fact.estate.weight().saturating_add(more) {
+        return None;
+    }
+    let patient = fact.into;
+    let told = (!cooldowns.is_empty()).then_some(Cooled { patient, cooldowns });
+    Some(told.map(|cooled| Fact::Cooled(Box::new(cooled))).into_iter().collect())
+}
+
+impl Cooldown {
+    fn refuses(&self, now: Timestamp, from: &[Place], place: &Place) -> bool {
+        self.mode == RuleMode::Enforce
+            && now < self.until
+            && self.within.contains(place)
+            && !from.iter().any(|left| self.within.contains(left))
+    }
+}
+
+/// For what the patients of a shard wait. Few do, and not for long.
+#[derive(Debug, Default)]
+pub(super) struct Cooldowns {
+    patients: BTreeMap<PatientId, Vec<Cooldown>>,
+    /// When what somebody waits for ends, with some that was replaced since: derived.
+    ends: BTreeSet<(Timestamp, PatientId)>,
+    /// The time of the last fact of it. What ended by then is dropped.
+    latest: Timestamp,
+}
+
+impl Cooldowns {
+    /// Writes a fact down, and drops what is over.
+    pub(super) fn evolve(&mut self, time: Timestamp, fact: &Cooled) {
+        self.insert(fact.patient, &fact.cooldowns);
+        self.latest = self.latest.max(time);
+        while let Some((until, patient)) = self.ends.first().copied()
+            && until <= self.latest
+        {
+            self.ends.pop_first();
+            self.drop_over(patient);
+        }
+    }
+
+    fn drop_over(&mut self, patient: PatientId) {
+        let Some(kept) = self.patients.get_mut(&patient) else { return };
+        kept.retain(|cooldown| self.latest < cooldown.until);
+        if kept.is_empty() {
+            self.patients.remove(&patient);
+        }
+    }
+
+    fn insert(&mut self, patient: PatientId, cooldowns: &[Cooldown]) {
+        if cooldowns.is_empty() {
+            return;
+        }
+        let kept = self.patients.entry(patient).or_default();
+        for cooldown in cooldowns {
+            cooldown.join(kept);
+            self.ends.insert((cooldown.until, patient));
+        }
+    }
+
+    pub(super) fn of(&self, patient: PatientId) -> &[Cooldown] {
+        self.patients.get(&patient).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every patient's, by patient.
+    pub(super) fn all(&self) -> impl Iterator<Item = (PatientId, &[Cooldown])> {
+        self.patients.iter().map(|(patient, kept)| (*patient, kept.as_slice()))
+    }
+
+    pub(super) const fn latest(&self) -> Timestamp {
+        self.latest
+    }
+
+    pub(super) fn remove(&mut self, patient: PatientId) {
+        self.patients.remove(&patient);
+    }
+
+    /// Puts in what a snapshot brings.
+    pub(super) fn restore(&mut self, latest: Timestamp, all: &[(PatientId, Vec<Cooldown>)]) {
+        self.latest = latest;
+        for (patient, kept) in all {
+            self.insert(*patient, kept);
+        }
+    }
+}
