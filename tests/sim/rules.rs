@@ -147,7 +147,7 @@ fn payment(random: &mut Random) -> PaymentRule {
 
 /// Accounts and telephones of few patients, who may change now and then.
 fn persons(random: &mut Random) -> PersonsRule {
-    let mut few = || u8::try_from(random.between(1, 1)).unwrap();
+    let mut few = || u8::try_from(random.between(1, 2)).unwrap();
     let (of_account, of_phone) = (few(), few());
     let changes = random.chance(500).then_some(Changes { most: 1, period: Period::Days(2) });
     PersonsRule {
