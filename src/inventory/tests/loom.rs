@@ -92,10 +92,10 @@ fn broken_a_look_and_a_take_under_two_locks_oversell() {
     model_of_the_last_place(|node, hold| {
         let inventory = &node.inventory;
         let context = node.context(START);
-        let group = inventory.lock_for_hold(hold);
+        let group = inventory.lock_for_hold(&context, hold);
         let decided = group.view(|view| crate::engine::decide_hold(view, &context, hold));
         drop(group);
-        let mut group = inventory.lock_for_hold(hold);
+        let mut group = inventory.lock_for_hold(&context, hold);
         inventory.conclude(&mut group, &context, decided, |facts| node.append(START, facts))
     });
 }
@@ -146,7 +146,7 @@ fn broken_an_expiry_under_two_locks_ends_what_was_booked() {
         let actor = Actor::unbounded(Role::Admin);
         let context = crate::engine::Context::new(now, &actor);
         let home = route(build::appointment(1).0);
-        let mut group = inventory.lock_for_hold(&wish(1));
+        let mut group = inventory.lock_for_hold(&context, &wish(1));
         let Some(id) = group.home_mut(home).state.next_due(now) else {
             drop(group);
             return node.expire(now);
@@ -154,7 +154,7 @@ fn broken_an_expiry_under_two_locks_ends_what_was_booked() {
         let Some(facts) = group.view(|view| decide_expiry(view, &context, id)) else { return };
         drop(group);
 
-        let mut group = inventory.lock_for_hold(&wish(1));
+        let mut group = inventory.lock_for_hold(&context, &wish(1));
         inventory.carry_out(&mut group, &context, facts, |facts| node.append(now, facts));
     });
 }
