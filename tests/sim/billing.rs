@@ -16,7 +16,12 @@ const ACCOUNTS: u64 = 6;
 impl Traffic {
     /// Something about a payment, or about who a hold is for.
     pub(crate) fn billing_wish(&self, random: &mut Random, client: usize, now: Timestamp) -> Body {
-        let held = self.held(random).filter(|_| random.chance(500));
+        // Now and then one that names nobody yet: who pays for it is told so.
+        let held = match random.below(10) {
+            0..5 => self.held(random),
+            5 => self.unnamed(random),
+            _ => None,
+        };
         let known = held.or_else(|| self.some_known(random));
         let appointment =
             known.map_or_else(|| AppointmentId(new_id(random, now).0), |known| known.id);
@@ -73,6 +78,17 @@ impl Traffic {
         latest.get(random.index(latest.len().max(1))).copied()
     }
 
+    /// One of the last holds that name nobody yet.
+    fn unnamed(&self, random: &mut Random) -> Option<&Known> {
+        let is_unnamed = |known: &&Known| {
+            let holder = known.account.map(AccountId::holder);
+            holder == Some(known.patient) && known.status == AppointmentStatus::Pending
+        };
+        let latest = self.known.iter().rev().take(40);
+        let found: Vec<&Known> = latest.filter(is_unnamed).collect();
+        found.get(random.index(found.len().max(1))).copied()
+    }
+
     /// One that was cancelled.
     fn owed(&self, random: &mut Random) -> Option<AppointmentId> {
         let over = |known: &&Known| known.status == AppointmentStatus::Cancelled;
@@ -81,16 +97,7 @@ impl Traffic {
     }
 
     fn naming(&self, random: &mut Random, client: usize, now: Timestamp) -> Body {
-        let unnamed = |known: &&Known| {
-            let holder = known.account.map(AccountId::holder);
-            holder == Some(known.patient) && known.status == AppointmentStatus::Pending
-        };
-        let latest = self.known.iter().rev().take(40);
-        let found: Vec<&Known> = latest.filter(unnamed).collect();
-        let known = match found.len() {
-            0 => self.some_known(random),
-            count => Some(found[random.index(count)]),
-        };
+        let known = self.unnamed(random).or_else(|| self.some_known(random));
         let unknown = AppointmentId(new_id(random, now).0);
         let account = known.and_then(|known| known.account).filter(|_| random.chance(950));
         Body::Command(Command::NamePatient(Box::new(NamePatient {
@@ -118,7 +125,7 @@ impl Traffic {
 
 /// A hold as an account asks for it, now and then without the patient.
 pub(crate) fn by_account(random: &mut Random, hold: Hold, is_billing: bool) -> Hold {
-    if random.chance(if is_billing { 150 } else { 950 }) {
+    if random.chance(if is_billing { 150 } else { 800 }) {
         return hold;
     }
     let account = Some(AccountId(u128::from(random.between(1, ACCOUNTS))));

@@ -40,7 +40,7 @@ pub(crate) fn rules(
         waitlist: if random.chance(300) { [wait_limit(random)].into() } else { Box::default() },
         cooldown: if random.chance(300) { vec![cooldown(random)] } else { Vec::new() },
         persons: random
-            .chance(if is_billing { 700 } else { 100 })
+            .chance(if is_billing { 700 } else { 250 })
             .then(|| Box::new(persons(random))),
         ..RuleLayer::default()
     });
@@ -49,7 +49,7 @@ pub(crate) fn rules(
         notice_days: 0,
         layers: layers.collect(),
         civil: CivilTime(vec![(Timestamp::default(), random.pick(&[0, 480, -300]))]),
-        from: now.plus_millis(random.below(2 * MINUTE)),
+        from: now.plus_millis(random.below(if is_billing { MINUTE / 3 } else { 2 * MINUTE })),
     }
 }
 

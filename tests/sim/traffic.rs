@@ -78,7 +78,7 @@ impl Traffic {
         let (known, by_id) = (Vec::new(), BTreeMap::new());
         let (asked, entries, full) = (BTreeMap::new(), Vec::new(), Vec::new());
         let (patients, sessions, about) = (plan.patients, 0, random.below(1_000));
-        let (is_billing, is_desk) = (about < 160, (160..360).contains(&about));
+        let (is_billing, is_desk) = (about < 220, (220..460).contains(&about));
         let (restrictions, keys) = (Vec::new(), Vec::new());
         Self {
             actors,
@@ -269,7 +269,8 @@ impl Traffic {
 
     fn admin_wish(&mut self, random: &mut Random, client: usize, now: Timestamp) -> Body {
         let [restricts, amends, merges] = if self.is_desk { [4, 8, 2] } else { [0; 3] };
-        match random.weighted(&[4, 2, 2, 1, 2, 6, 1, 3, 5, restricts, amends, merges]) {
+        let applies = if self.is_billing { 8 } else { 5 };
+        match random.weighted(&[4, 2, 2, 1, 2, 6, 1, 3, applies, restricts, amends, merges]) {
             11 => self.merge(random, now),
             9 => self.restrict(random, now),
             10 => self.amend(random, now),
@@ -524,7 +525,7 @@ impl Traffic {
         let struck =
             self.known.iter().filter(missed).map(|it| (it.patient, RestrictionId(it.id.0)));
         let struck: Vec<_> = struck.collect();
-        let all = if random.chance(600) { &self.restrictions } else { &struck };
+        let all = if random.chance(750) { &self.restrictions } else { &struck };
         let window = all.len().min(6);
         let back = random.index(window.max(1));
         let found = all.len().checked_sub(back + 1).and_then(|index| all.get(index));

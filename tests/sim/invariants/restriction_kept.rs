@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use haoyuan::model::{
-    AccountId, AppealTerm, BookingChannel, Claim, ClientKey, Consequence, Fact, Outcome,
-    PatientClass, PatientId, Place, Restriction, RestrictionId, RuleMode, Sequence, Session,
-    StepKind, Timestamp, Undecided,
+    AccountId, AppealTerm, AppointmentId, BookingChannel, Claim, ClientKey, Consequence, Fact,
+    Outcome, PatientClass, PatientId, Place, Restriction, RestrictionId, RuleMode, Sequence,
+    Session, StepKind, Timestamp, Undecided,
 };
 
 use super::{History, Invariant, Sight, ensure};
@@ -17,6 +17,8 @@ use haoyuan::model::Command;
 #[derive(Default)]
 pub(super) struct RestrictionKept {
     made: BTreeMap<PatientId, Vec<Made>>,
+    /// The telephone that each hold was asked for from, which a naming without one inherits.
+    phones: BTreeMap<AppointmentId, ClientKey>,
 }
 
 /// A restriction, and what was done about it.
@@ -51,7 +53,8 @@ impl Invariant for RestrictionKept {
                         (hold.patient, hold.keys.account, hold.keys.phone)
                     }
                     Body::Command(Command::NamePatient(name)) => {
-                        (Some(name.patient), name.keys.account, name.keys.phone)
+                        let known = self.phones.get(&name.appointment).copied();
+                        (Some(name.patient), name.keys.account, name.keys.phone.or(known))
                     }
                     Body::Command(Command::JoinWaitlist(join)) => {
                         (Some(join.patient), join.account, None)
@@ -96,6 +99,9 @@ impl RestrictionKept {
             let made = self.made.entry(struck.patient).or_default();
             let id = RestrictionId(struck.appointment.0);
             made.extend(struck.restriction.map(|made| Made::new(id, made)));
+        }
+        if let Fact::Phoned(fact) = fact {
+            self.phones.insert(fact.appointment, fact.phone);
         }
         if let Fact::Barred(fact) = fact {
             let made = self.made.entry(fact.patient).or_default();
