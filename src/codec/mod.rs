@@ -104,11 +104,11 @@ pub fn decode_exact<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
         Ok(value) => value,
         Err(error) => return Err(explain(error)),
     };
-    if decoder.reader().peek_read(1).is_none() {
-        return Ok(value);
+    // Who sends too much makes us decode no second time: what is left is counted by looking.
+    match (1..=bytes.len()).rev().find(|left| decoder.reader().peek_read(*left).is_some()) {
+        None => Ok(value),
+        Some(left) => Err(CodecError::Trailing(left)),
     }
-    let (_, read) = decode::<T>(bytes)?;
-    Err(CodecError::Trailing(bytes.len().saturating_sub(read)))
 }
 
 /// Reads a hold that fills `bytes` exactly into one that is there already, and is spoilt where this
