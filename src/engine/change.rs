@@ -3,7 +3,7 @@
 use super::attendance::Post;
 use super::cancelling::leave;
 use super::conduct::strike;
-use super::cooldown::cooled;
+use super::cooldown::{cooled, facts_of};
 use super::drawing::refuse_withdrawal;
 use super::payment::{Booking, decide_booking, owe, paid_with, repeated, rule_of};
 use super::returns::end;
@@ -92,7 +92,10 @@ pub fn decide_change(
     };
     let ending = ending_of(change.action, status);
     facts.extend(ending.and_then(|ending| recorded(view, context, &appointment, ending)));
-    facts.extend(ending.and_then(|ending| cooled(view, context, &appointment, ending)));
+    if let Some(ending) = ending {
+        let waiting = cooled(view, context, &appointment, (ending, &facts));
+        facts.extend(facts_of(waiting));
+    }
     if status == AppointmentStatus::NoShow {
         let struck = strike(view, context, &appointment);
         facts.extend(struck.map(|struck| Fact::Struck(Box::new(struck))));
@@ -122,11 +125,11 @@ pub fn decide_expiry(
     let due = hold.status == AppointmentStatus::Pending && hold.until <= context.now;
     due.then(|| {
         let kept = recorded(view, context, &hold, Ending::Expired);
-        let waits = cooled(view, context, &hold, Ending::Expired);
         let (patient, claims) = (hold.patient, hold.claims.clone());
         let ended = Ended { request: None, appointment, patient, cause: Cause::Expired, claims };
         let mut facts = with_entry(view, patient, end(view, context, ended));
-        facts.extend(kept.into_iter().chain(waits));
+        let waiting = cooled(view, context, &hold, (Ending::Expired, &facts));
+        facts.extend(kept.into_iter().chain(facts_of(waiting)));
         follow_end(view, context, &hold, &mut facts);
         facts
     })

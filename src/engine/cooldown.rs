@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cancel, release, expiry -> the nearest layer about each place -> its entries -> Cooled, until when
-//! a place there -> until > now -> CoolingDown
+//! a place there, for the patient, the account or the telephone -> until > now -> CoolingDown
 //! ```
 //!
 //! **Architecture invariant:** what is over is dropped by the times of facts alone, and nobody can tell
@@ -10,72 +10,96 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrayvec::ArrayVec;
+
 use super::view::{Context, View};
 use super::visits::is_own_doing;
 use crate::model::limits::{MERGE_BYTES_MAX, RECORD_FACTS_MAX};
 use crate::model::{
-    Appointment, Attributes, Bound, Cooldown, Cooled, Ending, Fact, Outcome, PatientId,
+    Appointment, Attributes, Bound, Cooldown, Cooled, Ending, Fact, Facts, Outcome, PatientId,
     PatientsMerged, Place, Refusal, Role, RuleCondition, RuleKey, RuleMode, RuleRef, RuleScope,
-    SessionId, Timestamp,
+    SessionId, Subjects, Timestamp,
 };
 
-/// What follows from giving an appointment's places up; `None` where nothing does. What a hospital does
-/// is not the patient's doing.
+/// Who waits after an end, each by the key of a ledger: of whom no rule asks has nothing.
+type Waiting = ArrayVec<(PatientId, Vec<Cooldown>), 3>;
+
+/// What follows from giving an appointment's places up, in the record of `end`: nothing where nothing
+/// does. What a hospital does is not the patient's doing.
 pub(super) fn cooled(
     view: &View<'_>,
     context: &Context<'_>,
     appointment: &Appointment,
-    ending: Ending,
-) -> Option<Fact> {
+    (ending, end): (Ending, &Facts),
+) -> Waiting {
     let rules = context.rules;
+    let mut waiting = Waiting::new();
     let by_patient = matches!(context.actor.role, Role::Gateway | Role::Counter);
     let is_own = by_patient || ending == Ending::Expired;
     if !rules.says(RuleKey::Cooldown) || !is_own || !is_own_doing(view, appointment) {
-        return None;
+        return waiting;
     }
     let is_about = |when: &RuleCondition| when.holds(appointment.class, Attributes::default());
-    let mut cooldowns = Vec::new();
-    for claim in appointment.places() {
+    let who = view.subjects(appointment);
+    let end = end.iter().find(|fact| fact.ended().is_some());
+    for (index, claim) in appointment.places().iter().enumerate() {
+        let back = end.map_or(context.now, |fact| fact.back(index));
         let Some(stay) = view.stay(context, claim.session) else { continue };
         let said = rules.nearest(&stay.place, is_about, |layer| {
             Some(&layer.cooldown).filter(|said| !said.is_empty())
         });
         let Some((layer, said)) = said else { continue };
         for (tier, rule) in (0_u8..).zip(said).filter(|(_, rule)| rule.after.contains(ending)) {
+            let Some(key) = who.key(rule.of).map(|key| view.person(key)) else { continue };
+            let Some(until) = rule.length.end(&rules.civil, context.now, back) else { continue };
             let cooldown = Cooldown {
                 appointment: appointment.id,
                 within: RuleScope::around(rule.within, &stay.place),
                 since: context.now,
-                until: rule.length.end(&rules.civil, context.now),
+                until,
                 rule: RuleRef { version: rules.version, layer, tier },
+                of: rule.of,
                 mode: rule.mode,
             };
-            cooldown.join(&mut cooldowns);
+            match waiting.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, cooldowns)) => cooldown.join(cooldowns),
+                None => waiting.push((key, vec![cooldown])),
+            }
         }
     }
-    let patient = appointment.patient;
-    (!cooldowns.is_empty()).then(|| Fact::Cooled(Box::new(Cooled { patient, cooldowns })))
+    waiting
 }
 
-/// Why somebody may not have a place in one of some sessions yet: by what ends last. A move within a
-/// scope takes no more there than is had already: `from` is where it leaves.
+/// The facts of who waits.
+pub(super) fn facts_of(waiting: Waiting) -> impl Iterator<Item = Fact> {
+    let fact = |(patient, cooldowns)| Fact::Cooled(Box::new(Cooled { patient, cooldowns }));
+    waiting.into_iter().map(fact)
+}
+
+/// Why somebody may not have a place in one of some sessions yet: by what ends last. A move within a scope takes no more there than is had already: `from` is where it leaves.
 pub(super) fn refuse_cooling(
     view: &View<'_>,
     context: &Context<'_>,
-    patient: PatientId,
+    who: &Subjects,
     from: &[Place],
-    sessions: impl Iterator<Item = SessionId>,
+    sessions: impl Iterator<Item = SessionId> + Clone,
 ) -> Option<Refusal> {
-    let waits = view.cooldowns(patient);
-    if waits.is_empty() {
-        return None;
+    let mut last: Option<&Cooldown> = None;
+    for (of, key) in who.asked(context.rules.asked()) {
+        let waits = view.cooldowns(key);
+        if waits.is_empty() {
+            continue;
+        }
+        let places = sessions.clone().filter_map(|session| view.session(session));
+        for place in places.map(|session| Place::of(session.spec())) {
+            let refusing = waits.iter().filter(|it| it.of == of);
+            let refusing = refusing.filter(|it| it.refuses(context.now, from, &place));
+            // Of two that end alike that of the patient is told of.
+            let later = refusing.filter(|it| last.is_none_or(|last| last.order() < it.order()));
+            last = later.max_by_key(|it| it.order()).or(last);
+        }
     }
-    let places = sessions.filter_map(|session| Some(Place::of(view.session(session)?.spec())));
-    let refusing = places.flat_map(|place| {
-        waits.iter().filter(move |cooldown| cooldown.refuses(context.now, from, &place))
-    });
-    let last = refusing.max_by_key(|cooldown| cooldown.order())?;
-    Some(Refusal::by_rule(Outcome::CoolingDown, context.now, last.why()))
+    Some(Refusal::by_rule(Outcome::CoolingDown, context.now, last?.why()))
 }
 
 /// What the older of two merged keys waits for goes over to the other one: in the record of the merge,

@@ -50,7 +50,8 @@ pub fn decide_hold(
         may_enter: hold.patient.is_some(),
     };
     let granted = grant(view, context, &wanted);
-    let who = hold.keys.subjects(patient).ledgers(context.rules.asked());
+    let subjects = hold.keys.subjects(patient);
+    let who = subjects.ledgers(context.rules.asked());
     let person = Person { who, channel: hold.channel, class: hold.class };
     let sessions = || hold.claims.iter().map(|wish| wish.session);
     let asking = Asking { patient, class: hold.class, attributes: hold.attributes, but: &[] };
@@ -62,7 +63,7 @@ pub fn decide_hold(
         refuse_personal(view, context, &person, sessions()),
         grant.and_then(|grant| refuse_grant_beyond_limits(view, context, &asking, grant)),
         bound.as_ref().err().copied(),
-        refuse_cooling(view, context, patient, &[], sessions()),
+        refuse_cooling(view, context, &subjects, &[], sessions()),
         unnamed,
     ];
     let personal = personal.into_iter().flatten().min_by_key(|refusal| refusal.outcome);

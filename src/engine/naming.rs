@@ -177,7 +177,8 @@ fn refuse_naming(
     // Through the channel that took the place, as if its patient had been named then.
     let phone = name.keys.phone.or_else(|| view.phone(appointment.id));
     let keys = ClientKeys { phone, ..name.keys };
-    let who = keys.subjects(patient).ledgers(context.rules.asked());
+    let subjects = keys.subjects(patient);
+    let who = subjects.ledgers(context.rules.asked());
     let person = Person { who, channel: appointment.channel, class: name.class };
     let sessions = || claims.iter().map(|claim| claim.session);
     let personal = refuse_personal(view, context, &person, sessions());
@@ -190,7 +191,7 @@ fn refuse_naming(
         has_live.then(|| Outcome::AlreadyHasAppointment.into()),
         personal,
         refuse_beyond_limits(view, context, &asking, claims),
-        refuse_cooling(view, context, patient, &[], sessions()),
+        refuse_cooling(view, context, &subjects, &[], sessions()),
         beyond,
         of_status(Outcome::HoldExpired, is_pending && is_over),
         of_status(Outcome::WrongStatus, !is_pending),

@@ -20,9 +20,9 @@ use super::view::{Context, View};
 use super::waitlist::Waitlist;
 use crate::model::limits::RETURNED_MAX;
 use crate::model::{
-    AppointmentId, Claim, Fact, Facts, Held, PatientId, Place, PlaceOffered, Repeat, RequestId,
-    Returned, Returning, SessionId, Targets, Timestamp, WaitDrawn, WaitEnd, WaitLeft, Waiter,
-    WaitlistRule,
+    AppointmentId, Claim, ClientKeys, Fact, Facts, Held, PatientId, Place, PlaceOffered, Repeat,
+    RequestId, Returned, Returning, SessionId, Targets, Timestamp, WaitDrawn, WaitEnd, WaitLeft,
+    Waiter, WaitlistRule,
 };
 
 /// What is due in a session.
@@ -89,7 +89,8 @@ pub fn decide_place_offer(
     )
     .is_some();
     let here = std::iter::once(candidate.session);
-    let is_cooling = refuse_cooling(view, context, candidate.patient, &[], here).is_some();
+    let who = ClientKeys::default().subjects(candidate.patient);
+    let is_cooling = refuse_cooling(view, context, &who, &[], here).is_some();
     let is_kept_from = is_restricted || is_cooling;
     if waits.offer.is_some() || is_live || is_used || is_kept_from || list.awaits_draw() {
         return None;

@@ -133,7 +133,8 @@ fn refuse_entering(
     let left = appointment.places().iter().filter_map(|claim| view.stay(context, claim.session));
     let from: Vec<Place> = left.map(|stay| stay.place).collect();
     let sessions = ask.claims.iter().map(|wish| wish.session);
-    refuse_cooling(view, context, appointment.patient, &from, sessions)
+    let who = view.subjects(appointment);
+    refuse_cooling(view, context, &who, &from, sessions)
 }
 
 /// Why an appointment stays where it is, whatever is wanted. What was displaced may always move.

@@ -171,12 +171,13 @@ fn target(
     let place = Place::of(spec);
     let as_whom = (join.channel, join.class);
     let keys = ClientKeys { account: join.account, ..ClientKeys::default() };
-    let who = keys.subjects(join.patient).ledgers(context.rules.asked());
+    let subjects = keys.subjects(join.patient);
+    let who = subjects.ledgers(context.rules.asked());
     if let Some(refusal) = refuse_restricted(view, context, &who, &place, as_whom) {
         return Err(refusal);
     }
     let here = std::iter::once(id);
-    if let Some(refusal) = refuse_cooling(view, context, join.patient, &[], here) {
+    if let Some(refusal) = refuse_cooling(view, context, &subjects, &[], here) {
         return Err(refusal);
     }
     let is_free = |slot: SlotIndex| {

@@ -12,7 +12,7 @@ use arrayvec::ArrayVec;
 use super::appointment::Appointment;
 use super::command::ClientKeys;
 use super::id::{AccountId, AppointmentId, ClientKey, PatientId};
-use super::rules::{RuleLayer, Tie};
+use super::rules::{CountedOf, RuleLayer, Tie};
 
 /// The telephone that a hold was asked for with. See [`super::Fact::Phoned`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,11 +101,25 @@ impl Appointment {
 }
 
 impl Subjects {
+    /// The ledger of one of them.
+    pub const fn key(&self, of: CountedOf) -> Option<PatientId> {
+        match of {
+            CountedOf::Patient => Some(self.patient),
+            CountedOf::Account => self.account,
+            CountedOf::Phone => self.phone,
+        }
+    }
+
     /// The ledgers in which rules look that ask of these.
     pub fn ledgers(&self, asked: Asked) -> ArrayVec<PatientId, 3> {
-        let account = self.account.filter(|_| asked.account);
-        let phone = self.phone.filter(|_| asked.phone);
-        [Some(self.patient), account, phone].into_iter().flatten().collect()
+        self.asked(asked).map(|(_, key)| key).collect()
+    }
+
+    /// The same, with whose each is.
+    pub fn asked(&self, asked: Asked) -> impl Iterator<Item = (CountedOf, PatientId)> {
+        let account = self.account.filter(|_| asked.account).map(|key| (CountedOf::Account, key));
+        let phone = self.phone.filter(|_| asked.phone).map(|key| (CountedOf::Phone, key));
+        std::iter::once((CountedOf::Patient, self.patient)).chain(account).chain(phone)
     }
 }
 
@@ -125,7 +139,7 @@ impl RuleLayer {
             account: persons.is_some_and(|rule| rule.limit(Tie::AccountPatient).is_some()),
             phone: persons.is_some_and(|rule| rule.phone.is_some()),
         };
-        persons.or(self.violations_ask())
+        persons.or(self.violations_ask()).or(self.cooldown_asks())
     }
 }
 

@@ -108,7 +108,10 @@ fn cooldown(random: &mut Random) -> CooldownRule {
             CooldownLength::Minutes(20),
             CooldownLength::Hours(1),
             CooldownLength::Days(1),
+            CooldownLength::Returned(1),
+            CooldownLength::Returned(0),
         ]),
+        of: random.pick(&[CountedOf::Patient, CountedOf::Account, CountedOf::Phone]),
         mode: random.pick(&[RuleMode::Enforce, RuleMode::Enforce, RuleMode::Shadow]),
     }
 }

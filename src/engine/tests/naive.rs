@@ -149,20 +149,26 @@ impl Naive {
             if claim.pool.0 == 255 || cells(claim).iter().any(|cell| again.contains(cell)) {
                 continue;
             }
-            let chance = u128::from(self.chance.rotate_left(8 * u32::try_from(number).unwrap()));
-            let later = |delay: Delay| {
-                let span = u128::from(delay.max_millis - delay.min_millis + 1);
-                let drawn = u64::try_from(chance * span / (1 << 64)).unwrap();
-                self.now.plus_millis(u64::from(delay.min_millis) + drawn)
-            };
-            let back = match self.session(claim.session).unwrap().terms.returns {
-                ReturnRule::AtOnce => continue,
-                ReturnRule::Delayed(delay) | ReturnRule::WaitlistFirst(delay) => later(delay),
-                ReturnRule::Withheld => Timestamp::MAX,
-            };
+            let Some(back) = self.back_at(number, claim) else { continue };
             for slot in claim.slot.0..claim.slot.0 + u16::from(claim.count) {
                 self.returning.push((claim.session, slot, claim.pool.0, back));
             }
+        }
+    }
+
+    /// When a place that is given up comes back; `None` for at once.
+    fn back_at(&self, number: usize, claim: &Claim) -> Option<Timestamp> {
+        let chance = u128::from(self.chance.rotate_left(8 * u32::try_from(number).unwrap()));
+        let later = |delay: Delay| {
+            let span = u128::from(delay.max_millis - delay.min_millis + 1);
+            let drawn = u64::try_from(chance * span / (1 << 64)).unwrap();
+            self.now.plus_millis(u64::from(delay.min_millis) + drawn)
+        };
+        match self.session(claim.session).unwrap().terms.returns {
+            _ if claim.pool.0 == 255 => None,
+            ReturnRule::AtOnce => None,
+            ReturnRule::Delayed(delay) | ReturnRule::WaitlistFirst(delay) => Some(later(delay)),
+            ReturnRule::Withheld => Some(Timestamp::MAX),
         }
     }
 
@@ -277,7 +283,7 @@ impl Naive {
         let barred = wished.filter_map(|it| self.restricted(&who, it, (hold.channel, hold.class)));
         refusals.extend(barred.max_by_key(|refusal| refusal.why.unwrap().until));
         let asked: Vec<_> = hold.claims.iter().map(|wish| wish.session).collect();
-        refusals.extend(self.cooling(patient, &[], &asked));
+        refusals.extend(self.cooling((patient, &hold.keys), &[], &asked));
         let wanted = Wanted { patient, class: hold.class, attributes: hold.attributes, but: &[] };
         if hold.patient.is_none() {
             // Limits are a patient's, who is not known yet.

@@ -14,7 +14,7 @@
 //! call S1    queue S1            // calls the next one; `A3! A1 A2~`: called, waits, waits late
 //! quotas S1 1,1 1,1    due       // shares the places out anew; does what time demands of sessions
 //! rule until=-30m|-1d@15:00|half late=mark later=1    rule mode=self-pay order=30m*2 paid-late=refund
-//! rule cool=30m@resource,1d@region after=cancel+release
+//! rule cool=30m@resource,1d@region after=cancel+release    open S1 1 back=10m    rule cool=back+5m@resource of=account
 //! rule holder=1    order A1 until=08:40    pay A1 pay=7 kind=insurance    refund A1 pay=7 ref=9
 //! name A1 P2 account=1    bills A1    late A1    hold A1 P1 S1@0 account=1 phone=1
 //! rule patients=3 changes=1*5d phones=2/3 accounts=1 new=1*10m    has a1|t1|p1      // who is bound
@@ -31,11 +31,11 @@ use super::build;
 use super::world::World;
 use crate::model::{
     Action, Actor, AddPlace, AppointmentId, AppointmentStatus, Attendance, BlockSession,
-    BookingChannel, CallNext, Change, ChannelSet, Claim, ClaimRequest, ClassSet, Command, Hold,
-    LateRule, OpenSession, OrganizationId, Organizations, PatientClass, PatientId, PaymentRef,
-    Pick, PickUpWindow, Pool, PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat, RequestId,
-    Reschedule, ResourceId, Role, ServiceHours, Session, SessionId, SetQuotas, Sharing, SlotChoice,
-    SlotIndex, Substitute, Timestamp, Ttl,
+    BookingChannel, CallNext, Change, ChannelSet, Claim, ClaimRequest, ClassSet, Command, Delay,
+    Hold, LateRule, OpenSession, OrganizationId, Organizations, PatientClass, PatientId,
+    PaymentRef, Pick, PickUpWindow, Pool, PoolIndex, PoolTerms, Receipt, Reclaim, Refusal, Repeat,
+    RequestId, Reschedule, ResourceId, ReturnRule, Role, ServiceHours, Session, SessionId,
+    SetQuotas, Sharing, SlotChoice, SlotIndex, Substitute, Timestamp, Ttl,
 };
 
 /// Runs a script against an empty world.
@@ -207,6 +207,13 @@ impl<'a> Line<'a> {
         terms.lead_millis = self.option("lead").map(|lead| u32::try_from(millis(lead)).unwrap());
         terms.hours = self.option("hours").map(hours);
         terms.attendance = self.option("attend").map(|word| self.attendance(word));
+        terms.returns = self.option("back").map_or(ReturnRule::AtOnce, |word| match word {
+            "never" => ReturnRule::Withheld,
+            _ => {
+                let millis = u32::try_from(millis(word)).unwrap();
+                ReturnRule::Delayed(Delay { min_millis: millis, max_millis: millis })
+            }
+        });
         terms.pick_up_windows = self.option("windows").map_or_else(Vec::new, windows);
         OpenSession { request: self.request(), session }
     }

@@ -6,10 +6,11 @@ use crate::engine::tests::world::World;
 use crate::model::limits::RULES_LEAD_MILLIS;
 use crate::model::{
     AccountId, Actor, ApplyRules, Attributes, CancelRule, Changes, ChannelSet, CivilTime,
-    ClientKey, ClientKeys, Command, CooldownLength, CooldownRule, Deadline, EndingSet, Holder,
-    HolderRule, LateCancel, LatePayment, NamePatient, NewPatients, Order, OrderRule, PatientClass,
-    PatientId, Pay, PaymentKind, PaymentMode, PaymentRef, PaymentRule, Period, PersonsRule, Refund,
-    Role, RuleLayer, RuleMode, Rules, RulesVersion, ScopeKind, Subject, TieRule,
+    ClientKey, ClientKeys, Command, CooldownLength, CooldownRule, CountedOf, Deadline, EndingSet,
+    Holder, HolderRule, LateCancel, LatePayment, NamePatient, NewPatients, Order, OrderRule,
+    PatientClass, PatientId, Pay, PaymentKind, PaymentMode, PaymentRef, PaymentRule, Period,
+    PersonsRule, Refund, Role, RuleLayer, RuleMode, Rules, RulesVersion, ScopeKind, Subject,
+    TieRule,
 };
 
 impl Line<'_> {
@@ -129,7 +130,8 @@ impl Line<'_> {
         RuleLayer { cancel, payment, holder, cooldown, persons, ..RuleLayer::default() }
     }
 
-    /// `30m@resource,1d@region`, `after=cancel` or two with a plus.
+    /// `30m@resource,1d@region`, `back+5m@resource` for until it is back and more, `after=cancel` or two with a
+    /// plus, `of=account` or `phone`.
     fn cooldowns(&self, list: &str, mode: RuleMode) -> Vec<CooldownRule> {
         let after = self.option("after").map_or(EndingSet::ALL, |names| {
             let bit = |name| match name {
@@ -140,11 +142,19 @@ impl Line<'_> {
             };
             EndingSet(names.split('+').map(bit).sum())
         });
+        let of = match self.option("of") {
+            None => CountedOf::Patient,
+            Some("account") => CountedOf::Account,
+            Some("phone") => CountedOf::Phone,
+            Some(other) => panic!("unknown subject: {other}"),
+        };
         let one = |word: &str| {
             let (length, within) = word.split_once('@').unwrap();
-            let length = match length.strip_suffix('d') {
-                Some(days) => CooldownLength::Days(small(days)),
-                None => CooldownLength::Minutes(u16::try_from(millis(length) / 60_000).unwrap()),
+            let minutes = |length| u16::try_from(millis(length) / 60_000).unwrap();
+            let length = match (length.strip_suffix('d'), length.strip_prefix("back+")) {
+                (_, Some(more)) => CooldownLength::Returned(minutes(more)),
+                (Some(days), _) => CooldownLength::Days(small(days)),
+                (None, None) => CooldownLength::Minutes(minutes(length)),
             };
             let kinds = [
                 ScopeKind::Region,
@@ -154,7 +164,7 @@ impl Line<'_> {
                 ScopeKind::Service,
             ];
             let within = kinds.into_iter().find(|kind| kind.name() == within).unwrap();
-            CooldownRule { after, within, length, mode }
+            CooldownRule { after, within, length, of, mode }
         };
         list.split(',').map(one).collect()
     }

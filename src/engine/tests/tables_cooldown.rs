@@ -4,7 +4,8 @@ use super::build::{self, MINUTE, MORNING};
 use super::script::check;
 use crate::engine::LedgerShard;
 use crate::model::{
-    AppointmentId, Cooldown, Cooled, Fact, PatientId, RuleMode, RuleRef, RuleScope, Timestamp,
+    AppointmentId, Cooldown, Cooled, CountedOf, Fact, PatientId, RuleMode, RuleRef, RuleScope,
+    Timestamp,
 };
 
 #[test]
@@ -168,6 +169,91 @@ fn an_account_waits_by_itself_and_nobody_is_named_who_waits() {
 }
 
 #[test]
+fn an_account_that_freed_a_place_takes_none_there_for_anybody_before_it_is_back() {
+    check(
+        "
+        rule cool=back+5m@resource of=account
+        open S1 4 back=20m
+        open S2 4
+        hold A1 P1 S1@0 account=1 pay=1      -> Done
+        cancel A1                            -> Done
+        hold A2 P2 S1@0 account=1            -> CoolingDown 1500000ms
+        hold A2 P2 S2@0 account=1            -> Done     // Another practitioner.
+        hold A3 P2 S1@0 account=2            -> Done
+        hold A4 P1 S1@0                      -> Done     // Without an account nobody is known.
+        tick 20m
+        due
+        hold A6 P3 S1@0 account=1            -> CoolingDown 300000ms
+        tick 5m
+        hold A6 P3 S1@0 account=1            -> Done
+        ",
+    );
+}
+
+#[test]
+fn a_telephone_waits_for_what_was_held_with_it_and_so_does_who_is_named_or_moved_with_it() {
+    check(
+        "
+        rule cool=back+0m@resource of=phone holder=2
+        open S1 4 back=20m
+        open S2 4
+        hold A1 P1 S1@0 phone=1              -> Done
+        hold A2 P2 S2@0 phone=1              -> Done
+        hold A3 - S1@0 account=1             -> Done
+        hold A4 - S1@0 account=2 phone=1     -> Done
+        release A1                           -> Done
+        hold A5 P3 S1@0 phone=1              -> CoolingDown 1200000ms
+        hold A5 P3 S1@0 phone=2              -> Done
+        move A2 S1@0                         -> CoolingDown 1200000ms
+        name A4 P4 account=2                 -> CoolingDown 1200000ms
+        name A3 P4 account=1 phone=1         -> CoolingDown 1200000ms
+        name A3 P4 account=1                 -> Done
+        tick 20m
+        due
+        move A2 S1@0                         -> Done
+        ",
+    );
+}
+
+#[test]
+fn for_a_place_that_is_back_at_once_or_never_nobody_waits_longer_than_the_minutes_after_it() {
+    check(
+        "
+        rule cool=back+0m@resource of=account
+        open S1 4
+        hold A1 P1 S1@0 account=1            -> Done
+        release A1                           -> Done
+        hold A2 P1 S1@0 account=1            -> Done
+        rule cool=back+5m@resource of=account
+        release A2                           -> Done
+        hold A3 P1 S1@0 account=1            -> CoolingDown 300000ms
+        open S2 4 back=never
+        hold A4 P1 S2@0 account=2            -> Done
+        release A4                           -> Done
+        hold A5 P1 S2@0 account=2            -> Done
+        ",
+    );
+}
+
+#[test]
+fn of_who_waits_that_is_told_which_ends_last() {
+    check(
+        "
+        rule cool=30m@region of=account
+        open S1 4
+        open S2 4
+        hold A1 P1 S1@0 account=1            -> Done
+        release A1                           -> Done
+        rule cool=50m@resource
+        hold A2 P2 S2@0 account=2            -> Done
+        release A2                           -> Done
+        hold A3 P2 S2@0 account=1            -> CoolingDown 3000000ms
+        hold A3 P2 S1@0 account=1            -> CoolingDown 1798000ms
+        ",
+    );
+}
+
+#[test]
 fn a_payment_that_comes_late_books_its_own_place_again_all_the_same() {
     check(
         "
@@ -204,6 +290,7 @@ fn cooled(patient: u128, since: Timestamp, minutes: u64) -> Fact {
         since,
         until: since.plus_millis(minutes * MINUTE),
         rule: RuleRef::default(),
+        of: CountedOf::Patient,
         mode: RuleMode::Enforce,
     };
     let (patient, cooldowns) = (PatientId(patient), vec![cooldown]);

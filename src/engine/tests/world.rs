@@ -55,7 +55,7 @@ impl State {
         let all = self.cooldowns.iter();
         let all = all.flat_map(|(patient, kept)| kept.iter().map(move |it| (*patient, *it)));
         let mut left: Vec<_> = all.filter(|(_, it)| now < it.until).collect();
-        left.sort_by_key(|(patient, it)| (*patient, it.within, it.mode));
+        left.sort_by_key(|(patient, it)| (*patient, it.within, it.of, it.mode));
         left
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! cancelled, released, expired ====== cooled ======| until       a place within the scope: CoolingDown
 //!                              minutes, hours, days
+//! cancelled, released, expired ====== on its way ======| back == minutes ==| until
 //! ```
 //!
 //! All entries of the nearest layer that says some hold together; of those of one scope the latest end
@@ -11,12 +12,13 @@
 //! **Architecture invariant:** what followed from an entry is in the fact [`Cooled`], with its end. It
 //! holds until then whatever rules come later.
 
-use super::{RuleMode, RuleRef, RuleScope, RuleWhy, ScopeKind};
+use super::{CountedOf, RuleLayer, RuleMode, RuleRef, RuleScope, RuleWhy, ScopeKind};
 use crate::model::civil::CivilTime;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::history::Ending;
 use crate::model::id::{AppointmentId, PatientId};
 use crate::model::limits::{COOLDOWN_DAYS_MAX, LAYER_COOLDOWNS_MAX};
+use crate::model::subject::Asked;
 use crate::model::time::Timestamp;
 
 /// How long one waits after places were given up in some way.
@@ -28,6 +30,8 @@ pub struct CooldownRule {
     pub within: ScopeKind,
     /// For how long.
     pub length: CooldownLength,
+    /// Who waits: the patient, or the account or telephone behind the place, for any patient.
+    pub of: CountedOf,
     /// Whether it is applied.
     pub mode: RuleMode,
 }
@@ -41,6 +45,9 @@ pub enum CooldownLength {
     Hours(u16),
     /// Until the same local time so many days later, 1 to [`COOLDOWN_DAYS_MAX`].
     Days(u16),
+    /// As long as the place that was given up is on its way back, and so many minutes more. Where it
+    /// never comes back there is nothing to wait for.
+    Returned(u16),
 }
 
 /// Ways in which a patient gives a place up.
@@ -60,6 +67,9 @@ pub struct Cooldown {
     pub until: Timestamp,
     /// By which rule; its tier is the position of the entry.
     pub rule: RuleRef,
+    /// As whom one waits: what an account waits for as a patient, for its holds that name nobody, keeps
+    /// it from no hold for a patient.
+    pub of: CountedOf,
     /// Whether it is applied.
     pub mode: RuleMode,
 }
@@ -100,6 +110,7 @@ impl CooldownLength {
             Self::Minutes(minutes) => (1, minutes),
             Self::Hours(hours) => (2, hours),
             Self::Days(days) => (3, days),
+            Self::Returned(minutes) => (4, minutes),
         }
     }
 
@@ -109,17 +120,25 @@ impl CooldownLength {
             1 => Self::Minutes(length),
             2 => Self::Hours(length),
             3 => Self::Days(length),
+            4 => Self::Returned(length),
             _ => return None,
         })
     }
 
-    /// When it is over that begins now.
-    pub fn end(self, civil: &CivilTime, now: Timestamp) -> Timestamp {
-        match self {
-            Self::Minutes(minutes) => now.plus_millis(u64::from(minutes).saturating_mul(60_000)),
+    /// When it is over that begins now, for a place that is back at an instant: [`Timestamp::MAX`] where
+    /// it never is. `None` where nobody waits.
+    pub fn end(self, civil: &CivilTime, now: Timestamp, back: Timestamp) -> Option<Timestamp> {
+        let after = |from: Timestamp, minutes: u16| {
+            from.plus_millis(u64::from(minutes).saturating_mul(60_000))
+        };
+        let until = match self {
+            Self::Minutes(minutes) => after(now, minutes),
             Self::Hours(hours) => now.plus_millis(u64::from(hours).saturating_mul(3_600_000)),
             Self::Days(days) => civil.plus_days(now, days.into()),
-        }
+            Self::Returned(_) if back == Timestamp::MAX => return None,
+            Self::Returned(minutes) => after(back.max(now), minutes),
+        };
+        (now < until).then_some(until)
     }
 
     const fn is_sound(self) -> bool {
@@ -127,6 +146,7 @@ impl CooldownLength {
             Self::Minutes(minutes) => minutes != 0,
             Self::Hours(hours) => hours != 0 && hours <= 24 * COOLDOWN_DAYS_MAX,
             Self::Days(days) => days != 0 && days <= COOLDOWN_DAYS_MAX,
+            Self::Returned(minutes) => minutes <= 24 * 60,
         }
     }
 }
@@ -148,7 +168,8 @@ impl CooldownRule {
                 | (self.within as u64) << 8
                 | u64::from(unit) << 16
                 | u64::from(length) << 24
-                | (self.mode as u64) << 40,
+                | (self.mode as u64) << 40
+                | (self.of as u64) << 48,
         );
     }
 }
@@ -157,9 +178,9 @@ impl Cooldown {
     /// Bytes that one takes in a record.
     pub const WEIGHT: usize = 52;
 
-    /// Puts one with others. Of one scope and mode that stays which ends last.
+    /// Puts one with others. Of one scope, subject and mode that stays which ends last.
     pub fn join(self, others: &mut Vec<Self>) {
-        let key = |it: &Self| (it.within, it.mode);
+        let key = |it: &Self| (it.within, it.of, it.mode);
         match others.iter_mut().find(|other| key(other) == key(&self)) {
             Some(known) if known.order() < self.order() => *known = self,
             Some(_) => {}
@@ -176,6 +197,14 @@ impl Cooldown {
     pub fn why(&self) -> RuleWhy {
         let (within, since, until) = (self.within.kind(), self.since, self.until);
         RuleWhy { within, since, until, ..RuleWhy::of(super::RuleKey::Cooldown, self.rule) }
+    }
+}
+
+impl RuleLayer {
+    /// Whom its cool-downs keep waiting besides patients.
+    pub fn cooldown_asks(&self) -> Asked {
+        let asks = |of| self.cooldown.iter().any(|rule| rule.of == of);
+        Asked { account: asks(CountedOf::Account), phone: asks(CountedOf::Phone) }
     }
 }
 

@@ -4,6 +4,7 @@
 //! cooldown = [
 //!   { within = "resource", for = { minutes = 30 } },                        # after any of them
 //!   { after = ["cancel"], within = "region", for = { days = 1 }, mode = "shadow" },
+//!   { of = "account", within = "resource", for = { returned = 5 } },        # and five minutes more
 //! ]
 //! ```
 
@@ -11,8 +12,11 @@ use serde_json::{Map, Value, json};
 
 use super::read::{MODES, SCOPES};
 use super::render::named;
+use super::violations::SUBJECTS;
 use crate::model::limits::{COOLDOWN_DAYS_MAX, LAYER_COOLDOWNS_MAX};
-use crate::model::{CooldownLength, CooldownRule, Ending, EndingSet, RuleMode, ScopeKind};
+use crate::model::{
+    CooldownLength, CooldownRule, CountedOf, Ending, EndingSet, RuleMode, ScopeKind,
+};
 use crate::ops::document::entry::{Entry, Fault, Field, fault};
 use crate::ops::document::{MAX_16, narrow};
 
@@ -37,9 +41,10 @@ fn read_one(field: Field) -> Result<CooldownRule, Fault> {
     let after = entry.may("after").map_or(Ok(EndingSet::ALL), after)?;
     let within = entry.choice("within", &SCOPES)?;
     let length = length(entry.need("for")?)?;
+    let of = entry.choice("of", &SUBJECTS)?;
     let mode = entry.choice("mode", &MODES)?;
     entry.finish()?;
-    Ok(CooldownRule { after, within, length, mode })
+    Ok(CooldownRule { after, within, length, of, mode })
 }
 
 fn after(field: Field) -> Result<EndingSet, Fault> {
@@ -64,11 +69,13 @@ fn length(field: Field) -> Result<CooldownLength, Fault> {
     let minutes = entry.may("minutes").map(|field| field.number(1, MAX_16)).transpose()?;
     let hours = entry.may("hours").map(|field| field.number(1, 24 * days_max)).transpose()?;
     let days = entry.may("days").map(|field| field.number(1, days_max)).transpose()?;
-    let length = match (minutes, hours, days) {
-        (Some(minutes), None, None) => CooldownLength::Minutes(narrow(minutes)),
-        (None, Some(hours), None) => CooldownLength::Hours(narrow(hours)),
-        (None, None, Some(days)) => CooldownLength::Days(narrow(days)),
-        _ => return Err(entry.fault("needs minutes, hours or days, one of the three")),
+    let returned = entry.may("returned").map(|field| field.number(0, 24 * 60)).transpose()?;
+    let length = match (minutes, hours, days, returned) {
+        (Some(minutes), None, None, None) => CooldownLength::Minutes(narrow(minutes)),
+        (None, Some(hours), None, None) => CooldownLength::Hours(narrow(hours)),
+        (None, None, Some(days), None) => CooldownLength::Days(narrow(days)),
+        (None, None, None, Some(minutes)) => CooldownLength::Returned(narrow(minutes)),
+        _ => return Err(entry.fault("needs minutes, hours, days or returned, one of the four")),
     };
     entry.finish()?;
     Ok(length)
@@ -91,8 +98,12 @@ fn render_one(rule: CooldownRule) -> Value {
         CooldownLength::Minutes(minutes) => json!({ "minutes": minutes }),
         CooldownLength::Hours(hours) => json!({ "hours": hours }),
         CooldownLength::Days(days) => json!({ "days": days }),
+        CooldownLength::Returned(minutes) => json!({ "returned": minutes }),
     };
     object.insert("for".to_owned(), length);
+    if rule.of != CountedOf::default() {
+        object.insert("of".to_owned(), named(&SUBJECTS, rule.of));
+    }
     if rule.mode != RuleMode::default() {
         object.insert("mode".to_owned(), named(&MODES, rule.mode));
     }

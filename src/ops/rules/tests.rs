@@ -55,6 +55,7 @@ cooldown = [
   { within = "resource", for = { minutes = 30 } },
   { after = ["cancel", "expiry"], for = { hours = 36 }, mode = "shadow" },
   { after = ["release"], within = "department", for = { days = 2 } },
+  { of = "phone", within = "resource", for = { returned = 0 } },
 ]
 "#;
 
@@ -99,6 +100,8 @@ fn what_is_wrong_is_refused_with_its_place() {
             "rules[4].cooldown[1].after[1]: is \"no-show\"; use cancel",
         ),
         ("[\"release\"]", "[]", "rules[4].cooldown[2].after: is empty"),
+        ("returned = 0", "returned = 1441", "rules[4].cooldown[3].for.returned: is 1441"),
+        ("\"phone\"", "\"device\"", "rules[4].cooldown[3].of: is \"device\"; use patient"),
         (
             "within = \"resource\", for",
             "within = \"session\", for",

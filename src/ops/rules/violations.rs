@@ -9,7 +9,8 @@ use crate::model::{Begins, CountedOf, Violation, ViolationRule, ViolationSet, Wi
 use crate::ops::document::DocumentDefaults;
 use crate::ops::document::entry::{Entry, Fault, Field, fault};
 
-const SUBJECTS: [(&str, CountedOf); 3] =
+/// Whom a rule is about.
+pub(super) const SUBJECTS: [(&str, CountedOf); 3] =
     [("patient", CountedOf::Patient), ("account", CountedOf::Account), ("phone", CountedOf::Phone)];
 
 pub(super) fn read(field: Field, defaults: &DocumentDefaults) -> Result<Vec<ViolationRule>, Fault> {

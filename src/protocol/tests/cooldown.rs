@@ -3,7 +3,8 @@
 use super::*;
 
 pub(super) fn requests() -> Vec<(&'static str, Request)> {
-    let rule = |after, within, length, mode| CooldownRule { after, within, length, mode };
+    let of = CountedOf::Patient;
+    let rule = |after, within, length, mode| CooldownRule { after, within, length, of, mode };
     let layer = RuleLayer {
         cooldown: vec![
             rule(
@@ -22,8 +23,21 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
         layers: vec![layer],
         ..Rules::default()
     };
-    let apply = ApplyRules { request: RequestId::from_parts(NOW, 5), rules };
-    vec![("apply_rules_cooldown", Request::Command(Command::ApplyRules(Box::new(apply))))]
+    let returned = |of| {
+        let (after, within) = (EndingSet::ALL, ScopeKind::Schedule);
+        let (length, mode) = (CooldownLength::Returned(5), RuleMode::Enforce);
+        CooldownRule { after, within, length, of, mode }
+    };
+    let both = vec![returned(CountedOf::Account), returned(CountedOf::Phone)];
+    let layers = vec![RuleLayer { cooldown: both, ..RuleLayer::default() }];
+    let apply = |rules| {
+        let apply = ApplyRules { request: RequestId::from_parts(NOW, 5), rules };
+        Request::Command(Command::ApplyRules(Box::new(apply)))
+    };
+    vec![
+        ("apply_rules_cooldown", apply(rules.clone())),
+        ("apply_rules_cooldown_returned", apply(Rules { layers, ..rules })),
+    ]
 }
 
 pub(super) fn facts() -> Vec<(&'static str, Fact)> {
@@ -34,6 +48,7 @@ pub(super) fn facts() -> Vec<(&'static str, Fact)> {
         since: NOW,
         until: NOW.plus_millis(1_800_000),
         rule: RuleRef { version: RulesVersion(3), layer: 1, tier: 0 },
+        of: CountedOf::Patient,
         mode: RuleMode::Enforce,
     };
     let cooled = Cooled { patient: PatientId(0x11), cooldowns: vec![cooldown] };

@@ -4,9 +4,9 @@ use super::Node;
 use crate::engine::tests::build::{self, DAY, MINUTE};
 use crate::inventory::Inventory;
 use crate::model::{
-    Actor, ApplyRules, CivilTime, Command, CooldownLength, CooldownRule, EndingSet, ExplainOf,
-    Explained, MergePatients, Outcome, PatientId, Query, Reading, Role, RuleKey, RuleLayer,
-    RuleMode, Rules, RulesVersion, ScopeKind,
+    Actor, ApplyRules, CivilTime, Command, CooldownLength, CooldownRule, CountedOf, EndingSet,
+    ExplainOf, Explained, MergePatients, Outcome, PatientId, Query, Reading, Role, RuleKey,
+    RuleLayer, RuleMode, Rules, RulesVersion, ScopeKind,
 };
 use crate::service::audit::of_records;
 use crate::service::digest::of_inventory;
@@ -21,6 +21,7 @@ fn cooling() -> Node {
         after: EndingSet::ALL,
         within,
         length: CooldownLength::Minutes(minutes),
+        of: CountedOf::Patient,
         mode,
     };
     let layer = RuleLayer {

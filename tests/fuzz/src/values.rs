@@ -420,7 +420,11 @@ fn cooldown(bytes: &mut Bytes<'_>) -> CooldownRule {
     CooldownRule {
         after: EndingSet(1 + bytes.below(7)),
         within: kinds[usize::from(bytes.below(3))],
-        length: CooldownLength::Minutes(1 + u16::from(bytes.byte())),
+        length: match bytes.below(3) {
+            0 => CooldownLength::Returned(bytes.byte().into()),
+            _ => CooldownLength::Minutes(1 + u16::from(bytes.byte())),
+        },
+        of: [CountedOf::Patient, CountedOf::Account, CountedOf::Phone][usize::from(bytes.below(3))],
         mode: if bytes.once_in(4) { RuleMode::Shadow } else { RuleMode::Enforce },
     }
 }

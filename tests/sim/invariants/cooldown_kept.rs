@@ -4,18 +4,20 @@
 use std::collections::BTreeMap;
 
 use haoyuan::model::{
-    AccountId, Claim, Command, Cooldown, Fact, Facts, Outcome, PatientId, Place, RuleMode,
-    Timestamp,
+    AccountId, AppointmentId, Claim, ClientKey, Command, Cooldown, CountedOf, Fact, Facts, Outcome,
+    PatientId, Place, RuleMode, Timestamp,
 };
 
 use super::{History, Invariant, Sight, ensure};
 use crate::ask::Body;
 use crate::history::Record;
 
-/// Everything that ever followed from giving a place up, by patient.
+/// Everything that ever followed from giving a place up, by the key of a ledger.
 #[derive(Default)]
 pub(super) struct CooldownKept {
     made: BTreeMap<PatientId, Vec<Cooldown>>,
+    /// The telephones of holds, as far as rules ask for them.
+    phones: BTreeMap<AppointmentId, ClientKey>,
 }
 
 impl Invariant for CooldownKept {
@@ -27,21 +29,12 @@ impl Invariant for CooldownKept {
         match sight {
             Sight::Durable(record) => self.see_record(record, history),
             Sight::Told { ask, reply } if reply.outcome() == Outcome::CoolingDown => {
-                let patient = match &ask.body {
-                    Body::Command(Command::Hold(hold)) | Body::Import(hold) => {
-                        hold.patient.or_else(|| hold.keys.account.map(AccountId::holder))
-                    }
-                    Body::Command(Command::NamePatient(name)) => Some(name.patient),
-                    Body::Command(Command::JoinWaitlist(join)) => Some(join.patient),
-                    Body::Command(Command::Reschedule(ask)) => {
-                        let life = history.lives.get(&ask.appointment);
-                        life.map(|life| life.named.unwrap_or(life.held.patient))
-                    }
-                    _ => None,
-                };
-                let patient = patient.map(|patient| history.person(patient));
-                let made = patient.and_then(|patient| self.made.get(&patient));
-                let is_known = made.into_iter().flatten().any(|it| it.mode == RuleMode::Enforce);
+                let made = self.behind(&ask.body, history);
+                let made = made
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|key| self.made.get(&history.person(key)));
+                let is_known = made.flatten().any(|it| it.mode == RuleMode::Enforce);
                 ensure(is_known, || format!("{ask} was told to wait for nothing"))
             }
             _ => Ok(()),
@@ -50,8 +43,34 @@ impl Invariant for CooldownKept {
 }
 
 impl CooldownKept {
+    /// The patient, the account and the telephone behind a request.
+    fn behind(&self, body: &Body, history: &History) -> [Option<PatientId>; 3] {
+        let (patient, account, phone) = match body {
+            Body::Command(Command::Hold(hold)) | Body::Import(hold) => {
+                (hold.patient, hold.keys.account, hold.keys.phone)
+            }
+            Body::Command(Command::NamePatient(name)) => {
+                let known = self.phones.get(&name.appointment).copied();
+                (Some(name.patient), name.keys.account, name.keys.phone.or(known))
+            }
+            Body::Command(Command::JoinWaitlist(join)) => (Some(join.patient), join.account, None),
+            Body::Command(Command::Reschedule(ask)) => {
+                let life = history.lives.get(&ask.appointment);
+                let patient = life.map(|life| life.named.unwrap_or(life.held.patient));
+                let account = life.and_then(|life| life.held.account);
+                (patient, account, self.phones.get(&ask.appointment).copied())
+            }
+            _ => (None, None, None),
+        };
+        let account = account.map(AccountId::holder);
+        [patient, account, phone.map(ClientKey::phone_holder)]
+    }
+
     fn see_record(&mut self, record: &Record, history: &History) -> Result<(), String> {
         for fact in &record.facts {
+            if let Fact::Phoned(fact) = fact {
+                self.phones.insert(fact.appointment, fact.phone);
+            }
             self.look(fact, record, history)?;
             if let Fact::PatientsMerged(fact) = fact {
                 let made = self.made.remove(&fact.from).unwrap_or_default();
@@ -72,27 +91,44 @@ impl CooldownKept {
     }
 
     fn look(&self, fact: &Fact, record: &Record, history: &History) -> Result<(), String> {
-        let (patient, claims) = match fact {
+        let (patient, account, claims) = match fact {
             // A payment that came late buys the place of its own hold back.
-            Fact::Held(held) if !is_bought_back(&record.facts) => (held.patient, &held.claims),
-            Fact::PlaceOffered(fact) => (fact.held.patient, &fact.held.claims),
-            Fact::PatientNamed(fact) => (fact.patient, &fact.claims),
+            Fact::Held(held) if !is_bought_back(&record.facts) => {
+                (held.patient, held.account, &held.claims)
+            }
+            Fact::PlaceOffered(fact) => (fact.held.patient, None, &fact.held.claims),
+            Fact::PatientNamed(fact) => (fact.patient, Some(fact.account), &fact.claims),
             _ => return Ok(()),
         };
+        let phone = record.facts.iter().find_map(|fact| match fact {
+            Fact::Phoned(fact) => Some(fact.phone.phone_holder()),
+            _ => None,
+        });
+        let who = [
+            (CountedOf::Patient, Some(patient)),
+            (CountedOf::Account, account.map(AccountId::holder)),
+            (CountedOf::Phone, phone),
+        ];
         for Claim { session, .. } in claims {
             let session = history.sessions.get(session).ok_or("no such session")?;
-            self.may_have(patient, &Place::of(session), record.time)?;
+            for (of, key) in who {
+                let Some(key) = key else { continue };
+                self.may_have((of, key), &Place::of(session), record.time)?;
+            }
         }
         Ok(())
     }
 
-    fn may_have(&self, patient: PatientId, place: &Place, time: Timestamp) -> Result<(), String> {
-        let made = self.made.get(&patient).into_iter().flatten();
+    fn may_have(
+        &self,
+        (of, key): (CountedOf, PatientId),
+        place: &Place,
+        time: Timestamp,
+    ) -> Result<(), String> {
+        let made = self.made.get(&key).into_iter().flatten().filter(|it| it.of == of);
         let mut waits = made.filter(|it| it.mode == RuleMode::Enforce && time < it.until);
         let refusing = waits.find(|it| it.within.contains(place));
-        ensure(refusing.is_none(), || {
-            format!("patient {:x} was given a place while {refusing:?}", patient.0)
-        })
+        ensure(refusing.is_none(), || format!("{:x} was given a place while {refusing:?}", key.0))
     }
 }
 

@@ -16,10 +16,11 @@ use crate::model::limits::RULES_LEAD_MILLIS;
 use crate::model::{
     AccountId, Action, Actor, ApplyRules, Appointment, AppointmentId, AppointmentStatus, Begins,
     BookingLimit, Change, ChannelSet, CivilTime, Claim, ClassSet, ClientKey, ClientKeys, Command,
-    Consequence, CooldownLength, CooldownRule, Counts, DayOf, DepartmentId, EndingSet, Hold,
-    LimitKey, LimitScope, NoShowRule, OrganizationId, PatientClass, PaymentRef, Period, Reschedule,
-    ResourceId, Role, RuleCondition, RuleLayer, RuleMode, RuleScope, Rules, RulesVersion,
-    ScopeKind, ServiceId, Session, SessionTerms, Term, Tier, Timestamp, Visit, Window,
+    Consequence, CooldownLength, CooldownRule, CountedOf, Counts, DayOf, DepartmentId, EndingSet,
+    Hold, LimitKey, LimitScope, NoShowRule, OrganizationId, PatientClass, PaymentRef, Period,
+    Reschedule, ResourceId, Role, RuleCondition, RuleLayer, RuleMode, RuleScope, Rules,
+    RulesVersion, ScopeKind, ServiceId, Session, SessionTerms, Term, Tier, Timestamp, Visit,
+    Window,
 };
 
 /// Plays worlds of sessions on many days, in which half of the visits are missed.
@@ -377,8 +378,14 @@ pub(super) fn cooldowns(id: u8, who: u8) -> Vec<CooldownRule> {
             length: match who / 8 % 8 {
                 0..=2 => CooldownLength::Minutes(1 + u16::from(id % 16)),
                 3 | 4 => CooldownLength::Hours(u16::from(who / 64) * 4 + u16::from(id != 77)),
-                5 | 6 => CooldownLength::Days(1 + u16::from(id % 3)),
+                5 => CooldownLength::Days(1 + u16::from(id % 3)),
+                6 => CooldownLength::Returned(u16::from(id % 3) * 5),
                 _ => CooldownLength::Minutes(60),
+            },
+            of: match (id / 4 + who / 2) % 8 {
+                0 | 1 => CountedOf::Account,
+                2 | 3 => CountedOf::Phone,
+                _ => CountedOf::Patient,
             },
             mode: if id & 0x38 == 0x38 { RuleMode::Shadow } else { RuleMode::Enforce },
         }

@@ -505,6 +505,9 @@ impl Naive {
         }
         let mut refusals: Vec<Refusal> = Vec::new();
         let mut restricted: Vec<Refusal> = Vec::new();
+        let phone = name.keys.phone.or_else(|| self.known_phone(name.appointment));
+        let keys = ClientKeys { phone, ..name.keys };
+        let who = self.refused_as(name.patient, &keys);
         for claim in &hold.claims {
             let session = self.session(claim.session).unwrap();
             if claim.pool != PoolIndex::ADDED {
@@ -518,15 +521,13 @@ impl Naive {
                 refusals.push(Outcome::AlreadyHasAppointment.into());
             }
             let as_whom = (hold.channel, name.class);
-            let phone = name.keys.phone.or_else(|| self.known_phone(name.appointment));
-            let who = self.refused_as(name.patient, &ClientKeys { phone, ..name.keys });
             restricted.extend(self.restricted(&who, session, as_whom));
         }
         refusals.extend(restricted.into_iter().max_by_key(|it| it.why.unwrap().until));
         let wanted = wanted(name.patient, name.class, name.attributes, &[]);
         refusals.extend(self.beyond_limits(&wanted, &hold.claims));
         let asked: Vec<_> = hold.claims.iter().map(|claim| claim.session).collect();
-        refusals.extend(self.cooling(name.patient, &[], &asked));
+        refusals.extend(self.cooling((name.patient, &keys), &[], &asked));
         let binds = self.persons_of_name(name, index);
         refusals.extend(binds.as_ref().err());
         let is_pending = hold.status == AppointmentStatus::Pending;

@@ -3,9 +3,9 @@
 use super::Naive;
 use super::rules::place_of;
 use crate::model::{
-    Actor, Appointment, Attributes, Cause, Cooldown, CooldownLength, Outcome, PatientId, Refusal,
-    Role, RuleKey, RuleLayer, RuleMode, RuleRef, RuleScope, RuleWhy, ScopeKind, Session, SessionId,
-    Timestamp,
+    AccountId, Actor, Appointment, Attributes, Cause, ClientKey, ClientKeys, Cooldown,
+    CooldownLength, CountedOf, Outcome, PatientId, Refusal, Role, RuleKey, RuleLayer, RuleMode,
+    RuleRef, RuleScope, RuleWhy, ScopeKind, Session, SessionId, Timestamp,
 };
 
 /// For what somebody waits.
@@ -26,7 +26,7 @@ impl Naive {
         };
         let (version, Some(rules)) = self.rules() else { return };
         let mut made = Vec::new();
-        for claim in &ended.claims {
+        for (number, claim) in ended.claims.iter().enumerate() {
             let place = place_of(self.session(claim.session).unwrap());
             let mut nearest: Option<(ScopeKind, usize, &RuleLayer)> = None;
             for (index, layer) in rules.layers.iter().enumerate() {
@@ -42,10 +42,21 @@ impl Naive {
                 if rule.after.0 & way == 0 {
                     continue;
                 }
+                let back = self.back_at(number, claim).unwrap_or(self.now);
                 let until = match rule.length {
                     CooldownLength::Minutes(it) => self.now.plus_millis(60_000 * u64::from(it)),
                     CooldownLength::Hours(it) => self.now.plus_millis(60 * 60_000 * u64::from(it)),
                     CooldownLength::Days(it) => rules.civil.plus_days(self.now, it.into()),
+                    CooldownLength::Returned(_) if back == Timestamp::MAX => continue,
+                    CooldownLength::Returned(it) => back.plus_millis(60_000 * u64::from(it)),
+                };
+                if until == self.now {
+                    continue;
+                }
+                let who = match rule.of {
+                    CountedOf::Patient => Some(ended.patient),
+                    CountedOf::Account => ended.account.map(AccountId::holder),
+                    CountedOf::Phone => self.known_phone(ended.id).map(ClientKey::phone_holder),
                 };
                 let (layer, tier) = (u8::try_from(index).unwrap(), u8::try_from(tier).unwrap());
                 let cooldown = Cooldown {
@@ -54,18 +65,19 @@ impl Naive {
                     since: self.now,
                     until,
                     rule: RuleRef { version, layer, tier },
+                    of: rule.of,
                     mode: rule.mode,
                 };
-                made.push((ended.patient, cooldown));
+                made.extend(who.map(|who| (who, cooldown)));
             }
         }
         self.conduct.cooldowns.extend(made);
     }
 
-    /// Why a patient may have no place in sessions yet; none of `from` is left for it.
+    /// Why some may have no place in sessions yet; none of `from` is left for it.
     pub(super) fn cooling(
         &self,
-        patient: PatientId,
+        (patient, keys): (PatientId, &ClientKeys),
         from: &[SessionId],
         sessions: &[SessionId],
     ) -> Option<Refusal> {
@@ -73,8 +85,21 @@ impl Naive {
             self.session(*id).is_some_and(|it: &Session| scope.contains(&place_of(it)))
         };
         let mut last: Option<Cooldown> = None;
-        for (who, it) in &self.conduct.cooldowns {
-            let holds = *who == patient && it.mode == RuleMode::Enforce && self.now < it.until;
+        // The patient's before the account's, and that before the telephone's.
+        let (of_account, of_phone) = self.asked();
+        let account = keys.account.filter(|_| of_account).map(AccountId::holder);
+        let phone = keys.phone.filter(|_| of_phone).map(ClientKey::phone_holder);
+        let who = [
+            (CountedOf::Patient, Some(patient)),
+            (CountedOf::Account, account),
+            (CountedOf::Phone, phone),
+        ];
+        let all = who.into_iter().flat_map(|(of, key)| {
+            let all = self.conduct.cooldowns.iter();
+            all.filter(move |(other, it)| Some(*other) == key && it.of == of)
+        });
+        for (_, it) in all {
+            let holds = it.mode == RuleMode::Enforce && self.now < it.until;
             let is_asked = sessions.iter().any(|id| lies_in(id, it.within));
             let is_left = from.iter().any(|id| lies_in(id, it.within));
             let key = |it: &Cooldown| (it.until, it.since, it.appointment, it.within);
@@ -103,7 +128,7 @@ impl Naive {
         let mut left: Vec<NaiveCooldown> = Vec::new();
         for (who, it) in self.conduct.cooldowns.iter().filter(|(_, it)| now < it.until) {
             let is_like = |(other, known): &NaiveCooldown| {
-                (*other, known.within, known.mode) == (*who, it.within, it.mode)
+                (*other, known.within, known.of, known.mode) == (*who, it.within, it.of, it.mode)
             };
             let key = |it: &Cooldown| (it.until, it.since, it.appointment);
             match left.iter_mut().find(|known| is_like(known)) {
@@ -112,7 +137,7 @@ impl Naive {
                 None => left.push((*who, *it)),
             }
         }
-        left.sort_by_key(|(who, it)| (*who, it.within, it.mode));
+        left.sort_by_key(|(who, it)| (*who, it.within, it.of, it.mode));
         left
     }
 }

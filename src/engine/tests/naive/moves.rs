@@ -3,8 +3,8 @@
 use super::disruption::is_displaced;
 use super::{Found, Naive, is_live, lowest, shape_of, told};
 use crate::model::{
-    Actor, Appointment, AppointmentStatus, Cause, Claims, Outcome, Receipt, Refusal, Repeat,
-    Reschedule, Role, Sharing,
+    Actor, Appointment, AppointmentStatus, Cause, Claims, ClientKeys, Outcome, Receipt, Refusal,
+    Repeat, Reschedule, Role, Sharing,
 };
 
 impl Naive {
@@ -82,7 +82,10 @@ impl Naive {
         }
         let left: Vec<_> = self.appointments[index].claims.iter().map(|it| it.session).collect();
         let asked: Vec<_> = ask.claims.iter().map(|wish| wish.session).collect();
-        let cooling = self.cooling(wanted.patient, &left, &asked).filter(|_| !is_lost);
+        let moved = &self.appointments[index];
+        let (account, phone) = (moved.account, self.known_phone(moved.id));
+        let keys = ClientKeys { account, phone, ..ClientKeys::default() };
+        let cooling = self.cooling((moved.patient, &keys), &left, &asked).filter(|_| !is_lost);
         if let Some(refusal) = cooling {
             return Err(refusal);
         }

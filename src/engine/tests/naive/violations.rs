@@ -89,6 +89,10 @@ impl Naive {
                     asked.0 |= rule.of == CountedOf::Account;
                     asked.1 |= rule.of == CountedOf::Phone;
                 }
+                for rule in &layer.cooldown {
+                    asked.0 |= rule.of == CountedOf::Account;
+                    asked.1 |= rule.of == CountedOf::Phone;
+                }
                 asked.1 |= layer.persons.as_deref().is_some_and(|it| it.phone.is_some());
                 let tie = crate::model::Tie::AccountPatient;
                 asked.0 |= layer.persons.as_deref().is_some_and(|it| it.limit(tie).is_some());

@@ -174,7 +174,7 @@ impl Naive {
         let keys = ClientKeys { account: join.account, ..ClientKeys::default() };
         let who = self.refused_as(join.patient, &keys);
         refusals.extend(self.restricted(&who, session, (join.channel, join.class)));
-        refusals.extend(self.cooling(join.patient, &[], &[id]));
+        refusals.extend(self.cooling((join.patient, &keys), &[], &[id]));
         let is_free = |slot: u16| {
             let quota = |pool: u8| session.pools[usize::from(pool)].quotas[usize::from(slot)];
             self.is_ahead(session, slot)
@@ -338,7 +338,8 @@ impl Naive {
             let session = self.session(id).unwrap();
             let as_whom = (entry.join.channel, entry.join.class);
             let is_barred = self.restricted(&[entry.join.patient], session, as_whom).is_some();
-            let is_cooling = self.cooling(entry.join.patient, &[], &[id]).is_some();
+            let is_cooling =
+                self.cooling((entry.join.patient, &ClientKeys::default()), &[], &[id]).is_some();
             let claim =
                 Claim { session: id, slot: SlotIndex(place.1), count: 1, pool: PoolIndex(place.2) };
             let wanted = super::limits::Wanted {
