@@ -8,7 +8,7 @@
 use super::view::{Context, View};
 use crate::model::{
     Appointment, AppointmentStatus, Attributes, BookingChannel, LateCancel, LeftLate, Outcome,
-    Place, Refusal, Role, RuleKey, RuleMode, RuleRef, RuleWhy, Timestamp,
+    Place, Refusal, Role, RuleKey, RuleRef, RuleWhy, Timestamp,
 };
 
 /// What comes of leaving the places of an appointment now: nothing, a mark, or a refusal. It binds
@@ -33,9 +33,8 @@ pub(super) fn leave(
             |when| when.holds(appointment.class, Attributes::default()),
             |layer| layer.cancel.as_ref(),
         );
-        let Some((layer, rule)) = said.filter(|(_, rule)| rule.mode == RuleMode::Enforce) else {
-            continue;
-        };
+        let applied = said.filter(|(_, rule)| context.applies(RuleKey::Cancel, rule.mode));
+        let Some((layer, rule)) = applied else { continue };
         let deadline = rule.until.of(&rules.civil, session.spec().slot_start(claim.slot));
         if context.now < deadline {
             continue;

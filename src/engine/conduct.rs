@@ -148,12 +148,25 @@ pub(super) fn refuse_restricted(
     (channel, class): (BookingChannel, PatientClass),
 ) -> Option<Refusal> {
     let refuses = |kept: &&KeptRestriction| {
-        kept.restriction.within.contains(place) && kept.refuses(context.now, channel, class)
+        kept.restriction.within.contains(place) && kept.refuses(context, channel, class)
     };
     let all = who.iter().flat_map(|key| view.restrictions(*key));
     let refusing = all.filter(refuses);
     let last = refusing.max_by_key(|kept| (kept.ends(context.now), kept.id))?;
     Some(Refusal::by_rule(Outcome::Restricted, context.now, why(context, last, class)))
+}
+
+/// What the rule is about that a restriction followed from.
+pub(super) const fn key_of(cause: RestrictionCause) -> RuleKey {
+    match cause {
+        RestrictionCause::NoShow => RuleKey::NoShow,
+        RestrictionCause::Staff => RuleKey::Staff,
+        RestrictionCause::Unpaid
+        | RestrictionCause::Release
+        | RestrictionCause::Cancel
+        | RestrictionCause::SameDayCancel
+        | RestrictionCause::Booking => RuleKey::Violations,
+    }
 }
 
 /// What a restriction rests on, told to a patient of a class.
@@ -170,17 +183,16 @@ fn why(context: &Context<'_>, kept: &KeptRestriction, class: PatientClass) -> Ru
     }
     let rules = context.book.and_then(|book| book.version(made.rule.version));
     let layer = rules.and_then(|rules| rules.layers.get(usize::from(made.rule.layer)));
-    let (key, tier) = if made.cause == RestrictionCause::NoShow {
+    let tier = if made.cause == RestrictionCause::NoShow {
         let rule = layer.and_then(|layer| layer.no_show.as_ref());
-        let tier = rule.and_then(|rule| rule.tiers.get(usize::from(made.rule.tier)));
-        (RuleKey::NoShow, tier)
+        rule.and_then(|rule| rule.tiers.get(usize::from(made.rule.tier)))
     } else {
         let tier = layer.and_then(|layer| layer.violation_tier(made.rule.tier));
-        (RuleKey::Violations, tier.map(|(_, tier)| tier))
+        tier.map(|(_, tier)| tier)
     };
     let civil = rules.map_or(&context.rules.civil, |rules| &rules.civil);
     RuleWhy {
-        key,
+        key: key_of(made.cause),
         count: made.count,
         limit: tier.map_or(0, |tier| tier.count),
         since: civil.start_of(made.since),

@@ -17,8 +17,8 @@ use super::visits::is_own_doing;
 use crate::model::limits::{MERGE_BYTES_MAX, RECORD_FACTS_MAX};
 use crate::model::{
     Appointment, Attributes, Bound, Cooldown, Cooled, Ending, Fact, Facts, Outcome, PatientId,
-    PatientsMerged, Place, Refusal, Role, RuleCondition, RuleKey, RuleMode, RuleRef, RuleScope,
-    SessionId, Subjects, Timestamp,
+    PatientsMerged, Place, Refusal, Role, RuleCondition, RuleKey, RuleRef, RuleScope, SessionId,
+    Subjects, Timestamp,
 };
 
 /// Who waits after an end, each by the key of a ledger: of whom no rule asks has nothing.
@@ -93,7 +93,7 @@ pub(super) fn refuse_cooling(
         let places = sessions.clone().filter_map(|session| view.session(session));
         for place in places.map(|session| Place::of(session.spec())) {
             let refusing = waits.iter().filter(|it| it.of == of);
-            let refusing = refusing.filter(|it| it.refuses(context.now, from, &place));
+            let refusing = refusing.filter(|it| it.refuses(context, from, &place));
             // Of two that end alike that of the patient is told of.
             let later = refusing.filter(|it| last.is_none_or(|last| last.order() < it.order()));
             last = later.max_by_key(|it| it.order()).or(last);
@@ -125,9 +125,9 @@ pub(super) fn hand_over(
 }
 
 impl Cooldown {
-    fn refuses(&self, now: Timestamp, from: &[Place], place: &Place) -> bool {
-        self.mode == RuleMode::Enforce
-            && now < self.until
+    fn refuses(&self, context: &Context<'_>, from: &[Place], place: &Place) -> bool {
+        context.applies(RuleKey::Cooldown, self.mode)
+            && context.now < self.until
             && self.within.contains(place)
             && !from.iter().any(|left| self.within.contains(left))
     }

@@ -24,8 +24,10 @@ pub struct IndexedRules {
     scopes: Vec<(RuleScope, Vec<u8>)>,
     /// One bit for each kind of scope that occurs.
     kinds: u8,
-    /// One bit for each key that a layer says.
-    keys: u16,
+    /// What layers say something about.
+    keys: RuleKeys,
+    /// What layers say something about in shadow.
+    shadow: RuleKeys,
     /// The smallest number that a limit names which refuses.
     fewest: u16,
     /// Of whom any layer counts besides patients, or one of an earlier version.
@@ -36,13 +38,19 @@ impl IndexedRules {
     /// Rules that say nothing.
     pub const fn none() -> Self {
         let asked = Asked { account: false, phone: false };
-        let (kinds, keys, fewest) = (0, 0, u16::MAX);
-        Self { rules: Rules::none(), scopes: Vec::new(), kinds, keys, fewest, asked }
+        let (kinds, keys, fewest) = (0, RuleKeys::NONE, u16::MAX);
+        let shadow = RuleKeys::NONE;
+        Self { rules: Rules::none(), scopes: Vec::new(), kinds, keys, shadow, fewest, asked }
     }
 
     /// Whether any layer says anything about a key.
     pub const fn says(&self, key: RuleKey) -> bool {
-        self.keys >> key as u8 & 1 == 1
+        self.keys.contains(key)
+    }
+
+    /// The keys about which a layer says something that is only counted.
+    pub const fn in_shadow(&self) -> RuleKeys {
+        self.shadow
     }
 
     /// The same, which ask of those too.
@@ -93,23 +101,26 @@ impl IndexedRules {
 impl From<Rules> for IndexedRules {
     fn from(rules: Rules) -> Self {
         let mut scopes: Vec<(RuleScope, Vec<u8>)> = Vec::new();
-        let (mut kinds, mut keys) = (0, 0);
+        let mut kinds = 0;
         for (index, layer) in (0_u8..).zip(&rules.layers) {
             match scopes.iter_mut().find(|(scope, _)| *scope == layer.scope) {
                 Some((_, layers)) => layers.insert(0, index),
                 None => scopes.push((layer.scope, vec![index])),
             }
             kinds |= 1_u8 << layer.scope.kind() as u8;
-            let said = RuleKey::ALL.into_iter().filter(|key| layer.says(*key));
-            keys = said.fold(keys, |keys, key| keys | 1_u16 << key as u8);
         }
         scopes.sort_unstable_by_key(|(scope, _)| *scope);
+        let of_any = |has: fn(&RuleLayer, RuleKey) -> bool| -> RuleKeys {
+            let is_in = |key: &RuleKey| rules.layers.iter().any(|layer| has(layer, *key));
+            RuleKey::ALL.into_iter().filter(is_in).collect()
+        };
+        let (keys, shadow) = (of_any(RuleLayer::says), of_any(has_in_shadow));
         let limits = rules.layers.iter().flat_map(|layer| &layer.limits);
         let refusing = limits.filter(|limit| limit.mode == RuleMode::Enforce);
         let fewest = refusing.map(|limit| limit.most).min().unwrap_or(u16::MAX);
         let asks = rules.layers.iter().map(RuleLayer::asks);
         let asked = asks.fold(Asked::default(), Asked::or);
-        Self { rules, scopes, kinds, keys, fewest, asked }
+        Self { rules, scopes, kinds, keys, shadow, fewest, asked }
     }
 }
 
@@ -124,6 +135,60 @@ impl Deref for IndexedRules {
 
     fn deref(&self) -> &Rules {
         &self.rules
+    }
+}
+
+/// Whether a layer says anything about a key that would refuse somebody if it were not in shadow. Rates
+/// are counted where they are taken, before anything is decided.
+fn has_in_shadow(layer: &RuleLayer, key: RuleKey) -> bool {
+    let is_shadow = |mode: RuleMode| mode == RuleMode::Shadow;
+    match key {
+        RuleKey::NoShow => layer.no_show.as_ref().is_some_and(|rule| is_shadow(rule.mode)),
+        RuleKey::Limits => layer.limits.iter().any(|limit| is_shadow(limit.mode)),
+        RuleKey::Violations => layer.violations.iter().any(|rule| is_shadow(rule.rule.mode)),
+        RuleKey::Cooldown => layer.cooldown.iter().any(|rule| is_shadow(rule.mode)),
+        RuleKey::Cancel => layer.cancel.as_ref().is_some_and(|rule| is_shadow(rule.mode)),
+        RuleKey::Payment => layer.payment.as_ref().is_some_and(|rule| is_shadow(rule.mode)),
+        RuleKey::Persons => layer.persons.as_ref().is_some_and(|rule| is_shadow(rule.mode)),
+        RuleKey::Waitlist => layer.waitlist.iter().any(|limit| is_shadow(limit.mode)),
+        RuleKey::Rates | RuleKey::Holder | RuleKey::Appeal | RuleKey::Notice | RuleKey::Staff => {
+            false
+        }
+    }
+}
+
+/// Keys of rules, one bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleKeys(u16);
+
+impl RuleKeys {
+    /// None of them.
+    pub const NONE: Self = Self(0);
+
+    /// One alone.
+    pub const fn only(key: RuleKey) -> Self {
+        Self(1 << key as u8)
+    }
+
+    /// Whether a key is one of them.
+    pub const fn contains(self, key: RuleKey) -> bool {
+        self.0 >> key as u8 & 1 == 1
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Each of them, by number.
+    pub fn iter(self) -> impl Iterator<Item = RuleKey> {
+        RuleKey::ALL.into_iter().filter(move |key| self.contains(*key))
+    }
+}
+
+impl FromIterator<RuleKey> for RuleKeys {
+    fn from_iter<T: IntoIterator<Item = RuleKey>>(keys: T) -> Self {
+        keys.into_iter().fold(Self::NONE, |all, key| Self(all.0 | Self::only(key).0))
     }
 }
 

@@ -17,8 +17,8 @@ use smallvec::SmallVec;
 use super::view::{Context, View};
 use crate::model::{
     AppointmentId, Attributes, BookingLimit, ChannelSet, CivilTime, Claim, Counts, Day, DayOf,
-    LimitKey, LimitScope, Outcome, PatientClass, PatientId, Period, Refusal, RuleKey, RuleMode,
-    RuleRef, RuleWhy, ScopeKind, Timestamp, Visit,
+    LimitKey, LimitScope, Outcome, PatientClass, PatientId, Period, Refusal, RuleKey, RuleRef,
+    RuleWhy, ScopeKind, Timestamp, Visit,
 };
 
 /// Who asks for what.
@@ -48,7 +48,8 @@ pub(super) fn refuse_beyond_limits(
     let visits: SmallVec<[Visit; 1]> = visits.collect();
     let known = Known::of(view, context, asking, &visits);
     // Most patients have so little that nothing need be looked up.
-    if rules.allows(known.most()) {
+    let is_tried = context.trying.contains(RuleKey::Limits);
+    if !is_tried && rules.allows(known.most()) {
         return None;
     }
     let broken = visits.iter().flat_map(|visit| {
@@ -86,7 +87,8 @@ fn limits_of(context: &Context<'_>, asking: &Asking<'_>, visit: &Visit) -> Small
         }
     }
     found.retain(|found| {
-        found.limit.mode == RuleMode::Enforce && found.limit.most != BookingLimit::NO_LIMIT
+        let applies = context.applies(RuleKey::Limits, found.limit.mode);
+        applies && found.limit.most != BookingLimit::NO_LIMIT
     });
     found
 }

@@ -56,6 +56,7 @@ mod restrictions;
 mod returns;
 mod rulebook;
 mod session;
+mod shadow;
 mod slab;
 mod subjects;
 #[cfg(test)]
@@ -83,7 +84,7 @@ pub use explain::{counted_strikes, counters, steps, waits_for};
 pub use hold::{decide_hold, decide_import};
 pub use home::HomeShard;
 pub use identity::decide_merge;
-pub use indexed::IndexedRules;
+pub use indexed::{IndexedRules, RuleKeys};
 pub use ledger::{LedgerEntry, LedgerShard, Live};
 pub use naming::decide_name;
 pub use offers::{
@@ -102,6 +103,7 @@ pub use reschedule::{Leaving, decide_reschedule};
 pub use restrictions::{decide_amend, decide_appeal, decide_restrict, only_made};
 pub use rulebook::{Rulebook, decide_rules};
 pub use session::{SessionShard, SessionState};
+pub use shadow::shadowed;
 pub use subjects::Phones;
 pub use view::{Catalog, Context, Decision, View};
 pub use waiting::Waits;

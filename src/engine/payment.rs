@@ -26,7 +26,7 @@ use crate::model::{
     BookingChannel, Cause, Claim, ClaimRequest, ClientKeys, Ended, Ending, Fact, Facts, Hold,
     LatePayment, Order, Ordered, Outcome, PatientClass, Pay, PaymentKind, PaymentRef, PaymentRule,
     Place, PoolIndex, Receipt, Refund, RefundState, Refusal, RequestId, ReturnRule, Role, RuleKey,
-    RuleMode, RuleWhy, SlotChoice, Ttl,
+    RuleWhy, SlotChoice, Ttl,
 };
 
 /// A booking of a hold, however it was asked for.
@@ -72,8 +72,8 @@ pub(super) fn rule_of<'a>(
     let is_about = |when: &crate::model::RuleCondition| when.holds(class, Attributes::default());
     let place = Place::of(session.spec());
     let said = context.rules.nearest(&place, is_about, |layer| layer.payment.as_ref());
-    let enforced = said.filter(|(_, rule)| rule.mode == RuleMode::Enforce);
-    enforced.map(|(layer, rule)| Said { rule, layer })
+    let applied = said.filter(|(_, rule)| context.applies(RuleKey::Payment, rule.mode));
+    applied.map(|(layer, rule)| Said { rule, layer })
 }
 
 /// What a plain booking is paid with: a reference that is not 0 is the patient's own.

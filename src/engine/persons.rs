@@ -246,7 +246,7 @@ fn tied(
         is_full |= known.is_full(said);
         let (full, news) = (known.full(context, said, today), known.news(context, said));
         for why in full.into_iter().chain(news) {
-            if said.rule.mode == RuleMode::Enforce {
+            if context.applies(RuleKey::Persons, said.rule.mode) {
                 refusals.push(why);
             } else {
                 is_beyond = true;

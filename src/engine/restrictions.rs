@@ -10,6 +10,7 @@
 //! **Architecture invariant:** whether a restriction holds is a function of its steps and the time that
 //! is asked about: no clock takes a step, and so none is late.
 
+use super::conduct::key_of;
 use super::view::{Context, Decision, View};
 use crate::model::limits::RESTRICTION_STEPS_MAX;
 use crate::model::{
@@ -189,12 +190,14 @@ impl KeptRestriction {
     /// Whether it keeps a patient of a class from booking through a channel now.
     pub(super) fn refuses(
         &self,
-        now: Timestamp,
+        context: &Context<'_>,
         channel: BookingChannel,
         class: PatientClass,
     ) -> bool {
         let made = &self.restriction;
-        made.mode == RuleMode::Enforce && made.consequence.bars(channel, class) && self.holds(now)
+        context.applies(key_of(made.cause), made.mode)
+            && made.consequence.bars(channel, class)
+            && self.holds(context.now)
     }
 
     /// Whether it holds at an instant that no step lies after.

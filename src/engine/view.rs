@@ -1,7 +1,7 @@
 //! What a decision may look at, and what it comes to.
 
 use super::home::HomeShard;
-use super::indexed::IndexedRules;
+use super::indexed::{IndexedRules, RuleKeys};
 use super::ledger::{LedgerShard, Live};
 use super::record::KeptStrike;
 use super::rulebook::Rulebook;
@@ -10,8 +10,8 @@ use super::waiting::Waits;
 use crate::draw::NodeKey;
 use crate::model::{
     Actor, Appointment, AppointmentId, Bill, Claims, Cooldown, Fact, Facts, KeptRestriction,
-    Outcome, Past, PatientId, PaymentRef, Receipt, Refusal, RequestId, RuleKey, RuleRef, RuleWhy,
-    ScopeKind, SessionId, Stay, Timestamp,
+    Outcome, Past, PatientId, PaymentRef, Receipt, Refusal, RequestId, RuleKey, RuleMode, RuleRef,
+    RuleWhy, ScopeKind, SessionId, Stay, Timestamp,
 };
 
 /// The shards that a command touches, to read. Which they are, the caller has found out.
@@ -44,6 +44,9 @@ pub struct Context<'a> {
     pub key: Option<&'a NodeKey>,
     /// Where and when the visits of other sessions are.
     pub catalog: Option<&'a dyn Catalog>,
+    /// Keys of rules that refuse also where they are in shadow: what would happen is asked for then, and
+    /// does not happen.
+    pub trying: RuleKeys,
 }
 
 /// Where and when visits are, and which keys are of one person: told without locks, for it hardly ever
@@ -68,6 +71,11 @@ impl<'a> Context<'a> {
         Self { rules: book.in_force(self.now), book: Some(book), ..self }
     }
 
+    /// Whether what a rule says is applied, by its mode.
+    pub(super) fn applies(&self, key: RuleKey, mode: RuleMode) -> bool {
+        mode == RuleMode::Enforce || self.trying.contains(key)
+    }
+
     /// What a refusal rests on: what a layer of the rules in force says about a key.
     pub(super) fn why(&self, key: RuleKey, layer: u8) -> RuleWhy {
         let said = self.rules.layers.get(usize::from(layer));
@@ -79,7 +87,8 @@ impl<'a> Context<'a> {
     /// Somebody who asks now, under no rules, while the clock is believed.
     pub const fn new(now: Timestamp, actor: &'a Actor) -> Self {
         let (rules, book, key, catalog) = (&NO_RULES, None, None, None);
-        Self { now, actor, rules, book, openings: now, chance: 0, key, catalog }
+        let trying = RuleKeys::NONE;
+        Self { now, actor, rules, book, openings: now, chance: 0, key, catalog, trying }
     }
 }
 

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use super::view::{Context, View};
 use crate::model::{
     Attributes, OrganizationId, Outcome, PatientClass, PatientId, Place, Refusal, ResourceId,
-    RuleKey, RuleMode, RuleRef, RuleScope, RuleWhy, SessionId, WaitCounts, WaitKey, WaitLimit,
+    RuleKey, RuleRef, RuleScope, RuleWhy, SessionId, WaitCounts, WaitKey, WaitLimit,
 };
 
 /// Who would wait.
@@ -68,7 +68,9 @@ fn limits_of(
             }
         }
     }
-    found.retain(|(limit, _)| limit.mode == RuleMode::Enforce && limit.most != WaitLimit::NO_LIMIT);
+    found.retain(|(limit, _)| {
+        context.applies(RuleKey::Waitlist, limit.mode) && limit.most != WaitLimit::NO_LIMIT
+    });
     found
 }
 

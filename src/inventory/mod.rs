@@ -22,6 +22,7 @@ mod recover;
 mod restrictions;
 mod routing;
 mod rules;
+mod shadow;
 mod shards;
 mod supply;
 mod sweep;
@@ -42,6 +43,7 @@ use self::group::Group;
 use self::ledgers::Ledgers;
 pub use self::recover::{Batch, Part};
 use self::routing::session_route;
+use self::shadow::ShadowCounts;
 pub use self::shards::SHARD_COUNT;
 use self::shards::{Locked, Shards};
 use self::sweep::Sweeps;
@@ -82,6 +84,8 @@ pub struct Inventory {
     retention_millis: u64,
     /// How waiting ended, by department: volatile.
     waited: waitlist::History,
+    /// What rules in shadow would have refused: volatile.
+    shadow: ShadowCounts,
 }
 
 /// What a row of history came to.
@@ -112,6 +116,7 @@ impl Inventory {
             draws_due: Deadlines::new(),
             retention_millis,
             waited: waitlist::History::default(),
+            shadow: ShadowCounts::default(),
         }
     }
 
@@ -141,7 +146,7 @@ impl Inventory {
     ) -> Answer<Receipt> {
         self.under_rules(context, |context| {
             let mut group = self.lock_for_hold(context, hold);
-            let decided = group.view(|view| decide_hold(view, context, hold));
+            let decided = self.decided(&group, context, |view, it| decide_hold(view, it, hold));
             self.conclude(&mut group, context, decided, append)
         })
     }
@@ -206,7 +211,7 @@ impl Inventory {
             let sessions = waitlist::sessions_of(&group, &appointment);
             group.lock_sessions(&self.sessions, sessions.into_iter());
         }
-        let decided = group.view(|view| decide_change(view, context, change));
+        let decided = self.decided(&group, context, |view, it| decide_change(view, it, change));
         self.conclude(&mut group, context, decided, append)
     }
 

@@ -40,7 +40,7 @@ impl Inventory {
     ) -> Answer<Receipt> {
         self.under_rules(context, |context| {
             let mut group = self.lock_appointment(context, pay.request, pay.appointment);
-            let decided = group.view(|view| decide_pay(view, context, pay));
+            let decided = self.decided(&group, context, |view, it| decide_pay(view, it, pay));
             self.conclude(&mut group, context, decided, append)
         })
     }
@@ -94,7 +94,7 @@ impl Inventory {
                 let sessions = appointment.claims.iter().map(|claim| claim.session);
                 group.lock_sessions(&self.sessions, sessions);
             }
-            let decided = group.view(|view| decide_name(view, context, name));
+            let decided = self.decided(&group, context, |view, it| decide_name(view, it, name));
             self.conclude(&mut group, context, decided, append)
         })
     }

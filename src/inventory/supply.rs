@@ -36,7 +36,8 @@ impl Inventory {
                     group.lock_sessions(&self.sessions, sessions.into_iter());
                 }
             }
-            let decided = group.view(|view| decide_reschedule(view, context, ask));
+            let decide = |view: &View<'_>, it: &Context<'_>| decide_reschedule(view, it, ask);
+            let decided = self.decided(&group, context, decide);
             self.conclude(&mut group, context, decided, append)
         })
     }

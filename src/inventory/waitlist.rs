@@ -77,7 +77,7 @@ impl Inventory {
                 (group, asker)
             });
             group.lock_sessions(&self.sessions, join.targets.iter().copied());
-            let decided = group.view(|view| decide_join(view, context, join));
+            let decided = self.decided(&group, context, |view, it| decide_join(view, it, join));
             self.conclude(&mut group, context, decided, append)
         })
     }

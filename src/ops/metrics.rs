@@ -54,6 +54,8 @@ pub struct Sample {
     pub shed: Vec<(&'static str, u64)>,
     /// Requests that rates limited: kind of key, mode, how many.
     pub rate_limited: Vec<(&'static str, &'static str, u64)>,
+    /// Requests granted though a rule in shadow would have refused them: key of the rule, how many.
+    pub shadow_refusals: Vec<(&'static str, u64)>,
     /// Requests that found no bucket to be counted in.
     pub rate_uncounted: u64,
     /// Buckets of persons and machines that are not full.
@@ -137,6 +139,7 @@ enum Read {
     Latencies,
     Shed,
     RateLimited,
+    ShadowRefusals,
     Real(fn(&Sample) -> f64),
     Counter(fn(&Sample) -> u64),
     Gauge(fn(&Sample) -> u64),
@@ -179,6 +182,12 @@ pub const METRICS: &[Metric] = &[
         help: "Requests limited by rates, by kind of key and mode: those in `shadow` were let through.",
         alert: "`key=\"connection\"` or `key=\"channel\"` with `mode=\"enforce\"`: a gateway is cut short",
         read: Read::RateLimited,
+    },
+    Metric {
+        name: "haoyuan_shadow_refusals",
+        help: "Requests granted that a rule in shadow would have refused, by key of the rule; of rates see `haoyuan_rate_limited`.",
+        alert: "more than was meant, before the rule is enforced",
+        read: Read::ShadowRefusals,
     },
     counter(
         "haoyuan_rate_uncounted",
@@ -368,7 +377,11 @@ impl Metric {
     /// The kind of the metric, as Prometheus calls it.
     pub const fn kind(&self) -> &'static str {
         match self.read {
-            Read::Requests | Read::Shed | Read::RateLimited | Read::Counter(_) => "counter",
+            Read::Requests
+            | Read::Shed
+            | Read::RateLimited
+            | Read::ShadowRefusals
+            | Read::Counter(_) => "counter",
             Read::Gauge(_) | Read::SignedGauge(_) | Read::Real(_) => "gauge",
             Read::Histogram(_) | Read::Latencies => "histogram",
         }
@@ -376,9 +389,11 @@ impl Metric {
 
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>, sample: &Sample) -> fmt::Result {
         let kind = match self.read {
-            Read::Requests | Read::Shed | Read::RateLimited | Read::Counter(_) => {
-                MetricType::Counter
-            }
+            Read::Requests
+            | Read::Shed
+            | Read::RateLimited
+            | Read::ShadowRefusals
+            | Read::Counter(_) => MetricType::Counter,
             Read::Gauge(_) | Read::SignedGauge(_) | Read::Real(_) => MetricType::Gauge,
             Read::Histogram(_) | Read::Latencies => MetricType::Histogram,
         };
@@ -386,10 +401,8 @@ impl Metric {
         let mut encoder = encoder.encode_descriptor(self.name, help, None, kind)?;
         match self.read {
             Read::Requests => encode_requests(&mut encoder, sample),
-            Read::Shed => sample.shed.iter().try_for_each(|(reason, count)| {
-                let label = [("reason", *reason)];
-                encoder.encode_family(&label)?.encode_counter::<NoLabelSet, u64, u64>(count, None)
-            }),
+            Read::Shed => encode_by(&mut encoder, "reason", &sample.shed),
+            Read::ShadowRefusals => encode_by(&mut encoder, "rule", &sample.shadow_refusals),
             Read::RateLimited => sample.rate_limited.iter().try_for_each(|(key, mode, count)| {
                 let labels = [("key", *key), ("mode", *mode)];
                 encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, u64, u64>(count, None)
@@ -421,6 +434,18 @@ fn encode_requests(encoder: &mut MetricEncoder<'_>, sample: &Sample) -> fmt::Res
         encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, u64, u64>(count, None)?;
     }
     Ok(())
+}
+
+/// Counters told apart by one label.
+fn encode_by(
+    encoder: &mut MetricEncoder<'_>,
+    label: &'static str,
+    counts: &[(&'static str, u64)],
+) -> fmt::Result {
+    counts.iter().try_for_each(|(value, count)| {
+        let label = [(label, *value)];
+        encoder.encode_family(&label)?.encode_counter::<NoLabelSet, u64, u64>(count, None)
+    })
 }
 
 /// The sum is that of the buckets' upper ends: too much by less than half.
@@ -474,6 +499,7 @@ mod tests {
                 clock_gap_millis: -12,
                 shed: vec![("turn", 3), ("delay", 0)],
                 rate_limited: vec![("address", "shadow", 4)],
+                shadow_refusals: vec![("limits", 6)],
                 delay_target_seconds: 0.012,
                 ..Sample::default()
             }
@@ -500,6 +526,7 @@ mod tests {
             "haoyuan_clock_gap_milliseconds -12",
             "haoyuan_shed_total{reason=\"turn\"} 3",
             "haoyuan_rate_limited_total{key=\"address\",mode=\"shadow\"} 4",
+            "haoyuan_shadow_refusals_total{rule=\"limits\"} 6",
             "haoyuan_delay_target_seconds 0.012",
             "# EOF",
         ] {

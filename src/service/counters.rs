@@ -6,7 +6,7 @@ use crossbeam::utils::CachePadded;
 
 use crate::admission::ShedReason;
 use crate::journal::JournalStats;
-use crate::model::{Operation, Outcome, Sequence};
+use crate::model::{Operation, Outcome, RuleKey, Sequence};
 
 /// Powers of two of milliseconds that the lateness of expiry is counted in: 0, 1, 2–3, 4–7 …
 pub const LATENESS_BUCKETS: usize = 24;
@@ -18,6 +18,9 @@ pub struct ServiceStats {
     pub requests: Vec<(Operation, Outcome, u64)>,
     /// Requests shed, by reason.
     pub shed: [u64; ShedReason::ALL.len()],
+    /// Requests that were granted though a rule in shadow would have refused them, in the order of
+    /// [`RuleKey::ALL`].
+    pub shadow_refusals: [u64; RuleKey::ALL.len()],
     /// Holds that a deadline ended.
     pub expired: u64,
     /// How late they were ended: bucket 0 is under 1 ms, bucket i is `2^(i-1)..2^i` ms.

@@ -516,6 +516,7 @@ impl Service {
             appointments,
             sessions,
             places_free,
+            shadow_refusals: self.inventory.shadow_refusals(),
             appended: self.journal.appended(),
             durable: self.journal.durable(),
             journal: self.journal.stats(),

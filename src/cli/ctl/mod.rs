@@ -2,6 +2,7 @@
 //!
 //! **Architecture invariant:** a client like any other: it knows the node by its protocol alone.
 
+mod attested;
 mod connect;
 mod describe;
 mod document;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use self::attested::Attested;
 pub(super) use self::connect::{Connection, of_call};
 use self::document::{Document, defaults};
 use super::failure::Failure;
@@ -33,9 +35,9 @@ use crate::client::{CallError, Client, Event};
 use crate::codec::decode_facts;
 use crate::model::limits::CLAIMS_MAX;
 use crate::model::{
-    Action, AppointmentId, Attributes, BookingChannel, Change, ClaimRequest, ClaimRequests, Hold,
-    OpenSession, PatientClass, PatientId, PaymentRef, Receipt, RequestId, Role, Sequence, Session,
-    SessionId, SlotChoice, SlotIndex, Ttl,
+    Action, AppointmentId, BookingChannel, Change, ClaimRequest, ClaimRequests, Hold, OpenSession,
+    PatientClass, PatientId, PaymentRef, Receipt, RequestId, Role, Sequence, Session, SessionId,
+    SlotChoice, SlotIndex, Ttl,
 };
 use crate::ops::clock::Clock;
 use crate::ops::sessions;
@@ -229,6 +231,8 @@ struct HoldTask {
     #[command(flatten)]
     account: payment::KeyNames,
     #[command(flatten)]
+    attested: Attested,
+    #[command(flatten)]
     origin: Origin,
 }
 
@@ -389,7 +393,7 @@ impl HoldTask {
             keys,
             channel: self.origin.channel,
             class: self.origin.class,
-            attributes: Attributes::default(),
+            attributes: self.attested.attributes(),
             ttl: Ttl::from_millis(self.minutes * 60_000).unwrap_or(Ttl::DEFAULT),
             book: self.book,
             claims: self.claims.claims()?,

@@ -3,13 +3,14 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::attested::Attested;
 use super::{ChangeTask, CtlArguments, Origin, Output, PatientName, fresh_id, ids, show, told};
 use crate::cli::failure::Failure;
 use crate::cli::ids::uuid;
 use crate::client::{CallError, Client};
 use crate::model::{
-    AccountId, AppointmentId, Attributes, Bill, ClientKey, ClientKeys, NamePatient, Order, Pay,
-    PaymentKind, PaymentRef, Query, Refund, RequestId, Role, Timestamp,
+    AccountId, AppointmentId, Bill, ClientKey, ClientKeys, NamePatient, Order, Pay, PaymentKind,
+    PaymentRef, Query, Refund, RequestId, Role, Timestamp,
 };
 use crate::ops::clock::Clock;
 
@@ -81,6 +82,8 @@ pub(super) enum PaymentTask {
         /// The id of the request; a new one if absent. Give it again to ask again
         #[arg(long, value_parser = ids::request)]
         id: Option<RequestId>,
+        #[command(flatten)]
+        attested: Attested,
         #[command(flatten)]
         origin: Origin,
     },
@@ -186,7 +189,7 @@ pub(super) fn run(arguments: &CtlArguments, task: &PaymentTask) -> Result<(), Fa
             let bills = told(all(&client, *appointment).await, json)?;
             print(&bills, json)
         }),
-        PaymentTask::NamePatient { appointment, account, patient, id, origin } => {
+        PaymentTask::NamePatient { appointment, account, patient, id, attested, origin } => {
             let name = NamePatient {
                 request: id.unwrap_or_else(fresh_id),
                 appointment: *appointment,
@@ -194,7 +197,7 @@ pub(super) fn run(arguments: &CtlArguments, task: &PaymentTask) -> Result<(), Fa
                 keys: account.keys(),
                 channel: origin.channel,
                 class: origin.class,
-                attributes: Attributes::default(),
+                attributes: attested.attributes(),
             };
             connection.run(Role::Counter, async |client| {
                 show::receipt(*appointment, &told(client.name_patient(name).await, json)?, json)

@@ -6,12 +6,12 @@ use serde_json::json;
 use super::super::failure::Failure;
 use super::super::ids::{self, uuid};
 use super::super::output::Output;
+use super::attested::Attested;
 use super::payment::AccountName;
 use super::{CtlArguments, Origin, PatientName, fresh_id, show, told};
 use crate::model::limits::CLAIMS_MAX;
 use crate::model::{
-    Attributes, JoinWaitlist, LeaveWaitlist, RequestId, Role, SessionId, Targets, Timestamp,
-    WaitlistReading,
+    JoinWaitlist, LeaveWaitlist, RequestId, Role, SessionId, Targets, Timestamp, WaitlistReading,
 };
 
 #[derive(Debug, Subcommand)]
@@ -50,6 +50,8 @@ pub(super) struct JoinTask {
     patient: PatientName,
     #[command(flatten)]
     account: AccountName,
+    #[command(flatten)]
+    attested: Attested,
     #[command(flatten)]
     origin: Origin,
 }
@@ -116,7 +118,7 @@ impl JoinTask {
             account: self.account.id(),
             channel: self.origin.channel,
             class: self.origin.class,
-            attributes: Attributes::default(),
+            attributes: self.attested.attributes(),
             earliest: self.earliest.unwrap_or_default(),
             latest: self.latest.unwrap_or(Timestamp::MAX),
             targets: self.sessions.iter().copied().collect::<Targets>(),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::model::{ClockReading, RateKey, RuleMode, Timestamp};
+use crate::model::{ClockReading, RateKey, RuleKey, RuleMode, Timestamp};
 use crate::ops::clock::{Clock, ClockState};
 use crate::ops::metrics::{Histogram, Node, Sample};
 use crate::ops::renew::RenewalStats;
@@ -34,6 +34,7 @@ impl Node for NodeState {
         Sample {
             shed: ShedReason::ALL.map(ShedReason::name).into_iter().zip(stats.shed).collect(),
             rate_limited: limited(&rates),
+            shadow_refusals: shadowed(&stats),
             rate_uncounted: rates.uncounted,
             rate_buckets: rates.used,
             admitted_permille: u64::from(regime.turn.width) * 1_000 / u64::from(u32::MAX),
@@ -138,6 +139,12 @@ fn limited(counts: &RateCounts) -> Vec<(&'static str, &'static str, u64)> {
         modes.into_iter().zip(row).map(move |(mode, count)| (key.name(), mode, count))
     })
     .collect()
+}
+
+/// Those that occurred.
+fn shadowed(stats: &ServiceStats) -> Vec<(&'static str, u64)> {
+    let all = RuleKey::ALL.map(RuleKey::name).into_iter().zip(stats.shadow_refusals);
+    all.filter(|(_, count)| *count != 0).collect()
 }
 
 /// The node's clock, as the service shows it to operators.

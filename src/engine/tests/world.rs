@@ -3,12 +3,12 @@
 use super::build::{self, DAY, KEY, MORNING};
 use crate::engine::{
     Billing, Candidate, Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard,
-    PatientRecord, Phones, Rulebook, SKIP_MILLIS, SessionShard, SessionState, Step, Ties, View,
-    Waits, decide_add, decide_amend, decide_appeal, decide_beacon, decide_block, decide_call,
+    PatientRecord, Phones, RuleKeys, Rulebook, SKIP_MILLIS, SessionShard, SessionState, Step, Ties,
+    View, Waits, decide_add, decide_amend, decide_appeal, decide_beacon, decide_block, decide_call,
     decide_change, decide_clear, decide_displace, decide_draw_step, decide_expiry, decide_hold,
     decide_import, decide_join, decide_leave, decide_merge, decide_name, decide_offer, decide_open,
     decide_order, decide_pay, decide_place_offer, decide_quotas, decide_refund, decide_reschedule,
-    decide_restrict, decide_reveal, decide_rules, decide_substitute, next_step, offer_id,
+    decide_restrict, decide_reveal, decide_rules, decide_substitute, next_step, offer_id, shadowed,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Cooldown, Fact, Facts, Hold, Outcome, Past,
@@ -343,7 +343,28 @@ impl World {
     }
 
     fn decide(&self, actor: &Actor, command: &Command) -> Result<Decision, Refusal> {
-        let context = self.context(actor);
+        self.decide_in(self.context(actor), command)
+    }
+
+    /// Whether a command that comes now would be granted, for the first time.
+    pub(super) fn grants(&self, actor: &Actor, command: &Command) -> bool {
+        let decided = self.decide(actor, command);
+        decided.is_ok_and(|it| !it.facts.is_empty() && it.refused.is_none())
+    }
+
+    /// The keys of rules in shadow that would refuse a command that comes now.
+    pub(super) fn shadowed(&self, actor: &Actor, command: &Command) -> RuleKeys {
+        let decided = self.decide(actor, command);
+        let decide = |context: &Context<'_>| self.decide_in(*context, command);
+        shadowed(&self.context(actor), &decided, decide)
+    }
+
+    /// The keys of rules that are in shadow now.
+    pub(super) fn in_shadow(&self) -> RuleKeys {
+        self.book.in_force(self.now).in_shadow()
+    }
+
+    fn decide_in(&self, context: Context<'_>, command: &Command) -> Result<Decision, Refusal> {
         self.look(|view| match command {
             Command::RevealDraw(reveal) => decide_beacon(view, &context, reveal),
             Command::OpenSession(open) => decide_open(view, &context, open),

@@ -23,6 +23,7 @@ mod images;
 mod persons;
 #[cfg(feature = "node")]
 mod restrictions;
+mod shadow;
 #[cfg(feature = "node")]
 mod under;
 mod upkeep;

@@ -16,6 +16,7 @@ mod restrictions;
 mod rotation;
 mod rules;
 mod sessions;
+mod shadow;
 mod violations;
 mod waitlist;
 
@@ -317,12 +318,11 @@ impl Case {
         name: &'static str,
         pairs: &mut Pairs,
     ) -> Result<(), TestCaseError> {
+        shadow::check(&self.engine, actor, &command)?;
         let (engine, naive) = (self.engine.run(actor, &command), self.naive.run(actor, &command));
         pairs.count(name, outcome(&engine));
         same(&engine.clone().map_err(explain::unexplained), &naive, &format!("{command:?}"))?;
-        if let Err(refusal) = &engine {
-            explain::check(&self.engine, actor, &command, refusal)?;
-        }
+        explain::check(&self.engine, actor, &command, &engine)?;
         if engine.is_ok() {
             self.done.push((name, command));
         }

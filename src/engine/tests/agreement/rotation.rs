@@ -6,6 +6,8 @@ use proptest::collection::vec;
 use proptest::num::u8::ANY;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
+use super::sessions::session;
+use super::waitlist::waiting_kind;
 use super::{Case, Step, request_id, same};
 use crate::engine::tests::build;
 use crate::engine::tests::naive::identity::each_key;
@@ -179,8 +181,6 @@ fn a_history_with_rotated_keys_answers_as_the_same_history_with_one_key_for_each
     let scripts = (uniform4(ANY), vec((uniform8(ANY), ANY), 1..80));
     TestRunner::new(config)
         .run(&scripts, |(opened, steps)| {
-            // A draw of a waitlist ranks keys, so that another key is another lot: none is drawn here.
-            let undrawn = |kind: u8| if kind / 11 % 3 == 2 { kind - 11 } else { kind };
             let begun = || Case::waiting(opened.map(undrawn)).under_rules(opened).engine;
             let (plain, rotated) = (begun(), begun());
             let mut twins = Twins { plain, rotated, turns: [0; 4], number: 30_000 };
@@ -190,6 +190,16 @@ fn a_history_with_rotated_keys_answers_as_the_same_history_with_one_key_for_each
             twins.compare()
         })
         .unwrap();
+}
+
+/// A draw of a waitlist ranks keys, so that another key is another lot: the next kind of session without one.
+fn undrawn(kind: u8) -> u8 {
+    let draws = |kind: &u8| {
+        let terms = session(0, waiting_kind(*kind)).terms;
+        terms.waitlist.is_some_and(|rule| rule.draw_millis != 0)
+    };
+    let mut kinds = (0..=u8::MAX).map(|more| kind.wrapping_add(more));
+    kinds.find(|kind| !draws(kind)).unwrap()
 }
 
 fn play(twins: &mut Twins, step: Step, choice: u8) -> Result<(), TestCaseError> {

@@ -24,7 +24,7 @@ impl Case {
         };
         let mut id = 10_000;
         for (number, kind) in (0..4).zip(kinds) {
-            let mut session = session(number, kind / 11 % 23 * 11 + 5);
+            let mut session = session(number, waiting_kind(kind));
             session.start = session.start.max(MORNING.plus_millis(5 * MINUTE));
             both(Command::OpenSession(build::open(session).into()));
             for class in [PatientClass::Outpatient, PatientClass::Inpatient] {
@@ -165,6 +165,11 @@ pub(super) fn limits([id, who, what]: [u8; 3]) -> Box<[WaitLimit]> {
         WaitLimit { key: WaitKey { within, counts }, most, mode }
     };
     (0..what % 3).map(limit).collect()
+}
+
+/// Of all kinds of sessions those with a waitlist.
+pub(super) const fn waiting_kind(kind: u8) -> u8 {
+    kind / 11 % 23 * 11 + 5
 }
 
 /// Waitlists with and without a draw, hours and priorities; some close soon.
