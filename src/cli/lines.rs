@@ -162,6 +162,7 @@ impl Enricher {
             }),
             Fact::Struck(fact) => conduct::add_strike(lines, line, fact),
             Fact::Barred(fact) => lines.push(conduct::barred(line, fact)),
+            Fact::Probed(fact) => lines.push(conduct::probed(line, fact)),
             Fact::Recorded(fact) => lines.push(conduct::recorded(line, fact)),
             Fact::Phoned(_) | Fact::Bound(_) => self.add_persons(lines, line, fact),
             Fact::LeftLate(_) | Fact::Billed(_) | Fact::Ordered(_) | Fact::PatientNamed(_) => {

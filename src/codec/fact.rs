@@ -70,6 +70,7 @@ const PHONED: u8 = 46;
 const DECIDED_UNDER: u8 = 52;
 const COOLED: u8 = 47;
 const BARRED: u8 = 48;
+const PROBED: u8 = 50;
 const BOUND: u8 = 45;
 
 layout_struct!(SessionOpened { request, fingerprint, session });
@@ -156,6 +157,10 @@ impl Encode for Fact {
             }
             Self::Barred(fact) => {
                 BARRED.encode(encoder)?;
+                fact.encode(encoder)
+            }
+            Self::Probed(fact) => {
+                PROBED.encode(encoder)?;
                 fact.encode(encoder)
             }
             Self::Restricted(fact) => {
@@ -361,6 +366,7 @@ impl<Context> Decode<Context> for Fact {
             DECIDED_UNDER => Self::DecidedUnder(Decode::decode(decoder)?),
             COOLED => Self::Cooled(Box::new(Decode::decode(decoder)?)),
             BOUND => Self::Bound(Box::new(Decode::decode(decoder)?)),
+            PROBED => Self::Probed(Box::new(Decode::decode(decoder)?)),
             _ => return Err(DecodeError::Other(NEWER)),
         })
     }

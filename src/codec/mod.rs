@@ -23,6 +23,7 @@ mod identity;
 mod notice;
 mod payment;
 mod persons;
+mod probing;
 mod reading;
 mod reschedule;
 mod restrict;

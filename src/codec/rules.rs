@@ -15,7 +15,7 @@
 //!             6 deadline of cancels, 7 payment, 8 holder: see `payment`
 //!             9 appeals: u8 term, u16 its length, u8 suspends, u8 most, u8 undecided
 //!             11 waiting: u8 n, n (u8 within, u8 counts, u16 most, u8 mode)
-//!             10 persons: see `persons`
+//!             10 persons: see `persons`, 12 probing: see `probing`
 //! consequence 1 | 2 u8 | 3 u64 channels | 4 u64 channels, u8 classes
 //! ```
 //!
@@ -45,7 +45,16 @@ layout_number!(Day);
 layout_code!(RuleMode { Enforce, Shadow });
 layout_code!(ScopeKind { Region, Organization, Department, Schedule, Service });
 layout_code!(Begins { NextDay, AtOnce, FirstStrike });
-layout_code!(RestrictionCause { NoShow, Staff, Unpaid, Release, Cancel, SameDayCancel, Booking });
+layout_code!(RestrictionCause {
+    NoShow,
+    Staff,
+    Unpaid,
+    Release,
+    Cancel,
+    SameDayCancel,
+    Booking,
+    Probing
+});
 layout_struct!(Place { organization, department, resource, service });
 layout_struct!(RuleRef { version, layer, tier });
 layout_code!(RuleKey {
@@ -62,6 +71,7 @@ layout_code!(RuleKey {
     Staff,
     Waitlist,
     Persons,
+    Probing,
 });
 layout_struct!(RuleWhy { rule, key, within, count, limit, since, until, through });
 layout_struct!(Strike { day, place });
@@ -166,6 +176,8 @@ const PERSONS: u8 = 10;
 
 /// The tag of how much somebody may wait for.
 const WAITLIST: u8 = 11;
+/// The tag of who asks too often for what is not to be had.
+const PROBING: u8 = 12;
 
 impl Encode for CivilTime {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
@@ -227,6 +239,7 @@ impl Encode for RuleLayer {
             !self.waitlist.is_empty(),
             !self.cooldown.is_empty(),
             self.persons.is_some(),
+            self.probing.is_some(),
         ];
         said.into_iter().map(u8::from).sum::<u8>().encode(encoder)?;
         key(NO_SHOW, self.no_show.as_ref(), encoder)?;
@@ -252,7 +265,7 @@ impl Encode for RuleLayer {
             WAITLIST.encode(encoder)?;
             encode_list!(&self.waitlist, u8, encoder);
         }
-        Ok(())
+        key(PROBING, self.probing.as_ref(), encoder)
     }
 }
 
@@ -310,6 +323,7 @@ impl<Context> Decode<Context> for RuleLayer {
                         return Err(DecodeError::Other("a layer names limits and has none"));
                     }
                 }
+                PROBING => layer.probing = Some(Decode::decode(decoder)?),
                 PERSONS => layer.persons = Some(Box::new(Decode::decode(decoder)?)),
                 _ => {
                     return Err(DecodeError::Other("a layer says what this version does not know"));

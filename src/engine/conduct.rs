@@ -165,7 +165,8 @@ pub(super) const fn key_of(cause: RestrictionCause) -> RuleKey {
         | RestrictionCause::Release
         | RestrictionCause::Cancel
         | RestrictionCause::SameDayCancel
-        | RestrictionCause::Booking => RuleKey::Violations,
+        | RestrictionCause::Booking
+        | RestrictionCause::Probing => RuleKey::Violations,
     }
 }
 

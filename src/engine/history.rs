@@ -24,8 +24,10 @@ use super::chunks::{Chunks, Position};
 use super::index::Index;
 use super::ledger::{joined, quarters};
 use super::record::KeptStrike;
-use crate::model::limits::{HISTORY_DAYS, HISTORY_MAX};
-use crate::model::{Day, Ending, HalfDay, Past, PatientId, Place, RuleScope, Strike, Visit};
+use crate::model::limits::HISTORY_DAYS;
+use crate::model::{
+    Day, Ending, HalfDay, HistoryRoom, Past, PatientId, Place, RuleScope, Strike, Visit,
+};
 use crate::sync::Numbers;
 
 /// The histories of the patients of a shard.
@@ -255,7 +257,8 @@ impl Histories {
     fn drop_old(&mut self, patient: PatientId, today: Day) {
         let Some(position) = self.find(patient) else { return };
         let horizon = today.minus(HISTORY_DAYS);
-        let (mut at, mut newer, mut kept) = (self.entries.get(position).newest, NONE, 0_usize);
+        let (mut at, mut newer) = (self.entries.get(position).newest, NONE);
+        let mut room = HistoryRoom::default();
         while at != NONE {
             let mut is_empty = true;
             for index in (0..VISITS).rev() {
@@ -265,13 +268,13 @@ impl Histories {
                 }
                 if word & ENDING == ALONE {
                     is_empty = false;
-                } else if kept == HISTORY_MAX || last_day(word) < horizon {
+                } else if last_day(word) < horizon || !room.takes(ending(word)) {
                     let is_strike = word & STRIKE != 0;
                     let left = if is_strike { word & !ENDING | ALONE } else { 0 };
                     set(self.nodes.get_mut(at), index, left);
                     is_empty &= !is_strike;
                 } else {
-                    (kept, is_empty) = (kept.saturating_add(1), false);
+                    is_empty = false;
                 }
             }
             let next = link(self.nodes.get(at));
@@ -329,7 +332,7 @@ impl Histories {
 const ENDING: u64 = 7;
 const MISSED: u64 = Ending::Missed as u64;
 const CANCELLED: u64 = Ending::Cancelled as u64;
-const ALONE: u64 = 6;
+const ALONE: u64 = 0;
 
 /// Marks of a word.
 const STRIKE: u64 = 1 << 5;
@@ -363,6 +366,7 @@ const fn ending(word: u64) -> Ending {
         2 => Ending::Missed,
         3 => Ending::Cancelled,
         4 => Ending::Released,
+        6 => Ending::Probed,
         7 => Ending::Booked,
         _ => Ending::Expired,
     }
@@ -454,6 +458,36 @@ mod tests {
         let visit = fact.visits.first().unwrap();
         let strike = Strike { day: visit.day, place: visit.place };
         KeptStrike { strike, is_used: false, is_over: false }
+    }
+
+    #[test]
+    fn who_probed_takes_little_room_of_what_else_is_kept() {
+        // Visits, how often somebody probed after them, how often before; what is kept of both.
+        let table = [
+            (10, 5, 0, 10, 5),
+            (10, 100, 0, 10, 32),
+            (300, 0, 0, 255, 0),
+            (300, 5, 0, 250, 5),
+            (300, 100, 0, 223, 32),
+            (300, 0, 20, 255, 0),
+            (240, 10, 20, 240, 15),
+        ];
+        for (visits, after, before, kept_visits, kept_probed) in table {
+            let (mut histories, patient) = (Histories::new(1), PatientId(7));
+            let probed = |day: u32| Recorded { ending: Ending::Probed, ..missed(day) };
+            let all = (0..before).map(|_| probed(20_000));
+            let all = all.chain((0..visits).map(|at| missed(20_000 + at / 8)));
+            let all = all.chain((0..after).map(|_| probed(20_040)));
+            all.for_each(|fact| histories.push(patient, fact.past()));
+            let kept: Vec<_> = histories.of(patient).collect();
+            let probed = kept.iter().filter(|past| past.ending == Ending::Probed).count();
+            let counted = (kept.len() - probed, probed);
+            assert_eq!(counted, (kept_visits, kept_probed), "{visits}, {after}, {before}");
+            // A snapshot brings the same.
+            let mut restored = Histories::new(2);
+            restored.push(patient, kept.iter().rev().copied());
+            assert_eq!(restored.of(patient).collect::<Vec<_>>(), kept);
+        }
     }
 
     #[test]

@@ -183,6 +183,7 @@ impl HomeShard {
             | Fact::Struck(_)
             | Fact::DecidedUnder(_)
             | Fact::Barred(_)
+            | Fact::Probed(_)
             | Fact::Recorded(_)
             | Fact::Bound(_)
             | Fact::Restricted(_)

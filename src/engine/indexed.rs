@@ -151,9 +151,9 @@ fn has_in_shadow(layer: &RuleLayer, key: RuleKey) -> bool {
         RuleKey::Payment => layer.payment.as_ref().is_some_and(|rule| is_shadow(rule.mode)),
         RuleKey::Persons => layer.persons.as_ref().is_some_and(|rule| is_shadow(rule.mode)),
         RuleKey::Waitlist => layer.waitlist.iter().any(|limit| is_shadow(limit.mode)),
-        RuleKey::Rates | RuleKey::Holder | RuleKey::Appeal | RuleKey::Notice | RuleKey::Staff => {
-            false
-        }
+        // Nobody is refused by these themselves.
+        RuleKey::Probing | RuleKey::Appeal | RuleKey::Notice | RuleKey::Staff => false,
+        RuleKey::Rates | RuleKey::Holder => false,
     }
 }
 

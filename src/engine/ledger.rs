@@ -146,6 +146,9 @@ impl LedgerShard {
                 self.insert_all(since, fact.patient, fact.appointment, &fact.to);
             }
             Fact::Recorded(fact) => self.histories.push(fact.patient, fact.past()),
+            Fact::Probed(fact) => {
+                self.histories.push(fact.patient, fact.past().into_iter());
+            }
             Fact::Left(left) => self.settle(&left.settled()),
             Fact::PatientsMerged(fact) => self.take_over(fact),
             Fact::Struck(struck) => self.strike(struck),

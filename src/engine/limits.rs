@@ -17,8 +17,8 @@ use smallvec::SmallVec;
 use super::view::{Context, View};
 use crate::model::{
     AppointmentId, Attributes, BookingLimit, ChannelSet, CivilTime, Claim, Counts, Day, DayOf,
-    LimitKey, LimitScope, Outcome, PatientClass, PatientId, Period, Refusal, RuleKey, RuleRef,
-    RuleWhy, ScopeKind, Timestamp, Visit,
+    Ending, LimitKey, LimitScope, Outcome, PatientClass, PatientId, Period, Refusal, RuleKey,
+    RuleRef, RuleWhy, ScopeKind, Timestamp, Visit,
 };
 
 /// Who asks for what.
@@ -140,7 +140,7 @@ impl Known {
         }
         // Newest first: the first visit of an appointment comes last.
         let mut of = last.saturating_add(1);
-        for past in view.past(asking.patient) {
+        for past in view.past(asking.patient).filter(|past| past.ending != Ending::Probed) {
             let (was_booked, operations) = (past.ending.was_booked(), past.ending.operations());
             let (visit, booked) = (past.visit, past.booked);
             units.push(Unit { visit, booked, of, is_live: false, was_booked, operations });

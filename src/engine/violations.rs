@@ -1,7 +1,9 @@
-//! Decides what follows from holds that were left unpaid or given up, from cancels and bookings (违规).
+//! Decides what follows from holds that were left unpaid or given up, from cancels, bookings and
+//! probing (违规).
 //!
 //! ```text
 //! Recorded, Booked -> kept of the account and the telephone too, where rules ask
+//! Probed           -> kept of who asked so often
 //!   the rules of the nearest layer that has some, each:
 //!   is it one of what the rule counts?
 //!   + what is kept of who it is about in the window, where it holds, since it was used up last
@@ -12,14 +14,14 @@
 
 use super::conduct::{Reached, is_barred, restriction};
 use super::view::{Context, View};
-use crate::model::limits::{BARRED_MAX, HISTORY_MAX};
+use crate::model::limits::BARRED_MAX;
 use crate::model::{
     Appointment, AppointmentId, Asked, Attributes, Barred, Claim, CountedOf, Day, Ending, Fact,
-    Facts, Past, PatientClass, PatientId, Recorded, Restriction, RuleKey, RuleLayer, RuleScope,
-    Subjects, Violation, ViolationRule, ViolationSet, Visit, Visits,
+    Facts, HistoryRoom, Past, PatientClass, PatientId, Probed, Recorded, Restriction, RuleKey,
+    RuleLayer, RuleScope, Subjects, Violation, ViolationRule, ViolationSet, Visit, Visits,
 };
 
-/// An end or a booking, as far as rules count it.
+/// An end, a booking or probing, as far as rules count it.
 struct Event<'a> {
     appointment: AppointmentId,
     class: PatientClass,
@@ -27,7 +29,8 @@ struct Event<'a> {
     who: Behind,
     /// The local day on which it happens.
     day: Day,
-    /// Where it ends: its visits as a ledger will keep them. None of a booking.
+    /// Where it ends, or where there was no place: its visits as a ledger will keep them. None of a
+    /// booking.
     ended: &'a [Past],
     /// Where the first visit would be.
     first: Visit,
@@ -141,6 +144,28 @@ pub(super) fn follow_booking(
     follow(view, context, &event, facts);
 }
 
+/// Adds what follows from probing, which is kept of who asked alone.
+pub(super) fn follow_probed(
+    view: &View<'_>,
+    context: &Context<'_>,
+    probed: &Probed,
+    facts: &mut Facts,
+) {
+    let Some(past) = probed.past() else { return };
+    let key = |of: CountedOf| (probed.of == of).then_some(probed.patient);
+    let (patient, account) = (key(CountedOf::Patient), key(CountedOf::Account));
+    let event = Event {
+        appointment: probed.appointment,
+        class: probed.class,
+        who: Behind { patient, account, phone: key(CountedOf::Phone) },
+        day: past.ended,
+        ended: &[past],
+        first: past.visit,
+        but: None,
+    };
+    follow(view, context, &event, facts);
+}
+
 fn follow(view: &View<'_>, context: &Context<'_>, event: &Event<'_>, facts: &mut Facts) {
     let rules = context.rules;
     let said = rules.nearest(
@@ -182,6 +207,7 @@ fn barred(
     let is_like =
         |other: &Restriction| other.is_active(restriction.from) && other.bars_like(&restriction);
     let is_known = is_barred(view, context, patient, &restriction)
+        || view.restrictions(patient).iter().any(|kept| kept.id == id)
         || made_with_it(facts, patient).any(is_like);
     (!is_known).then_some(Barred { appointment, patient, id, restriction })
 }
@@ -227,16 +253,22 @@ fn counted(
     let counts = |day: &Day| (first..=event.day).contains(day);
     // What is kept with this record: that what ends was booked counts besides, and what ends before a
     // booking.
-    let (is_end, mut new) = (!event.ended.is_empty(), 0_usize);
+    let (is_end, mut room) = (!event.ended.is_empty(), HistoryRoom::default());
+    let probed = event.ended.iter().filter(|past| past.ending == Ending::Probed);
+    for past in probed {
+        room.takes(past.ending);
+    }
     for recorded in facts.iter().filter_map(kept).filter(|it| it.patient == patient) {
         let visits: Vec<Past> = recorded.past().collect();
-        new = new.saturating_add(visits.len());
+        for past in &visits {
+            room.takes(past.ending);
+        }
         let [end, booked] = days_of(&visits, rule, scope);
         let other = if is_end { booked } else { end };
         days.extend(other.filter(counts));
     }
     // As many as a ledger has with those.
-    let past: Vec<Past> = view.past(patient).take(HISTORY_MAX.saturating_sub(new)).collect();
+    let past: Vec<Past> = view.past(patient).filter(|past| room.takes(past.ending)).collect();
     // Newest first: the first visit of an appointment comes last.
     for visits in past.split_inclusive(|past| !past.is_joined) {
         days.extend(days_of(visits, rule, scope).into_iter().flatten().filter(counts));

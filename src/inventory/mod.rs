@@ -18,6 +18,7 @@ mod draws;
 mod group;
 mod ledgers;
 mod payment;
+mod probing;
 mod recover;
 mod restrictions;
 mod routing;

@@ -13,7 +13,7 @@ use arrayvec::ArrayVec;
 
 use super::civil::{CivilTime, Day};
 use super::id::{PatientId, SlotIndex};
-use super::limits::CLAIMS_MAX;
+use super::limits::{CLAIMS_MAX, HISTORY_MAX, PROBED_MAX};
 use super::rules::Place;
 use super::session::Session;
 use super::time::Timestamp;
@@ -42,7 +42,7 @@ pub enum HalfDay {
     Afternoon = 1,
 }
 
-/// How an appointment came to its end, by the patient's doing. 6 is a strike that outlived its visit.
+/// How an appointment came to its end, by the patient's doing. 0 is a strike that outlived its visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Ending {
@@ -56,6 +56,8 @@ pub enum Ending {
     Released = 4,
     /// It was held, and neither booked nor given up in time.
     Expired = 5,
+    /// There is no appointment: it was asked for again and again where nothing was to be had.
+    Probed = 6,
     /// It was booked: kept of accounts and telephones alone, besides how it ended.
     Booked = 7,
 }
@@ -93,6 +95,27 @@ pub struct Past {
     pub is_joined: bool,
 }
 
+/// What a ledger has room for, filled from the newest on: [`HISTORY_MAX`] visits, of which some are
+/// of who probed. So a script that asks and asks does not make a ledger forget what else there is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HistoryRoom {
+    all: usize,
+    probed: usize,
+}
+
+impl HistoryRoom {
+    /// Whether there is room for one more, which is then taken.
+    pub fn takes(&mut self, ending: Ending) -> bool {
+        let is_probed = ending == Ending::Probed;
+        if self.all == HISTORY_MAX || is_probed && self.probed == PROBED_MAX {
+            return false;
+        }
+        self.all = self.all.saturating_add(1);
+        self.probed = self.probed.saturating_add(is_probed.into());
+        true
+    }
+}
+
 /// What a session says of where and when its visits are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stay {
@@ -127,12 +150,13 @@ impl Stay {
 
 impl Ending {
     /// Every ending.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Fulfilled,
         Self::Missed,
         Self::Cancelled,
         Self::Released,
         Self::Expired,
+        Self::Probed,
         Self::Booked,
     ];
 
@@ -143,7 +167,11 @@ impl Ending {
 
     /// How many operations it took: a hold, and where it was given up one more.
     pub const fn operations(self) -> u32 {
-        if matches!(self, Self::Cancelled | Self::Released) { 2 } else { 1 }
+        match self {
+            Self::Cancelled | Self::Released => 2,
+            Self::Probed => 0,
+            Self::Fulfilled | Self::Missed | Self::Expired | Self::Booked => 1,
+        }
     }
 
     /// The name in JSON and messages.
@@ -154,6 +182,7 @@ impl Ending {
             Self::Cancelled => "cancelled",
             Self::Released => "released",
             Self::Expired => "expired",
+            Self::Probed => "probed",
             Self::Booked => "booked",
         }
     }

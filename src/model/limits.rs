@@ -177,6 +177,12 @@ pub const HISTORY_DAYS: u32 = 400;
 /// Visits of one patient that a ledger keeps: more than any rule counts.
 pub const HISTORY_MAX: usize = 255;
 
+/// Of those, how often somebody probed: more than any rule about it counts.
+pub const PROBED_MAX: usize = 32;
+
+/// The longest time in which refusals count together as probing, in minutes: a day.
+pub const PROBING_MINUTES_MAX: u16 = 24 * 60;
+
 /// Days that a deadline in days of work makes an exception of: a year's holidays.
 pub const RULE_DAYS_MAX: usize = 32;
 

@@ -66,7 +66,7 @@ pub use fact::{
     Booked, Called, Declined, Ended, Fact, Facts, Forgotten, Held, Left, Offered, Progressed,
     Queued, QuotasSet, Reclaimed, SessionOpened, Settled,
 };
-pub use history::{Ending, HalfDay, Past, Recorded, Stay, Visit, Visits};
+pub use history::{Ending, HalfDay, HistoryRoom, Past, Recorded, Stay, Visit, Visits};
 pub use id::{
     AccountId, AppointmentId, ClientKey, DepartmentId, EvidenceRef, IdFault, OrganizationId,
     PatientId, PaymentRef, PoolIndex, RequestId, ResourceId, RestrictionId, RulesVersion, Sequence,
@@ -91,11 +91,11 @@ pub use rules::{
     CooldownLength, CooldownRule, Cooled, CountedOf, Counts, DayOf, Deadline, EndingSet, Ground,
     Holder, HolderRule, KeptRestriction, LateCancel, LatePayment, LeftLate, LimitKey, LimitScope,
     NewPatients, NoShowRule, OrderRule, PaymentMode, PaymentRule, Period, PersonsRule, Place,
-    RateKey, RateRule, Restrict, Restricted, Restriction, RestrictionCause, RestrictionState,
-    RestrictionStep, RuleCondition, RuleKey, RuleLayer, RuleMode, RuleRef, RuleScope, RuleWhy,
-    Rules, RulesApplied, RulesFault, ScopeKind, StepKind, Stricter, Strike, Struck, Term, Tie,
-    TieRule, Tier, Undecided, Violation, ViolationRule, ViolationSet, WaitCounts, WaitKey,
-    WaitLimit, Window,
+    Probed, ProbingRule, RateKey, RateRule, Restrict, Restricted, Restriction, RestrictionCause,
+    RestrictionState, RestrictionStep, RuleCondition, RuleKey, RuleLayer, RuleMode, RuleRef,
+    RuleScope, RuleWhy, Rules, RulesApplied, RulesFault, ScopeKind, StepKind, Stricter, Strike,
+    Struck, Term, Tie, TieRule, Tier, Undecided, Violation, ViolationRule, ViolationSet,
+    WaitCounts, WaitKey, WaitLimit, Window,
 };
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
 pub use subject::{Asked, Phoned, Subject, Subjects};

@@ -25,6 +25,7 @@ mod image;
 mod open;
 #[cfg(fuzzing)]
 pub mod probe;
+mod probing;
 mod rates;
 mod read;
 mod refusals;
@@ -46,7 +47,7 @@ use self::draws::Drawing;
 pub use self::open::{OpenError, OpenOptions, RecoveryReport, restore_shard};
 use self::refusals::RefusalRing;
 pub use crate::admission::{ConnectionLevels, Meter, RateCounts, Regime, ShedReason};
-use crate::admission::{Gate, Observation, Rates, Shed, admit};
+use crate::admission::{Gate, Observation, Probes, Rates, Shed, admit};
 use crate::codec::encode_facts;
 use crate::draw::NodeKey;
 use crate::engine::Context;
@@ -67,6 +68,7 @@ pub struct Service {
     counters: Counters,
     gate: Gate,
     rates: Rates,
+    probes: Probes,
     chances: Chances,
     /// Set while memory holds as many appointments as it may; looked at every second.
     is_full: AtomicBool,
@@ -135,6 +137,7 @@ impl Service {
             counters: Counters::default(),
             gate: Gate::new(limits.delay_max_millis, 0),
             rates: Rates::default(),
+            probes: Probes::default(),
             refusals: RefusalRing::new(limits.refusals_kept, chances.draw()),
             chances,
             is_full: AtomicBool::new(false),
@@ -190,6 +193,9 @@ impl Service {
                 }
                 answer
             };
+        if let (Command::Hold(hold), Err(refusal)) = (command, &answer.result) {
+            self.count_refusal(now, hold, refusal.outcome);
+        }
         let outcome = match &answer.result {
             Ok(receipt) if receipt.retried => Outcome::AlreadyDone,
             Ok(_) => Outcome::Done,
@@ -261,6 +267,7 @@ impl Service {
             Command::ApplyRules(apply) => {
                 let answer = self.inventory.apply_rules(context, apply, append);
                 self.follow_rules(now);
+                self.probes.forget_rules();
                 answer
             }
             Command::Order(order) => self.inventory.order(context, order, append),

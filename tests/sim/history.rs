@@ -254,6 +254,7 @@ impl History {
             | Fact::Swept(_)
             | Fact::Recorded(_)
             | Fact::Cooled(_)
+            | Fact::Probed(_)
             | Fact::WaitJoined(_)
             | Fact::WaitLeft(_)
             | Fact::WaitDrawn(_)

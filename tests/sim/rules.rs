@@ -5,9 +5,9 @@ use haoyuan::model::{
     ClassSet, Consequence, CooldownLength, CooldownRule, CountedOf, Counts, DayOf, Deadline,
     DepartmentId, EndingSet, EvidenceRef, Holder, HolderRule, LateCancel, LatePayment, LimitKey,
     LimitScope, NewPatients, NoShowRule, OrderRule, OrganizationId, PatientId, PaymentMode,
-    PaymentRule, Period, PersonsRule, RequestId, Restrict, RuleLayer, RuleMode, RuleScope, Rules,
-    RulesVersion, ScopeKind, Term, TieRule, Tier, Timestamp, Undecided, Violation, ViolationRule,
-    WaitCounts, WaitKey, WaitLimit, Window,
+    PaymentRule, Period, PersonsRule, ProbingRule, RequestId, Restrict, RuleLayer, RuleMode,
+    RuleScope, Rules, RulesVersion, ScopeKind, Term, TieRule, Tier, Timestamp, Undecided,
+    Violation, ViolationRule, WaitCounts, WaitKey, WaitLimit, Window,
 };
 
 use crate::random::Random;
@@ -29,6 +29,7 @@ pub(crate) fn rules(
         scope,
         no_show: random.chance(900).then(|| no_show(random)),
         violations: violations(now, scope),
+        probing: probing(now, scope),
         limits: if random.chance(300) { vec![limit(random)] } else { Vec::new() },
         cancel: random.chance(if is_billing { 700 } else { 50 }).then(|| cancel(random)),
         payment: random.chance(if is_billing { 900 } else { 50 }).then(|| payment(random)),
@@ -70,10 +71,22 @@ fn violations(now: Timestamp, scope: RuleScope) -> Vec<ViolationRule> {
         [Violation::Unpaid, Violation::Release],
         [Violation::SameDayCancel, Violation::Unpaid],
         [Violation::Booking, Violation::Booking],
+        [Violation::Probing, Violation::Unpaid],
     ]);
     let of =
         random.pick(&[CountedOf::Patient, CountedOf::Account, CountedOf::Phone, CountedOf::Phone]);
     vec![ViolationRule { counts: counts.into_iter().collect(), of, rule }]
+}
+
+/// Often a rule about who probes, with chances of its own too: two or three refusals are enough.
+fn probing(now: Timestamp, scope: RuleScope) -> Option<ProbingRule> {
+    let random = &mut Random::new(now.as_millis() ^ 0x9b ^ (scope.kind() as u64) << 32);
+    random.chance(600).then(|| ProbingRule {
+        refusals: random.pick(&[2, 2, 3]),
+        minutes: random.pick(&[1, 60, 1_440]),
+        of: random.pick(&[CountedOf::Patient, CountedOf::Account, CountedOf::Phone]),
+        mode: random.pick(&[RuleMode::Enforce, RuleMode::Enforce, RuleMode::Shadow]),
+    })
 }
 
 /// How many appointments somebody may have: few.

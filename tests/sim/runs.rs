@@ -70,6 +70,7 @@ const MUST_HAPPEN: &[(&str, &str, u64)] = &[
     ("fact", "RulesApplied", 100),
     ("fact", "Struck", 5),
     ("fact", "Barred", 20),
+    ("fact", "Probed", 20),
     ("outcome", "Restricted", 20),
     ("fact", "Recorded", 300),
     ("fact", "DecidedUnder", 300),

@@ -1,7 +1,7 @@
 //! The lines of facts about how patients behave.
 
 use super::{Line, hex};
-use crate::model::{Barred, Cooled, Recorded, Restriction, RuleScope, Struck};
+use crate::model::{Barred, Cooled, Probed, Recorded, Restriction, RuleScope, Struck};
 
 /// The strike, and the restriction that followed from it.
 pub(super) fn add_strike(lines: &mut Vec<Line>, line: Line, fact: &Struck) {
@@ -18,7 +18,26 @@ pub(super) fn add_strike(lines: &mut Vec<Line>, line: Line, fact: &Struck) {
     lines.extend(restriction);
 }
 
-/// What followed from an end or a booking.
+/// Who asked again and again for what was not to be had: how often and since when, of whom in `cause`.
+pub(super) fn probed(line: Line, fact: &Probed) -> Line {
+    let place = fact.visit.place;
+    Line {
+        appointment: Some(hex(fact.appointment.0)),
+        patient: Some(hex(fact.patient.0)),
+        organization: Some(place.organization.0),
+        resource: Some(place.resource.0),
+        session: Some(fact.session.0),
+        rules: Some(fact.rule.version.0),
+        from_ms: Some(fact.since.as_millis()),
+        cause: Some(fact.of.name()),
+        mode: Some(fact.mode.name()),
+        places: Some(fact.count),
+        day: Some(fact.visit.day.date().to_string()),
+        ..line
+    }
+}
+
+/// What followed from an end, a booking or probing.
 pub(super) fn barred(line: Line, fact: &Barred) -> Line {
     let line = Line {
         appointment: Some(hex(fact.appointment.0)),

@@ -137,6 +137,7 @@ impl SessionShard {
             | Fact::RulesApplied(_)
             | Fact::Struck(_)
             | Fact::Barred(_)
+            | Fact::Probed(_)
             | Fact::Recorded(_)
             | Fact::Restricted(_)
             | Fact::Amended(_)

@@ -23,6 +23,8 @@ mod limits;
 mod moves;
 #[path = "naive/persons.rs"]
 mod persons;
+#[path = "naive/probing.rs"]
+mod probing;
 #[path = "naive/queue.rs"]
 mod queue;
 #[path = "naive/restrictions.rs"]

@@ -198,7 +198,7 @@ fn a_telephone_waits_for_what_was_held_with_it_and_so_does_who_is_named_or_moved
         open S1 4 back=20m
         open S2 4
         hold A1 P1 S1@0 phone=1              -> Done
-        hold A2 P2 S2@0 phone=1              -> Done
+        hold A2 P2 S2@0 phone=1 pay=1        -> Done
         hold A3 - S1@0 account=1             -> Done
         hold A4 - S1@0 account=2 phone=1     -> Done
         release A1                           -> Done

@@ -302,7 +302,7 @@ fn the_nearest_layer_decides_and_rules_are_refused_whole() {
         (vec![good.clone(), change(&|it| it.rule.tiers[0].count = 5)], false),
         (vec![change(&|it| it.counts.0 = 0)], false),
         (vec![change(&|it| it.counts.0 = 1)], false),
-        (vec![change(&|it| it.counts.0 = 64)], false),
+        (vec![change(&|it| it.counts.0 = 128)], false),
         (vec![change(&|it| it.rule.window = Window::InARow)], false),
         (vec![change(&|it| it.rule.window = Window::Ever)], false),
         (vec![change(&|it| it.rule.window = Window::Days(366))], true),

@@ -3,16 +3,17 @@
 use super::build::{self, DAY, KEY, MORNING};
 use crate::engine::{
     Billing, Candidate, Context, Decision, DrawInput, DrawPlan, HomeShard, LedgerShard,
-    PatientRecord, Phones, RuleKeys, Rulebook, SKIP_MILLIS, SessionShard, SessionState, Step, Ties,
-    View, Waits, decide_add, decide_amend, decide_appeal, decide_beacon, decide_block, decide_call,
-    decide_change, decide_clear, decide_displace, decide_draw_step, decide_expiry, decide_hold,
-    decide_import, decide_join, decide_leave, decide_merge, decide_name, decide_offer, decide_open,
-    decide_order, decide_pay, decide_place_offer, decide_quotas, decide_refund, decide_reschedule,
-    decide_restrict, decide_reveal, decide_rules, decide_substitute, next_step, offer_id, shadowed,
+    PatientRecord, Phones, Prober, Refused, RuleKeys, Rulebook, SKIP_MILLIS, SessionShard,
+    SessionState, Step, Ties, View, Waits, decide_add, decide_amend, decide_appeal, decide_beacon,
+    decide_block, decide_call, decide_change, decide_clear, decide_displace, decide_draw_step,
+    decide_expiry, decide_hold, decide_import, decide_join, decide_leave, decide_merge,
+    decide_name, decide_offer, decide_open, decide_order, decide_pay, decide_place_offer,
+    decide_probed, decide_quotas, decide_refund, decide_reschedule, decide_restrict, decide_reveal,
+    decide_rules, decide_substitute, next_step, offer_id, prober, shadowed,
 };
 use crate::model::{
     Actor, Appointment, AppointmentId, Command, Cooldown, Fact, Facts, Hold, Outcome, Past,
-    PatientId, Receipt, Refusal, RequestId, Role, Sequence, SessionId, Timestamp,
+    PatientId, Probed, Receipt, Refusal, RequestId, Role, Sequence, SessionId, Stay, Timestamp,
 };
 
 #[derive(Debug)]
@@ -105,6 +106,24 @@ impl World {
                 Ok(Err(outcome))
             }
         }
+    }
+
+    /// What comes of as many refusals as a rule names, a hold's being the last.
+    pub(super) fn probe(&mut self, hold: &Hold) -> Option<Probed> {
+        let actor = Actor::unbounded(Role::Admin);
+        let context = self.context(&actor);
+        let place = self.session_of(hold)?.place;
+        let Prober { who, rule, by } = prober(context.rules, &place, hold)?;
+        let since = self.now.minus_millis(1);
+        let refused = Refused { who, by, count: rule.refusals, since };
+        let facts = self.look(|view| decide_probed(view, &context, hold, &refused))?;
+        self.happen(facts.clone());
+        let probed = |fact| if let Fact::Probed(it) = fact { Some(*it) } else { None };
+        facts.into_iter().find_map(probed)
+    }
+
+    fn session_of(&self, hold: &Hold) -> Option<Stay> {
+        self.sessions.session(hold.claims.first()?.session).map(|state| Stay::of(state.spec()))
     }
 
     /// Ends the holds that are due, and says which.

@@ -29,7 +29,9 @@ use super::outcome::Outcome;
 use super::payment::{Billed, Ordered, PatientNamed, RefundState};
 use super::reschedule::Rescheduled;
 use super::returns::{Freed, Returned};
-use super::rules::{Amended, Barred, Bound, Cooled, LeftLate, Restricted, RulesApplied, Struck};
+use super::rules::{
+    Amended, Barred, Bound, Cooled, LeftLate, Probed, Restricted, RulesApplied, Struck,
+};
 use super::session::{Session, Sharing};
 use super::subject::Phoned;
 use super::time::Timestamp;
@@ -134,6 +136,8 @@ pub enum Fact {
     Cooled(Box<Cooled>),
     /// A patient or an account belongs to somebody from now on.
     Bound(Box<Bound>),
+    /// Somebody asked again and again for what was not to be had.
+    Probed(Box<Probed>),
 }
 
 /// See [`Fact::SessionOpened`].
@@ -438,6 +442,7 @@ impl Fact {
             Self::Phoned(_) => "Phoned",
             Self::Cooled(_) => "Cooled",
             Self::Bound(_) => "Bound",
+            Self::Probed(_) => "Probed",
             Self::Billed(fact) => match fact.bill.refund {
                 RefundState::None if fact.bill.rebooked.is_some() => "Rebooked",
                 RefundState::None => "Paid",

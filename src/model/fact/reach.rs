@@ -48,6 +48,7 @@ impl Fact {
             | Self::PlaceOffered(_)
             | Self::Struck(_)
             | Self::Barred(_)
+            | Self::Probed(_)
             | Self::Recorded(_)
             | Self::LeftLate(_)
             | Self::Phoned(_)
@@ -81,6 +82,7 @@ impl Fact {
             | Self::RulesApplied(_)
             | Self::Struck(_)
             | Self::Barred(_)
+            | Self::Probed(_)
             | Self::Restricted(_)
             | Self::Amended(_)
             | Self::PatientsMerged(_)
@@ -133,6 +135,7 @@ impl Fact {
             Self::Left(fact) => Some(fact.patient),
             Self::Struck(fact) => Some(fact.patient),
             Self::Barred(fact) => Some(fact.patient),
+            Self::Probed(fact) => Some(fact.patient),
             Self::Restricted(fact) => Some(fact.patient),
             Self::Amended(fact) => Some(fact.patient),
             Self::PatientsMerged(fact) => Some(fact.into),
@@ -207,6 +210,7 @@ impl Fact {
             | Self::RulesApplied(_)
             | Self::Struck(_)
             | Self::Barred(_)
+            | Self::Probed(_)
             | Self::Restricted(_)
             | Self::Amended(_)
             | Self::PatientsMerged(_)
@@ -272,6 +276,7 @@ impl Fact {
             | Self::RulesApplied(_)
             | Self::Struck(_)
             | Self::Barred(_)
+            | Self::Probed(_)
             | Self::Restricted(_)
             | Self::Amended(_)
             | Self::PatientsMerged(_)
@@ -333,6 +338,7 @@ impl Fact {
             | Self::RulesApplied(_)
             | Self::Struck(_)
             | Self::Barred(_)
+            | Self::Probed(_)
             | Self::Restricted(_)
             | Self::Amended(_)
             | Self::PatientsMerged(_)

@@ -93,7 +93,7 @@ impl EndingSet {
             Ending::Cancelled => 1,
             Ending::Released => 2,
             Ending::Expired => 4,
-            Ending::Fulfilled | Ending::Missed | Ending::Booked => 0,
+            Ending::Fulfilled | Ending::Missed | Ending::Booked | Ending::Probed => 0,
         })
     }
 

@@ -3,8 +3,9 @@
 use super::WaitLimit;
 use crate::model::limits::{
     CHANGES_MAX, COOLDOWN_DAYS_MAX, LAYER_COOLDOWNS_MAX, LAYER_LIMITS_MAX, LAYER_VIOLATIONS_MAX,
-    LIMIT_COUNT_MAX, NOTICE_DAYS_MAX, PERSONS_MAX, RATE_MAX, RATES_MAX, RULE_LAYERS_MAX,
-    RULE_TIERS_MAX, RULES_BYTES_MAX, SHARES_MAX, VIOLATION_DAYS_MAX, VIOLATION_MONTHS_MAX,
+    LIMIT_COUNT_MAX, NOTICE_DAYS_MAX, PERSONS_MAX, PROBING_MINUTES_MAX, RATE_MAX, RATES_MAX,
+    RULE_LAYERS_MAX, RULE_TIERS_MAX, RULES_BYTES_MAX, SHARES_MAX, VIOLATION_DAYS_MAX,
+    VIOLATION_MONTHS_MAX,
 };
 
 /// What is wrong with rules.
@@ -81,4 +82,7 @@ pub enum RulesFault {
         "a rule about persons says of accounts, telephones or patients how many others they have: 1 to {PERSONS_MAX} patients of an account, patients and accounts of a telephone, accounts of a patient; 1 to {CHANGES_MAX} changes in a day or longer; and 0 to {PERSONS_MAX} new patients in 1 to 1440 minutes, where it says how many an account has"
     )]
     Persons,
+    /// A rule about probing counts too few refusals, or in no time or too long a one.
+    #[error("a rule about probing counts 2 refusals or more in 1 to {PROBING_MINUTES_MAX} minutes")]
+    Probing,
 }

@@ -21,6 +21,8 @@ mod limit;
 mod no_show;
 mod payment;
 mod persons;
+mod print;
+mod probing;
 mod rates;
 mod restrict;
 mod strict;
@@ -38,6 +40,7 @@ pub use no_show::{
 };
 pub use payment::{LatePayment, OrderRule, PaymentMode, PaymentRule};
 pub use persons::{Bound, Changes, NewPatients, PersonsRule, Tie, TieRule};
+pub use probing::{Probed, ProbingRule};
 pub use rates::{AdmissionRule, ChannelShare, RateKey, RateRule};
 pub use restrict::{
     Amend, Amended, Amendment, Appeal, AppealRule, AppealTerm, Ground, KeptRestriction, Restrict,
@@ -51,10 +54,8 @@ pub use why::{RuleKey, RuleWhy};
 use super::appointment::PatientClass;
 use super::civil::CivilTime;
 use super::command::Attributes;
-use super::fingerprint::Fingerprint;
 use super::id::{DepartmentId, OrganizationId, RequestId, ResourceId, RulesVersion, ServiceId};
 use super::limits::{NOTICE_DAYS_MAX, RULE_LAYERS_MAX, RULES_BYTES_MAX};
-use super::operation::Operation;
 use super::session::{ClassSet, Session};
 use super::time::Timestamp;
 
@@ -105,6 +106,8 @@ pub struct RuleLayer {
     pub cooldown: Vec<CooldownRule>,
     /// Of how many others somebody is (就诊人与账号).
     pub persons: Option<Box<PersonsRule>>,
+    /// Who asks too often for what is not to be had (刷号).
+    pub probing: Option<ProbingRule>,
 }
 
 /// A part of the platform. The later ones are nearer.
@@ -384,6 +387,7 @@ impl RuleLayer {
             RuleKey::Waitlist => self.waitlist = Box::default(),
             RuleKey::Cooldown => self.cooldown.clear(),
             RuleKey::Persons => self.persons = None,
+            RuleKey::Probing => self.probing = None,
             _ => {}
         }
         self
@@ -401,6 +405,7 @@ impl RuleLayer {
             + self.holder.map_or(0, |_| HolderRule::WEIGHT)
             + self.appeal.map_or(0, |_| AppealRule::weight())
             + self.persons.as_ref().map_or(0, |rule| rule.weight())
+            + self.probing.map_or(0, |_| ProbingRule::WEIGHT)
             + limits
             + self.waitlist.len().saturating_mul(WaitLimit::WEIGHT)
             + cooldown
@@ -487,6 +492,9 @@ impl Rules {
         if !persons.all(|rule| rule.is_sound()) {
             return Err(RulesFault::Persons);
         }
+        if !self.layers.iter().filter_map(|layer| layer.probing).all(ProbingRule::is_sound) {
+            return Err(RulesFault::Probing);
+        }
         Ok(())
     }
 
@@ -537,61 +545,10 @@ impl Rules {
             if let Some(rule) = &mut layer.persons {
                 rule.mode = RuleMode::Shadow;
             }
+            if let Some(rule) = &mut layer.probing {
+                rule.mode = RuleMode::Shadow;
+            }
         }
         self
-    }
-}
-
-impl ApplyRules {
-    /// A hash of everything but the id of the request.
-    pub fn fingerprint(&self) -> u64 {
-        let rules = &self.rules;
-        let mut print = Fingerprint::new(Operation::ApplyRules as u64);
-        print.add(rules.from.as_millis());
-        // A request with a version is refused, and no repetition of one without.
-        if rules.version != RulesVersion(0) {
-            print.add(1 << 62 | u64::from(rules.version.0));
-        }
-        if rules.notice_days != 0 {
-            print.add(u64::from(rules.notice_days));
-        }
-        for (since, minutes) in &rules.civil.0 {
-            print.add(since.as_millis()).add(u64::from(minutes.cast_unsigned()));
-        }
-        for layer in &rules.layers {
-            layer.scope.words().iter().for_each(|word| {
-                print.add(*word);
-            });
-            let RuleCondition { classes, ages, on_file, first_visit, id_kinds } = layer.when;
-            let bit = |said: Option<bool>| said.map_or(2, u64::from);
-            print.add(u64::from(classes.0) | u64::from(ages.0) << 8 | u64::from(ages.1) << 16);
-            print.add(bit(on_file) | bit(first_visit) << 2 | u64::from(id_kinds) << 4);
-            if let Some(rule) = &layer.no_show {
-                rule.fingerprint(&mut print);
-            }
-            layer.limits.iter().for_each(|limit| limit.fingerprint(&mut print));
-            violations::fingerprint(&layer.violations, &mut print);
-            if let Some(rule) = &layer.admission {
-                rule.fingerprint(print.add(5));
-            }
-            if let Some(rule) = &layer.cancel {
-                rule.fingerprint(&mut print);
-            }
-            if let Some(rule) = layer.payment {
-                rule.fingerprint(&mut print);
-            }
-            if let Some(rule) = layer.holder {
-                rule.fingerprint(&mut print);
-            }
-            if let Some(rule) = &layer.appeal {
-                rule.fingerprint(&mut print);
-            }
-            layer.waitlist.iter().for_each(|limit| limit.fingerprint(&mut print));
-            layer.cooldown.iter().for_each(|rule| rule.fingerprint(&mut print));
-            if let Some(rule) = &layer.persons {
-                rule.fingerprint(&mut print);
-            }
-        }
-        print.finish()
     }
 }

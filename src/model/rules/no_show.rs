@@ -164,6 +164,8 @@ pub enum RestrictionCause {
     SameDayCancel = 20,
     /// They booked.
     Booking = 21,
+    /// They asked again and again for what was not to be had.
+    Probing = 22,
 }
 
 /// One rule of one version.

@@ -117,9 +117,10 @@ fn is_same_place(one: &RuleLayer, other: &RuleLayer) -> bool {
 
 /// Whether what a layer says about a key can go against anybody.
 fn harms(layer: &RuleLayer, key: RuleKey) -> bool {
-    match (key, &layer.no_show, &layer.persons) {
-        (RuleKey::NoShow, Some(rule), _) => rule.harms(),
-        (RuleKey::Persons, _, Some(rule)) => rule.harms(),
+    match (key, &layer.no_show, &layer.persons, &layer.probing) {
+        (RuleKey::NoShow, Some(rule), ..) => rule.harms(),
+        (RuleKey::Persons, _, Some(rule), _) => rule.harms(),
+        (RuleKey::Probing, .., Some(rule)) => rule.harms(),
         (RuleKey::Violations, ..) => layer.violations.iter().any(ViolationRule::harms),
         _ => layer.says(key),
     }
@@ -133,6 +134,9 @@ fn is_stricter(old: &RuleLayer, new: &RuleLayer, key: RuleKey) -> bool {
         return are_stricter(&old.violations, &new.violations);
     }
     if let (RuleKey::Persons, Some(old), Some(new)) = (key, &old.persons, &new.persons) {
+        return new.is_stricter_than(old);
+    }
+    if let (RuleKey::Probing, Some(old), Some(new)) = (key, old.probing, new.probing) {
         return new.is_stricter_than(old);
     }
     // Of keys whose numbers are not compared, every change may be.

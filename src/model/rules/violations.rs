@@ -1,4 +1,4 @@
-//! What else counts against somebody (违规): holds left unpaid or given up, cancels, bookings.
+//! What else counts against somebody (违规): holds left unpaid or given up, cancels, bookings, probing.
 //!
 //! ```text
 //! hold    -> expired: unpaid | given up: release            each rule counts some of them, of whom,
@@ -35,6 +35,9 @@ pub enum Violation {
     /// An appointment was booked (预约). A live one counts, a hold that is pending too; of those that
     /// are over, what was booked.
     Booking = 5,
+    /// Somebody asked again and again for what was not to be had (刷号), as a rule about
+    /// [probing](super::ProbingRule) counts it.
+    Probing = 6,
 }
 
 /// Some of what may count: one bit each, by number.
@@ -70,7 +73,7 @@ pub struct ViolationRule {
 /// See [`crate::model::Fact::Barred`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Barred {
-    /// The appointment whose end or booking reached a tier.
+    /// The appointment whose end or booking reached a tier; of who probed the hold that was refused.
     pub appointment: AppointmentId,
     /// Who is restricted: the patient, or the key under which the ledger of an account or a telephone lies.
     pub patient: PatientId,
@@ -80,10 +83,27 @@ pub struct Barred {
     pub restriction: Restriction,
 }
 
+impl CountedOf {
+    /// The name in documents, JSON and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Patient => "patient",
+            Self::Account => "account",
+            Self::Phone => "phone",
+        }
+    }
+}
+
 impl Violation {
     /// Everything that may count, by number.
-    pub const ALL: [Self; 5] =
-        [Self::Unpaid, Self::Release, Self::Cancel, Self::SameDayCancel, Self::Booking];
+    pub const ALL: [Self; 6] = [
+        Self::Unpaid,
+        Self::Release,
+        Self::Cancel,
+        Self::SameDayCancel,
+        Self::Booking,
+        Self::Probing,
+    ];
 
     /// The name in documents, JSON and messages.
     pub const fn name(self) -> &'static str {
@@ -93,6 +113,7 @@ impl Violation {
             Self::Cancel => "cancel",
             Self::SameDayCancel => "same-day-cancel",
             Self::Booking => "booking",
+            Self::Probing => "probing",
         }
     }
 
@@ -104,6 +125,7 @@ impl Violation {
             Self::Cancel => RestrictionCause::Cancel,
             Self::SameDayCancel => RestrictionCause::SameDayCancel,
             Self::Booking => RestrictionCause::Booking,
+            Self::Probing => RestrictionCause::Probing,
         }
     }
 }
@@ -161,6 +183,7 @@ impl Past {
                 all(&[Violation::Cancel, Violation::SameDayCancel])
             }
             Ending::Cancelled => all(&[Violation::Cancel]),
+            Ending::Probed => all(&[Violation::Probing]),
         }
     }
 }
@@ -243,11 +266,15 @@ pub(super) fn in_shadow(rules: &mut [ViolationRule]) {
 
 impl Barred {
     /// The id of the restriction that follows from the end or the booking of an appointment. It follows
-    /// from the appointment, from what was counted, and from the tier.
+    /// from the appointment, from what was counted, and from the tier; where a refused hold was, which
+    /// may be asked for again, from when it begins too.
     pub fn id_of(appointment: AppointmentId, restriction: &Restriction) -> RestrictionId {
         let half = |kind: u64| {
             let mut print = Fingerprint::new(kind);
             print.add_wide(appointment.0).add(restriction.cause as u64);
+            if restriction.cause == RestrictionCause::Probing {
+                print.add(restriction.from.as_millis());
+            }
             u128::from(print.add(restriction.rule.tier.into()).finish())
         };
         RestrictionId(half(3) << 64 | half(4))

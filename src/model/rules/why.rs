@@ -42,6 +42,8 @@ pub enum RuleKey {
     Persons = 12,
     /// How much somebody may wait for (候补限制).
     Waitlist = 13,
+    /// Who asks too often for what is not to be had (刷号).
+    Probing = 14,
 }
 
 /// Why a rule refuses.
@@ -68,7 +70,7 @@ pub struct RuleWhy {
 
 impl RuleKey {
     /// Every key, by number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoShow,
         Self::Limits,
         Self::Violations,
@@ -82,6 +84,7 @@ impl RuleKey {
         Self::Staff,
         Self::Persons,
         Self::Waitlist,
+        Self::Probing,
     ];
 
     /// The name in documents, JSON and messages.
@@ -100,6 +103,7 @@ impl RuleKey {
             Self::Staff => "staff",
             Self::Waitlist => "waitlist",
             Self::Persons => "persons",
+            Self::Probing => "probing",
         }
     }
 }

@@ -37,6 +37,7 @@ mod holder;
 mod limits;
 mod payment;
 mod persons;
+mod probing;
 mod rates;
 mod read;
 mod render;

@@ -4,7 +4,8 @@ use arrayvec::ArrayVec;
 use serde_json::Value;
 
 use super::{
-    RuleDocument, cancel, cooldown, holder, limits, payment, persons, rates, violations, waits,
+    RuleDocument, cancel, cooldown, holder, limits, payment, persons, probing, rates, violations,
+    waits,
 };
 use crate::model::limits::{NOTICE_DAYS_MAX, RULE_LAYERS_MAX};
 use crate::model::{
@@ -83,6 +84,7 @@ fn layer(field: Field, defaults: &DocumentDefaults) -> Result<RuleLayer, Fault> 
     let cooldown = entry.may("cooldown").map_or(Ok(Vec::new()), cooldown::read)?;
     let persons =
         entry.may("persons").map(|field| persons::read(field).map(Box::new)).transpose()?;
+    let probing = entry.may("probing").map(probing::read).transpose()?;
     let layer = RuleLayer {
         scope,
         when,
@@ -97,10 +99,11 @@ fn layer(field: Field, defaults: &DocumentDefaults) -> Result<RuleLayer, Fault> 
         waitlist,
         cooldown,
         persons,
+        probing,
     };
     if layer.says_nothing() {
         let keys = "no_show, limits, violations, rates, shares, cancel, payment, holder, appeal, \
-                    cooldown, persons and waitlist";
+                    cooldown, persons, probing and waitlist";
         return Err(entry.fault(&format!("says nothing; a rule has one of {keys}")));
     }
     entry.finish()?;

@@ -61,6 +61,9 @@ fn layer(layer: &RuleLayer) -> Value {
     if let Some(rule) = &layer.persons {
         object.insert("persons".to_owned(), super::persons::render(rule));
     }
+    if let Some(rule) = layer.probing {
+        object.insert("probing".to_owned(), super::probing::render(rule));
+    }
     Value::Object(object)
 }
 

@@ -288,13 +288,26 @@ window = "quarter"
 begins = "first-strike"
 mode = "shadow"
 tiers = [{ count = 3, for = "month-end" }, { count = 4, for = { months = 1 }, but = [2] }]
+[[rules.violations]]
+counts = "probing"
+of = "account"
+window = { days = 1 }
+tiers = [{ count = 3, for = { days = 1 } }]
+[rules.probing]
+refusals = 60
+minutes = 5
+of = "account"
+
+[[rules]]
+scope = { organization = 1 }
+probing = { refusals = 30, minutes = 1440, mode = "shadow" }
 "#;
 
 #[test]
 fn violations_read_back_as_they_were_rendered() {
     let document = reads(COUNTED).unwrap();
     let rules = document.rules(Timestamp::from_millis(1_800_000_000_000));
-    assert_eq!(rules.layers[0].violations.len(), 2);
+    assert_eq!(rules.layers[0].violations.len(), 3);
     let text = render(&rules).to_string();
     let again = read("r.json", &text, DocumentFormat::Json, &DocumentDefaults::default()).unwrap();
     assert_eq!(again.layers, document.layers);
@@ -312,6 +325,11 @@ fn what_is_wrong_with_violations_is_refused_with_its_place() {
         ("days = 30", "days = 367", "at most 366 days or 12 months"),
         ("count = 4", "count = 3", "rules[0].violations[1].tiers: are out of order"),
         ("used_up", "used", "rules[0].violations[0].used: is no key"),
+        ("refusals = 60", "refusals = 1", "rules[0].probing.refusals: is 1"),
+        ("refusals = 60", "", "rules[0].probing.refusals: is missing"),
+        ("minutes = 5", "minutes = 1441", "rules[0].probing.minutes: is 1441"),
+        ("minutes = 1440", "minutes = 0", "rules[1].probing.minutes: is 0"),
+        ("mode = \"shadow\" }", "often = true }", "rules[1].probing.often: is no key"),
     ] {
         let text = COUNTED.replacen(from, to, 1);
         assert_ne!(text, COUNTED, "{from}");

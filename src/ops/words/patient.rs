@@ -42,6 +42,10 @@ const fn violated(violation: Violation) -> [&'static str; 2] {
             "The reason: bookings, counted {count} times since {since}.",
             "原因：自{since}起计{count}次，最后一次为预约。",
         ],
+        Violation::Probing => [
+            "The reason: places that were not there were asked for again and again, counted {count} times since {since}.",
+            "原因：自{since}起计{count}次，最后一次为频繁刷号。",
+        ],
     }
 }
 

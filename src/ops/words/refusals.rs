@@ -455,6 +455,7 @@ pub(super) const COUNTED: &[(RuleKey, [[&str; 2]; 2])] = &[
         ],
     ),
     (RuleKey::Persons, [PERSONS_DEFAULT, NO_PERSONS]),
+    (RuleKey::Probing, [PROBING, PROBING]),
 ];
 
 /// The same of persons, by the tier that the refusal names: who has too many of whom.
@@ -487,6 +488,10 @@ const NO_PERSONS: [&str; 2] = [
     "新添加的就诊人在放号后需要等待一段时间。",
 ];
 
+const PROBING: [&str; 2] = [
+    "Who asks again and again for places that are not there may be restricted.",
+    "反复刷新抢号的，可能被限制预约。",
+];
 const COOLDOWN: [&str; 2] = [
     "A place was given up on {since}. One has to wait before the next.",
     "{since}放弃过一个号。需要等待一段时间才能再约。",

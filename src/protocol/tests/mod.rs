@@ -15,6 +15,7 @@ mod broken;
 mod cooldown;
 mod disruption;
 mod persons;
+mod probing;
 mod returns;
 mod rules;
 mod waitlist;
@@ -143,6 +144,7 @@ fn requests() -> Vec<(&'static str, Request)> {
     all.extend(billing::requests());
     all.extend(cooldown::requests());
     all.extend(persons::requests());
+    all.extend(probing::requests());
     all
 }
 
@@ -306,6 +308,7 @@ fn facts() -> Vec<(&'static str, Fact)> {
     all.extend(billing::facts());
     all.extend(cooldown::facts());
     all.extend(persons::facts());
+    all.extend(probing::facts());
     all
 }
 

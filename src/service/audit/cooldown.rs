@@ -169,7 +169,9 @@ impl Account {
             Ending::Cancelled => 1,
             Ending::Released => 2,
             Ending::Expired => 4,
-            Ending::Fulfilled | Ending::Missed | Ending::Booked => return None,
+            Ending::Fulfilled | Ending::Missed | Ending::Booked | Ending::Probed => {
+                return None;
+            }
         };
         let mut all: BTreeMap<PatientId, Vec<Cooldown>> = BTreeMap::new();
         let freed = self.conduct.cooling.freed.as_ref().filter(|freed| freed.0 == sequence);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Account, AuditReport};
-use crate::model::limits::{HISTORY_DAYS, HISTORY_MAX};
+use crate::model::limits::{HISTORY_DAYS, HISTORY_MAX, PROBED_MAX};
 use crate::model::{
     Appointment, AppointmentId, AppointmentStatus, Cause, CivilTime, Claim, Day, Ending, Fact,
     KeptLine, Left, Past, PatientId, Recorded, Sequence, Settled, SlotIndex, Stay, Timestamp,
@@ -97,6 +97,13 @@ impl Histories {
         drop_old(kept, today);
     }
 
+    /// Keeps that somebody probed.
+    pub(super) fn keep_probed(&mut self, patient: PatientId, past: Past) {
+        let kept = self.kept.entry(patient).or_default();
+        kept.push(past);
+        drop_old(kept, past.ended);
+    }
+
     pub(super) fn close(&self, digest: &mut Digest) {
         for (patient, past) in &self.kept {
             for past in past {
@@ -110,6 +117,13 @@ impl Histories {
 fn drop_old(kept: &mut Vec<Past>, today: Day) {
     let horizon = today.minus(HISTORY_DAYS);
     kept.retain(|past| horizon <= past.ended.max(past.visit.day));
+    let probed = kept.iter().filter(|past| past.ending == Ending::Probed).count();
+    let mut left = probed.saturating_sub(PROBED_MAX);
+    kept.retain(|past| {
+        let goes = past.ending == Ending::Probed && left != 0;
+        left -= usize::from(goes);
+        !goes
+    });
     let surplus = kept.len().saturating_sub(HISTORY_MAX);
     kept.drain(..surplus);
 }

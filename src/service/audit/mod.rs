@@ -19,6 +19,7 @@ mod holds;
 mod identity;
 mod moves;
 mod persons;
+mod probing;
 mod restrictions;
 mod rules;
 mod supply;
@@ -300,6 +301,7 @@ impl Account {
             // Looked at with the record.
             Fact::DecidedUnder(_) => {}
             Fact::Barred(fact) => self.bar(report, sequence, time, fact),
+            Fact::Probed(fact) => self.probe(report, sequence, time, fact),
             Fact::Recorded(fact) => self.record(report, sequence, time, fact),
             Fact::Phoned(_) | Fact::Bound(_) => self.add_persons(report, sequence, time, fact),
             Fact::LeftLate(_) | Fact::Billed(_) | Fact::Ordered(_) | Fact::PatientNamed(_) => {

@@ -11,8 +11,9 @@ use crate::engine::KeptStrike;
 use crate::model::limits::{RULES_KEPT_MAX, RULES_LEAD_MILLIS};
 use crate::model::{
     AppointmentId, AppointmentStatus, Begins, BookingChannel, Claim, Day, Fact, KeptRestriction,
-    NoShowRule, PatientClass, PatientId, Place, Restriction, RestrictionId, RuleMode, RuleScope,
-    Rules, RulesApplied, RulesVersion, Sequence, Strike, Struck, Term, Timestamp, Window,
+    NoShowRule, PatientClass, PatientId, Place, Probed, Restriction, RestrictionId, RuleMode,
+    RuleScope, Rules, RulesApplied, RulesVersion, Sequence, Strike, Struck, Term, Timestamp,
+    Window,
 };
 use crate::service::digest::Digest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,8 @@ pub(super) struct Conduct {
     struck: BTreeSet<AppointmentId>,
     /// Who waits after giving a place up.
     pub(super) cooling: Cooling,
+    /// Who probed last, in which record.
+    pub(super) probed: Option<(Sequence, Probed)>,
 }
 
 impl Conduct {

@@ -1,4 +1,4 @@
-//! The account of what else counts against somebody: what had to follow from ends and bookings.
+//! The account of what else counts against somebody: what had to follow from ends, bookings and probing.
 //!
 //! **Architecture invariant:** what is counted is what this account kept of appointments, whole ones, in
 //! the order in which they ended.
@@ -7,8 +7,9 @@ use super::rules::restriction;
 use super::{Account, AuditReport};
 use crate::model::{
     Appointment, AppointmentId, AppointmentStatus, Attributes, Barred, CountedOf, Day,
-    KeptRestriction, Past, PatientId, Place, Restriction, RuleLayer, RuleScope, Rules, Sequence,
-    Strike, Timestamp, Violation, ViolationRule, ViolationSet,
+    KeptRestriction, Past, PatientClass, PatientId, Place, Probed, Restriction, RuleLayer,
+    RuleMode, RuleScope, Rules, Sequence, Strike, Timestamp, Violation, ViolationRule,
+    ViolationSet,
 };
 
 impl Account {
@@ -22,7 +23,7 @@ impl Account {
         if self.due_bar(sequence, time, fact) != Some(fact.restriction)
             || fact.id != Barred::id_of(fact.appointment, &fact.restriction)
         {
-            let what = "by the rules: nobody had to be restricted so for an end or a booking";
+            let what = "by the rules: nobody had to be restricted so";
             report.fault(sequence, what);
         }
         self.conduct.restrictions.entry(fact.patient).or_default().push(KeptRestriction {
@@ -35,18 +36,26 @@ impl Account {
 
     /// What had to follow by the rule that a fact names.
     fn due_bar(&self, sequence: Sequence, time: Timestamp, fact: &Barred) -> Option<Restriction> {
-        let appointment = self.appointments.get(&fact.appointment)?;
         let rules = self.conduct.in_force(time)?;
-        let place = self.place_of(appointment)?;
-        let (layer, said) = says(rules, appointment, &place)?;
+        let probed = self.probed_in(sequence, fact);
+        let appointment = self.appointments.get(&fact.appointment).filter(|_| probed.is_none());
+        let (place, class) = match (probed, appointment) {
+            (Some(probed), _) => (probed.visit.place, probed.class),
+            (None, appointment) => (self.place_of(appointment?)?, appointment?.class),
+        };
+        let (layer, said) = says(rules, class, &place)?;
         let (rule, number) = rule_of(said, fact.restriction.rule.tier)?;
-        if self.subject(appointment, rule.of) != Some(fact.patient) {
+        let subject = match (probed, appointment) {
+            (Some(probed), _) => Some(probed.patient).filter(|_| probed.of == rule.of),
+            (None, appointment) => self.subject(appointment?, rule.of),
+        };
+        if subject != Some(fact.patient) {
             return None;
         }
         let scope = RuleScope::around(rule.rule.within, &place);
         let own = self.histories.of(fact.patient);
         let own = appointments_of(&own);
-        let is_end = self.histories.ends_in(sequence, fact.appointment);
+        let is_end = probed.is_some() || self.histories.ends_in(sequence, fact.appointment);
         let kinds = if is_end {
             here(own.last()?, scope).fold(0, |all, past| all | past.violations().0)
         } else if self.histories.is_booked_in(sequence, fact.appointment) {
@@ -71,7 +80,16 @@ impl Account {
         let made = restriction(rules, (layer, &rule.rule), strike, &counted, time)?;
         let mut made = Restriction { cause: what.cause(), ..made };
         made.rule.tier += number;
-        (!self.is_barred(fact.patient, &made, time)).then_some(made)
+        let known = self.conduct.restrictions.get(&fact.patient).into_iter().flatten();
+        let is_known = known.into_iter().any(|kept| kept.id == fact.id);
+        (!is_known && !self.is_barred(fact.patient, &made, time)).then_some(made)
+    }
+
+    /// What of probing, kept with a record, a restriction in it is about.
+    fn probed_in(&self, sequence: Sequence, fact: &Barred) -> Option<&Probed> {
+        let (at, probed) = self.conduct.probed.as_ref()?;
+        let is_it = (*at, probed.appointment) == (sequence, fact.appointment);
+        (is_it && probed.mode == RuleMode::Enforce).then_some(probed)
     }
 
     /// Who stands behind an appointment as a rule asks.
@@ -142,12 +160,12 @@ impl Account {
 /// The nearest layer that says something about violations, the last of those of one scope.
 fn says<'a>(
     rules: &'a Rules,
-    appointment: &Appointment,
+    class: PatientClass,
     place: &Place,
 ) -> Option<(usize, &'a RuleLayer)> {
     let is_about = |layer: &RuleLayer| {
         layer.scope.contains(place)
-            && layer.when.holds(appointment.class, Attributes::default())
+            && layer.when.holds(class, Attributes::default())
             && !layer.violations.is_empty()
     };
     let said = rules.layers.iter().enumerate().filter(|(_, layer)| is_about(layer));

@@ -22,6 +22,8 @@ mod images;
 #[cfg(feature = "node")]
 mod persons;
 #[cfg(feature = "node")]
+mod probing;
+#[cfg(feature = "node")]
 mod restrictions;
 mod shadow;
 #[cfg(feature = "node")]

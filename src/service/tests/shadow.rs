@@ -169,6 +169,7 @@ fn cooling() -> RuleLayer {
         after: EndingSet::ALL,
         within: ScopeKind::Region,
         length: CooldownLength::Minutes(30),
+        of: CountedOf::Patient,
         mode: RuleMode::Enforce,
     };
     RuleLayer { cooldown: vec![cooldown], ..RuleLayer::default() }
@@ -368,12 +369,17 @@ fn what_a_rule_in_shadow_would_have_refused_is_granted_and_counted_once() {
             }
         }
     }
-    // Rates count for themselves; the others have no mode.
+    // Rates count for themselves; nobody is refused for probing itself; the others have no mode.
     for key in RuleKey::ALL {
         let is_tried = cases.iter().any(|case| case.key == key);
         let has_none = matches!(
             key,
-            RuleKey::Rates | RuleKey::Holder | RuleKey::Appeal | RuleKey::Notice | RuleKey::Staff
+            RuleKey::Rates
+                | RuleKey::Probing
+                | RuleKey::Holder
+                | RuleKey::Appeal
+                | RuleKey::Notice
+                | RuleKey::Staff
         );
         assert_ne!(is_tried, has_none, "{}", key.name());
     }

@@ -7,7 +7,7 @@ use haoyuan::model::{
     CooldownRule, CountedOf, Deadline, Delay, DepartmentId, EndingSet, EvidenceRef, Hold, Holder,
     HolderRule, JoinWaitlist, LateCancel, LatePayment, LateRule, LeaveWaitlist, MergePatients,
     NamePatient, NewPatients, NoShowRule, Order, OrderRule, OrganizationId, PatientClass,
-    PatientId, Pay, PaymentKind, PaymentMode, PaymentRef, PaymentRule, Period, PersonsRule, Pick,
+    PatientId, Pay, PaymentKind, PaymentMode, PaymentRef, PaymentRule, Period, PersonsRule, Pick, ProbingRule,
     PickUpWindow, Pool, PoolIndex, PoolTerms, Reclaim, Refund, Repeat, RequestId, Reschedule,
     ResourceId, Restrict, RestrictionId, ReturnRule, RuleLayer, RuleMode, RuleScope, Rules,
     RulesVersion, ScopeKind, ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing,
@@ -235,7 +235,13 @@ pub fn apply_rules(bytes: &mut Bytes<'_>, now: Timestamp) -> ApplyRules {
         window: if window == Window::Ever { Window::Year } else { window },
         ..no_show.clone()
     };
-    let counts = [Violation::Cancel, Violation::Release, Violation::Unpaid, Violation::Booking];
+    let counts = [
+        Violation::Cancel,
+        Violation::Release,
+        Violation::Unpaid,
+        Violation::Probing,
+        Violation::Booking,
+    ];
     let violation = ViolationRule {
         counts: counts.into_iter().skip(count.into()).collect(),
         of: if count == 1 { CountedOf::Account } else { CountedOf::Patient },
@@ -254,6 +260,7 @@ pub fn apply_rules(bytes: &mut Bytes<'_>, now: Timestamp) -> ApplyRules {
         waitlist: if bytes.once_in(4) { [wait_limit(bytes)].into() } else { Box::default() },
         cooldown: if bytes.once_in(2) { vec![cooldown(bytes)] } else { Vec::new() },
         persons: bytes.once_in(2).then(|| Box::new(persons(bytes))),
+        probing: bytes.once_in(4).then(|| probing(bytes)),
         ..RuleLayer::default()
     };
     ApplyRules {
@@ -411,6 +418,17 @@ pub fn amend(bytes: &mut Bytes<'_>, now: Timestamp) -> Amend {
         },
         evidence: EvidenceRef(0),
         reason: 1,
+    }
+}
+
+/// Who asks too often: two refusals are enough.
+fn probing(bytes: &mut Bytes<'_>) -> ProbingRule {
+    let of = [CountedOf::Patient, CountedOf::Account, CountedOf::Phone];
+    ProbingRule {
+        refusals: 2,
+        minutes: 1 + u16::from(bytes.byte()),
+        of: of[usize::from(bytes.below(3))],
+        mode: if bytes.once_in(4) { RuleMode::Shadow } else { RuleMode::Enforce },
     }
 }
 

@@ -23,6 +23,7 @@ mod nothing_early;
 mod one_id_one_request;
 mod one_live_appointment_per_patient_and_session;
 mod persons_kept;
+mod probed_is_refused;
 mod quota_kept;
 mod quota_sum;
 mod refusal_changes_nothing;
@@ -100,6 +101,7 @@ pub(crate) fn all(retention_millis: u64) -> Vec<Box<dyn Invariant>> {
         Box::<limit_kept::LimitKept>::default(),
         Box::<persons_kept::PersonsKept>::default(),
         Box::<restriction_kept::RestrictionKept>::default(),
+        Box::<probed_is_refused::ProbedIsRefused>::default(),
         Box::<cooldown_kept::CooldownKept>::default(),
         Box::<billing_kept::BillingKept>::default(),
         Box::<retry_same_answer::RetrySameAnswer>::default(),

@@ -323,6 +323,9 @@ impl Case {
         pairs.count(name, outcome(&engine));
         same(&engine.clone().map_err(explain::unexplained), &naive, &format!("{command:?}"))?;
         explain::check(&self.engine, actor, &command, &engine)?;
+        if let Err(refusal) = &engine {
+            self.probe(&command, refusal.outcome, pairs)?;
+        }
         if engine.is_ok() {
             self.done.push((name, command));
         }

@@ -18,8 +18,8 @@ use crate::model::{
     BookingLimit, Change, ChannelSet, CivilTime, Claim, ClassSet, ClientKey, ClientKeys, Command,
     Consequence, CooldownLength, CooldownRule, CountedOf, Counts, DayOf, DepartmentId, EndingSet,
     Hold, LimitKey, LimitScope, NoShowRule, OrganizationId, PatientClass, PaymentRef, Period,
-    Reschedule, ResourceId, Role, RuleCondition, RuleLayer, RuleMode, RuleScope, Rules,
-    RulesVersion, ScopeKind, ServiceId, Session, SessionTerms, Term, Tier, Timestamp, Visit,
+    ProbingRule, Reschedule, ResourceId, Role, RuleCondition, RuleLayer, RuleMode, RuleScope,
+    Rules, RulesVersion, ScopeKind, ServiceId, Session, SessionTerms, Term, Tier, Timestamp, Visit,
     Window,
 };
 
@@ -67,12 +67,31 @@ impl Case {
             _ => Vec::new(),
         };
         let waitlist = waitlist::limits([kinds[1], kinds[3], kinds[0]]);
-        let cooldown =
-            if kinds[1] & 64 == 0 { cooldowns(kinds[3] / 4, kinds[0]) } else { Vec::new() };
+        let cooldown = match kinds[1] / 64 {
+            0 => cooldowns(kinds[3] / 4, kinds[0]),
+            // Long, as who waits for a place or moves to one has to give another one up first; a move
+            // enters a scope only from outside.
+            _ => vec![CooldownRule {
+                after: EndingSet::ALL,
+                within: if kinds[1] & 24 == 24 { ScopeKind::Schedule } else { ScopeKind::Region },
+                length: CooldownLength::Hours(1),
+                of: if kinds[1] & 36 == 36 { CountedOf::Account } else { CountedOf::Patient },
+                mode: RuleMode::Enforce,
+            }],
+        };
         let violations = violations::soon(kinds[3] / 16, &rule);
         let no_show = Some(rule);
-        let layer =
-            RuleLayer { no_show, violations, limits, waitlist, cooldown, ..RuleLayer::default() };
+        let of = CountedOf::Patient;
+        let probing = violations::probing(kinds[0], 255).map(|rule| ProbingRule { of, ..rule });
+        let layer = RuleLayer {
+            no_show,
+            violations,
+            limits,
+            waitlist,
+            cooldown,
+            probing,
+            ..RuleLayer::default()
+        };
         // Nearer, and for those of an age: a wait keeps what was attested of it.
         let nearer = RuleLayer {
             scope: scope(kinds[3], kinds[1]),
@@ -304,6 +323,7 @@ fn rules(case: &Case, [id, who, what]: [u8; 3]) -> Rules {
         appeal: restrictions::appeal_rule(id.wrapping_mul(29) ^ what ^ layer),
         waitlist: waitlist::limits([id, who ^ layer, what.wrapping_mul(7)]),
         cooldown: if what & 4 == 0 { cooldowns(id ^ layer, who) } else { Vec::new() },
+        probing: violations::probing(id ^ what, who.wrapping_add(layer * 4)),
         ..RuleLayer::default()
     });
     Rules {
@@ -383,8 +403,8 @@ pub(super) fn cooldowns(id: u8, who: u8) -> Vec<CooldownRule> {
                 _ => CooldownLength::Minutes(60),
             },
             of: match (id / 4 + who / 2) % 8 {
-                0 | 1 => CountedOf::Account,
-                2 | 3 => CountedOf::Phone,
+                0 => CountedOf::Account,
+                1 => CountedOf::Phone,
                 _ => CountedOf::Patient,
             },
             mode: if id & 0x38 == 0x38 { RuleMode::Shadow } else { RuleMode::Enforce },

@@ -44,17 +44,22 @@ fn enforced(world: &World, key: RuleKey) -> World {
         }
     };
     let edited = |ledger: &LedgerShard, mut fact: Fact| {
-        match &mut fact {
-            Fact::RulesApplied(applied) => {
-                applied.rules.layers.iter_mut().for_each(|layer| enforce(layer, key));
-            }
-            Fact::Struck(struck) => struck.restriction.iter_mut().for_each(mode),
-            Fact::Barred(barred) => mode(&mut barred.restriction),
-            Fact::Cooled(cooled) if key == RuleKey::Cooldown => {
-                cooled.cooldowns.iter_mut().for_each(|it| it.mode = RuleMode::Enforce);
-            }
-            Fact::PatientsMerged(merged) => merged.estate = ledger.estate(merged.from),
-            _ => {}
+        if let Fact::RulesApplied(applied) = &mut fact {
+            applied.rules.layers.iter_mut().for_each(|layer| enforce(layer, key));
+        }
+        if let Fact::Struck(struck) = &mut fact {
+            struck.restriction.iter_mut().for_each(mode);
+        }
+        if let Fact::Barred(barred) = &mut fact {
+            mode(&mut barred.restriction);
+        }
+        if let Fact::Cooled(cooled) = &mut fact
+            && key == RuleKey::Cooldown
+        {
+            cooled.cooldowns.iter_mut().for_each(|it| it.mode = RuleMode::Enforce);
+        }
+        if let Fact::PatientsMerged(merged) = &mut fact {
+            merged.estate = ledger.estate(merged.from);
         }
         Some(fact)
     };
@@ -74,6 +79,7 @@ fn enforce(layer: &mut RuleLayer, key: RuleKey) {
         RuleKey::Payment => layer.payment.iter_mut().for_each(|rule| rule.mode = mode),
         RuleKey::Persons => layer.persons.iter_mut().for_each(|rule| rule.mode = mode),
         RuleKey::Waitlist => layer.waitlist.iter_mut().for_each(|limit| limit.mode = mode),
-        RuleKey::Rates | RuleKey::Holder | RuleKey::Appeal | RuleKey::Notice | RuleKey::Staff => {}
+        RuleKey::Probing | RuleKey::Appeal | RuleKey::Notice | RuleKey::Staff => {}
+        RuleKey::Rates | RuleKey::Holder => {}
     }
 }

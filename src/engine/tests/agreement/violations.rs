@@ -6,8 +6,8 @@ use super::rules::no_show;
 use super::{Case, same};
 use crate::engine::tests::pairs::Pairs;
 use crate::model::{
-    AccountId, Begins, CountedOf, Fact, NoShowRule, Outcome, Term, Tier, Violation, ViolationRule,
-    ViolationSet, Window,
+    AccountId, Begins, Command, CountedOf, Fact, NoShowRule, Outcome, ProbingRule, RuleMode, Term,
+    Tier, Violation, ViolationRule, ViolationSet, Window,
 };
 
 impl Case {
@@ -22,6 +22,25 @@ impl Case {
         same(&engine, &naive, "expire")
     }
 
+    /// In worlds with rules about it each hold that finds nothing fills what a rule counts.
+    pub(super) fn probe(
+        &mut self,
+        command: &Command,
+        outcome: Outcome,
+        pairs: &mut Pairs,
+    ) -> Result<(), TestCaseError> {
+        let Command::Hold(hold) = command else { return Ok(()) };
+        if !outcome.says_nothing_is_there() {
+            return Ok(());
+        }
+        let engine = self.engine.probe(hold).map(|it| (it.patient, it.rule, it.mode));
+        if let Some((.., mode)) = engine {
+            let is_shadow = mode == RuleMode::Shadow;
+            pairs.count(if is_shadow { "probed_in_shadow" } else { "probed" }, Outcome::Done);
+        }
+        same(&engine, &self.naive.probe(hold), "who probed")
+    }
+
     /// Counts for what patients were restricted.
     pub(super) fn count_barred(&self, pairs: &mut Pairs) {
         for fact in self.engine.records.iter().flat_map(|(_, facts)| facts) {
@@ -33,10 +52,12 @@ impl Case {
                 Violation::Cancel => "barred_cancel",
                 Violation::SameDayCancel => "barred_same_day_cancel",
                 Violation::Booking => "barred_booking",
+                Violation::Probing => "barred_probing",
             };
             pairs.count(what, Outcome::Done);
             let id = barred.appointment;
-            let whose = self.naive.appointments.iter().find(|it| it.id == id).unwrap();
+            let mut all = self.naive.appointments.iter();
+            let Some(whose) = all.find(|it| it.id == id) else { continue };
             let phone = self.naive.ties.phones.iter().find(|known| known.0 == id);
             let phone = phone.map(|known| known.1.phone_holder());
             if whose.account.map(AccountId::holder) == Some(barred.patient) {
@@ -48,17 +69,17 @@ impl Case {
     }
 }
 
-/// In most worlds the second of something on a day leads to what a missed visit does, of holds that are
-/// given up the first.
+/// The second of something on a day leads to what a missed visit does, of holds that are given up or find
+/// nothing the first.
 pub(super) fn soon(kind: u8, missed: &NoShowRule) -> Vec<ViolationRule> {
     let counts = match kind % 4 {
         0 => ViolationSet::only(Violation::Release),
         1 => [Violation::Unpaid, Violation::Cancel].into_iter().collect(),
         2 => ViolationSet::only(Violation::Booking),
-        _ => return Vec::new(),
+        _ => ViolationSet::only(Violation::Probing),
     };
     let (count, consequence) =
-        (1 + u16::from(!kind.is_multiple_of(4)), missed.tiers[0].consequence);
+        (1 + u16::from(matches!(kind % 4, 1 | 2)), missed.tiers[0].consequence);
     let rule = NoShowRule {
         window: Window::Days(1),
         tiers: std::iter::once(Tier { count, consequence, term: Term::Days(1) }).collect(),
@@ -74,10 +95,10 @@ pub(super) fn rules(id: u8, who: u8, what: u8) -> Vec<ViolationRule> {
         ViolationSet::only(Violation::SameDayCancel),
         [Violation::Unpaid, Violation::Release].into_iter().collect(),
         ViolationSet::only(Violation::Booking),
-        [Violation::Cancel, Violation::SameDayCancel, Violation::Booking].into_iter().collect(),
+        [Violation::Cancel, Violation::Probing, Violation::Booking].into_iter().collect(),
         ViolationSet::only(Violation::Unpaid),
         ViolationSet::only(Violation::Release),
-        ViolationSet::only(Violation::Cancel),
+        ViolationSet::only(Violation::Probing),
     ];
     let windows = [
         Window::Days(1),
@@ -101,4 +122,15 @@ pub(super) fn rules(id: u8, who: u8, what: u8) -> Vec<ViolationRule> {
         ViolationRule { counts: counts[number % 8], of, rule }
     };
     (0..(what >> 2) % 3).map(rule).collect()
+}
+
+/// In two of three worlds a rule about who probes, now and then a wrong one.
+pub(super) fn probing(id: u8, who: u8) -> Option<ProbingRule> {
+    let ofs = [CountedOf::Account, CountedOf::Phone, CountedOf::Patient];
+    (id % 3 != 2).then(|| ProbingRule {
+        refusals: u16::from(who / 16) + 1,
+        minutes: 5,
+        of: ofs[usize::from(who / 4) % 3],
+        mode: if id & 0x18 == 0x18 { RuleMode::Shadow } else { RuleMode::Enforce },
+    })
 }

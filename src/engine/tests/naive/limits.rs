@@ -113,6 +113,10 @@ impl Naive {
             things.push(Thing { visits, booked: civil.day_of(made.0), ending: None });
         }
         for over in self.history.ended.iter().filter(|over| over.patient == wanted.patient) {
+            // Nothing was had by it.
+            if over.ending == Ending::Probed {
+                continue;
+            }
             let visits = over.visits.clone();
             things.push(Thing { visits, booked: over.booked, ending: Some(over.ending) });
         }

@@ -228,7 +228,8 @@ impl Naive {
             | RestrictionCause::Release
             | RestrictionCause::Cancel
             | RestrictionCause::SameDayCancel
-            | RestrictionCause::Booking => (RuleKey::Violations, all.nth(number)?),
+            | RestrictionCause::Booking
+            | RestrictionCause::Probing => (RuleKey::Violations, all.nth(number)?),
         };
         Some(RuleWhy {
             key,

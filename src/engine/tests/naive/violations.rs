@@ -7,7 +7,7 @@ use super::rules::{in_window, place_of};
 use super::words::is_live;
 use crate::model::{
     Appointment, AppointmentId, AppointmentStatus, Attributes, Barred, Begins, ClientKey,
-    ClientKeys, CountedOf, Day, Ending, PatientClass, PatientId, Place, Restriction,
+    ClientKeys, CountedOf, Day, Ending, Hold, PatientClass, PatientId, Place, Restriction,
     RestrictionCause, RuleRef, RuleScope, Term, Violation, ViolationRule, Visit,
 };
 
@@ -43,6 +43,17 @@ impl Naive {
             all.push((of, key, Some(at)));
         }
         self.count(&Happened { id, class, place, all });
+    }
+
+    /// Counts that somebody probed, which was kept last.
+    pub(super) fn count_probed(
+        &mut self,
+        hold: &Hold,
+        place: Place,
+        (of, key): (CountedOf, PatientId),
+    ) {
+        let all = vec![(of, key, self.history.ended.len().checked_sub(1))];
+        self.count(&Happened { id: hold.appointment, class: hold.class, place, all });
     }
 
     /// Counts a booking.
@@ -138,8 +149,11 @@ impl Naive {
                 && !self.has_like(*key, &made)
             {
                 let id = Barred::id_of(happened.id, &made);
-                let known = NaiveRestriction::new(*key, id, made, None);
-                self.conduct.restrictions.push(known);
+                let mut known = self.conduct.restrictions.iter();
+                if !known.any(|known| known.patient == *key && known.kept.id == id) {
+                    let new = NaiveRestriction::new(*key, id, made, None);
+                    self.conduct.restrictions.push(new);
+                }
             }
             number += u8::try_from(rule.rule.tiers.len()).unwrap();
         }
@@ -187,6 +201,7 @@ impl Naive {
             Violation::Cancel => RestrictionCause::Cancel,
             Violation::SameDayCancel => RestrictionCause::SameDayCancel,
             Violation::Booking => RestrictionCause::Booking,
+            Violation::Probing => RestrictionCause::Probing,
         };
         let number = first_tier.tier + u8::try_from(reached).unwrap();
         (from < until).then_some(Restriction {
@@ -247,6 +262,7 @@ impl Naive {
                 RestrictionCause::Cancel => Violation::Cancel,
                 RestrictionCause::SameDayCancel => Violation::SameDayCancel,
                 RestrictionCause::Booking => Violation::Booking,
+                RestrictionCause::Probing => Violation::Probing,
                 RestrictionCause::NoShow | RestrictionCause::Staff => continue,
             };
             let is_ours = rule.counts.contains(kind)
@@ -274,6 +290,7 @@ fn counted_as(over: &NaiveEnded, rule: &ViolationRule, scope: RuleScope) -> Vec<
             Ending::Fulfilled | Ending::Missed if is_patient => kinds.push(Violation::Booking),
             Ending::Booked if !is_patient => kinds.push(Violation::Booking),
             Ending::Fulfilled | Ending::Missed | Ending::Booked => {}
+            Ending::Probed => kinds.push(Violation::Probing),
             Ending::Released => kinds.push(Violation::Release),
             Ending::Expired => kinds.push(Violation::Unpaid),
             Ending::Cancelled => {
