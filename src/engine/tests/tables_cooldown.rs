@@ -195,7 +195,7 @@ fn a_telephone_waits_for_what_was_held_with_it_and_so_does_who_is_named_or_moved
     check(
         "
         rule cool=back+0m@resource of=phone holder=2
-        open S1 4 back=20m
+        open S1 8 back=20m
         open S2 4
         hold A1 P1 S1@0 phone=1              -> Done
         hold A2 P2 S2@0 phone=1 pay=1        -> Done
