@@ -82,7 +82,7 @@ pub(super) fn refuse_cooling(
     context: &Context<'_>,
     who: &Subjects,
     from: &[Place],
-    sessions: impl Iterator<Item = SessionId> + Clone,
+    sessions: &(impl Iterator<Item = SessionId> + Clone),
 ) -> Option<Refusal> {
     let mut last: Option<&Cooldown> = None;
     for (of, key) in who.asked(context.rules.asked()) {

@@ -63,7 +63,7 @@ pub fn decide_hold(
         refuse_personal(view, context, &person, sessions()),
         grant.and_then(|grant| refuse_grant_beyond_limits(view, context, &asking, grant)),
         bound.as_ref().err().copied(),
-        refuse_cooling(view, context, &subjects, &[], sessions()),
+        refuse_cooling(view, context, &subjects, &[], &sessions()),
         unnamed,
     ];
     let personal = personal.into_iter().flatten().min_by_key(|refusal| refusal.outcome);

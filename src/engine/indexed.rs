@@ -152,8 +152,12 @@ fn has_in_shadow(layer: &RuleLayer, key: RuleKey) -> bool {
         RuleKey::Persons => layer.persons.as_ref().is_some_and(|rule| is_shadow(rule.mode)),
         RuleKey::Waitlist => layer.waitlist.iter().any(|limit| is_shadow(limit.mode)),
         // Nobody is refused by these themselves.
-        RuleKey::Probing | RuleKey::Appeal | RuleKey::Notice | RuleKey::Staff => false,
-        RuleKey::Rates | RuleKey::Holder => false,
+        RuleKey::Probing
+        | RuleKey::Appeal
+        | RuleKey::Notice
+        | RuleKey::Staff
+        | RuleKey::Rates
+        | RuleKey::Holder => false,
     }
 }
 

@@ -191,7 +191,7 @@ fn refuse_naming(
         has_live.then(|| Outcome::AlreadyHasAppointment.into()),
         personal,
         refuse_beyond_limits(view, context, &asking, claims),
-        refuse_cooling(view, context, &subjects, &[], sessions()),
+        refuse_cooling(view, context, &subjects, &[], &sessions()),
         beyond,
         of_status(Outcome::HoldExpired, is_pending && is_over),
         of_status(Outcome::WrongStatus, !is_pending),

@@ -90,7 +90,7 @@ pub fn decide_place_offer(
     .is_some();
     let here = std::iter::once(candidate.session);
     let who = ClientKeys::default().subjects(candidate.patient);
-    let is_cooling = refuse_cooling(view, context, &who, &[], here).is_some();
+    let is_cooling = refuse_cooling(view, context, &who, &[], &here).is_some();
     let is_kept_from = is_restricted || is_cooling;
     if waits.offer.is_some() || is_live || is_used || is_kept_from || list.awaits_draw() {
         return None;

@@ -134,7 +134,7 @@ fn refuse_entering(
     let from: Vec<Place> = left.map(|stay| stay.place).collect();
     let sessions = ask.claims.iter().map(|wish| wish.session);
     let who = view.subjects(appointment);
-    refuse_cooling(view, context, &who, &from, sessions)
+    refuse_cooling(view, context, &who, &from, &sessions)
 }
 
 /// Why an appointment stays where it is, whatever is wanted. What was displaced may always move.

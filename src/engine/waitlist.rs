@@ -177,7 +177,7 @@ fn target(
         return Err(refusal);
     }
     let here = std::iter::once(id);
-    if let Some(refusal) = refuse_cooling(view, context, &subjects, &[], here) {
+    if let Some(refusal) = refuse_cooling(view, context, &subjects, &[], &here) {
         return Err(refusal);
     }
     let is_free = |slot: SlotIndex| {

@@ -166,7 +166,7 @@ impl Naive {
             let drawn = u64::try_from(chance * span / (1 << 64)).unwrap();
             self.now.plus_millis(u64::from(delay.min_millis) + drawn)
         };
-        match self.session(claim.session).unwrap().terms.returns {
+        match self.session(claim.session)?.terms.returns {
             _ if claim.pool.0 == 255 => None,
             ReturnRule::AtOnce => None,
             ReturnRule::Delayed(delay) | ReturnRule::WaitlistFirst(delay) => Some(later(delay)),

@@ -207,13 +207,14 @@ impl<'a> Line<'a> {
         terms.lead_millis = self.option("lead").map(|lead| u32::try_from(millis(lead)).unwrap());
         terms.hours = self.option("hours").map(hours);
         terms.attendance = self.option("attend").map(|word| self.attendance(word));
-        terms.returns = self.option("back").map_or(ReturnRule::AtOnce, |word| match word {
-            "never" => ReturnRule::Withheld,
-            _ => {
-                let millis = u32::try_from(millis(word)).unwrap();
+        terms.returns = match self.option("back") {
+            None => ReturnRule::AtOnce,
+            Some("never") => ReturnRule::Withheld,
+            Some(delay) => {
+                let millis = u32::try_from(millis(delay)).unwrap();
                 ReturnRule::Delayed(Delay { min_millis: millis, max_millis: millis })
             }
-        });
+        };
         terms.pick_up_windows = self.option("windows").map_or_else(Vec::new, windows);
         OpenSession { request: self.request(), session }
     }

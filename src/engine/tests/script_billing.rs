@@ -152,7 +152,7 @@ impl Line<'_> {
             let (length, within) = word.split_once('@').unwrap();
             let minutes = |length| u16::try_from(millis(length) / 60_000).unwrap();
             let length = match (length.strip_suffix('d'), length.strip_prefix("back+")) {
-                (_, Some(more)) => CooldownLength::Returned(minutes(more)),
+                (_, Some(later)) => CooldownLength::Returned(minutes(later)),
                 (Some(days), _) => CooldownLength::Days(small(days)),
                 (None, None) => CooldownLength::Minutes(minutes(length)),
             };

@@ -138,12 +138,11 @@ impl Account {
         time: Timestamp,
         fact: &Cooled,
     ) {
-        let due = match self.conduct.cooling.due.take() {
-            Some((_, into, given)) => Some((into, given)),
-            None => {
-                let mut due = self.due_cooldowns(sequence, time).unwrap_or_default();
-                due.remove_entry(&fact.patient)
-            }
+        let due = if let Some((_, into, given)) = self.conduct.cooling.due.take() {
+            Some((into, given))
+        } else {
+            let mut due = self.due_cooldowns(sequence, time).unwrap_or_default();
+            due.remove_entry(&fact.patient)
         };
         let order = |mut all: Vec<Cooldown>| {
             all.sort_by_key(|it| (it.within, it.of, it.mode, it.until));

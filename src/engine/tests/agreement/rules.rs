@@ -73,9 +73,13 @@ impl Case {
             // enters a scope only from outside.
             _ => vec![CooldownRule {
                 after: EndingSet::ALL,
-                within: if kinds[1] & 24 == 24 { ScopeKind::Schedule } else { ScopeKind::Region },
+                within: if kinds[1] & 0x18 == 0x18 {
+                    ScopeKind::Schedule
+                } else {
+                    ScopeKind::Region
+                },
                 length: CooldownLength::Hours(1),
-                of: if kinds[1] & 36 == 36 { CountedOf::Account } else { CountedOf::Patient },
+                of: if kinds[1] & 0x24 == 0x24 { CountedOf::Account } else { CountedOf::Patient },
                 mode: RuleMode::Enforce,
             }],
         };

@@ -79,7 +79,11 @@ fn enforce(layer: &mut RuleLayer, key: RuleKey) {
         RuleKey::Payment => layer.payment.iter_mut().for_each(|rule| rule.mode = mode),
         RuleKey::Persons => layer.persons.iter_mut().for_each(|rule| rule.mode = mode),
         RuleKey::Waitlist => layer.waitlist.iter_mut().for_each(|limit| limit.mode = mode),
-        RuleKey::Probing | RuleKey::Appeal | RuleKey::Notice | RuleKey::Staff => {}
-        RuleKey::Rates | RuleKey::Holder => {}
+        RuleKey::Probing
+        | RuleKey::Appeal
+        | RuleKey::Notice
+        | RuleKey::Staff
+        | RuleKey::Rates
+        | RuleKey::Holder => {}
     }
 }
