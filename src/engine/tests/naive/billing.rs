@@ -520,8 +520,7 @@ impl Naive {
             if session.repeat == Repeat::OnePerPatient && self.ledger().iter().any(has) {
                 refusals.push(Outcome::AlreadyHasAppointment.into());
             }
-            let as_whom = (hold.channel, name.class);
-            restricted.extend(self.restricted(&who, session, as_whom));
+            restricted.extend(self.restricted(&who, session, (hold.channel, name.class)));
         }
         refusals.extend(restricted.into_iter().max_by_key(|it| it.why.unwrap().until));
         let wanted = wanted(name.patient, name.class, name.attributes, &[]);
