@@ -386,6 +386,7 @@ impl Encode for Consequence {
                 (4_u8, *channels).encode(encoder)?;
                 classes.encode(encoder)
             }
+            Self::Fewer(most) => (5_u8, *most).encode(encoder),
         }
     }
 }
@@ -400,6 +401,7 @@ impl<Context> Decode<Context> for Consequence {
                 channels: Decode::decode(decoder)?,
                 classes: Decode::decode(decoder)?,
             },
+            5 => Self::Fewer(Decode::decode(decoder)?),
             _ => return Err(DecodeError::Other("Consequence")),
         })
     }
@@ -409,6 +411,27 @@ impl<Context> Decode<Context> for Consequence {
 mod tests {
     use super::*;
     use crate::codec::{decode_exact, encode_into};
+
+    #[test]
+    fn each_consequence_has_its_number_and_the_earlier_ones_keep_theirs() {
+        use crate::model::{ChannelSet, ClassSet};
+        for (consequence, expected) in [
+            (Consequence::Warn, &[1_u8][..]),
+            (Consequence::Lower(2), &[2, 2]),
+            (Consequence::Refuse { but: ChannelSet(5) }, &[3, 5, 0, 0, 0, 0, 0, 0, 0]),
+            (
+                Consequence::RefuseBut { channels: ChannelSet(1), classes: ClassSet(8) },
+                &[4, 1, 0, 0, 0, 0, 0, 0, 0, 8],
+            ),
+            (Consequence::Fewer(2), &[5, 2]),
+        ] {
+            let mut bytes = Vec::new();
+            encode_into(&consequence, &mut bytes);
+            assert_eq!(bytes, expected);
+            assert_eq!(decode_exact::<Consequence>(&bytes), Ok(consequence));
+        }
+        assert!(decode_exact::<Consequence>(&[6, 1]).is_err());
+    }
 
     #[test]
     fn a_layer_that_names_a_key_and_says_nothing_of_it_is_refused() {

@@ -5,16 +5,23 @@
 //! no-show -> strike of its day -> strikes in the window >= count, and not restricted then?
 //!                                 `- the highest tier that is reached -> restriction
 //! hold    -> a restriction that holds now, where the session is -> Restricted, until when
+//!            of one to fewer: as many live appointments there as it leaves?
 //! ```
 //!
 //! **Architecture invariant:** what followed is in the fact: replay counts nothing.
 
+use std::cmp::Reverse;
+
+use smallvec::SmallVec;
+
+use super::ledger::Live;
 use super::record::{KeptStrike, active};
 use super::view::{Context, View};
 use crate::model::{
-    Appointment, Begins, BookingChannel, CivilTime, Consequence, Day, KeptRestriction, NoShowRule,
-    Outcome, PatientClass, PatientId, Place, Refusal, Restriction, RestrictionCause, RuleKey,
-    RuleMode, RuleRef, RuleScope, RuleWhy, Strike, Struck, Term, Timestamp, Window,
+    Appointment, AppointmentId, Begins, BookingChannel, CivilTime, Consequence, Day,
+    KeptRestriction, NoShowRule, Outcome, PatientClass, PatientId, Place, Refusal, Restriction,
+    RestrictionCause, RuleKey, RuleMode, RuleRef, RuleScope, RuleWhy, Strike, Struck, Term,
+    Timestamp, Window,
 };
 
 /// The strike of an appointment whose patient did not come; `None` where no rule counts it.
@@ -131,29 +138,117 @@ pub(super) fn lowered_by(view: &View<'_>, now: Timestamp, patient: PatientId, pl
         Consequence::Lower(_)
         | Consequence::Warn
         | Consequence::Refuse { .. }
-        | Consequence::RefuseBut { .. } => 0,
+        | Consequence::RefuseBut { .. }
+        | Consequence::Fewer(_) => 0,
     };
     let all = active(view.restrictions(patient), now);
     let here = all.filter(|made| made.within.contains(place));
     here.map(lower).max().unwrap_or_default()
 }
 
-/// Why nobody may book somewhere through a channel for a patient, with an account and a telephone: the
-/// restriction of any of them that ends last.
+/// Whom restrictions are looked up of, and what they give up for what they ask.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Restrained<'a> {
+    /// A patient, with an account and a telephone where rules ask for them.
+    pub(super) who: &'a [PatientId],
+    pub(super) but: &'a [AppointmentId],
+}
+
+/// Why nobody may book somewhere through a channel for a patient, with an account and a telephone: of the
+/// restrictions of any of them the strictest, and of those the one that ends last.
 pub(super) fn refuse_restricted(
     view: &View<'_>,
     context: &Context<'_>,
-    who: &[PatientId],
+    asking: Restrained<'_>,
     place: &Place,
     (channel, class): (BookingChannel, PatientClass),
 ) -> Option<Refusal> {
-    let refuses = |kept: &&KeptRestriction| {
-        kept.restriction.within.contains(place) && kept.refuses(context, channel, class)
+    let refuses = |kept: &KeptRestriction| kept.refuses(context, channel, class);
+    let all = restrictions(view, asking.who);
+    let refusing = all
+        .filter(|(_, kept)| kept.restriction.within.contains(place))
+        .filter(|(key, kept)| refuses(kept) || is_full(view, context, (*key, asking.but), kept));
+    strictest(view, context, asking.but, refusing, class)
+}
+
+/// Why a move would give a patient more appointments in some places than they may have there for now. A
+/// move within the scope of a restriction adds none: `from` is where it leaves.
+pub(super) fn refuse_one_more(
+    view: &View<'_>,
+    context: &Context<'_>,
+    asking: Restrained<'_>,
+    from: &[Place],
+    (places, class): (&[Place], PatientClass),
+) -> Option<Refusal> {
+    let refusing = restrictions(view, asking.who).filter(|(key, kept)| {
+        let within = kept.restriction.within;
+        let enters = places.iter().any(|place| within.contains(place));
+        let leaves = from.iter().any(|place| within.contains(place));
+        enters && !leaves && is_full(view, context, (*key, asking.but), kept)
+    });
+    strictest(view, context, asking.but, refusing, class)
+}
+
+fn restrictions<'a>(
+    view: &View<'a>,
+    who: &[PatientId],
+) -> impl Iterator<Item = (PatientId, &'a KeptRestriction)> {
+    who.iter().flat_map(|key| view.restrictions(*key).iter().map(|kept| (*key, kept)))
+}
+
+/// Whether somebody is restricted to fewer appointments now, and has as many already.
+fn is_full(
+    view: &View<'_>,
+    context: &Context<'_>,
+    who: (PatientId, &[AppointmentId]),
+    kept: &KeptRestriction,
+) -> bool {
+    let Consequence::Fewer(most) = kept.restriction.consequence else { return false };
+    kept.is_applied(context) && usize::from(most) <= live_within(view, context, who, kept)
+}
+
+/// How many live appointments somebody has where a restriction holds, but some.
+fn live_within(
+    view: &View<'_>,
+    context: &Context<'_>,
+    (key, but): (PatientId, &[AppointmentId]),
+    kept: &KeptRestriction,
+) -> usize {
+    let within = kept.restriction.within;
+    let lines = view.lines(key).filter(|line| !but.contains(&line.appointment()));
+    let is_there =
+        |session| view.stay(context, session).is_some_and(|stay| within.contains(&stay.place));
+    let there = lines.filter(|line| is_there(line.session()));
+    let mut ids: SmallVec<[AppointmentId; 8]> = there.map(Live::appointment).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.len()
+}
+
+/// The refusal of the restriction that leaves least; of those that leave as much the one that ends last.
+fn strictest<'a>(
+    view: &View<'_>,
+    context: &Context<'_>,
+    but: &[AppointmentId],
+    refusing: impl Iterator<Item = (PatientId, &'a KeptRestriction)>,
+    class: PatientClass,
+) -> Option<Refusal> {
+    let order = |kept: &KeptRestriction| {
+        (Reverse(kept.restriction.consequence.most()), kept.ends(context.now), kept.id)
     };
-    let all = who.iter().flat_map(|key| view.restrictions(*key));
-    let refusing = all.filter(refuses);
-    let last = refusing.max_by_key(|kept| (kept.ends(context.now), kept.id))?;
-    Some(Refusal::by_rule(Outcome::Restricted, context.now, why(context, last, class)))
+    let (key, kept) = refusing.max_by_key(|(_, kept)| order(kept))?;
+    let why = match kept.restriction.consequence {
+        Consequence::Fewer(most) => {
+            let count = live_within(view, context, (key, but), kept);
+            let count = u16::try_from(count).unwrap_or(u16::MAX);
+            RuleWhy { count, limit: most.into(), ..told(context, kept, class) }
+        }
+        Consequence::Warn
+        | Consequence::Lower(_)
+        | Consequence::Refuse { .. }
+        | Consequence::RefuseBut { .. } => why(context, kept, class),
+    };
+    Some(Refusal::by_rule(Outcome::Restricted, context.now, why))
 }
 
 /// What the rule is about that a restriction followed from.
@@ -170,15 +265,20 @@ pub(super) const fn key_of(cause: RestrictionCause) -> RuleKey {
     }
 }
 
-/// What a restriction rests on, told to a patient of a class.
-fn why(context: &Context<'_>, kept: &KeptRestriction, class: PatientClass) -> RuleWhy {
+/// Where a restriction holds, until when, and through which channels it does not refuse.
+fn told(context: &Context<'_>, kept: &KeptRestriction, class: PatientClass) -> RuleWhy {
     let made = &kept.restriction;
-    let told = RuleWhy {
+    RuleWhy {
         within: made.within.kind(),
         until: kept.ends(context.now),
         through: made.consequence.passes(class),
-        ..RuleWhy::of(RuleKey::Staff, made.rule)
-    };
+        ..RuleWhy::of(key_of(made.cause), made.rule)
+    }
+}
+
+/// What a restriction rests on that refuses to book, told to a patient of a class.
+fn why(context: &Context<'_>, kept: &KeptRestriction, class: PatientClass) -> RuleWhy {
+    let (made, told) = (&kept.restriction, told(context, kept, class));
     if made.cause == RestrictionCause::Staff {
         return told;
     }
@@ -193,7 +293,6 @@ fn why(context: &Context<'_>, kept: &KeptRestriction, class: PatientClass) -> Ru
     };
     let civil = rules.map_or(&context.rules.civil, |rules| &rules.civil);
     RuleWhy {
-        key: key_of(made.cause),
         count: made.count,
         limit: tier.map_or(0, |tier| tier.count),
         since: civil.start_of(made.since),

@@ -52,7 +52,7 @@ pub fn decide_hold(
     let granted = grant(view, context, &wanted);
     let subjects = hold.keys.subjects(patient);
     let who = subjects.ledgers(context.rules.asked());
-    let person = Person { who, channel: hold.channel, class: hold.class };
+    let person = Person { who, channel: hold.channel, class: hold.class, but: &[] };
     let sessions = || hold.claims.iter().map(|wish| wish.session);
     let asking = Asking { patient, class: hold.class, attributes: hold.attributes, but: &[] };
     // Limits are a patient's.

@@ -9,27 +9,31 @@
 //! **Architecture invariant:** a place that is held for nobody in particular is booked by nobody: its
 //! patient is named first, under the same limits as for a hold.
 
+use std::cmp::Reverse;
+
 use arrayvec::ArrayVec;
 
 use super::change::refuse_stranger;
-use super::conduct::refuse_restricted;
+use super::conduct::{Restrained, refuse_restricted};
 use super::cooldown::refuse_cooling;
 use super::limits::{Asking, refuse_beyond_limits};
 use super::persons::{Asker, Sought, bind};
 use super::subjects::phoned;
 use super::view::{Context, Decision, View};
 use crate::model::{
-    Appointment, AppointmentStatus, BookingChannel, Claim, Claims, ClientKeys, Fact, Hold, Holder,
-    NamePatient, Outcome, PatientClass, PatientId, PatientNamed, Place, Receipt, Refusal, Repeat,
-    RuleKey, RuleWhy, SessionId,
+    Appointment, AppointmentId, AppointmentStatus, BookingChannel, Claim, Claims, ClientKeys, Fact,
+    Hold, Holder, NamePatient, Outcome, PatientClass, PatientId, PatientNamed, Place, Receipt,
+    Refusal, Repeat, RuleKey, RuleWhy, SessionId,
 };
 
 /// Somebody for whom places are held, as far as rules ask.
-pub(super) struct Person {
+pub(super) struct Person<'a> {
     /// The ledgers of the patient, the account and the telephone, as far as rules ask for them.
     pub(super) who: ArrayVec<PatientId, 3>,
     pub(super) channel: BookingChannel,
     pub(super) class: PatientClass,
+    /// Appointments that are given up for it.
+    pub(super) but: &'a [AppointmentId],
 }
 
 /// Why a person may have no place in sessions, whatever is free there: the reason with the lowest
@@ -37,7 +41,7 @@ pub(super) struct Person {
 pub(super) fn refuse_personal(
     view: &View<'_>,
     context: &Context<'_>,
-    person: &Person,
+    person: &Person<'_>,
     sessions: impl Iterator<Item = SessionId>,
 ) -> Option<Refusal> {
     if person.who.iter().all(|key| view.restrictions(*key).is_empty()) {
@@ -46,9 +50,11 @@ pub(super) fn refuse_personal(
     let places = sessions.filter_map(|session| view.session(session));
     let refused = places.filter_map(|session| {
         let place = Place::of(session.spec());
-        refuse_restricted(view, context, &person.who, &place, (person.channel, person.class))
+        let asking = Restrained { who: &person.who, but: person.but };
+        refuse_restricted(view, context, asking, &place, (person.channel, person.class))
     });
-    refused.max_by_key(|refusal| refusal.why.map(|why| why.until))
+    let order = |why: RuleWhy| (Reverse(why.fewer()), why.until);
+    refused.max_by_key(|refusal| refusal.why.map(order))
 }
 
 /// Why an account may not have a hold without naming the patient.
@@ -179,7 +185,7 @@ fn refuse_naming(
     let keys = ClientKeys { phone, ..name.keys };
     let subjects = keys.subjects(patient);
     let who = subjects.ledgers(context.rules.asked());
-    let person = Person { who, channel: appointment.channel, class: name.class };
+    let person = Person { who, channel: appointment.channel, class: name.class, but: &[] };
     let sessions = || claims.iter().map(|claim| claim.session);
     let personal = refuse_personal(view, context, &person, sessions());
     let asking = Asking { patient, class: name.class, attributes: name.attributes, but: &[] };

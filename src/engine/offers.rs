@@ -11,7 +11,7 @@
 //! An offer and a clearing need the ledger of the patient, which is locked before the session: a step
 //! names the candidate, and is decided again under all the locks.
 
-use super::conduct::refuse_restricted;
+use super::conduct::{Restrained, refuse_restricted};
 use super::cooldown::refuse_cooling;
 use super::limits::{Asking, refuse_beyond_limits};
 use super::quotas::decide_reclaim;
@@ -83,7 +83,7 @@ pub fn decide_place_offer(
     let is_restricted = refuse_restricted(
         view,
         context,
-        &[candidate.patient],
+        Restrained { who: &[candidate.patient], but: &[] },
         &Place::of(spec),
         (waiter.channel, waiter.class),
     )

@@ -267,7 +267,8 @@ fn again(
         may_enter: false,
     };
     let who = view.subjects(appointment).ledgers(context.rules.asked());
-    let person = Person { who, channel, class: appointment.class };
+    let but = [appointment.id];
+    let person = Person { who, channel, class: appointment.class, but: &but };
     let sessions = wishes.iter().map(|wish| wish.session);
     if refuse_personal(view, context, &person, sessions).is_some() {
         return None;

@@ -8,6 +8,7 @@
 
 use super::cancelling::leave;
 use super::change::refuse_stranger;
+use super::conduct::{Restrained, refuse_one_more};
 use super::cooldown::refuse_cooling;
 use super::hold::{Grant, Granted, Wanted, grant, refusal_of};
 use super::limits::{Asking, refuse_beyond_limits};
@@ -15,7 +16,7 @@ use super::returns::back_of;
 use super::view::{Context, Decision, View};
 use crate::model::{
     Appointment, AppointmentStatus, Attributes, Cause, Claims, Ended, Fact, Facts, LeftLate,
-    Outcome, Place, Receipt, Refusal, Reschedule, Rescheduled, Role, Timestamp,
+    Outcome, Place, Receipt, Refusal, Reschedule, Rescheduled, Role, SessionId, Timestamp,
 };
 
 /// Decides a move of an appointment (改约).
@@ -78,10 +79,10 @@ pub fn decide_reschedule(
         attributes: Attributes::default(),
         but: &but,
     };
-    if let Some(refusal) = refuse_beyond_limits(view, context, &asking, &granted.claims) {
-        return Err(refusal);
-    }
-    if let Some(refusal) = refuse_entering(view, context, ask, &appointment) {
+    let beyond = || refuse_beyond_limits(view, context, &asking, &granted.claims);
+    let entering = || refuse_entering(view, context, ask, &appointment);
+    let more = refuse_more(view, context, &asking, (ask, &appointment));
+    if let Some(refusal) = more.or_else(beyond).or_else(entering) {
         return Err(refusal);
     }
     let late = late.ok().flatten();
@@ -117,6 +118,27 @@ fn may_move(appointment: &Appointment) -> bool {
     let is_ahead =
         matches!(appointment.status, AppointmentStatus::Pending | AppointmentStatus::Booked);
     is_ahead && !appointment.is_offer()
+}
+
+/// Who may have fewer appointments somewhere for now does not come to more by a move. What was displaced
+/// may always move.
+fn refuse_more(
+    view: &View<'_>,
+    context: &Context<'_>,
+    asking: &Asking<'_>,
+    (ask, appointment): (&Reschedule, &Appointment),
+) -> Option<Refusal> {
+    let who = [asking.patient];
+    if appointment.is_displaced() || view.restrictions(asking.patient).is_empty() {
+        return None;
+    }
+    let places = |sessions: &mut dyn Iterator<Item = SessionId>| -> Vec<Place> {
+        sessions.filter_map(|id| view.stay(context, id)).map(|stay| stay.place).collect()
+    };
+    let from = places(&mut appointment.places().iter().map(|claim| claim.session));
+    let to = places(&mut ask.claims.iter().map(|wish| wish.session));
+    let restrained = Restrained { who: &who, but: asking.but };
+    refuse_one_more(view, context, restrained, &from, (&to, asking.class))
 }
 
 /// Who waits before the next place somewhere takes none there by a move either. What was displaced may

@@ -40,7 +40,8 @@ pub fn decide_restrict(
         return Err(Outcome::OrganizationNotPermitted.into());
     }
     let from = ask.from.max(context.now);
-    if ask.until <= from || ask.consequence == Consequence::Lower(0) {
+    let is_sound = ask.consequence.is_sound() && ask.consequence != Consequence::Lower(0);
+    if ask.until <= from || !is_sound {
         return Err(Outcome::RestrictionInvalid.into());
     }
     let restriction = Restriction {
@@ -194,10 +195,13 @@ impl KeptRestriction {
         channel: BookingChannel,
         class: PatientClass,
     ) -> bool {
+        self.restriction.consequence.bars(channel, class) && self.is_applied(context)
+    }
+
+    /// Whether it holds now, and is more than counted.
+    pub(super) fn is_applied(&self, context: &Context<'_>) -> bool {
         let made = &self.restriction;
-        context.applies(key_of(made.cause), made.mode)
-            && made.consequence.bars(channel, class)
-            && self.holds(context.now)
+        context.applies(key_of(made.cause), made.mode) && self.holds(context.now)
     }
 
     /// Whether it holds at an instant that no step lies after.

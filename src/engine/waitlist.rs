@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::conduct::{lowered_by, refuse_restricted};
+use super::conduct::{Restrained, lowered_by, refuse_restricted};
 use super::cooldown::refuse_cooling;
 use super::persons::{Asker, Sought, bind};
 use super::session::SessionState;
@@ -173,7 +173,8 @@ fn target(
     let keys = ClientKeys { account: join.account, ..ClientKeys::default() };
     let subjects = keys.subjects(join.patient);
     let who = subjects.ledgers(context.rules.asked());
-    if let Some(refusal) = refuse_restricted(view, context, &who, &place, as_whom) {
+    let asking = Restrained { who: &who, but: &[] };
+    if let Some(refusal) = refuse_restricted(view, context, asking, &place, as_whom) {
         return Err(refusal);
     }
     let here = std::iter::once(id);

@@ -104,6 +104,9 @@ pub const RULES_BYTES_MAX: usize = 3_700;
 /// Tiers of one rule: a warning, and three steps after it.
 pub const RULE_TIERS_MAX: usize = 4;
 
+/// Appointments at a time that a restriction may still leave; more is hardly one.
+pub const FEWER_MAX: u8 = 8;
+
 /// Rules about violations of one layer.
 pub const LAYER_VIOLATIONS_MAX: usize = 8;
 

@@ -200,6 +200,8 @@ pub(crate) fn restrict(
             Consequence::Refuse { but: ChannelSet(0b0011) },
             Consequence::RefuseBut { channels: ChannelSet::ALL, classes: ClassSet(1 << 4) },
             Consequence::Lower(1),
+            Consequence::Fewer(1),
+            Consequence::Fewer(2),
         ]),
         from: random.pick(&[Timestamp::default(), now.plus_millis(30 * MINUTE)]),
         until: now.plus_millis(random.below(300) * MINUTE),
@@ -232,6 +234,7 @@ fn no_show(random: &mut Random) -> NoShowRule {
             refuse(0b0011),
             Consequence::Warn,
             Consequence::Lower(1),
+            Consequence::Fewer(1),
         ]),
         term: random.pick(&[Term::Days(1), Term::Days(2), Term::Months(1), Term::MonthEnd]),
     });

@@ -134,6 +134,9 @@ pub(super) struct RestrictTask {
     /// Later on waitlists, by so many classes
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..))]
     lower: Option<u8>,
+    /// At most so many appointments at a time; they can be cancelled for others
+    #[arg(long, conflicts_with_all = ["warn", "lower", "but", "but_class"], value_parser = clap::value_parser!(u8).range(1..=8))]
+    most: Option<u8>,
     /// Channels through which booking goes on
     #[arg(long, value_name = "CHANNEL", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(0..64))]
     but: Vec<u8>,
@@ -294,6 +297,9 @@ impl RestrictTask {
     fn consequence(&self) -> Consequence {
         let channels = self.but.iter().fold(ChannelSet(0), |set, bit| ChannelSet(set.0 | 1 << bit));
         let classes = self.but_class.iter().fold(0, |set, class| set | 1 << *class as u8);
+        if let Some(most) = self.most {
+            return Consequence::Fewer(most);
+        }
         match (self.warn, self.lower) {
             (true, _) => Consequence::Warn,
             (false, Some(by)) => Consequence::Lower(by),
@@ -336,6 +342,7 @@ pub(super) fn describe(state: RestrictionState, kept: &KeptRestriction) -> Vec<S
         Consequence::Warn => "warned",
         Consequence::Lower(_) => "later on waitlists",
         Consequence::Refuse { .. } | Consequence::RefuseBut { .. } => "may not book",
+        Consequence::Fewer(most) => &format!("at most {most} at a time"),
     };
     let shadow = if made.mode == crate::model::RuleMode::Shadow { " (only counted)" } else { "" };
     let (from, until) = (show::time(made.from), show::time(made.until));

@@ -19,6 +19,7 @@ mod tables_cancel;
 mod tables_change;
 mod tables_cooldown;
 mod tables_disruption;
+mod tables_fewer;
 mod tables_hold;
 mod tables_limits;
 mod tables_move;

@@ -282,8 +282,9 @@ impl Naive {
         }
         let who = self.refused_as(patient, &hold.keys);
         let wished = hold.claims.iter().filter_map(|wish| self.session(wish.session));
-        let barred = wished.filter_map(|it| self.restricted(&who, it, (hold.channel, hold.class)));
-        refusals.extend(barred.max_by_key(|refusal| refusal.why.unwrap().until));
+        let barred =
+            wished.filter_map(|it| self.restricted(&who, it, (hold.channel, hold.class), &[]));
+        refusals.extend(rules::strictest(barred));
         let asked: Vec<_> = hold.claims.iter().map(|wish| wish.session).collect();
         refusals.extend(self.cooling((patient, &hold.keys), &[], &asked));
         let wanted = Wanted { patient, class: hold.class, attributes: hold.attributes, but: &[] };

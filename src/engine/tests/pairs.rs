@@ -153,6 +153,7 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
             O::AlreadyHasAppointment,
             O::AppointmentNotFound,
             O::ChannelNotShared,
+            O::Restricted,
             O::LimitReached,
             O::CoolingDown,
             O::HoldExpired,

@@ -52,6 +52,7 @@ fn what_counts_more_sooner_longer_or_wider_is_stricter_and_the_rest_is_not() {
     let lower = Tier { consequence: Consequence::Lower(1), ..tier(3, Term::Days(30)) };
     let no_channel =
         Tier { consequence: Consequence::Refuse { but: ChannelSet(0) }, ..tier(3, Term::Days(30)) };
+    let fewer = |most| Tier { consequence: Consequence::Fewer(most), ..tier(3, Term::Days(30)) };
     let shadow = NoShowRule { mode: RuleMode::Shadow, ..tiers(&[tier(1, Term::Days(300))]) };
     let children = RuleLayer {
         when: RuleCondition { ages: (0, 13), ..RuleCondition::default() },
@@ -63,6 +64,13 @@ fn what_counts_more_sooner_longer_or_wider_is_stricter_and_the_rest_is_not() {
     for (what, after, before, expected) in [
         ("the same", region(rule()), region(rule()), ""),
         ("fewer", region(tiers(&[tier(2, Term::Days(30))])), region(rule()), "0"),
+        ("one at a time for two", region(tiers(&[fewer(1)])), region(tiers(&[fewer(2)])), "0"),
+        ("two at a time for one", region(tiers(&[fewer(2)])), region(tiers(&[fewer(1)])), ""),
+        ("some at a time for all", region(tiers(&[fewer(8)])), region(tiers(&[lower])), "0"),
+        ("later for some", region(tiers(&[lower])), region(tiers(&[fewer(1)])), "0"),
+        ("some at a time for none", region(tiers(&[fewer(1)])), region(tiers(&[no_channel])), ""),
+        ("some everywhere for a channel", region(tiers(&[fewer(1)])), region(rule()), "0"),
+        ("none for some", region(tiers(&[no_channel])), region(tiers(&[fewer(1)])), "0"),
         ("more", region(tiers(&[tier(4, Term::Days(30))])), region(rule()), ""),
         ("longer", region(tiers(&[tier(3, Term::Days(31))])), region(rule()), "0"),
         ("shorter", region(tiers(&[tier(3, Term::Days(7))])), region(rule()), ""),
@@ -239,8 +247,9 @@ fn follows(
     match tier.consequence {
         Consequence::Warn => NOTHING,
         Consequence::Lower(by) => (1, by, until, 0),
+        Consequence::Fewer(most) => (2, u8::MAX - most, until, 0),
         refuses @ (Consequence::Refuse { .. } | Consequence::RefuseBut { .. }) => {
-            (2, 0, until, !refuses.passes(PatientClass::Outpatient).0)
+            (3, 0, until, !refuses.passes(PatientClass::Outpatient).0)
         }
     }
 }
@@ -262,6 +271,9 @@ fn some_rule() -> impl Strategy<Value = NoShowRule> {
         Consequence::Warn,
         Consequence::RefuseBut { channels: ChannelSet(7), classes: ClassSet(1) },
         Consequence::RefuseBut { channels: ChannelSet(3), classes: ClassSet(2) },
+        Consequence::Refuse { but: ChannelSet(0) },
+        Consequence::Fewer(1),
+        Consequence::Fewer(2),
     ];
     let terms = [Term::Days(3), Term::Days(30), Term::Months(1), Term::MonthEnd];
     let tier = move |(more, consequence, term): (u16, usize, usize)| Tier {
@@ -269,7 +281,7 @@ fn some_rule() -> impl Strategy<Value = NoShowRule> {
         consequence: consequences[consequence],
         term: terms[term],
     };
-    let tiers = vec((1_u16..3, 0_usize..6, 0_usize..4).prop_map(tier), 1..3);
+    let tiers = vec((1_u16..3, 0_usize..9, 0_usize..4).prop_map(tier), 1..3);
     (0..windows.len(), 0..kinds.len(), any::<u8>(), tiers).prop_map(
         move |(window, within, flags, tiers)| {
             let mut all: ArrayVec<Tier, 4> = tiers.into_iter().collect();
@@ -378,7 +390,9 @@ proptest! {
             let (old, new) = (follows(&before, &strikes, new, age), follows(&after, &strikes, new, age));
             let harder = (old.0, old.1) < (new.0, new.1)
                 || new.0 != 0 && old.2 < new.2
-                || new.3 & !old.3 != 0 && old.0 == 2;
+                || new.3 & !old.3 != 0 && old.0 == 3
+                || old.0 == 2 && new.0 == 1
+                || old.0 == 3 && old.3 != u64::MAX && new.0 == 2;
             prop_assert!(!harder, "{old:?} {new:?}\n{before:?}\n{after:?}");
         }
     }

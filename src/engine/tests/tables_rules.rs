@@ -116,6 +116,7 @@ impl Patient {
                     Consequence::Warn => "w",
                     Consequence::Lower(_) => "l",
                     Consequence::Refuse { .. } | Consequence::RefuseBut { .. } => "",
+                    Consequence::Fewer(_) => "f",
                 };
                 format!("{what}{}..{}", of(made.from), of(made.until))
             })

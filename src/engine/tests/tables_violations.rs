@@ -150,7 +150,8 @@ impl Patient {
                 Consequence::Warn => "warned ",
                 Consequence::Lower(_)
                 | Consequence::Refuse { .. }
-                | Consequence::RefuseBut { .. } => "",
+                | Consequence::RefuseBut { .. }
+                | Consequence::Fewer(_) => "",
             };
             format!("{what}{:?} {}..{}", made.cause, of(made.from), of(made.until))
         });

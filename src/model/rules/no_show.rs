@@ -17,7 +17,7 @@ use crate::model::civil::Day;
 use crate::model::fingerprint::Fingerprint;
 use crate::model::history::DAY_MAX;
 use crate::model::id::{AppointmentId, PatientId, RulesVersion};
-use crate::model::limits::RULE_TIERS_MAX;
+use crate::model::limits::{FEWER_MAX, RULE_TIERS_MAX};
 use crate::model::session::ClassSet;
 use crate::model::time::Timestamp;
 
@@ -88,6 +88,8 @@ pub enum Consequence {
         /// As what the patient comes then.
         classes: ClassSet,
     },
+    /// At most so many live appointments at a time, 1 to [`FEWER_MAX`]: one more is refused.
+    Fewer(u8),
 }
 
 /// How long something lasts.
@@ -206,7 +208,8 @@ impl NoShowRule {
         let windowed = !matches!(self.window, Window::Days(0) | Window::Months(0));
         let in_order = self.tiers.windows(2).all(|pair| pair[0].count < pair[1].count);
         let counted = self.tiers.first().is_some_and(|tier| 0 < tier.count);
-        windowed && counted && in_order && self.tiers.iter().all(lasts)
+        let says = self.tiers.iter().all(|tier| tier.consequence.is_sound());
+        windowed && counted && in_order && says && self.tiers.iter().all(lasts)
     }
 
     pub(super) fn fingerprint(&self, print: &mut Fingerprint) {
@@ -279,7 +282,23 @@ impl Consequence {
             Self::Warn => "warn",
             Self::Lower(_) => "lower",
             Self::Refuse { .. } | Self::RefuseBut { .. } => "refuse",
+            Self::Fewer(_) => "fewer",
         }
+    }
+
+    /// How many live appointments it lets somebody have at a time, where it bears on that: none where it
+    /// refuses to book.
+    pub const fn most(self) -> Option<u8> {
+        match self {
+            Self::Warn | Self::Lower(_) => None,
+            Self::Refuse { .. } | Self::RefuseBut { .. } => Some(0),
+            Self::Fewer(most) => Some(most),
+        }
+    }
+
+    /// Whether rules and staff may say it. None at a time is to refuse.
+    pub(crate) fn is_sound(self) -> bool {
+        !matches!(self, Self::Fewer(most) if !(1..=FEWER_MAX).contains(&most))
     }
 
     pub(super) fn fingerprint(self, print: &mut Fingerprint) {
@@ -290,6 +309,7 @@ impl Consequence {
             Self::RefuseBut { channels, classes } => {
                 print.add(4).add(channels.0).add(u64::from(classes.0))
             }
+            Self::Fewer(most) => print.add(5).add(u64::from(most)),
         };
     }
 }

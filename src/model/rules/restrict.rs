@@ -361,10 +361,10 @@ impl AppealRule {
 }
 
 impl Consequence {
-    /// Whether it keeps a patient of a class from booking through a channel.
+    /// Whether it keeps a patient of a class from booking through a channel, whatever they have.
     pub const fn bars(self, channel: BookingChannel, class: PatientClass) -> bool {
         match self {
-            Self::Warn | Self::Lower(_) => false,
+            Self::Warn | Self::Lower(_) | Self::Fewer(_) => false,
             Self::Refuse { but } => !but.contains(channel),
             Self::RefuseBut { channels, classes } => {
                 !(channels.contains(channel) && classes.contains(class))
@@ -377,7 +377,7 @@ impl Consequence {
     /// Through which channels a patient of a class books all the same.
     pub const fn passes(self, class: PatientClass) -> ChannelSet {
         match self {
-            Self::Warn | Self::Lower(_) => ChannelSet::ALL,
+            Self::Warn | Self::Lower(_) | Self::Fewer(_) => ChannelSet::ALL,
             Self::Refuse { but } => but,
             Self::RefuseBut { channels, classes } if classes.contains(class) => channels,
             Self::RefuseBut { .. } => ChannelSet(0),

@@ -204,7 +204,8 @@ impl Tier {
         let harm = |tier: &Self| match tier.consequence {
             Consequence::Warn => (0, 0),
             Consequence::Lower(by) => (1, by),
-            Consequence::Refuse { .. } | Consequence::RefuseBut { .. } => (2, 0),
+            Consequence::Fewer(most) => (2, u8::MAX.saturating_sub(most)),
+            Consequence::Refuse { .. } | Consequence::RefuseBut { .. } => (3, 0),
         };
         let Some(old) = old else { return harm(self).0 != 0 };
         // Through a channel as a patient of a class, which passed before.
@@ -213,9 +214,18 @@ impl Tier {
                 let passes = |tier: &Self| tier.consequence.passes(class).0;
                 passes(old) & !passes(self) != 0
             });
+        // Who had fewer appointments was as high on waitlists as ever; who was refused could pass somewhere
+        // with as many as ever.
+        let is_other = match (old.consequence, self.consequence) {
+            (Consequence::Fewer(_), Consequence::Lower(_)) => true,
+            (before, Consequence::Fewer(_)) if before.refuses() => {
+                PatientClass::ALL.into_iter().any(|class| before.passes(class).0 != 0)
+            }
+            _ => false,
+        };
         let is_longer = old.term.days().0 < self.term.days().1;
         let lasts = self.term != old.term && is_longer;
-        harm(old) < harm(self) || loses_channels || harm(self).0 != 0 && lasts
+        harm(old) < harm(self) || is_other || loses_channels || harm(self).0 != 0 && lasts
     }
 }
 

@@ -11,7 +11,9 @@
 //! **Architecture invariant:** what is counted are the histories that ledgers keep of everybody: a rule
 //! costs no memory but for whom it restricts.
 
-use super::no_show::{Begins, NoShowRule, Restriction, RestrictionCause, Tier, Window};
+use super::no_show::{
+    Begins, Consequence, NoShowRule, Restriction, RestrictionCause, Tier, Window,
+};
 use super::{RuleLayer, RuleMode};
 use crate::model::civil::Day;
 use crate::model::fingerprint::Fingerprint;
@@ -212,7 +214,10 @@ impl ViolationRule {
         };
         // What a restriction used up is told by when it begins.
         let is_told = !(self.rule.is_used_up && self.rule.begins == Begins::FirstStrike);
-        self.counts.is_sound() && is_kept && is_told && self.rule.is_sound()
+        // What the patients of an account or a telephone have lies in ledgers of their own.
+        let is_fewer = |tier: &Tier| matches!(tier.consequence, Consequence::Fewer(_));
+        let is_known = self.of == CountedOf::Patient || !self.rule.tiers.iter().any(is_fewer);
+        self.counts.is_sound() && is_kept && is_told && is_known && self.rule.is_sound()
     }
 
     fn fingerprint(&self, print: &mut Fingerprint) {

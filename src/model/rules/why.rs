@@ -109,6 +109,15 @@ impl RuleKey {
 }
 
 impl RuleWhy {
+    /// How many appointments somebody may have at a time for now, where it is a restriction to fewer that
+    /// refuses: it lets nobody pass through any channel, and counts what is there, not since when.
+    pub fn fewer(&self) -> Option<u16> {
+        let is_restriction =
+            matches!(self.key, RuleKey::NoShow | RuleKey::Violations | RuleKey::Staff);
+        let is_fewer = self.through == ChannelSet::ALL && self.since == Timestamp::default();
+        (is_restriction && is_fewer && 0 < self.limit).then_some(self.limit)
+    }
+
     /// A rule that counts nothing and holds until something else happens.
     pub fn of(key: RuleKey, rule: RuleRef) -> Self {
         Self {

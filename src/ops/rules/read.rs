@@ -7,7 +7,7 @@ use super::{
     RuleDocument, cancel, cooldown, holder, limits, payment, persons, probing, rates, violations,
     waits,
 };
-use crate::model::limits::{NOTICE_DAYS_MAX, RULE_LAYERS_MAX};
+use crate::model::limits::{FEWER_MAX, NOTICE_DAYS_MAX, RULE_LAYERS_MAX};
 use crate::model::{
     Begins, ChannelSet, ClassSet, Consequence, DepartmentId, NoShowRule, OrganizationId,
     ResourceId, RuleCondition, RuleLayer, RuleMode, RuleScope, ScopeKind, ServiceId, Term, Tier,
@@ -226,11 +226,19 @@ fn window(field: &Field) -> Result<Window, Fault> {
 fn tier(field: Field, defaults: &DocumentDefaults) -> Result<Tier, Fault> {
     let mut entry = Entry::new(field.place, field.value)?;
     let count = narrow(entry.need("count")?.number(1, MAX_16)?);
-    let kind = entry.choice("consequence", &[("refuse", 0), ("warn", 1), ("lower", 2)])?;
+    let kind =
+        entry.choice("consequence", &[("refuse", 0), ("warn", 1), ("lower", 2), ("fewer", 3)])?;
     let but = entry.may("but").map(|field| read_channels(field, defaults)).transpose()?;
     let classes = entry.may("but_classes").map(read_classes).transpose()?;
     let by = entry.may("by").map(|field| field.number(1, MAX_8)).transpose()?;
-    let consequence = match (kind, but, classes, by) {
+    let most = entry.may("most").map(|field| field.number(1, FEWER_MAX.into())).transpose()?;
+    let consequence = match (kind, but, classes, by.or(most)) {
+        (3, None, None, _) if by.is_none() => {
+            let most =
+                most.ok_or_else(|| entry.fault("needs most, which says how many fewer are"))?;
+            Consequence::Fewer(narrow(most))
+        }
+        _ if most.is_some() => return Err(entry.fault("has most, which goes with fewer")),
         (0, but, None, None) => Consequence::Refuse { but: but.unwrap_or(ChannelSet(0)) },
         (0, but, Some(classes), None) => {
             Consequence::RefuseBut { channels: but.unwrap_or(ChannelSet::ALL), classes }

@@ -146,6 +146,10 @@ pub(super) fn counted_into(rule: &NoShowRule, object: &mut Map<String, Value>) {
                 object.insert("consequence".to_owned(), json!("lower"));
                 object.insert("by".to_owned(), json!(by));
             }
+            Consequence::Fewer(most) => {
+                object.insert("consequence".to_owned(), json!("fewer"));
+                object.insert("most".to_owned(), json!(most));
+            }
         }
         object.insert("for".to_owned(), term(tier.term));
         Value::Object(object)

@@ -13,6 +13,7 @@ tiers = [
   { count = 1, consequence = "warn", for = { days = 30 } },
   { count = 3, for = { months = 3 }, but = [0, 7] },
   { count = 6, consequence = "lower", by = 2, for = "month-end" },
+  { count = 7, consequence = "fewer", most = 2, for = { days = 12 } },
 ]
 
 [[rules]]
@@ -87,6 +88,13 @@ fn what_is_wrong_is_refused_with_its_place() {
         ("on_file = true", "on_file = 1", "rules[1].when.on_file: is 1"),
         ("department = 12", "ward = 12", "rules[1].scope.ward: is no key"),
         ("by = 2", "but = [1]", "rules[0].no_show.tiers[2]: has but"),
+        ("by = 2", "most = 2", "rules[0].no_show.tiers[2]: has most"),
+        ("most = 2, ", "", "rules[0].no_show.tiers[3]: needs most"),
+        ("most = 2", "by = 2", "rules[0].no_show.tiers[3]: has but"),
+        ("most = 2", "most = 9", "rules[0].no_show.tiers[3].most"),
+        ("most = 2", "most = 0", "rules[0].no_show.tiers[3].most"),
+        ("most = 2", "most = 2, by = 1", "rules[0].no_show.tiers[3]: has most"),
+        ("most = 2", "most = 2, but = [1]", "rules[0].no_show.tiers[3]: has most"),
         ("zone = \"Asia/Shanghai\"", "zone = \"Asia/Peking\"", "zone"),
         ("\"lifted\"", "\"granted\"", "rules[3].appeal.undecided: is \"granted\""),
         ("per_restriction = 2", "per_restriction = 0", "rules[3].appeal.per_restriction: is 0"),
@@ -318,6 +326,11 @@ fn what_is_wrong_with_violations_is_refused_with_its_place() {
     for (from, to, expected) in [
         ("\"release\"]", "\"late\"]", "rules[0].violations[0].counts[1]: is \"late\"; use unpaid,"),
         ("[\"unpaid\", \"release\"]", "[]", "rules[0].violations[0].counts: is empty"),
+        (
+            "{ count = 3, for",
+            "{ count = 3, consequence = \"fewer\", most = 1, for",
+            "rules[0].violations[1]: has a tier with fewer, which is of patients alone",
+        ),
         ("\"same-day-cancel\"", "3", "rules[0].violations[1].counts: is 3"),
         ("\"phone\"", "\"device\"", "rules[0].violations[1].of: is \"device\""),
         ("\"quarter\"", "\"ever\"", "rules[0].violations[1]: has a window that has no end"),

@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 use super::read::counted;
 use super::render::{counted_into, named};
 use crate::model::limits::LAYER_VIOLATIONS_MAX;
-use crate::model::{Begins, CountedOf, Violation, ViolationRule, ViolationSet, Window};
+use crate::model::{
+    Begins, Consequence, CountedOf, Tier, Violation, ViolationRule, ViolationSet, Window,
+};
 use crate::ops::document::DocumentDefaults;
 use crate::ops::document::entry::{Entry, Fault, Field, fault};
 
@@ -34,6 +36,12 @@ fn rule(field: Field, defaults: &DocumentDefaults) -> Result<ViolationRule, Faul
     }
     if rule.is_used_up && rule.begins == Begins::FirstStrike {
         let reason = "is used up and begins with the first; say at-once or next-day";
+        return Err(entry.fault(reason));
+    }
+    let is_fewer = |tier: &Tier| matches!(tier.consequence, Consequence::Fewer(_));
+    if of != CountedOf::Patient && rule.tiers.iter().any(is_fewer) {
+        let reason =
+            "has a tier with fewer, which is of patients alone; say refuse, or of = \"patient\"";
         return Err(entry.fault(reason));
     }
     entry.finish()?;

@@ -13,7 +13,7 @@ mod patient;
 mod refusals;
 mod state;
 
-use self::refusals::{COUNTED, PERSONS, REFUSALS};
+use self::refusals::{COUNTED, FEWER, FEWER_NOW, PERSONS, REFUSALS};
 use crate::model::{
     ChannelSet, CivilTime, Explained, ExplainedRequest, Outcome, RefusedRequest, RuleKey, RuleWhy,
     ScopeKind, Timestamp,
@@ -115,7 +115,9 @@ impl Words<'_> {
     /// What came of a request that was refused.
     pub fn refused(&self, refused: &RefusedRequest) -> Vec<String> {
         let mut lines = vec![self.when(refused.at)];
-        lines.extend(sentence(self.language, refused.outcome).map(str::to_owned));
+        let told = sentence(self.language, refused.outcome);
+        let fewer = refused.why.and_then(|why| why.fewer()).map(|_| self.language.pick(FEWER));
+        lines.extend(fewer.or(told).map(str::to_owned));
         match &refused.why {
             Some(why) => lines.extend(self.why(why)),
             None if 0 < refused.retry_after_millis => {
@@ -131,6 +133,7 @@ impl Words<'_> {
     pub fn why(&self, why: &RuleWhy) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some((_, texts)) = COUNTED.iter().find(|(key, _)| *key == why.key) {
+            let texts = if why.fewer().is_some() { &FEWER_NOW } else { texts };
             let [mut with, without] = *texts;
             if why.key == RuleKey::Persons {
                 with = PERSONS.get(usize::from(why.rule.tier)).copied().unwrap_or(with);

@@ -49,6 +49,11 @@ const fn violated(violation: Violation) -> [&'static str; 2] {
     }
 }
 
+const FEWER: [&str; 2] = [
+    "Until {until} you may have no more appointments at a time than: {most}.",
+    "在{until}之前，您同时持有的预约不能超过{most}个。",
+];
+
 impl Words<'_> {
     /// What holds for a patient, what counts, and how near to a limit they are.
     pub fn patient(&self, told: &ExplainedPatient) -> Vec<String> {
@@ -59,9 +64,9 @@ impl Words<'_> {
         let mut lines: Vec<String> =
             applied().flat_map(|(state, kept)| self.standing(*state, kept, told.at)).collect();
         let holds = |state: RestrictionState| state == RestrictionState::Holds;
-        let refuses = |kept: &KeptRestriction| kept.restriction.consequence.refuses();
+        let limits = |kept: &KeptRestriction| kept.restriction.consequence.most().is_some();
         let waits = |counter: &Counter| counter.why.key == RuleKey::Cooldown;
-        let state = if applied().any(|(state, kept)| holds(*state) && refuses(kept)) {
+        let state = if applied().any(|(state, kept)| holds(*state) && limits(kept)) {
             ["You can still cancel appointments that you have.", "已有的预约仍然可以取消。"]
         } else if told.counters.iter().any(waits) {
             ["Some places you cannot book yet:", "有些号您暂时不能预约："]
@@ -114,8 +119,11 @@ impl Words<'_> {
             Consequence::Refuse { .. } | Consequence::RefuseBut { .. } => {
                 ["You cannot book until {until}.", "您在{until}之前不能预约。"]
             }
+            Consequence::Fewer(_) => FEWER,
         };
-        let mut lines = vec![self.of(what, made.until), self.reason(made)];
+        let first = self.of(what, made.until);
+        let most = made.consequence.most().unwrap_or_default().to_string();
+        let mut lines = vec![first.replace("{most}", &most), self.reason(made)];
         lines.push(self.language.pick(super::within(made.within.kind())).to_owned());
         match made.consequence {
             Consequence::Refuse { but } => lines.extend(self.through(but, true)),
@@ -128,7 +136,7 @@ impl Words<'_> {
                     lines.push(self.language.pick(but).to_owned());
                 }
             }
-            Consequence::Warn | Consequence::Lower(_) => {}
+            Consequence::Warn | Consequence::Lower(_) | Consequence::Fewer(_) => {}
         }
         lines
     }

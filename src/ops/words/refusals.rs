@@ -479,6 +479,18 @@ pub(super) const PERSONS: [[&str; 2]; 5] = [
     ],
 ];
 
+/// Instead of the sentence of the outcome where a restriction leaves some appointments.
+pub(super) const FEWER: [&str; 2] = [
+    "For a time you may have fewer appointments here. Give one up that you do not need, then ask again.",
+    "您在这里同时持有的预约数暂时减少。请先退掉不需要的预约，再来预约。",
+];
+
+/// The same of what was counted.
+pub(super) const FEWER_NOW: [[&str; 2]; 2] = [[
+    "You have {count} appointments that count here. For now the limit is {limit}.",
+    "您在此范围内已有{count}个预约。目前上限是{limit}个。",
+]; 2];
+
 const PERSONS_DEFAULT: [&str; 2] = [
     "This account already has {count} patients. The limit is {limit}.",
     "此账号名下已有{count}位就诊人。上限是{limit}位。",

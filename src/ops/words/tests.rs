@@ -226,3 +226,34 @@ fn a_restriction_by_staff_is_told_as_it_stands() {
         assert_eq!(chinese.len(), expected.len(), "{chinese:?}");
     }
 }
+
+#[test]
+fn who_may_have_fewer_is_told_how_many_and_what_to_do() {
+    let fewer = |key, count| {
+        let (since, through) = (Timestamp::default(), ChannelSet::ALL);
+        RuleWhy { count, limit: 2, since, through, ..why(key) }
+    };
+    for (key, count, english, chinese) in [
+        (RuleKey::NoShow, 2, "You have 2 appointments", "您在此范围内已有2个预约。目前上限是2个。"),
+        (RuleKey::Violations, 3, "You have 3 appointments", "您在此范围内已有3个预约。"),
+        (RuleKey::Staff, 2, "You have 2 appointments", "您在此范围内已有2个预约。"),
+    ] {
+        let refused = refused(Outcome::Restricted, Some(fewer(key, count)));
+        let told = with(Language::English, |words| words.refused(&refused));
+        assert_eq!(told[1], FEWER[0]);
+        assert!(told[2].starts_with(english) && told[2].ends_with("the limit is 2."), "{told:?}");
+        assert!(told[4].starts_with("This ends on 2 April 2027 at 13:00."), "{told:?}");
+        assert_eq!(told.len(), 5);
+        let told = with(Language::Chinese, |words| words.refused(&refused));
+        assert_eq!(told[1], FEWER[1]);
+        assert!(told[2].starts_with(chinese), "{told:?}");
+    }
+    let mut told = restricted_by_staff(None);
+    told.restrictions[0].1.restriction.consequence = Consequence::Fewer(2);
+    assert_eq!(
+        with(Language::English, |words| words.patient(&told))[0],
+        "Until 12 January 2027 at 08:00 you may have no more appointments at a time than: 2."
+    );
+    let chinese = with(Language::Chinese, |words| words.patient(&told));
+    assert_eq!(chinese[0], "在2027年1月12日8:00之前，您同时持有的预约不能超过2个。");
+}

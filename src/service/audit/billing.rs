@@ -152,7 +152,7 @@ impl Account {
         let is_right = hold.account == Some(fact.account)
             && hold.claims == fact.claims
             && hold.status == AppointmentStatus::Pending;
-        let who = (fact.patient, (hold.channel, fact.class));
+        let who = (fact.patient, fact.appointment, (hold.channel, fact.class));
         (hold.patient, hold.class) = (fact.patient, fact.class);
         if !is_right {
             report.fault(sequence, "a patient is named of another hold");

@@ -292,7 +292,7 @@ impl Account {
                 }
             }
             Fact::Held(held) => {
-                let who = (held.patient, (held.channel, held.class));
+                let who = (held.patient, held.appointment, (held.channel, held.class));
                 self.look_for_restriction(report, sequence, time, who, &held.claims);
                 self.hold(report, sequence, held);
             }
@@ -323,7 +323,7 @@ impl Account {
             Fact::WaitLeft(fact) => self.leave_waitlist(report, sequence, fact),
             Fact::PlaceOffered(fact) => {
                 let held = &fact.held;
-                let who = (held.patient, (held.channel, held.class));
+                let who = (held.patient, held.appointment, (held.channel, held.class));
                 self.look_for_restriction(report, sequence, time, who, &held.claims);
                 self.offer_place(report, sequence, fact);
                 self.hold(report, sequence, held);
@@ -364,7 +364,10 @@ impl Account {
             }
             Fact::QuotasSet(fact) => self.share_out(report, sequence, fact),
             Fact::Reclaimed(fact) => self.reclaim(report, sequence, fact),
-            Fact::Rescheduled(fact) => self.reschedule(report, sequence, time, fact),
+            Fact::Rescheduled(fact) => {
+                self.look_for_more(report, sequence, time, fact);
+                self.reschedule(report, sequence, time, fact);
+            }
             Fact::SessionBlocked(fact) => self.block(report, sequence, &fact.block),
             Fact::Swept(session) => self.swept(report, sequence, *session),
             Fact::Displaced(fact) => self.displace(report, sequence, time, fact),

@@ -10,10 +10,10 @@ use super::{Account, AuditReport};
 use crate::engine::KeptStrike;
 use crate::model::limits::{RULES_KEPT_MAX, RULES_LEAD_MILLIS};
 use crate::model::{
-    AppointmentId, AppointmentStatus, Begins, BookingChannel, Claim, Day, Fact, KeptRestriction,
-    NoShowRule, PatientClass, PatientId, Place, Probed, Restriction, RestrictionId, RuleMode,
-    RuleScope, Rules, RulesApplied, RulesVersion, Sequence, Strike, Struck, Term, Timestamp,
-    Window,
+    Appointment, AppointmentId, AppointmentStatus, Begins, BookingChannel, Claim, Consequence, Day,
+    Fact, KeptRestriction, NoShowRule, PatientClass, PatientId, Place, Probed, Rescheduled,
+    Restriction, RestrictionId, RuleMode, RuleScope, Rules, RulesApplied, RulesVersion, Sequence,
+    Strike, Struck, Term, Timestamp, Window,
 };
 use crate::service::digest::Digest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -241,7 +241,7 @@ impl Account {
         report: &mut AuditReport,
         sequence: Sequence,
         time: Timestamp,
-        (patient, (channel, class)): (PatientId, (BookingChannel, PatientClass)),
+        (patient, id, (channel, class)): Booker,
         claims: &[Claim],
     ) {
         let Some(known) = self.conduct.restrictions.get(&patient) else { return };
@@ -250,7 +250,7 @@ impl Account {
             let place = Place::of(session);
             let bars = |kept: &KeptRestriction| {
                 let made = &kept.restriction;
-                made.consequence.bars(channel, class)
+                (made.consequence.bars(channel, class) || self.is_full(patient, id, made))
                     && is_in_effect(kept, time)
                     && made.mode == RuleMode::Enforce
                     && made.within.contains(&place)
@@ -260,7 +260,53 @@ impl Account {
             }
         }
     }
+
+    /// Nobody moves to more places than a restriction leaves; within it a move adds none. What was displaced
+    /// may always move.
+    pub(super) fn look_for_more(
+        &self,
+        report: &mut AuditReport,
+        sequence: Sequence,
+        time: Timestamp,
+        fact: &Rescheduled,
+    ) {
+        let moved = self.appointments.get(&fact.appointment);
+        let Some(known) = self.conduct.restrictions.get(&fact.patient) else { return };
+        if moved.is_none_or(Appointment::is_displaced) {
+            return;
+        }
+        let has_more = |kept: &KeptRestriction| {
+            let made = &kept.restriction;
+            made.mode == RuleMode::Enforce
+                && is_in_effect(kept, time)
+                && self.is_within(&fact.to, made.within)
+                && !self.is_within(&fact.from, made.within)
+                && self.is_full(fact.patient, fact.appointment, made)
+        };
+        if known.iter().any(has_more) {
+            report.fault(sequence, "by the rules: a move came to more than a restriction leaves");
+        }
+    }
+
+    /// Whether a patient has as many appointments as a restriction leaves, but one.
+    fn is_full(&self, patient: PatientId, but: AppointmentId, made: &Restriction) -> bool {
+        let Consequence::Fewer(most) = made.consequence else { return false };
+        let live = self
+            .appointments
+            .values()
+            .filter(|it| it.status.is_live() && it.id != but && self.person(it.patient) == patient);
+        let there = live.filter(|it| self.is_within(&it.claims, made.within));
+        usize::from(most) <= there.count()
+    }
+
+    fn is_within(&self, claims: &[Claim], within: RuleScope) -> bool {
+        let sessions = claims.iter().filter_map(|claim| self.sessions.get(&claim.session));
+        sessions.map(Place::of).any(|place| within.contains(&place))
+    }
 }
+
+/// Whose a place is now, by which appointment, and as whom they have it.
+pub(super) type Booker = (PatientId, AppointmentId, (BookingChannel, PatientClass));
 
 /// What follows from strikes, if anything.
 pub(super) fn restriction(

@@ -191,6 +191,7 @@ pub fn call_next(bytes: &mut Bytes<'_>) -> CallNext {
 pub fn apply_rules(bytes: &mut Bytes<'_>, now: Timestamp) -> ApplyRules {
     let consequence = match bytes.below(4) {
         0 => Consequence::Warn,
+        1 if bytes.once_in(2) => Consequence::Fewer(1 + bytes.byte() % 3),
         1 => Consequence::Lower(1 + bytes.byte() % 3),
         2 => Consequence::Refuse { but: ChannelSet(u64::from(bytes.below(4))) },
         _ => Consequence::Refuse { but: ChannelSet(0) },
@@ -390,7 +391,8 @@ pub fn restrict(bytes: &mut Bytes<'_>, now: Timestamp) -> Restrict {
         } else {
             RuleScope::Region
         },
-        consequence: match bytes.below(3) {
+        consequence: match bytes.below(4) {
+            3 => Consequence::Fewer(bytes.byte() % 3),
             0 => Consequence::Lower(bytes.byte() % 3),
             1 => Consequence::RefuseBut { channels: ChannelSet(1), classes: ClassSet(1) },
             _ => Consequence::Refuse { but: ChannelSet(0) },

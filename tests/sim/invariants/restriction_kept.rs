@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use haoyuan::model::{
-    AccountId, AppealTerm, AppointmentId, BookingChannel, Claim, ClientKey, Consequence, Fact,
-    Outcome, PatientClass, PatientId, Place, Restriction, RestrictionId, RuleMode, Sequence,
-    Session, StepKind, Timestamp, Undecided,
+    AccountId, AppealTerm, AppointmentId, BookingChannel, Claim, Claims, ClientKey, Consequence,
+    DrawId, Fact, Outcome, PatientClass, PatientId, Place, Restriction, RestrictionId, RuleMode,
+    Sequence, Session, SlotIndex, StepKind, Timestamp, Undecided,
 };
 
 use super::{History, Invariant, Sight, ensure};
@@ -19,6 +19,8 @@ pub(super) struct RestrictionKept {
     made: BTreeMap<PatientId, Vec<Made>>,
     /// The telephone that each hold was asked for from, which a naming without one inherits.
     phones: BTreeMap<AppointmentId, ClientKey>,
+    /// What patients have, with whether it is live.
+    lines: BTreeMap<AppointmentId, (PatientId, Claims, bool)>,
 }
 
 /// A restriction, and what was done about it.
@@ -44,6 +46,7 @@ impl Invariant for RestrictionKept {
                 for fact in &record.facts {
                     self.note(fact, record.sequence)?;
                     self.check(fact, record.time, history)?;
+                    self.follow(fact);
                 }
                 Ok(())
             }
@@ -59,6 +62,10 @@ impl Invariant for RestrictionKept {
                     Body::Command(Command::JoinWaitlist(join)) => {
                         (Some(join.patient), join.account, None)
                     }
+                    Body::Command(Command::Reschedule(ask)) => {
+                        let life = self.lines.get(&ask.appointment);
+                        (life.map(|line| line.0), None, None)
+                    }
                     _ => (None, None, None),
                 };
                 let patient = patient.map(|patient| history.person(patient));
@@ -67,7 +74,7 @@ impl Invariant for RestrictionKept {
                 let made = who.into_iter().flatten().filter_map(|key| self.made.get(&key));
                 let is_known = made.flatten().any(|made| {
                     let is_lifted = made.lifted.is_some_and(|at| at <= reply.after);
-                    made.restriction.consequence.refuses() && !is_lifted
+                    made.restriction.consequence.most().is_some() && !is_lifted
                 });
                 ensure(is_known, || format!("{ask} was told of a restriction that is not there"))
             }
@@ -132,6 +139,8 @@ impl RestrictionKept {
         if let Fact::Entered(entered) = fact {
             let session = history.sessions.get(&entered.draw.session).ok_or("no such session")?;
             let as_whom = (entered.channel, entered.entry.choice.class);
+            let here = [whole(entered.draw)];
+            self.look_at_more(entered.patient, entered.appointment, (&here, &[]), time, history)?;
             return self.look(entered.patient, as_whom, time, session);
         }
         if let Fact::PatientNamed(named) = fact {
@@ -140,9 +149,24 @@ impl RestrictionKept {
                 let session = history.sessions.get(session).ok_or("no such session")?;
                 self.look(named.patient, (life.held.channel, named.class), time, session)?;
             }
+            self.look_at_more(
+                named.patient,
+                named.appointment,
+                (&named.claims, &[]),
+                time,
+                history,
+            )?;
+        }
+        if let Fact::Rescheduled(moved) = fact {
+            let of = (moved.to.as_slice(), moved.from.as_slice());
+            // What was displaced has no places to leave.
+            if !moved.from.is_empty() {
+                self.look_at_more(moved.patient, moved.appointment, of, time, history)?;
+            }
         }
         let (Fact::Held(_) | Fact::PlaceOffered(_)) = fact else { return Ok(()) };
         let Some(held) = fact.held() else { return Ok(()) };
+        self.look_at_more(held.patient, held.appointment, (&held.claims, &[]), time, history)?;
         for Claim { session, .. } in &held.claims {
             let session = history.sessions.get(session).ok_or("no such session")?;
             self.look(held.patient, (held.channel, held.class), time, session)?;
@@ -165,7 +189,8 @@ impl RestrictionKept {
                 Consequence::RefuseBut { channels, classes } => {
                     !(channels.contains(channel) && classes.contains(class))
                 }
-                Consequence::Warn | Consequence::Lower(_) => false,
+                // Looked at with what they have.
+                Consequence::Warn | Consequence::Lower(_) | Consequence::Fewer(_) => false,
             };
             let holds = known.holds(time) && made.within.contains(&place);
             ensure(!(is_barred && holds && made.mode == RuleMode::Enforce), || {
@@ -174,4 +199,83 @@ impl RestrictionKept {
         }
         Ok(())
     }
+
+    /// Nobody comes to more appointments than a restriction leaves: by `to`, where `from` is in its scope
+    /// already.
+    fn look_at_more(
+        &self,
+        patient: PatientId,
+        id: AppointmentId,
+        (to, from): (&[Claim], &[Claim]),
+        time: Timestamp,
+        history: &History,
+    ) -> Result<(), String> {
+        for known in self.made.get(&patient).into_iter().flatten() {
+            let made = &known.restriction;
+            let Consequence::Fewer(most) = made.consequence else { continue };
+            let is_there = |claims: &[Claim]| {
+                let sessions = claims.iter().filter_map(|it| history.sessions.get(&it.session));
+                sessions.map(Place::of).any(|place| made.within.contains(&place))
+            };
+            let comes = is_there(to) && !is_there(from);
+            if !comes || !known.holds(time) || made.mode != RuleMode::Enforce {
+                continue;
+            }
+            let others = self.lines.iter().filter(|(other, line)| {
+                **other != id && line.2 && line.0 == patient && is_there(&line.1)
+            });
+            let count = others.count();
+            ensure(count < usize::from(most), || {
+                format!("patient {:x} came to more than {count} while {known:?}", patient.0)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Follows what patients have.
+    fn follow(&mut self, fact: &Fact) {
+        if let Some(held) = fact.held() {
+            self.lines.insert(held.appointment, (held.patient, held.claims.clone(), true));
+        }
+        let over = match fact {
+            Fact::PatientsMerged(merged) => {
+                let own = self.lines.values_mut().filter(|line| line.0 == merged.from);
+                own.for_each(|line| line.0 = merged.into);
+                None
+            }
+            Fact::PatientNamed(named) => {
+                let line = self.lines.get_mut(&named.appointment);
+                line.into_iter().for_each(|line| line.0 = named.patient);
+                None
+            }
+            Fact::PlaceAdded(added) => {
+                let line = (added.patient, added.claims.clone(), true);
+                self.lines.insert(added.appointment, line);
+                None
+            }
+            Fact::Entered(entered) => {
+                let here = whole(entered.draw);
+                let line = (entered.patient, std::iter::once(here).collect(), true);
+                self.lines.insert(entered.appointment, line);
+                None
+            }
+            Fact::EntryEnded(ended) => Some(ended.appointment),
+            Fact::Rescheduled(moved) => {
+                let line = self.lines.get_mut(&moved.appointment);
+                line.into_iter().for_each(|line| line.1.clone_from(&moved.to));
+                None
+            }
+            Fact::Settled(settled) => Some(settled.appointment),
+            Fact::Left(left) => Some(left.appointment),
+            _ => fact.ended().map(|ended| ended.appointment),
+        };
+        if let Some(line) = over.and_then(|id| self.lines.get_mut(&id)) {
+            line.2 = false;
+        }
+    }
+}
+
+/// Somewhere in a session.
+const fn whole(draw: DrawId) -> Claim {
+    Claim { session: draw.session, slot: SlotIndex(0), count: 1, pool: draw.pool }
 }

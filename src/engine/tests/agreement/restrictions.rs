@@ -58,6 +58,9 @@ fn restrict(case: &Case, [id, who, what]: [u8; 3]) -> Command {
         Consequence::RefuseBut { channels: ChannelSet::ALL, classes: ClassSet(0b1000) },
         Consequence::Warn,
         Consequence::Lower(what % 2),
+        Consequence::Fewer(1 + what % 2),
+        Consequence::Fewer(1),
+        Consequence::Fewer(who % 4 * 3),
     ];
     let now = case.engine.now;
     let from = if id % 4 == 0 { now.plus_millis(DAY / 2) } else { now.minus_millis(DAY) };

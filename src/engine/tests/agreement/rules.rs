@@ -39,6 +39,7 @@ impl Case {
         let consequence = match kinds[0] % 4 {
             0 => Consequence::Lower(1),
             1 => Consequence::Refuse { but: ChannelSet(1) },
+            2 => Consequence::Fewer(1 + kinds[0] / 4 % 2),
             _ => Consequence::Refuse { but: ChannelSet(0) },
         };
         let rule = NoShowRule {
@@ -453,6 +454,8 @@ pub(super) fn no_show(id: u8, who: u8, what: u8) -> NoShowRule {
         Consequence::Refuse { but: ChannelSet(0) },
         Consequence::Warn,
         Consequence::Lower(2),
+        Consequence::Fewer(1),
+        Consequence::Fewer(2),
     ];
     let terms = [Term::Days(1), Term::Days(3), Term::Months(1), Term::MonthEnd];
     let tier = |more: u8| Tier {

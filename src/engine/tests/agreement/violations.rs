@@ -6,8 +6,8 @@ use super::rules::no_show;
 use super::{Case, same};
 use crate::engine::tests::pairs::Pairs;
 use crate::model::{
-    AccountId, Begins, Command, CountedOf, Fact, NoShowRule, Outcome, ProbingRule, RuleMode, Term,
-    Tier, Violation, ViolationRule, ViolationSet, Window,
+    AccountId, Begins, ChannelSet, Command, Consequence, CountedOf, Fact, NoShowRule, Outcome,
+    ProbingRule, RuleMode, Term, Tier, Violation, ViolationRule, ViolationSet, Window,
 };
 
 impl Case {
@@ -119,6 +119,13 @@ pub(super) fn rules(id: u8, who: u8, what: u8) -> Vec<ViolationRule> {
         let rule = NoShowRule { window, begins, ..as_missed };
         let ofs = [CountedOf::Patient, CountedOf::Account, CountedOf::Phone, CountedOf::Patient];
         let of = ofs[usize::from(who.rotate_right(3)) % 4];
+        // What patients of an account have is not known to it: now and then such a rule, which is malformed.
+        let mut rule = rule;
+        let fewer = |tier: &&mut Tier| matches!(tier.consequence, Consequence::Fewer(_));
+        let others = of != CountedOf::Patient && what % 16 != 11;
+        for tier in rule.tiers.iter_mut().filter(|_| others).filter(fewer) {
+            tier.consequence = Consequence::Refuse { but: ChannelSet(0) };
+        }
         ViolationRule { counts: counts[number % 8], of, rule }
     };
     (0..(what >> 2) % 3).map(rule).collect()

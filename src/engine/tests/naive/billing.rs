@@ -353,7 +353,7 @@ impl Naive {
             let once = session.repeat == Repeat::OnePerPatient;
             let keys = ClientKeys { phone: self.known_phone(old.id), ..ClientKeys::default() };
             let who = self.refused_as(old.patient, &ClientKeys { account: old.account, ..keys });
-            let restricted = self.restricted(&who, session, (channel, old.class));
+            let restricted = self.restricted(&who, session, (channel, old.class), &[old.id]);
             if once && other || restricted.is_some() {
                 return None;
             }
@@ -520,9 +520,9 @@ impl Naive {
             if session.repeat == Repeat::OnePerPatient && self.ledger().iter().any(has) {
                 refusals.push(Outcome::AlreadyHasAppointment.into());
             }
-            restricted.extend(self.restricted(&who, session, (hold.channel, name.class)));
+            restricted.extend(self.restricted(&who, session, (hold.channel, name.class), &[]));
         }
-        refusals.extend(restricted.into_iter().max_by_key(|it| it.why.unwrap().until));
+        refusals.extend(super::rules::strictest(restricted.into_iter()));
         let wanted = wanted(name.patient, name.class, name.attributes, &[]);
         refusals.extend(self.beyond_limits(&wanted, &hold.claims));
         let asked: Vec<_> = hold.claims.iter().map(|claim| claim.session).collect();

@@ -77,11 +77,12 @@ impl Naive {
             attributes: crate::model::Attributes::default(),
             but: &but,
         };
-        if let Some(refusal) = self.beyond_limits(&wanted, &claims) {
+        let asked: Vec<_> = ask.claims.iter().map(|wish| wish.session).collect();
+        let more = self.one_more(&self.appointments[index], &asked, &but).filter(|_| !is_lost);
+        if let Some(refusal) = more.or_else(|| self.beyond_limits(&wanted, &claims)) {
             return Err(refusal);
         }
         let left: Vec<_> = self.appointments[index].claims.iter().map(|it| it.session).collect();
-        let asked: Vec<_> = ask.claims.iter().map(|wish| wish.session).collect();
         let moved = &self.appointments[index];
         let (account, phone) = (moved.account, self.known_phone(moved.id));
         let keys = ClientKeys { account, phone, ..ClientKeys::default() };

@@ -78,7 +78,9 @@ impl Naive {
             refusals.push(Outcome::OrganizationNotPermitted);
         }
         let from = ask.from.max(self.now);
-        if ask.until <= from || ask.consequence == Consequence::Lower(0) {
+        let is_none = ask.consequence == Consequence::Lower(0);
+        let is_none = is_none || matches!(ask.consequence, Consequence::Fewer(0 | 9..));
+        if ask.until <= from || is_none {
             refusals.push(Outcome::RestrictionInvalid);
         }
         lowest(&refusals)?;

@@ -3,12 +3,13 @@
 use super::Naive;
 use super::cooldown::NaiveCooldown;
 use super::restrictions::NaiveRestriction;
+use super::words::is_live;
 use crate::model::limits::RULES_LEAD_MILLIS;
 use crate::model::{
-    Amend, Appeal, ApplyRules, Appointment, Begins, BookingChannel, ChannelSet, Consequence, Day,
-    NoShowRule, Outcome, PatientClass, PatientId, Place, Receipt, Refusal, Restrict, Restriction,
-    RestrictionCause, RestrictionId, RuleKey, RuleMode, RuleRef, RuleScope, RuleWhy, Rules,
-    RulesVersion, Session, Term, Timestamp, Window,
+    Amend, Appeal, ApplyRules, Appointment, AppointmentId, Begins, BookingChannel, ChannelSet,
+    Consequence, Day, NoShowRule, Outcome, PatientClass, PatientId, Place, Receipt, Refusal,
+    Restrict, Restriction, RestrictionCause, RestrictionId, RuleKey, RuleMode, RuleRef, RuleScope,
+    RuleWhy, Rules, RulesVersion, Session, SessionId, Term, Timestamp, Window,
 };
 
 /// What is known of rules and of how patients behaved.
@@ -181,6 +182,7 @@ impl Naive {
         who: &[PatientId],
         session: &Session,
         (channel, class): (BookingChannel, PatientClass),
+        but: &[AppointmentId],
     ) -> Option<Refusal> {
         let place = place_of(session);
         let own = self.conduct.restrictions.iter().filter(|known| who.contains(&known.patient));
@@ -191,6 +193,9 @@ impl Naive {
                 Consequence::RefuseBut { channels, classes } => {
                     !channels.contains(channel) || !classes.contains(class)
                 }
+                Consequence::Fewer(most) => {
+                    usize::from(most) <= self.live_in(known.patient, made.within, but)
+                }
                 Consequence::Warn | Consequence::Lower(_) => false,
             };
             is_barred
@@ -198,21 +203,89 @@ impl Naive {
                 && known.is_in_effect(self.now)
                 && made.within.contains(&place)
         });
-        let last = refusing.max_by_key(|known| (known.ends(), known.kept.id))?;
+        self.told(refusing.collect(), class, but)
+    }
+
+    /// What the strictest of some restrictions says: one that leaves nothing before one that leaves some.
+    pub(super) fn told(
+        &self,
+        mut refusing: Vec<&NaiveRestriction>,
+        class: PatientClass,
+        but: &[AppointmentId],
+    ) -> Option<Refusal> {
+        refusing.sort_by_key(|known| {
+            let leaves = match known.kept.restriction.consequence {
+                Consequence::Fewer(most) => most,
+                _ => 0,
+            };
+            (u8::MAX - leaves, known.ends(), known.kept.id)
+        });
+        let last = refusing.pop()?;
         let (made, until) = (last.kept.restriction, last.ends());
         let through = match made.consequence {
             Consequence::Refuse { but } => but,
             Consequence::RefuseBut { channels, classes } if classes.contains(class) => channels,
             Consequence::RefuseBut { .. } => ChannelSet(0),
+            Consequence::Fewer(_) => ChannelSet(u64::MAX),
             Consequence::Warn | Consequence::Lower(_) => panic!("it refuses"),
         };
         let within = made.within.kind();
         let why = RuleWhy { within, until, through, ..RuleWhy::of(RuleKey::Staff, made.rule) };
         let why = if last.kept.ground.is_some() { why } else { self.counted_in(&made, why)? };
+        let why = match made.consequence {
+            Consequence::Fewer(most) => {
+                let count = self.live_in(last.patient, made.within, but);
+                let count = u16::try_from(count).unwrap();
+                RuleWhy { count, limit: most.into(), since: Timestamp::default(), ..why }
+            }
+            _ => why,
+        };
         let wait = until.as_millis() - self.now.as_millis();
         let retry_after_millis = u32::try_from(wait).unwrap_or(u32::MAX);
         let outcome = Outcome::Restricted;
         Some(Refusal { outcome, status: None, retry_after_millis, why: Some(why) })
+    }
+
+    /// How many live appointments somebody has in a scope, but some.
+    pub(super) fn live_in(
+        &self,
+        patient: PatientId,
+        within: RuleScope,
+        but: &[AppointmentId],
+    ) -> usize {
+        let mut count = 0;
+        for one in &self.appointments {
+            let mut sessions = one.claims.iter().map(|claim| self.session(claim.session).unwrap());
+            let is_there = sessions.any(|session| within.contains(&place_of(session)));
+            let is_own = one.patient == patient && is_live(one) && !but.contains(&one.id);
+            count += usize::from(is_own && is_there);
+        }
+        count
+    }
+
+    /// Why a move would be one appointment too many where somebody may have fewer.
+    pub(super) fn one_more(
+        &self,
+        moved: &Appointment,
+        sessions: &[SessionId],
+        but: &[AppointmentId],
+    ) -> Option<Refusal> {
+        let place = |id: &SessionId| self.session(*id).map(place_of);
+        let to: Vec<Place> = sessions.iter().filter_map(place).collect();
+        let from: Vec<Place> = moved.claims.iter().filter_map(|it| place(&it.session)).collect();
+        let mut refusing = Vec::new();
+        for known in self.conduct.restrictions.iter().filter(|it| it.patient == moved.patient) {
+            let made = known.kept.restriction;
+            let Consequence::Fewer(most) = made.consequence else { continue };
+            let stays = from.iter().any(|place| made.within.contains(place));
+            let comes = to.iter().any(|place| made.within.contains(place));
+            let applies = made.mode == RuleMode::Enforce && known.is_in_effect(self.now);
+            let has = self.live_in(moved.patient, made.within, but);
+            if applies && comes && !stays && usize::from(most) <= has {
+                refusing.push(known);
+            }
+        }
+        self.told(refusing, moved.class, but)
     }
 
     /// The same with what the rule counted that made it.
@@ -258,6 +331,15 @@ impl Naive {
         }
         by
     }
+}
+
+/// Of refusals of several sessions the strictest, and of those the one that ends last.
+pub(super) fn strictest(refusals: impl Iterator<Item = Refusal>) -> Option<Refusal> {
+    refusals.max_by_key(|refusal| {
+        let why = refusal.why.unwrap();
+        let leaves = if why.through == ChannelSet(u64::MAX) { why.limit } else { 0 };
+        (u16::MAX - leaves, why.until)
+    })
 }
 
 /// Whether a strike of a day counts together with a newer one.

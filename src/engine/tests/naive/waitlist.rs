@@ -173,7 +173,7 @@ impl Naive {
         }
         let keys = ClientKeys { account: join.account, ..ClientKeys::default() };
         let who = self.refused_as(join.patient, &keys);
-        refusals.extend(self.restricted(&who, session, (join.channel, join.class)));
+        refusals.extend(self.restricted(&who, session, (join.channel, join.class), &[]));
         refusals.extend(self.cooling((join.patient, &keys), &[], &[id]));
         let is_free = |slot: u16| {
             let quota = |pool: u8| session.pools[usize::from(pool)].quotas[usize::from(slot)];
@@ -337,7 +337,7 @@ impl Naive {
             let live = self.ledger().iter().any(|it| (it.0, it.2) == (entry.join.patient, id));
             let session = self.session(id).unwrap();
             let as_whom = (entry.join.channel, entry.join.class);
-            let is_barred = self.restricted(&[entry.join.patient], session, as_whom).is_some();
+            let is_barred = self.restricted(&[entry.join.patient], session, as_whom, &[]).is_some();
             let is_cooling =
                 self.cooling((entry.join.patient, &ClientKeys::default()), &[], &[id]).is_some();
             let claim =
