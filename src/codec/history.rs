@@ -9,7 +9,7 @@
 use crate::model::limits::CLAIMS_MAX;
 use crate::model::{Ending, HalfDay, Past, Recorded, Visit, Visits};
 
-layout_code!(Ending { Fulfilled, Missed, Cancelled, Released, Expired, Probed, Booked });
+layout_code!(Ending { Fulfilled, Missed, Cancelled, Released, Expired, Probed, Booked, Late });
 layout_code!(HalfDay { Morning, Afternoon });
 layout_struct!(Visit { place, appointment_type, day, half });
 layout_struct!(Past { visit, ending, booked, ended, is_joined });

@@ -124,7 +124,10 @@ fn packed(past: &Past) -> Option<Packed> {
     let day = u16::try_from(visit.day.0).ok()?;
     let ahead = u8::try_from(visit.day.0.checked_sub(booked.0)?).ok()?;
     let lasted = u8::try_from(ended.0.checked_sub(booked.0)?).ok()?;
+    let is_late = ending == Ending::Late;
+    let ending = if is_late { Ending::Fulfilled } else { ending };
     let flags = ending as u8 | (visit.half as u8) << 3 | u8::from(is_joined) << 4;
+    let flags = flags | u8::from(is_late) << 5;
     Some((day, ahead, lasted, flags))
 }
 
@@ -133,9 +136,14 @@ fn unpacked((place, appointment_type): (Place, u8), packed: Packed) -> Option<Pa
     let day = Day(day.into());
     let booked = Day(day.0.checked_sub(ahead.into())?);
     let ending = Ending::ALL.into_iter().find(|ending| *ending as u8 == flags & 7)?;
+    let ending = match (ending, flags >> 5) {
+        (Ending::Fulfilled, 1) => Ending::Late,
+        (ending, 0) => ending,
+        _ => return None,
+    };
     let half = if flags >> 3 & 1 == 0 { HalfDay::Morning } else { HalfDay::Afternoon };
     let visit = Visit { place, appointment_type, day, half };
     let ended = Day(booked.0.saturating_add(lasted.into()));
     let is_joined = flags >> 4 & 1 == 1;
-    (flags >> 5 == 0).then_some(Past { visit, ending, booked, ended, is_joined })
+    Some(Past { visit, ending, booked, ended, is_joined })
 }

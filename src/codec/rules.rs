@@ -53,7 +53,9 @@ layout_code!(RestrictionCause {
     Cancel,
     SameDayCancel,
     Booking,
-    Probing
+    Probing,
+    Late,
+    Missed
 });
 layout_struct!(Place { organization, department, resource, service });
 layout_struct!(RuleRef { version, layer, tier });

@@ -94,6 +94,12 @@ impl<'a> Post<'a> {
         }
     }
 
+    /// Whether the queue has an appointment, and its patient as late.
+    pub(super) fn is_late(&self, appointment: AppointmentId) -> bool {
+        let entry = self.session.queue().and_then(|queue| queue.entry(appointment));
+        entry.is_some_and(|entry| entry.is_late)
+    }
+
     /// What is written of a change where the queue has to know of it.
     pub(super) fn fact(
         &self,

@@ -70,6 +70,7 @@ pub fn decide_change(
         | Action::NoShow
         | Action::Settle => None,
     };
+    let is_late = post.as_ref().is_some_and(|post| post.is_late(appointment.id));
     let queued =
         post.and_then(|post| post.fact(context.now, change, &appointment, status, fingerprint));
 
@@ -90,7 +91,7 @@ pub fn decide_change(
     } else {
         Facts::from_iter([fact])
     };
-    let ending = ending_of(change.action, status);
+    let ending = ending_of(change.action, status, is_late);
     facts.extend(ending.and_then(|ending| recorded(view, context, &appointment, ending)));
     if let Some(ending) = ending {
         let waiting = cooled(view, context, &appointment, (ending, &facts));
@@ -106,11 +107,13 @@ pub fn decide_change(
             facts.extend(owe(view, context, appointment.id));
             follow_end(view, context, &appointment, &mut facts);
         }
-        Action::Release => follow_end(view, context, &appointment, &mut facts),
+        Action::Release | Action::Fulfil | Action::NoShow | Action::Settle => {
+            follow_end(view, context, &appointment, &mut facts);
+        }
         Action::Book { .. } => {
             follow_booking(view, context, &Made::of(view, &appointment), &mut facts);
         }
-        Action::Arrive | Action::CheckIn | Action::Fulfil | Action::NoShow | Action::Settle => {}
+        Action::Arrive | Action::CheckIn => {}
     }
     Ok(Decision { facts, receipt, refused: None })
 }

@@ -261,7 +261,9 @@ pub(super) const fn key_of(cause: RestrictionCause) -> RuleKey {
         | RestrictionCause::Cancel
         | RestrictionCause::SameDayCancel
         | RestrictionCause::Booking
-        | RestrictionCause::Probing => RuleKey::Violations,
+        | RestrictionCause::Probing
+        | RestrictionCause::Late
+        | RestrictionCause::Missed => RuleKey::Violations,
     }
 }
 

@@ -5,6 +5,7 @@
 //! visit     place 24 bits | day 16 | booked: days before 8 | ended: days after that 8 | flags 8
 //! place     where, and the appointment type: once for all shards, by number
 //! flags     how it ended 3 bits | half-day | joined | is a strike | used up | the row is over
+//!           of a visit that took place: used up stands for late
 //! ```
 //!
 //! A strike is a mark on the visit that was missed or left late. It outlives the visit, for rules may
@@ -295,7 +296,8 @@ impl Histories {
         let day = visit.day.0.min(u32::from(u16::MAX));
         let ahead = day.saturating_sub(booked.0).min(255);
         let lasted = ended.0.saturating_sub(booked.0).min(255);
-        let flags = ending as u64 | (visit.half as u64) << 3 | u64::from(is_joined) << 4;
+        let ending = if ending == Ending::Late { FULFILLED | LATE } else { ending as u64 };
+        let flags = ending | (visit.half as u64) << 3 | u64::from(is_joined) << 4;
         u64::from(place) << 40
             | u64::from(day) << 24
             | u64::from(ahead) << 16
@@ -338,6 +340,9 @@ const ALONE: u64 = 0;
 const STRIKE: u64 = 1 << 5;
 const USED: u64 = 1 << 6;
 const OVER: u64 = 1 << 7;
+/// Of a visit that took place, which is never a strike: the patient came late.
+const LATE: u64 = USED;
+const FULFILLED: u64 = Ending::Fulfilled as u64;
 
 const fn flag(mark: u64, is_set: bool) -> u64 {
     if is_set { mark } else { 0 }
@@ -362,7 +367,8 @@ fn last_day(word: u64) -> Day {
 
 const fn ending(word: u64) -> Ending {
     match word & 7 {
-        1 => Ending::Fulfilled,
+        FULFILLED if word & LATE != 0 => Ending::Late,
+        FULFILLED => Ending::Fulfilled,
         2 => Ending::Missed,
         3 => Ending::Cancelled,
         4 => Ending::Released,

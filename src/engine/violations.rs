@@ -1,5 +1,5 @@
-//! Decides what follows from holds that were left unpaid or given up, from cancels, bookings and
-//! probing (违规).
+//! Decides what follows from holds that were left unpaid or given up, from cancels, bookings, probing,
+//! and visits that somebody was late for or missed (违规).
 //!
 //! ```text
 //! Recorded, Booked -> kept of the account and the telephone too, where rules ask
@@ -75,7 +75,8 @@ impl Behind {
     }
 }
 
-/// Adds what follows from the end of an appointment, if `facts` keep it.
+/// Adds what follows from the end of an appointment, if `facts` keep it. A visit in time counts as
+/// nothing, and is kept of the patient alone.
 pub(super) fn follow_end(
     view: &View<'_>,
     context: &Context<'_>,
@@ -87,6 +88,9 @@ pub(super) fn follow_end(
     }
     let Some(recorded) = facts.iter().find_map(kept).cloned() else { return };
     let Some(first) = recorded.visits.first().copied() else { return };
+    if recorded.ending == Ending::Fulfilled {
+        return;
+    }
     let ended: Vec<Past> = recorded.past().collect();
     let subjects = view.subjects(appointment);
     let who = Behind::of(view, context, &subjects, appointment.is_unnamed());
@@ -214,13 +218,17 @@ fn barred(
 
 /// Restrictions of a patient that are made with the same record.
 fn made_with_it(facts: &Facts, patient: PatientId) -> impl Iterator<Item = &Restriction> {
-    let earlier = facts.iter().filter_map(made_by).filter(move |it| it.patient == patient);
-    earlier.map(|it| &it.restriction)
+    let earlier = facts.iter().filter_map(made_by).filter(move |(who, _)| *who == patient);
+    earlier.map(|(_, made)| made)
 }
 
-/// A restriction that follows.
-const fn made_by(fact: &Fact) -> Option<&Barred> {
-    if let Fact::Barred(barred) = fact { Some(barred) } else { None }
+/// A restriction that follows, also from a strike: a missed visit may count as both.
+fn made_by(fact: &Fact) -> Option<(PatientId, &Restriction)> {
+    match fact {
+        Fact::Barred(barred) => Some((barred.patient, &barred.restriction)),
+        Fact::Struck(struck) => Some((struck.patient, struck.restriction.as_ref()?)),
+        _ => None,
+    }
 }
 
 /// What is kept of an appointment that ends.

@@ -1,7 +1,7 @@
 //! What is kept of an appointment when it is over.
 //!
 //! ```text
-//! held --> released | expired                 booked --> cancelled | fulfilled | missed
+//! held --> released | expired                 booked --> cancelled | fulfilled, late or not | missed
 //!            `---------------- Recorded: its visits, the day it was made, the day it ended
 //! ```
 //!
@@ -45,11 +45,16 @@ pub(super) fn is_own_doing(view: &View<'_>, appointment: &Appointment) -> bool {
     !is_offer && !appointment.is_displaced() && appointment.draw().is_none()
 }
 
-/// How an appointment ends by an action; `None` where it goes on.
-pub(super) const fn ending_of(action: Action, status: AppointmentStatus) -> Option<Ending> {
+/// How an appointment ends by an action, whose patient came late or did not; `None` where it goes on.
+pub(super) const fn ending_of(
+    action: Action,
+    status: AppointmentStatus,
+    is_late: bool,
+) -> Option<Ending> {
     match (action, status) {
         (Action::Release, AppointmentStatus::Cancelled) => Some(Ending::Released),
         (Action::Cancel, AppointmentStatus::Cancelled) => Some(Ending::Cancelled),
+        (_, AppointmentStatus::Fulfilled) if is_late => Some(Ending::Late),
         (_, AppointmentStatus::Fulfilled) => Some(Ending::Fulfilled),
         (_, AppointmentStatus::NoShow) => Some(Ending::Missed),
         _ => None,

@@ -60,6 +60,8 @@ pub enum Ending {
     Probed = 6,
     /// It was booked: kept of accounts and telephones alone, besides how it ended.
     Booked = 7,
+    /// The visit took place, and the patient had checked in late.
+    Late = 8,
 }
 
 /// The visits of an appointment, in the order of its claims.
@@ -150,7 +152,7 @@ impl Stay {
 
 impl Ending {
     /// Every ending.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Fulfilled,
         Self::Missed,
         Self::Cancelled,
@@ -158,11 +160,12 @@ impl Ending {
         Self::Expired,
         Self::Probed,
         Self::Booked,
+        Self::Late,
     ];
 
     /// Whether the appointment was more than a hold, and is over.
     pub const fn was_booked(self) -> bool {
-        matches!(self, Self::Fulfilled | Self::Missed | Self::Cancelled)
+        matches!(self, Self::Fulfilled | Self::Late | Self::Missed | Self::Cancelled)
     }
 
     /// How many operations it took: a hold, and where it was given up one more.
@@ -170,7 +173,7 @@ impl Ending {
         match self {
             Self::Cancelled | Self::Released => 2,
             Self::Probed => 0,
-            Self::Fulfilled | Self::Missed | Self::Expired | Self::Booked => 1,
+            Self::Fulfilled | Self::Late | Self::Missed | Self::Expired | Self::Booked => 1,
         }
     }
 
@@ -184,6 +187,7 @@ impl Ending {
             Self::Expired => "expired",
             Self::Probed => "probed",
             Self::Booked => "booked",
+            Self::Late => "late",
         }
     }
 }

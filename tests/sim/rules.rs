@@ -72,6 +72,8 @@ fn violations(now: Timestamp, scope: RuleScope) -> Vec<ViolationRule> {
         [Violation::SameDayCancel, Violation::Unpaid],
         [Violation::Booking, Violation::Booking],
         [Violation::Probing, Violation::Unpaid],
+        [Violation::Late, Violation::Missed],
+        [Violation::Missed, Violation::Late],
     ]);
     let of =
         random.pick(&[CountedOf::Patient, CountedOf::Account, CountedOf::Phone, CountedOf::Phone]);

@@ -21,6 +21,7 @@ mod tables_cooldown;
 mod tables_disruption;
 mod tables_fewer;
 mod tables_hold;
+mod tables_late;
 mod tables_limits;
 mod tables_move;
 mod tables_naming;

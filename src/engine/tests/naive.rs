@@ -548,14 +548,15 @@ impl Naive {
             self.keep_ended(&settled, index);
             self.cool(Some(actor), &settled);
         }
-        if is_kept && settled.status == AppointmentStatus::Cancelled {
+        if settled.status == AppointmentStatus::NoShow {
+            self.strike(&settled);
+        }
+        let goes_on = matches!(change.action, Action::Arrive | Action::CheckIn);
+        if is_kept && !goes_on && !matches!(change.action, Action::Book { .. }) {
             self.count_end(&settled);
         }
         if matches!(change.action, Action::Book { .. }) {
             self.count_booking(index);
-        }
-        if settled.status == AppointmentStatus::NoShow {
-            self.strike(&settled);
         }
         if settled.status == AppointmentStatus::Fulfilled {
             self.end_row(settled.patient);

@@ -255,6 +255,8 @@ const POSSIBLE: &[(&str, &[Outcome])] = &[
     ("barred_same_day_cancel", &[O::Done]),
     ("barred_booking", &[O::Done]),
     ("barred_probing", &[O::Done]),
+    ("barred_late", &[O::Done]),
+    ("barred_missed", &[O::Done]),
     ("probed", &[O::Done]),
     ("probed_in_shadow", &[O::Done]),
     ("barred_account", &[O::Done]),

@@ -8,28 +8,37 @@
 use super::build::{self, DAY, MINUTE};
 use super::world::World;
 use crate::model::{
-    AccountId, Action, Actor, ApplyRules, Begins, ChannelSet, CivilTime, ClientKey, ClientKeys,
-    Command, Consequence, CountedOf, Day, DepartmentId, Hold, Holder, HolderRule, MergePatients,
-    NoShowRule, Outcome, PatientId, PaymentRef, Refusal, Role, RuleKey, RuleLayer, RuleMode,
-    RuleScope, Rules, RulesVersion, ScopeKind, Session, Term, Tier, Timestamp, Violation,
-    ViolationRule, Window,
+    AccountId, Action, Actor, ApplyRules, Attendance, Begins, ChannelSet, CivilTime, ClientKey,
+    ClientKeys, Command, Consequence, CountedOf, Day, DepartmentId, Hold, Holder, HolderRule,
+    LateRule, MergePatients, NoShowRule, Outcome, PatientId, PaymentRef, Refusal, Role, RuleKey,
+    RuleLayer, RuleMode, RuleScope, Rules, RulesVersion, ScopeKind, Session, SessionTerms, Term,
+    Tier, Timestamp, Violation, ViolationRule, Window,
 };
 
 /// 2027-01-01.
 const FIRST: Day = Day(20_819);
 
+/// Late after a quarter of an hour, too late after half an hour.
+const QUEUE: Attendance = Attendance {
+    check_in_from: 3_600_000,
+    pick_up_until: None,
+    grace: 900_000,
+    late_until: 1_800_000,
+    late: LateRule::EndOfSegment,
+};
+
 const REFUSE: Consequence = Consequence::Refuse { but: ChannelSet(0) };
 
-fn day(number: u32) -> Timestamp {
+pub(super) fn day(number: u32) -> Timestamp {
     Timestamp::from_millis(u64::from(FIRST.0 + number) * DAY)
 }
 
-fn tier(count: u16, term: Term) -> Tier {
+pub(super) fn tier(count: u16, term: Term) -> Tier {
     Tier { count, consequence: REFUSE, term }
 }
 
 /// In a month, at once.
-fn rule(counts: &[Violation], tiers: &[Tier]) -> ViolationRule {
+pub(super) fn rule(counts: &[Violation], tiers: &[Tier]) -> ViolationRule {
     let rule = NoShowRule {
         within: ScopeKind::Region,
         window: Window::Month,
@@ -41,24 +50,28 @@ fn rule(counts: &[Violation], tiers: &[Tier]) -> ViolationRule {
     ViolationRule { counts: counts.iter().copied().collect(), of: CountedOf::Patient, rule }
 }
 
-fn rules_of(violations: Vec<ViolationRule>) -> Rules {
+pub(super) fn rules_of(violations: Vec<ViolationRule>) -> Rules {
     let layers = vec![RuleLayer { violations, ..RuleLayer::default() }];
     let from = day(0).minus_millis(2 * DAY);
     Rules { from, civil: CivilTime::default(), version: RulesVersion(0), notice_days: 0, layers }
 }
 
-struct Patient {
-    world: World,
+pub(super) struct Patient {
+    pub(super) world: World,
     number: u128,
     /// For whom, and with what, holds are made.
-    whom: u128,
-    keys: ClientKeys,
+    pub(super) whom: u128,
+    pub(super) keys: ClientKeys,
     /// What was not to be had, as in the script.
-    refused: Vec<String>,
+    pub(super) refused: Vec<String>,
 }
 
 impl Patient {
-    fn under(violations: Vec<ViolationRule>) -> Self {
+    pub(super) fn under(violations: Vec<ViolationRule>) -> Self {
+        Self::under_rules(rules_of(violations))
+    }
+
+    pub(super) fn under_rules(rules: Rules) -> Self {
         let now = day(0).minus_millis(3 * DAY);
         let mut patient = Self {
             world: World::new(now),
@@ -67,18 +80,18 @@ impl Patient {
             keys: ClientKeys::default(),
             refused: Vec::new(),
         };
-        let rules = rules_of(violations);
         let apply = ApplyRules { request: build::request(99), rules };
         patient.ask(&Command::ApplyRules(apply.into())).unwrap();
         patient.world.now = day(0).minus_millis(DAY);
         patient
     }
 
-    fn ask(&mut self, command: &Command) -> Result<(), Refusal> {
+    pub(super) fn ask(&mut self, command: &Command) -> Result<(), Refusal> {
         self.world.run(&Actor::unbounded(Role::Practitioner), command).map(|_| ())
     }
 
-    /// Holds or books a visit at nine of a day.
+    /// Holds or books a visit at nine of a day. Who checks in after a quarter past is late, who comes
+    /// after half past too late.
     #[expect(clippy::unwrap_in_result, reason = "what is not refused must be there")]
     fn take(&mut self, visit: u32, department: u32, book: bool) -> Result<u128, Refusal> {
         self.number += 1;
@@ -87,6 +100,7 @@ impl Patient {
         let session = Session {
             start: day(visit).plus_millis(9 * 60 * MINUTE),
             department: DepartmentId(department),
+            terms: SessionTerms { attendance: Some(QUEUE), ..SessionTerms::default() },
             ..build::session(wish.session.0, &[1])
         };
         self.ask(&Command::OpenSession(build::open(session).into())).unwrap();
@@ -95,15 +109,37 @@ impl Patient {
         self.ask(&Command::Hold(hold)).map(|()| id)
     }
 
-    fn change(&mut self, id: u128, action: Action) {
+    /// Books a visit at nine of a day.
+    pub(super) fn book(&mut self, visit: u32) -> u128 {
+        self.take(visit, 1, true).unwrap()
+    }
+
+    pub(super) fn change(&mut self, id: u128, action: Action) {
         self.number += 1;
         let change = build::change(10_000 + self.number, id, action);
         self.ask(&Command::Change(change)).unwrap();
     }
 
+    /// What becomes of what was booked before: it is cancelled, or somebody comes or does not.
+    fn come(&mut self, what: char, at: u32, id: u128) {
+        let minute = match what {
+            't' => 15,
+            'l' | 'g' => 16,
+            'm' => 31,
+            _ => return self.change(id, Action::Cancel),
+        };
+        self.world.now = day(at).plus_millis((9 * 60 + minute) * MINUTE);
+        if what != 'm' {
+            self.change(id, Action::CheckIn);
+        }
+        let is_seen = matches!(what, 't' | 'l');
+        self.change(id, if is_seen { Action::Fulfil } else { Action::NoShow });
+    }
+
     /// At seven of a day: c cancels and s cancels on the day of the visit what was booked long before,
-    /// d cancels at another department; r holds and gives up, u holds and leaves it, b books.
-    fn script(mut self, events: &str) -> Self {
+    /// d cancels at another department; r holds and gives up, u holds and leaves it, b books. Of visits
+    /// that were booked before, t is in time, l late, m missed, and g checked in late and then gone.
+    pub(super) fn script(mut self, events: &str) -> Self {
         let events: Vec<(char, u32)> = events
             .split_whitespace()
             .map(|word| (word.chars().next().unwrap(), word.split_at(1).1.parse().unwrap()))
@@ -113,14 +149,14 @@ impl Patient {
             booked.push(match what {
                 'c' => self.take(at + 40, 1, true).ok(),
                 'd' => self.take(at + 40, 2, true).ok(),
-                's' => self.take(*at, 1, true).ok(),
+                's' | 't' | 'l' | 'm' | 'g' => self.take(*at, 1, true).ok(),
                 _ => None,
             });
         }
         for ((what, at), id) in events.into_iter().zip(booked) {
             self.world.now = self.world.now.max(day(at).plus_millis(7 * 60 * MINUTE));
             if let Some(id) = id {
-                self.change(id, Action::Cancel);
+                self.come(what, at, id);
                 continue;
             }
             match (what, self.take(at + 40, 1, what == 'b')) {
@@ -140,7 +176,7 @@ impl Patient {
     }
 
     /// Every restriction, as `Cause from..until` in days.
-    fn restrictions(&self) -> String {
+    pub(super) fn restrictions(&self) -> String {
         let state = self.world.state();
         let made = state.records.iter().flat_map(|(_, record)| &record.restrictions);
         let words = made.map(|kept| {
@@ -160,7 +196,11 @@ impl Patient {
 }
 
 #[track_caller]
-fn check<'a>(rules: impl IntoIterator<Item = &'a ViolationRule>, events: &str, expected: &str) {
+pub(super) fn check<'a>(
+    rules: impl IntoIterator<Item = &'a ViolationRule>,
+    events: &str,
+    expected: &str,
+) {
     let patient = Patient::under(rules.into_iter().cloned().collect()).script(events);
     assert_eq!(patient.restrictions(), expected, "{events}");
 }
@@ -302,8 +342,7 @@ fn the_nearest_layer_decides_and_rules_are_refused_whole() {
         (nine.clone(), false),
         (vec![good.clone(), change(&|it| it.rule.tiers[0].count = 5)], false),
         (vec![change(&|it| it.counts.0 = 0)], false),
-        (vec![change(&|it| it.counts.0 = 1)], false),
-        (vec![change(&|it| it.counts.0 = 128)], false),
+        (vec![change(&|it| it.counts.0 = 255)], true),
         (vec![change(&|it| it.rule.window = Window::InARow)], false),
         (vec![change(&|it| it.rule.window = Window::Ever)], false),
         (vec![change(&|it| it.rule.window = Window::Days(366))], true),
@@ -337,7 +376,7 @@ fn the_nearest_layer_decides_and_rules_are_refused_whole() {
 }
 
 /// With that account and telephone.
-const fn keys(account: u128, phone: u128) -> ClientKeys {
+pub(super) const fn keys(account: u128, phone: u128) -> ClientKeys {
     ClientKeys {
         account: Some(AccountId(account)),
         phone: Some(ClientKey(phone)),

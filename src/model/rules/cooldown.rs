@@ -93,7 +93,9 @@ impl EndingSet {
             Ending::Cancelled => 1,
             Ending::Released => 2,
             Ending::Expired => 4,
-            Ending::Fulfilled | Ending::Missed | Ending::Booked | Ending::Probed => 0,
+            Ending::Fulfilled | Ending::Late | Ending::Missed | Ending::Booked | Ending::Probed => {
+                0
+            }
         })
     }
 

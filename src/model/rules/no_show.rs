@@ -168,6 +168,10 @@ pub enum RestrictionCause {
     Booking = 21,
     /// They asked again and again for what was not to be had.
     Probing = 22,
+    /// They came late.
+    Late = 23,
+    /// They did not come, as a rule about violations counts it.
+    Missed = 24,
 }
 
 /// One rule of one version.

@@ -1,12 +1,14 @@
-//! What else counts against somebody (违规): holds left unpaid or given up, cancels, bookings, probing.
+//! What else counts against somebody (违规): holds left unpaid or given up, cancels, bookings, probing,
+//! visits that somebody was late for or missed.
 //!
 //! ```text
 //! hold    -> expired: unpaid | given up: release            each rule counts some of them, of whom,
 //! booking -> booked: booking | cancelled: cancel,           and goes on as one about missed visits
 //!            on the day of the visit: same-day cancel too
+//! visit   -> seen, and checked in late: late | missed: missed
 //! ```
 //!
-//! Sources of the forms: the platforms P1, P2 and P6 of `docs/policies/`.
+//! Sources of the forms: the platforms P1, P2, P6 and P7 of `docs/policies/`.
 //!
 //! **Architecture invariant:** what is counted are the histories that ledgers keep of everybody: a rule
 //! costs no memory but for whom it restricts.
@@ -40,9 +42,14 @@ pub enum Violation {
     /// Somebody asked again and again for what was not to be had (刷号), as a rule about
     /// [probing](super::ProbingRule) counts it.
     Probing = 6,
+    /// The visit took place, and the queue of its session had the patient as late (迟到).
+    Late = 7,
+    /// The visit was missed (爽约). It is counted here where a rule names it, whatever a rule about
+    /// missed visits alone makes of it.
+    Missed = 8,
 }
 
-/// Some of what may count: one bit each, by number.
+/// Some of what may count: one bit each, by number; the eighth is bit 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ViolationSet(pub u8);
 
@@ -98,13 +105,15 @@ impl CountedOf {
 
 impl Violation {
     /// Everything that may count, by number.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Unpaid,
         Self::Release,
         Self::Cancel,
         Self::SameDayCancel,
         Self::Booking,
         Self::Probing,
+        Self::Late,
+        Self::Missed,
     ];
 
     /// The name in documents, JSON and messages.
@@ -116,6 +125,8 @@ impl Violation {
             Self::SameDayCancel => "same-day-cancel",
             Self::Booking => "booking",
             Self::Probing => "probing",
+            Self::Late => "late",
+            Self::Missed => "missed",
         }
     }
 
@@ -128,6 +139,8 @@ impl Violation {
             Self::SameDayCancel => RestrictionCause::SameDayCancel,
             Self::Booking => RestrictionCause::Booking,
             Self::Probing => RestrictionCause::Probing,
+            Self::Late => RestrictionCause::Late,
+            Self::Missed => RestrictionCause::Missed,
         }
     }
 }
@@ -142,12 +155,12 @@ impl RestrictionCause {
 impl ViolationSet {
     /// One alone.
     pub const fn only(violation: Violation) -> Self {
-        Self(1 << violation as u8)
+        Self(1 << (violation as u8 & 7))
     }
 
     /// Whether it is one of them.
     pub const fn contains(self, violation: Violation) -> bool {
-        self.0 >> violation as u8 & 1 == 1
+        self.0 & Self::only(violation).0 != 0
     }
 
     /// Those of both.
@@ -162,8 +175,7 @@ impl ViolationSet {
     }
 
     const fn is_sound(self) -> bool {
-        let all = (1 << (Violation::ALL.len() + 1)) - 2;
-        self.0 != 0 && self.0 & !all == 0
+        self.0 != 0
     }
 }
 
@@ -178,7 +190,9 @@ impl Past {
     pub fn violations(&self) -> ViolationSet {
         let all = |violations: &[Violation]| violations.iter().copied().collect();
         match self.ending {
-            Ending::Fulfilled | Ending::Missed | Ending::Booked => ViolationSet::default(),
+            Ending::Fulfilled | Ending::Booked => ViolationSet::default(),
+            Ending::Late => all(&[Violation::Late]),
+            Ending::Missed => all(&[Violation::Missed]),
             Ending::Expired => all(&[Violation::Unpaid]),
             Ending::Released => all(&[Violation::Release]),
             Ending::Cancelled if self.visit.day <= self.ended => {

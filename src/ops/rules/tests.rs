@@ -301,6 +301,10 @@ counts = "probing"
 of = "account"
 window = { days = 1 }
 tiers = [{ count = 3, for = { days = 1 } }]
+[[rules.violations]]
+counts = ["late", "missed"]
+window = { months = 3 }
+tiers = [{ count = 3, for = { months = 3 } }]
 [rules.probing]
 refusals = 60
 minutes = 5
@@ -315,7 +319,7 @@ probing = { refusals = 30, minutes = 1440, mode = "shadow" }
 fn violations_read_back_as_they_were_rendered() {
     let document = reads(COUNTED).unwrap();
     let rules = document.rules(Timestamp::from_millis(1_800_000_000_000));
-    assert_eq!(rules.layers[0].violations.len(), 3);
+    assert_eq!(rules.layers[0].violations.len(), 4);
     let text = render(&rules).to_string();
     let again = read("r.json", &text, DocumentFormat::Json, &DocumentDefaults::default()).unwrap();
     assert_eq!(again.layers, document.layers);
@@ -324,7 +328,7 @@ fn violations_read_back_as_they_were_rendered() {
 #[test]
 fn what_is_wrong_with_violations_is_refused_with_its_place() {
     for (from, to, expected) in [
-        ("\"release\"]", "\"late\"]", "rules[0].violations[0].counts[1]: is \"late\"; use unpaid,"),
+        ("\"release\"]", "\"gone\"]", "rules[0].violations[0].counts[1]: is \"gone\"; use unpaid,"),
         ("[\"unpaid\", \"release\"]", "[]", "rules[0].violations[0].counts: is empty"),
         (
             "{ count = 3, for",

@@ -46,6 +46,14 @@ const fn violated(violation: Violation) -> [&'static str; 2] {
             "The reason: places that were not there were asked for again and again, counted {count} times since {since}.",
             "原因：自{since}起计{count}次，最后一次为频繁刷号。",
         ],
+        Violation::Late => [
+            "The reason: late visits, and what counts with them, {count} times since {since}.",
+            "原因：自{since}起计{count}次，最后一次为迟到。",
+        ],
+        Violation::Missed => [
+            "The reason: missed visits, and what counts with them, {count} times since {since}.",
+            "原因：自{since}起计{count}次，最后一次为爽约。",
+        ],
     }
 }
 

@@ -9,6 +9,10 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
         request: apply.request,
         rules: Rules { notice_days: 7, layers: Vec::new(), ..rules(0) },
     };
+    let late = ApplyRules {
+        request: RequestId::from_parts(NOW, 9),
+        rules: violations(&[Violation::Late, Violation::Missed]),
+    };
     let (patient, channel) = (PatientId(0x11), channel(2));
     vec![
         ("apply_rules_rates", Request::Command(Command::ApplyRules(Box::new(rates)))),
@@ -17,7 +21,7 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
             "apply_rules_violations",
             Request::Command(Command::ApplyRules(Box::new(ApplyRules {
                 request: RequestId::from_parts(NOW, 8),
-                rules: violations(),
+                rules: violations(&[Violation::Cancel, Violation::SameDayCancel]),
             }))),
         ),
         ("apply_rules_notice", Request::Command(Command::ApplyRules(Box::new(notice)))),
@@ -50,6 +54,7 @@ pub(super) fn requests() -> Vec<(&'static str, Request)> {
         ("appeal", Request::Command(Command::Appeal(Box::new(appeal())))),
         ("merge_patients", Request::Command(Command::MergePatients(merge()))),
         ("read_standing", Query::ReadStanding { patient, channel }.into()),
+        ("apply_rules_late", Request::Command(Command::ApplyRules(Box::new(late)))),
     ]
 }
 
@@ -148,16 +153,21 @@ pub(super) fn facts() -> Vec<(&'static str, Fact)> {
         ended: Day(20_832),
         visits: [visit].into_iter().collect(),
     };
+    let mut late_merged = merged();
+    late_merged.estate.past[0].ending = Ending::Late;
+    let late = Recorded { ending: Ending::Late, ..recorded.clone() };
     vec![
         ("rules_applied", Fact::RulesApplied(Box::new(applied))),
         ("struck", Fact::Struck(Box::new(struck))),
         ("barred", Fact::Barred(Box::new(barred()))),
         ("limits_applied", Fact::RulesApplied(Box::new(limits))),
+        ("recorded_late", Fact::Recorded(Box::new(late))),
         ("recorded", Fact::Recorded(Box::new(recorded))),
         ("wait_limits_applied", Fact::RulesApplied(Box::new(waits))),
         ("restricted", Fact::Restricted(Box::new(restricted()))),
         ("amended", Fact::Amended(Box::new(amended()))),
         ("patients_merged", Fact::PatientsMerged(Box::new(merged()))),
+        ("patients_merged_late", Fact::PatientsMerged(Box::new(late_merged))),
         ("decided_under", Fact::DecidedUnder(RulesVersion(7))),
     ]
 }
@@ -365,14 +375,14 @@ fn rates() -> Rules {
     Rules { layers: vec![RuleLayer { admission, ..RuleLayer::default() }], ..rules(0) }
 }
 
-fn violations() -> Rules {
+fn violations(counts: &[Violation]) -> Rules {
     let rules = rules(0);
     let rule = NoShowRule {
         within: ScopeKind::Region,
         window: Window::Month,
         ..rules.layers[0].no_show.clone().unwrap()
     };
-    let counts = [Violation::Cancel, Violation::SameDayCancel].into_iter().collect();
+    let counts = counts.iter().copied().collect();
     let violations = vec![ViolationRule { counts, of: CountedOf::Patient, rule }];
     Rules { layers: vec![RuleLayer { violations, ..RuleLayer::default() }], ..rules }
 }

@@ -83,29 +83,31 @@ impl Account {
         queue.forget();
     }
 
-    /// Somebody leaves, and says how long the visit took.
+    /// Somebody leaves, and says how long the visit took. Whether they had come late.
     pub(super) fn leave(
         &mut self,
         report: &mut AuditReport,
         sequence: Sequence,
         time: Timestamp,
         fact: &Left,
-    ) {
+    ) -> bool {
         let found = self.queues.get_mut(&fact.session).and_then(|queue| {
             let at = queue.entries.iter().position(|it| it.appointment == fact.appointment)?;
             Some((queue.entries.remove(at), queue))
         });
         let Some((entry, queue)) = found else {
-            return report.fault(sequence, "somebody leaves a queue and was not in it");
+            report.fault(sequence, "somebody leaves a queue and was not in it");
+            return false;
         };
         queue.forget();
-        let Some(millis) = fact.visit_millis else { return };
+        let Some(millis) = fact.visit_millis else { return entry.is_late };
         let took = entry.call.map(|(at, _)| time.as_millis().saturating_sub(at.as_millis()));
         if took != Some(millis.into()) || fact.status != AppointmentStatus::Fulfilled {
             report.fault(sequence, "a visit took another time than from its call to its end");
         }
         queue.tally.visits = queue.tally.visits.saturating_add(1);
         queue.tally.visit_millis = queue.tally.visit_millis.saturating_add(millis.into());
+        entry.is_late
     }
 
     /// Who lost their places is in no queue.

@@ -168,7 +168,7 @@ impl Account {
             Ending::Cancelled => 1,
             Ending::Released => 2,
             Ending::Expired => 4,
-            Ending::Fulfilled | Ending::Missed | Ending::Booked | Ending::Probed => {
+            Ending::Fulfilled | Ending::Late | Ending::Missed | Ending::Booked | Ending::Probed => {
                 return None;
             }
         };

@@ -7,6 +7,7 @@ use crate::model::limits::{HISTORY_DAYS, HISTORY_MAX, PROBED_MAX};
 use crate::model::{
     Appointment, AppointmentId, AppointmentStatus, Cause, CivilTime, Claim, Day, Ending, Fact,
     KeptLine, Left, Past, PatientId, Recorded, Sequence, Settled, SlotIndex, Stay, Timestamp,
+    Violation,
 };
 use crate::service::digest::Digest;
 
@@ -46,6 +47,13 @@ impl Histories {
                     self.ended = Some((sequence, id, ending));
                 }
             }
+        }
+    }
+
+    /// What ended last was a visit whose patient had come late, if it was a visit.
+    pub(super) fn note_late(&mut self) {
+        if let Some((.., ending @ Ending::Fulfilled)) = &mut self.ended {
+            *ending = Ending::Late;
         }
     }
 
@@ -149,15 +157,34 @@ impl Account {
         time: Timestamp,
         fact: &Recorded,
     ) {
-        let due = self.due_record(sequence, time, fact);
-        let untold = due.clone().map(|due| Recorded { booked: Day(0), ..due });
-        if due.as_ref() != Some(fact) && untold.as_ref() != Some(fact) {
+        let mut due = self.due_record(sequence, time, fact);
+        if let Some(due) = &mut due {
+            // Earlier versions did not always know when it was made, and nothing of lateness: where a
+            // rule counts that, it is a later one.
+            if fact.booked == Day(0) {
+                due.booked = Day(0);
+            }
+            if fact.ending == Ending::Fulfilled
+                && due.ending == Ending::Late
+                && !self.counts_late(time)
+            {
+                due.ending = Ending::Fulfilled;
+            }
+        }
+        if due.as_ref() != Some(fact) {
             report.fault(sequence, "by the rules: what is kept of an appointment is another");
         }
         let kept = self.histories.kept.entry(fact.patient).or_default();
         kept.extend(fact.past());
         let today = fact.past().map(|past| past.ended).max().unwrap_or_default();
         drop_old(kept, today);
+    }
+
+    fn counts_late(&self, time: Timestamp) -> bool {
+        let rules = self.conduct.in_force(time);
+        let layers = rules.into_iter().flat_map(|rules| &rules.layers);
+        let mut all = layers.flat_map(|layer| &layer.violations);
+        all.any(|rule| rule.counts.contains(Violation::Late))
     }
 
     /// What has to be kept with this record of the patient, or of the account or the telephone that a fact

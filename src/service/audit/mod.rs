@@ -341,8 +341,11 @@ impl Account {
             }
             Fact::Queued(fact) => self.queue(report, sequence, time, fact),
             Fact::Left(fact) => {
-                self.leave(report, sequence, time, fact);
+                let is_late = self.leave(report, sequence, time, fact);
                 self.add(report, sequence, time, &Fact::Settled(fact.settled()));
+                if is_late {
+                    self.histories.note_late();
+                }
             }
             Fact::Called(fact) => self.call(report, sequence, fact),
             Fact::Settled(fact) => {

@@ -20,6 +20,8 @@ mod folder;
 #[cfg(feature = "node")]
 mod images;
 #[cfg(feature = "node")]
+mod late;
+#[cfg(feature = "node")]
 mod persons;
 #[cfg(feature = "node")]
 mod probing;

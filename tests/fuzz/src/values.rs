@@ -242,6 +242,8 @@ pub fn apply_rules(bytes: &mut Bytes<'_>, now: Timestamp) -> ApplyRules {
         Violation::Unpaid,
         Violation::Probing,
         Violation::Booking,
+        Violation::Late,
+        Violation::Missed,
     ];
     let violation = ViolationRule {
         counts: counts.into_iter().skip(count.into()).collect(),

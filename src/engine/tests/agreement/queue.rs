@@ -10,9 +10,12 @@ use super::sessions::{attendance, windows};
 use super::{Case, request_id};
 use crate::engine::tests::build::{self, MORNING};
 use crate::engine::tests::pairs::Pairs;
+use crate::model::limits::RULES_LEAD_MILLIS;
 use crate::model::{
-    Action, Actor, CallNext, Change, Command, Hold, OrganizationId, Organizations, PaymentRef,
-    Role, Session, SessionId, SessionTerms,
+    Action, Actor, ApplyRules, Begins, CallNext, Change, ChannelSet, CivilTime, Command,
+    Consequence, CountedOf, Hold, NoShowRule, OrganizationId, Organizations, PaymentRef, Role,
+    RuleLayer, RuleMode, RuleScope, Rules, RulesVersion, ScopeKind, Session, SessionId,
+    SessionTerms, Term, Tier, Violation, ViolationRule, Window,
 };
 
 /// Plays worlds of two sessions that keep queues.
@@ -27,11 +30,53 @@ pub(super) fn play(cases: u32, pairs: &RefCell<Pairs>) {
 fn play_one(kind: u8, steps: &[[u8; 4]], pairs: &mut Pairs) -> Result<(), TestCaseError> {
     let sessions = [session(1, kind), session(2, kind.wrapping_mul(7))];
     let mut case = Case::of(&sessions);
+    let is_counted = kind & 1 == 0;
+    if is_counted {
+        let apply = ApplyRules { request: build::request(99_999), rules: rules(&case, kind) };
+        let admin = Actor::unbounded(Role::Admin);
+        case.run(&admin, Command::ApplyRules(apply.into()), "apply_rules", pairs)?;
+        case.later(RULES_LEAD_MILLIS);
+    }
     for step in steps {
-        take(&mut case, *step, pairs)?;
+        take(&mut case, *step, is_counted, pairs)?;
         case.compare_state(&case.engine.state())?;
     }
+    case.count_barred(pairs);
     case.replay()
+}
+
+/// Who is late or missed counts at once or the second time, now and then beside a rule about missed
+/// visits alone, which does the same.
+fn rules(case: &Case, kind: u8) -> Rules {
+    let tier = Tier {
+        count: 1 + u16::from(kind / 2 % 2),
+        consequence: Consequence::Refuse { but: ChannelSet(0) },
+        term: Term::Days(1),
+    };
+    let rule = NoShowRule {
+        within: ScopeKind::Region,
+        window: [Window::Month, Window::Days(2)][usize::from(kind / 4 % 2)],
+        begins: [Begins::AtOnce, Begins::NextDay][usize::from(kind / 8 % 4 / 3)],
+        is_used_up: kind / 32 % 2 == 1,
+        mode: RuleMode::Enforce,
+        tiers: std::iter::once(tier).collect(),
+    };
+    let counts = match kind / 64 {
+        0 => vec![Violation::Late],
+        1 => vec![Violation::Missed, Violation::Booking],
+        _ => vec![Violation::Late, Violation::Missed],
+    };
+    let no_show = (kind & 16 != 0).then(|| rule.clone());
+    let counts = counts.into_iter().collect();
+    let violations = vec![ViolationRule { counts, of: CountedOf::Patient, rule }];
+    let scope = RuleScope::Region;
+    Rules {
+        version: RulesVersion(0),
+        from: case.engine.now.plus_millis(RULES_LEAD_MILLIS),
+        civil: CivilTime::default(),
+        notice_days: 0,
+        layers: vec![RuleLayer { scope, no_show, violations, ..RuleLayer::default() }],
+    }
 }
 
 /// Slots of ten minutes; the first begins in five minutes.
@@ -48,6 +93,7 @@ fn session(id: u64, kind: u8) -> Session {
 fn take(
     case: &mut Case,
     [verb, id, request, who]: [u8; 4],
+    is_counted: bool,
     pairs: &mut Pairs,
 ) -> Result<(), TestCaseError> {
     let only =
@@ -64,7 +110,9 @@ fn take(
             let session = 1 + u64::from(number % 2);
             let wish = build::at(session, u16::from(who) % 3);
             let book = Some(PaymentRef(1));
-            let hold = Hold { book, ..build::hold(id, id, [wish]) };
+            // Where something is counted, some come again.
+            let patient = if is_counted { 1 + id % 5 } else { id };
+            let hold = Hold { book, ..build::hold(id, patient, [wish]) };
             return case.run(&actor, Command::Hold(hold), "hold", pairs);
         }
         6..=8 => ("check_in", Action::CheckIn),

@@ -53,6 +53,8 @@ impl Case {
                 Violation::SameDayCancel => "barred_same_day_cancel",
                 Violation::Booking => "barred_booking",
                 Violation::Probing => "barred_probing",
+                Violation::Late => "barred_late",
+                Violation::Missed => "barred_missed",
             };
             pairs.count(what, Outcome::Done);
             let id = barred.appointment;
@@ -72,14 +74,15 @@ impl Case {
 /// The second of something on a day leads to what a missed visit does, of holds that are given up or find
 /// nothing the first.
 pub(super) fn soon(kind: u8, missed: &NoShowRule) -> Vec<ViolationRule> {
-    let counts = match kind % 4 {
+    let counts = match kind % 5 {
         0 => ViolationSet::only(Violation::Release),
         1 => [Violation::Unpaid, Violation::Cancel].into_iter().collect(),
         2 => ViolationSet::only(Violation::Booking),
+        3 => [Violation::Missed, Violation::Late].into_iter().collect(),
         _ => ViolationSet::only(Violation::Probing),
     };
     let (count, consequence) =
-        (1 + u16::from(matches!(kind % 4, 1 | 2)), missed.tiers[0].consequence);
+        (1 + u16::from(matches!(kind % 5, 1 | 2)), missed.tiers[0].consequence);
     let rule = NoShowRule {
         window: Window::Days(1),
         tiers: std::iter::once(Tier { count, consequence, term: Term::Days(1) }).collect(),
@@ -99,6 +102,8 @@ pub(super) fn rules(id: u8, who: u8, what: u8) -> Vec<ViolationRule> {
         ViolationSet::only(Violation::Unpaid),
         ViolationSet::only(Violation::Release),
         ViolationSet::only(Violation::Probing),
+        [Violation::Late, Violation::Missed].into_iter().collect(),
+        [Violation::Missed, Violation::Unpaid, Violation::Booking].into_iter().collect(),
     ];
     let windows = [
         Window::Days(1),
@@ -126,7 +131,7 @@ pub(super) fn rules(id: u8, who: u8, what: u8) -> Vec<ViolationRule> {
         for tier in rule.tiers.iter_mut().filter(|_| others).filter(fewer) {
             tier.consequence = Consequence::Refuse { but: ChannelSet(0) };
         }
-        ViolationRule { counts: counts[number % 8], of, rule }
+        ViolationRule { counts: counts[number % 10], of, rule }
     };
     (0..(what >> 2) % 3).map(rule).collect()
 }

@@ -93,6 +93,7 @@ impl Naive {
     /// Keeps what has just come to its end; nothing, where it goes on.
     pub(super) fn keep_ended(&mut self, appointment: &Appointment, index: usize) {
         let ending = match (appointment.status, appointment.cause) {
+            (AppointmentStatus::Fulfilled, _) if self.came_late(appointment.id) => Ending::Late,
             (AppointmentStatus::Fulfilled, _) => Ending::Fulfilled,
             (AppointmentStatus::NoShow, _) => Ending::Missed,
             (AppointmentStatus::Cancelled, Cause::Released) => Ending::Released,

@@ -36,6 +36,12 @@ enum NaiveWindow {
 }
 
 impl Naive {
+    /// Whether somebody checked in after the grace, and was not displaced since.
+    pub(super) fn came_late(&self, id: AppointmentId) -> bool {
+        let mut all = self.queue.check_ins.iter();
+        all.any(|(_, entry)| entry.appointment == id && entry.is_late)
+    }
+
     /// The session whose rules hold for an appointment, when its slot there begins, and the rules.
     pub(super) fn attendance(
         &self,

@@ -302,7 +302,9 @@ impl Naive {
             | RestrictionCause::Cancel
             | RestrictionCause::SameDayCancel
             | RestrictionCause::Booking
-            | RestrictionCause::Probing => (RuleKey::Violations, all.nth(number)?),
+            | RestrictionCause::Probing
+            | RestrictionCause::Late
+            | RestrictionCause::Missed => (RuleKey::Violations, all.nth(number)?),
         };
         Some(RuleWhy {
             key,

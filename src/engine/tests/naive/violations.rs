@@ -24,7 +24,10 @@ impl Naive {
     /// Counts the end of an appointment, which was kept last.
     pub(super) fn count_end(&mut self, appointment: &Appointment) {
         let Some(last) = self.history.ended.len().checked_sub(1) else { return };
-        if appointment.status != AppointmentStatus::Cancelled {
+        let is_over = appointment.status == AppointmentStatus::Cancelled
+            || appointment.status == AppointmentStatus::NoShow
+            || appointment.status == AppointmentStatus::Fulfilled && self.came_late(appointment.id);
+        if !is_over {
             return;
         }
         let over = self.history.ended[last].clone();
@@ -202,6 +205,8 @@ impl Naive {
             Violation::SameDayCancel => RestrictionCause::SameDayCancel,
             Violation::Booking => RestrictionCause::Booking,
             Violation::Probing => RestrictionCause::Probing,
+            Violation::Late => RestrictionCause::Late,
+            Violation::Missed => RestrictionCause::Missed,
         };
         let number = first_tier.tier + u8::try_from(reached).unwrap();
         (from < until).then_some(Restriction {
@@ -263,6 +268,8 @@ impl Naive {
                 RestrictionCause::SameDayCancel => Violation::SameDayCancel,
                 RestrictionCause::Booking => Violation::Booking,
                 RestrictionCause::Probing => Violation::Probing,
+                RestrictionCause::Late => Violation::Late,
+                RestrictionCause::Missed => Violation::Missed,
                 RestrictionCause::NoShow | RestrictionCause::Staff => continue,
             };
             let is_ours = rule.counts.contains(kind)
@@ -287,9 +294,17 @@ fn counted_as(over: &NaiveEnded, rule: &ViolationRule, scope: RuleScope) -> Vec<
     let is_patient = rule.of == CountedOf::Patient;
     for visit in over.visits.iter().filter(|visit| scope.contains(&visit.place)) {
         match over.ending {
-            Ending::Fulfilled | Ending::Missed if is_patient => kinds.push(Violation::Booking),
+            Ending::Fulfilled if is_patient => kinds.push(Violation::Booking),
             Ending::Booked if !is_patient => kinds.push(Violation::Booking),
-            Ending::Fulfilled | Ending::Missed | Ending::Booked => {}
+            Ending::Fulfilled | Ending::Booked => {}
+            Ending::Late => {
+                kinds.extend(is_patient.then_some(Violation::Booking));
+                kinds.push(Violation::Late);
+            }
+            Ending::Missed => {
+                kinds.extend(is_patient.then_some(Violation::Booking));
+                kinds.push(Violation::Missed);
+            }
             Ending::Probed => kinds.push(Violation::Probing),
             Ending::Released => kinds.push(Violation::Release),
             Ending::Expired => kinds.push(Violation::Unpaid),
