@@ -224,11 +224,11 @@ fn made_with_it(facts: &Facts, patient: PatientId) -> impl Iterator<Item = &Rest
 
 /// A restriction that follows, also from a strike: a missed visit may count as both.
 fn made_by(fact: &Fact) -> Option<(PatientId, &Restriction)> {
-    match fact {
-        Fact::Barred(barred) => Some((barred.patient, &barred.restriction)),
-        Fact::Struck(struck) => Some((struck.patient, struck.restriction.as_ref()?)),
-        _ => None,
+    if let Fact::Barred(barred) = fact {
+        return Some((barred.patient, &barred.restriction));
     }
+    let Fact::Struck(struck) = fact else { return None };
+    Some((struck.patient, struck.restriction.as_ref()?))
 }
 
 /// What is kept of an appointment that ends.

@@ -60,9 +60,14 @@ impl Patient {
         let start = MORNING.plus_millis(day.parse::<u64>().unwrap() * DAY + 60 * MINUTE);
         let organization = OrganizationId(organization.parse().unwrap());
         let id = SessionId(id.try_into().unwrap());
-        let session = Session { id, start, organization, terms, ..build::session(0, &[1]) };
+        let session = Session { id, organization, start, terms, ..build::session(0, &[1]) };
         self.ask(&Command::OpenSession(build::open(session).into())).unwrap();
         id
+    }
+
+    /// Asks for what is granted.
+    fn must(&mut self, command: &Command) {
+        self.ask(command).unwrap();
     }
 
     fn restrict(&mut self, consequence: Consequence, within: RuleScope, until: u64) {
@@ -104,7 +109,7 @@ impl Patient {
         let terms = SessionTerms { returns, waitlist, ..SessionTerms::default() };
         let session = self.session(word, terms);
         let id = self.next();
-        self.ask(&Command::Hold(build::hold(id, 77, [build::any(session.0)]))).unwrap();
+        self.must(&Command::Hold(build::hold(id, 77, [build::any(session.0)])));
         let join = JoinWaitlist {
             request: build::request(self.next()),
             patient: PatientId(self.key),
@@ -119,16 +124,20 @@ impl Patient {
         self.ask(&Command::JoinWaitlist(join.into())).map(|_| ())
     }
 
-    /// Enters a draw of which the window is open.
-    fn enter(&mut self, word: &str) -> Result<(), Refusal> {
-        let number = self.next();
-        let drawn = build::drawn(number.try_into().unwrap(), &[1]);
+    /// A draw of which the window is open.
+    fn draw(&mut self) -> SessionId {
+        let id = SessionId(self.next().try_into().unwrap());
         let early = self.world.now;
         self.world.now = MORNING;
-        self.ask(&Command::OpenSession(build::open(drawn).into())).unwrap();
+        self.must(&Command::OpenSession(build::open(build::drawn(id.0, &[1])).into()));
         self.world.now = early;
+        id
+    }
+
+    fn enter(&mut self, word: &str) -> Result<(), Refusal> {
+        let session = self.draw();
         let id = self.next();
-        let hold = build::hold(id, self.key, [build::any(number.try_into().unwrap())]);
+        let hold = build::hold(id, self.key, [build::any(session.0)]);
         self.ask(&Command::Hold(hold))?;
         self.made.insert(word.to_owned(), id);
         Ok(())
@@ -140,7 +149,7 @@ impl Patient {
         let id = self.next();
         let keys = ClientKeys { account: Some(AccountId(5)), ..ClientKeys::default() };
         let hold = build::hold(id, self.key, [build::any(session.0)]);
-        self.ask(&Command::Hold(Hold { patient: None, keys, ..hold })).unwrap();
+        self.must(&Command::Hold(Hold { patient: None, keys, ..hold }));
         let name = NamePatient {
             request: build::request(self.next()),
             appointment: build::appointment(id),

@@ -4,10 +4,10 @@ use super::Node;
 use crate::engine::tests::build::{self, DAY, MINUTE};
 use crate::inventory::Inventory;
 use crate::model::{
-    Action, Actor, ApplyRules, Attendance, Begins, ChannelSet, CivilTime, Command, Consequence,
-    CountedOf, Ending, Fact, Facts, Hold, LateRule, NoShowRule, Outcome, PaymentRef,
-    RestrictionCause, Role, RuleLayer, RuleMode, Rules, RulesVersion, ScopeKind, Sequence, Session,
-    SessionTerms, Term, Tier, Timestamp, Violation, ViolationRule, Window,
+    Action, Actor, ApplyRules, Attendance, Begins, Change, ChannelSet, CivilTime, Command,
+    Consequence, CountedOf, Ending, Fact, Facts, Hold, LateRule, NoShowRule, Outcome, PaymentRef,
+    RequestId, RestrictionCause, Role, RuleLayer, RuleMode, Rules, RulesVersion, ScopeKind,
+    Sequence, Session, SessionTerms, Term, Tier, Timestamp, Violation, ViolationRule, Window,
 };
 use crate::service::audit::of_records;
 use crate::service::digest::of_inventory;
@@ -58,7 +58,7 @@ fn late_once(is_counted: bool) -> Node {
     node.open(Session { start, ..build::session(3, &[5]) });
     if is_counted {
         let apply = ApplyRules { request: build::request(900), rules: rules(&node) };
-        node.run_late(&Command::ApplyRules(apply.into()));
+        node.run_late(Role::Admin, &Command::ApplyRules(apply.into()));
         node.later(2_000);
     }
     for id in 1..=2 {
@@ -73,13 +73,15 @@ fn late_once(is_counted: bool) -> Node {
 }
 
 impl Node {
-    fn run_late(&self, command: &Command) {
-        self.service.call(self.now, &Actor::unbounded(Role::Admin), command).result.unwrap();
+    fn run_late(&self, role: Role, command: &Command) {
+        self.service.call(self.now, &Actor::unbounded(role), command).result.unwrap();
     }
 
     fn come(&self, id: u128, action: Action) {
-        let request = 1_000 + id * 10 + u128::from(action == Action::CheckIn);
-        self.run_late(&Command::Change(build::change(request, id, action)));
+        let number = 1_000 + id * 10 + u128::from(action == Action::CheckIn);
+        let request = RequestId::from_parts(self.now, number);
+        let change = Change { request, ..build::change(0, id, action) };
+        self.run_late(Role::Practitioner, &Command::Change(change));
     }
 
     fn books(&self) -> Option<Outcome> {

@@ -244,8 +244,9 @@ impl RestrictionKept {
                 None
             }
             Fact::PatientNamed(named) => {
-                let line = self.lines.get_mut(&named.appointment);
-                line.into_iter().for_each(|line| line.0 = named.patient);
+                if let Some(line) = self.lines.get_mut(&named.appointment) {
+                    line.0 = named.patient;
+                }
                 None
             }
             Fact::PlaceAdded(added) => {
@@ -261,8 +262,9 @@ impl RestrictionKept {
             }
             Fact::EntryEnded(ended) => Some(ended.appointment),
             Fact::Rescheduled(moved) => {
-                let line = self.lines.get_mut(&moved.appointment);
-                line.into_iter().for_each(|line| line.1.clone_from(&moved.to));
+                if let Some(line) = self.lines.get_mut(&moved.appointment) {
+                    line.1.clone_from(&moved.to);
+                }
                 None
             }
             Fact::Settled(settled) => Some(settled.appointment),

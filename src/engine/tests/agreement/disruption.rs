@@ -81,3 +81,34 @@ impl Step {
         })
     }
 }
+
+/// The same step with more blocks, and more that they reach.
+pub(super) const fn disrupted(mut step: [u8; 8]) -> [u8; 8] {
+    let [verb, _, _, patient, choice, ..] = step;
+    // The hour stays what it was, and the names are right.
+    step[0] = match verb % 16 {
+        0..=4 => 7,
+        5 | 6 => 29,
+        7 | 8 => 27,
+        9 => 8,
+        10 => 30,
+        11 => 4,
+        12 => [16, 20, 20, 23][choice as usize % 4],
+        13 => [30, 30, 29, 20][choice as usize % 4],
+        14 => [24, 26, 29, 31][choice as usize % 4],
+        15 if choice < 128 => 0,
+        _ => verb,
+    };
+    step[5] = match verb % 16 {
+        0..=4 | 11 => 128,
+        5..=8 => 64 + patient % 32,
+        10 => 0,
+        12..=14 => 200,
+        _ => step[5],
+    };
+    if verb % 16 < 5 {
+        // Booked at once, and of any slot.
+        (step[6], step[7]) = (patient % 200, step[7] & !3);
+    }
+    step
+}

@@ -10,6 +10,7 @@ mod billing;
 mod disruption;
 mod draws;
 mod explain;
+mod moves;
 mod persons;
 mod queue;
 mod restrictions;
@@ -88,45 +89,15 @@ fn round(cases: u32, pairs: &RefCell<Pairs>) {
     // In half of the worlds practitioners fall ill all the time.
     TestRunner::new(config)
         .run(&scripts, |(opened, steps)| {
-            let steps: Vec<_> = steps.into_iter().map(disrupted).collect();
+            let steps: Vec<_> = steps.into_iter().map(disruption::disrupted).collect();
             Case::new(opened).play(&steps, &mut pairs.borrow_mut())
         })
         .unwrap();
-    queue::play(cases / 8, pairs);
+    queue::play(cases / 4, pairs);
+    moves::play(cases / 8, pairs);
     rules::play(cases / 2, pairs);
     billing::play(cases / 2, pairs);
     persons::play(cases / 2, pairs);
-}
-
-/// The same step with more blocks, and more that they reach.
-const fn disrupted(mut step: [u8; 8]) -> [u8; 8] {
-    let [verb, _, _, patient, choice, ..] = step;
-    // The hour stays what it was, and the names are right.
-    step[0] = match verb % 16 {
-        0..=4 => 7,
-        5 | 6 => 29,
-        7 | 8 => 27,
-        9 => 8,
-        10 => 30,
-        11 => 4,
-        12 => [16, 20, 20, 23][choice as usize % 4],
-        13 => [30, 30, 29, 20][choice as usize % 4],
-        14 => [24, 26, 29, 31][choice as usize % 4],
-        15 if choice < 128 => 0,
-        _ => verb,
-    };
-    step[5] = match verb % 16 {
-        0..=4 | 11 => 128,
-        5..=8 => 64 + patient % 32,
-        10 => 0,
-        12..=14 => 200,
-        _ => step[5],
-    };
-    if verb % 16 < 5 {
-        // Booked at once, and of any slot.
-        (step[6], step[7]) = (patient % 200, step[7] & !3);
-    }
-    step
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test may be told how long to look")]

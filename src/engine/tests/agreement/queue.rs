@@ -30,15 +30,16 @@ pub(super) fn play(cases: u32, pairs: &RefCell<Pairs>) {
 fn play_one(kind: u8, steps: &[[u8; 4]], pairs: &mut Pairs) -> Result<(), TestCaseError> {
     let sessions = [session(1, kind), session(2, kind.wrapping_mul(7))];
     let mut case = Case::of(&sessions);
-    let is_counted = kind & 1 == 0;
-    if is_counted {
+    // Where something is counted, and only the second time, some come again.
+    let comes_again = kind % 4 == 2;
+    if kind % 4 != 3 {
         let apply = ApplyRules { request: build::request(99_999), rules: rules(&case, kind) };
         let admin = Actor::unbounded(Role::Admin);
         case.run(&admin, Command::ApplyRules(apply.into()), "apply_rules", pairs)?;
         case.later(RULES_LEAD_MILLIS);
     }
     for step in steps {
-        take(&mut case, *step, is_counted, pairs)?;
+        take(&mut case, *step, comes_again, pairs)?;
         case.compare_state(&case.engine.state())?;
     }
     case.count_barred(pairs);
@@ -93,7 +94,7 @@ fn session(id: u64, kind: u8) -> Session {
 fn take(
     case: &mut Case,
     [verb, id, request, who]: [u8; 4],
-    is_counted: bool,
+    comes_again: bool,
     pairs: &mut Pairs,
 ) -> Result<(), TestCaseError> {
     let only =
@@ -110,8 +111,7 @@ fn take(
             let session = 1 + u64::from(number % 2);
             let wish = build::at(session, u16::from(who) % 3);
             let book = Some(PaymentRef(1));
-            // Where something is counted, some come again.
-            let patient = if is_counted { 1 + id % 5 } else { id };
+            let patient = if comes_again { 1 + id % 5 } else { id };
             let hold = Hold { book, ..build::hold(id, patient, [wish]) };
             return case.run(&actor, Command::Hold(hold), "hold", pairs);
         }

@@ -21,9 +21,11 @@ pub(super) fn take(
     let (command, name) = match verb % 24 {
         16 | 17 => (restrict(case, bytes), "restrict"),
         18..=20 => (amend(case, bytes), "amend"),
-        21 if id < 128 => {
-            let own =
-                |(name, _): &&(&str, Command)| matches!(*name, "restrict" | "amend" | "appeal");
+        21 if id < 192 => {
+            let own = |(name, _): &&(&str, Command)| match *name {
+                "appeal" => true,
+                name => id < 128 && matches!(name, "restrict" | "amend"),
+            };
             let mut earlier = case.done.iter().rev().filter(own);
             let Some((name, command)) = earlier.nth(usize::from(who % 4)).cloned() else {
                 return Ok(());

@@ -140,7 +140,7 @@ pub(super) fn rules(id: u8, who: u8, what: u8) -> Vec<ViolationRule> {
 pub(super) fn probing(id: u8, who: u8) -> Option<ProbingRule> {
     let ofs = [CountedOf::Account, CountedOf::Phone, CountedOf::Patient];
     (id % 3 != 2).then(|| ProbingRule {
-        refusals: u16::from(who / 16) + 1,
+        refusals: u16::from(who / 32) + 1,
         minutes: 5,
         of: ofs[usize::from(who / 4) % 3],
         mode: if id & 0x18 == 0x18 { RuleMode::Shadow } else { RuleMode::Enforce },

@@ -214,10 +214,8 @@ impl Naive {
         but: &[AppointmentId],
     ) -> Option<Refusal> {
         refusing.sort_by_key(|known| {
-            let leaves = match known.kept.restriction.consequence {
-                Consequence::Fewer(most) => most,
-                _ => 0,
-            };
+            let what = known.kept.restriction.consequence;
+            let leaves = if let Consequence::Fewer(most) = what { most } else { 0 };
             (u8::MAX - leaves, known.ends(), known.kept.id)
         });
         let last = refusing.pop()?;
@@ -232,13 +230,12 @@ impl Naive {
         let within = made.within.kind();
         let why = RuleWhy { within, until, through, ..RuleWhy::of(RuleKey::Staff, made.rule) };
         let why = if last.kept.ground.is_some() { why } else { self.counted_in(&made, why)? };
-        let why = match made.consequence {
-            Consequence::Fewer(most) => {
-                let count = self.live_in(last.patient, made.within, but);
-                let count = u16::try_from(count).unwrap();
-                RuleWhy { count, limit: most.into(), since: Timestamp::default(), ..why }
-            }
-            _ => why,
+        let why = if let Consequence::Fewer(most) = made.consequence {
+            let count = self.live_in(last.patient, made.within, but);
+            let count = u16::try_from(count).unwrap();
+            RuleWhy { count, limit: most.into(), since: Timestamp::default(), ..why }
+        } else {
+            why
         };
         let wait = until.as_millis() - self.now.as_millis();
         let retry_after_millis = u32::try_from(wait).unwrap_or(u32::MAX);
