@@ -33,12 +33,12 @@ use super::build::{self, MINUTE, MORNING};
 use super::naive::Naive;
 use super::pairs::Pairs;
 use super::world::{State, World};
-use crate::codec::{decode_facts, encode_facts};
+use crate::codec::{decode_facts, encode_facts, encode_into};
 use crate::model::{
-    Action, Actor, Appointment, AppointmentStatus, Change, ClaimRequest, Command, Hold,
+    Action, Actor, Appointment, AppointmentStatus, Change, ClaimRequest, Command, Fact, Hold,
     OpenSession, OrganizationId, Organizations, Outcome, PatientClass, PatientId, PaymentRef,
-    Receipt, Refusal, RequestId, Reschedule, Role, Session, SessionId, SetQuotas, SlotChoice,
-    SlotIndex, Ttl,
+    Receipt, Refusal, RequestId, Reschedule, Role, Rules, Session, SessionId, SetQuotas,
+    SlotChoice, SlotIndex, Ttl,
 };
 
 /// `PROPTEST_CASES` sets another number; with fewer, nothing is said about how often each pair
@@ -174,6 +174,7 @@ impl Case {
         let records = self.engine.records.iter().map(|(time, facts)| {
             let mut bytes = Vec::new();
             encode_facts(facts, &mut bytes);
+            facts.iter().for_each(rules_are_no_longer_than_said);
             (*time, decode_facts(&bytes).unwrap())
         });
         same(&World::replayed(records).state(), &state, "replay")
@@ -389,6 +390,17 @@ fn outcome(answer: &Result<Receipt, Refusal>) -> Outcome {
         Ok(receipt) if receipt.retried => Outcome::AlreadyDone,
         Ok(_) => Outcome::Done,
         Err(refusal) => refusal.outcome,
+    }
+}
+
+/// What bounds the bytes of rules is reckoned, not counted: no layer takes more.
+fn rules_are_no_longer_than_said(fact: &Fact) {
+    let Fact::RulesApplied(applied) = fact else { return };
+    for layer in &applied.rules.layers {
+        let mut bytes = Vec::new();
+        encode_into(layer, &mut bytes);
+        let alone = Rules { layers: vec![layer.clone()], ..Rules::none() };
+        assert!(bytes.len() <= alone.weight(), "{} bytes for {}", bytes.len(), alone.weight());
     }
 }
 
