@@ -16,7 +16,7 @@ use haoyuan::protocol::ALPN;
 use crate::{Failure, clock};
 
 /// The name in a node's certificate, unless an address is given.
-const SERVER_NAME: &str = "localhost";
+pub(crate) const SERVER_NAME: &str = "localhost";
 
 /// Makes an authority, a certificate for a node on loopback, and one for each role that we play.
 pub(crate) fn make(folder: &Path) -> Result<(), Failure> {

@@ -24,6 +24,16 @@ pub(crate) fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
+/// Lets time pass on this thread until an instant of the wall's time, unless that is over.
+pub(crate) fn pause_until(instant: Timestamp) {
+    pause(Duration::from_millis(instant.as_millis().saturating_sub(wall().as_millis())));
+}
+
+/// Lets time pass in a task.
+pub(crate) async fn sleep(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
 /// Lets closed connections say goodbye: a node that stops waits for those that did not.
 pub(crate) async fn linger() {
     tokio::time::sleep(LINGER).await;

@@ -10,6 +10,7 @@
 
 mod certs;
 mod clock;
+mod compare;
 mod crash;
 mod draw;
 mod expiry;
@@ -22,6 +23,7 @@ mod overload;
 mod pipeline;
 mod random;
 mod recovery;
+mod series;
 mod slow;
 mod smoke;
 mod supply;
@@ -64,6 +66,8 @@ enum Command {
     Slow(slow::Options),
     /// Every mix for a second: fails where anything is oversold, or nothing is sold
     Smoke(smoke::Options),
+    /// haoyuan beside Redis and PostgreSQL, in turns, on this machine
+    Compare(compare::Options),
     /// The node that `throughput` starts for itself
     #[command(hide = true)]
     Node(node::Options),
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Command::Opening(options) => opening::run(&options),
         Command::Slow(options) => slow::run(&options),
         Command::Smoke(options) => smoke::run(&options),
+        Command::Compare(options) => compare::run(&options),
         Command::Node(options) => node::run(&options).map(|()| true),
     };
     match result {

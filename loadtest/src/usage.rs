@@ -16,6 +16,35 @@ pub(crate) fn cpu_seconds(process: u32) -> Option<f64> {
     Some((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
 }
 
+/// A process and its children.
+fn family(process: u32) -> Vec<u32> {
+    let is_child = |other: &u32| {
+        let text = std::fs::read_to_string(format!("/proc/{other}/stat")).unwrap_or_default();
+        let parent = text.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
+        parent.and_then(|parent| parent.parse().ok()) == Some(process)
+    };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    std::iter::once(process).chain(numbers.filter(is_child)).collect()
+}
+
+/// Seconds of processor time that a process and its living children have used.
+pub(crate) fn family_cpu_seconds(process: u32) -> Option<f64> {
+    let of_itself = cpu_seconds(process)?;
+    let children = family(process).into_iter().skip(1).filter_map(cpu_seconds);
+    Some(of_itself + children.sum::<f64>())
+}
+
+/// Bytes that a process and its children have in memory, what they share counted once.
+pub(crate) fn family_resident_bytes(process: u32) -> Option<u64> {
+    let share = |process: u32| {
+        let text = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
+    };
+    family(process).into_iter().map(share).sum()
+}
+
 /// Seconds of processor time that the whole machine has used, all processes.
 pub(crate) fn machine_cpu_seconds() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/stat").ok()?;
@@ -67,6 +96,8 @@ mod tests {
         let me = std::process::id();
         assert!(resident_bytes(me).unwrap() > 100_000);
         assert!(cpu_seconds(me).is_some_and(f64::is_finite));
+        assert!(cpu_seconds(me).unwrap() <= family_cpu_seconds(me).unwrap() + 0.05);
+        assert!(family_resident_bytes(me).unwrap() > 100_000);
         assert!(cpu_seconds(me).unwrap() <= machine_cpu_seconds().unwrap());
         assert!(
             file_system(Path::new("/")).is_some() && file_system(Path::new("/no such")).is_none()

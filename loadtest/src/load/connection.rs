@@ -18,12 +18,10 @@ use haoyuan::protocol::{FrameKind, Packer, Reply, decode_reply, reply_head};
 use super::mix::Kind;
 use super::tally::Tally;
 use super::template::{Patch, Template};
+use super::wish::{PATIENTS, Wish, patient_key};
 use super::{ENDING, MEASURED, Plan, Shared};
 use crate::random::{Random, mix};
 use crate::{Failure, clock};
-
-/// Patients that a run draws from.
-const PATIENTS: u32 = 10_000_000;
 
 /// No other factor than 2 and 5 divides the number of patients, so steps of this reach them all.
 const PATIENT_STEP: u64 = 7_654_321;
@@ -171,7 +169,7 @@ impl Window {
         if counts {
             #[expect(clippy::cast_possible_truncation, reason = "the low halves are compared")]
             let late = (micros as u32).wrapping_sub(position.sent);
-            tally.count(position.kind, code, u64::from(late));
+            tally.count(position.kind, code, u64::from(late), micros);
         }
         let done = code == Outcome::Done.code();
         if done {
@@ -208,15 +206,16 @@ impl Window {
         match position.kind {
             Kind::Hold => {
                 position.appointment = id.0;
-                position.session = hot.unwrap_or_else(|| self.random.below(supply.sessions));
-                position.slot = below(&mut self.random, supply.slots);
+                let wish = Wish::draw(&mut self.random, supply);
+                position.session = hot.unwrap_or(wish.session);
+                position.slot = wish.slot;
                 // In one hot session nobody may come twice; elsewhere chance is enough.
                 position.patient = if hot.is_some() {
                     let nth = self.drawn * u64::from(self.plan.connections) + self.number;
                     self.drawn += 1;
                     scattered(nth)
                 } else {
-                    self.random.below(PATIENTS)
+                    wish.patient
                 };
             }
             Kind::Read => {
@@ -228,9 +227,7 @@ impl Window {
             correlation,
             request: id.0,
             appointment: position.appointment,
-            // A keyed hash of somebody, as a gateway would send it.
-            patient: u128::from(mix(u64::from(position.patient))) << 64
-                | u128::from(position.patient),
+            patient: patient_key(position.patient),
             session: supply.first + u64::from(position.session),
             slot: position.slot,
         };
@@ -245,10 +242,6 @@ impl Window {
         let index = taken / each.max(1);
         u32::try_from(index).map_or(supply.sessions - 1, |index| index.min(supply.sessions - 1))
     }
-}
-
-fn below(random: &mut Random, slots: u32) -> u16 {
-    u16::try_from(random.below(slots)).expect("a session has at most 288 slots")
 }
 
 /// The nth patient of an order that names each once before any twice.

@@ -12,6 +12,7 @@ mod connection;
 mod mix;
 mod tally;
 mod template;
+mod wish;
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ use self::connection::Connection;
 pub(crate) use self::mix::{Kind, Mix};
 pub(crate) use self::tally::Tally;
 pub(crate) use self::template::{Patch, Template, one_hold};
+pub(crate) use self::wish::{Wish, patient_key};
 use crate::supply::Supply;
 use crate::{Failure, certs, clock};
 

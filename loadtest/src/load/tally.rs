@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 
 use super::mix::Kind;
 use crate::Failure;
+use crate::series::Series;
 
 /// The longest latency that is told apart: a minute.
 const MICROS_MAX: u64 = 60_000_000;
@@ -22,8 +23,10 @@ pub(crate) struct Tally {
     counts: Vec<u64>,
     /// Acknowledged holds that live, slot by slot.
     pub(crate) taken: Vec<i32>,
-    /// The latency that came last, how often, and for which kind: answers come in batches.
-    run: (Kind, u64, u64),
+    /// The same by time.
+    pub(crate) series: Series,
+    /// The latency that came last, how often, for which kind, in which slice: answers come in batches.
+    run: (Kind, u64, usize, u64),
 }
 
 impl Tally {
@@ -37,27 +40,30 @@ impl Tally {
             latency: Kind::ALL.iter().map(histogram).collect(),
             counts: vec![0; Kind::ALL.len() * CODES],
             taken: vec![0; slots],
-            run: (Kind::Hold, 0, 0),
+            series: Series::default(),
+            run: (Kind::Hold, 0, 0, 0),
         }
     }
 
-    /// Counts an answer of the measured phase.
+    /// Counts an answer of the measured phase that took so long and came `at` µs from the start.
     #[inline]
-    pub(super) fn count(&mut self, kind: Kind, code: u16, micros: u64) {
+    pub(crate) fn count(&mut self, kind: Kind, code: u16, micros: u64, at: u64) {
         self.counts[kind as usize * CODES + usize::from(code).min(CODES - 1)] += 1;
-        if (self.run.0, self.run.1) == (kind, micros) {
-            self.run.2 += 1;
+        let slice = Series::slice_of(at);
+        if (self.run.0, self.run.1, self.run.2) == (kind, micros, slice) {
+            self.run.3 += 1;
         } else {
             self.settle();
-            self.run = (kind, micros, 1);
+            self.run = (kind, micros, slice, 1);
         }
     }
 
     /// Brings the histograms up to date.
-    pub(super) fn settle(&mut self) {
-        let (kind, micros, count) = std::mem::take(&mut self.run);
+    pub(crate) fn settle(&mut self) {
+        let (kind, micros, slice, count) = std::mem::take(&mut self.run);
         if 0 < count {
             self.latency[kind as usize].saturating_record_n(micros.max(1), count);
+            self.series.record(slice, micros.max(1), count);
         }
     }
 
@@ -68,7 +74,7 @@ impl Tally {
         }
         self.counts.iter_mut().zip(&other.counts).for_each(|(sum, part)| *sum += part);
         self.taken.iter_mut().zip(&other.taken).for_each(|(sum, part)| *sum += part);
-        Ok(())
+        self.series.add(&other.series)
     }
 
     /// Answers of a kind with an outcome.
@@ -101,9 +107,9 @@ mod tests {
         for (kind, micros) in
             [(Kind::Hold, 10), (Kind::Hold, 10), (Kind::Read, 10), (Kind::Hold, 0)]
         {
-            part.count(kind, Outcome::Done.code(), micros);
+            part.count(kind, Outcome::Done.code(), micros, 300_000);
         }
-        part.count(Kind::Hold, Outcome::SoldOut.code(), 7);
+        part.count(Kind::Hold, Outcome::SoldOut.code(), 7, 600_000);
         part.settle();
         part.taken[1] = 3;
         sum.add(&part).unwrap();

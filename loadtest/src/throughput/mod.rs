@@ -8,6 +8,7 @@
 //! **Architecture invariant:** `oversold` comes from places that were free before and holds that
 //! were acknowledged; the node's own opinion is not asked for it.
 
+mod limit;
 mod options;
 mod report;
 
@@ -94,7 +95,12 @@ pub(crate) fn measure(options: &Options) -> Result<Report, Failure> {
     };
     let plan = Arc::new(plan(options, node.as_ref())?);
     let admin = Admin::new(&plan)?;
+    let in_force =
+        options.limit.map(|most| admin.with_lane(async |lane| limit::apply(lane, most).await));
     admin.open(&plan.supply)?;
+    if let Some(in_force) = in_force {
+        clock::pause_until(in_force?);
+    }
     let before = admin.free(&plan.supply)?;
     let measured = drive(options, &plan, node.as_mut())?;
     let account = compare(&before, &admin.free(&plan.supply)?, &measured.tally.taken);

@@ -56,6 +56,9 @@ pub(crate) struct Options {
     /// Places of a slot
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) quota: u16,
+    /// A rule: so many live appointments of one patient at the most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub(crate) limit: Option<u16>,
     /// Where our node keeps its store; a temporary folder if not given
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -92,6 +95,7 @@ impl Options {
             sessions: 1_000,
             slots: 40,
             quota: 20,
+            limit: None,
             data_dir: None,
             snapshot: false,
             audit: true,

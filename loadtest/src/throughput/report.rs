@@ -14,6 +14,7 @@ use super::{Account, Measured, Options, wanted};
 use crate::load::{Kind, Plan};
 use crate::node::Keep;
 use crate::node::child::Node;
+use crate::series::Series;
 use crate::{Failure, usage};
 
 /// The figures of a run, and the conditions under which they hold.
@@ -48,6 +49,11 @@ pub(crate) struct Report {
     pub(crate) rss_mb: Option<f64>,
     pub(crate) snapshot_seconds: Option<f64>,
     pub(crate) conditions: Conditions,
+    /// For plots: answers over time, and all latencies.
+    #[serde(skip)]
+    pub(crate) series: Series,
+    #[serde(skip)]
+    pub(crate) latency: Histogram<u64>,
 }
 
 /// What was asked, and where.
@@ -64,6 +70,8 @@ pub(crate) struct Conditions {
     sessions: u32,
     slots: u32,
     quota: u16,
+    /// Live appointments that a rule lets a patient have.
+    limit: Option<u16>,
     durability: Option<Keep>,
     generator_threads: u32,
     node_threads: Option<usize>,
@@ -130,6 +138,8 @@ impl Report {
             rss_mb: rss_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20)),
             snapshot_seconds: *snapshot_seconds,
             conditions: Conditions::new(options, plan, node, seconds),
+            series: tally.series.clone(),
+            latency: all,
         })
     }
 }
@@ -147,6 +157,7 @@ impl Conditions {
             sessions: plan.supply.sessions,
             slots: plan.supply.slots,
             quota: plan.supply.quota,
+            limit: options.limit,
             durability: node.map(|_| options.durability),
             generator_threads: plan.threads,
             node_threads: node.map(|_| options.node_threads),
