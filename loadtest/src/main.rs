@@ -23,6 +23,7 @@ mod overload;
 mod pipeline;
 mod random;
 mod recovery;
+mod report;
 mod series;
 mod slow;
 mod smoke;

@@ -42,7 +42,8 @@ pub(crate) fn family_resident_bytes(process: u32) -> Option<u64> {
         let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
         line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
     };
-    family(process).into_iter().map(share).sum()
+    let of_itself = share(process)?;
+    Some(of_itself + family(process).into_iter().skip(1).filter_map(share).sum::<u64>())
 }
 
 /// Seconds of processor time that the whole machine has used, all processes.

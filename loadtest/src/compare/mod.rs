@@ -12,6 +12,7 @@ mod contest;
 mod drive;
 mod measure;
 mod outcome;
+mod page;
 mod postgres;
 mod prove;
 mod redis;
@@ -24,7 +25,7 @@ use clap::Args;
 use self::contest::{Round, System, rounds};
 use self::measure::{Figures, Peers};
 use self::outcome::{Conditions, NOTES, Ratios, Report, Summary};
-use crate::{Failure, usage};
+use crate::{Failure, report, usage};
 
 /// How systems are compared.
 #[derive(Clone, Debug, Args)]
@@ -50,6 +51,9 @@ pub(crate) struct Options {
     /// Where the random numbers start
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// A page with pictures, and the JSON in it
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// One JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -58,6 +62,9 @@ pub(crate) struct Options {
 /// Runs the subcommand.
 pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
     let report = compare(options)?;
+    if let Some(path) = &options.report {
+        report::write(path, &page::page(&report)?)?;
+    }
     show(&report, options.json)?;
     Ok(true)
 }
@@ -72,7 +79,8 @@ fn compare(options: &Options) -> Result<Report, Failure> {
     skipped.iter().for_each(|line| say(line));
     let rounds = rounds(&systems, options.quick);
     let runs = in_turns(options, &peers, &rounds)?;
-    let runs: Vec<_> = rounds.iter().zip(&runs).map(|(it, runs)| Summary::new(*it, runs)).collect();
+    let summary = |(round, runs): (&Round, &Vec<Figures>)| Summary::new(*round, runs);
+    let runs: Vec<_> = rounds.iter().zip(&runs).map(summary).collect::<Result<_, _>>()?;
     let folder = base.map_or_else(std::env::temp_dir, PathBuf::from);
     Ok(Report {
         ratios: Ratios::new(&runs),

@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::contest::{CONNECTIONS, Durability, Round, System, WINDOW, WINDOW_DEEP, Workload};
 use super::measure::Figures;
+use crate::Failure;
 use crate::series::Slice;
 
 /// A comparison.
@@ -59,6 +61,9 @@ pub(super) struct Summary {
     pub(super) each: Vec<f64>,
     /// The last run over time.
     pub(super) series: Vec<Slice>,
+    /// The latencies of the last run.
+    #[serde(skip)]
+    pub(super) latency: Histogram<u64>,
 }
 
 /// Medians of haoyuan over those of a peer.
@@ -94,17 +99,18 @@ pub(super) const NOTES: [&str; 6] = [
 
 impl Summary {
     /// The medians of some runs of a round.
-    pub(super) fn new(round: Round, runs: &[Figures]) -> Self {
+    pub(super) fn new(round: Round, runs: &[Figures]) -> Result<Self, Failure> {
+        let last = runs.last().ok_or("a round was not measured")?;
         let of = |read: fn(&Figures) -> f64| median(runs.iter().map(read).collect());
         let maybe = |read: fn(&Figures) -> Option<f64>| {
             let known: Option<Vec<f64>> = runs.iter().map(read).collect();
             known.map(median)
         };
-        Self {
+        Ok(Self {
             round,
             system: round.system.name(),
             durability: round.durability.name(),
-            durability_read_back: runs.last().map(|run| run.read_back.clone()).unwrap_or_default(),
+            durability_read_back: last.read_back.clone(),
             tls: round.tls,
             workload: round.workload.name(),
             in_flight: round.in_flight(),
@@ -116,8 +122,9 @@ impl Summary {
             client_cpu: maybe(|run| run.client_cpu),
             rss_mb: maybe(|run| run.rss_mb),
             each: runs.iter().map(|run| run.ops_per_second).collect(),
-            series: runs.last().map(|run| run.series.slices()).unwrap_or_default(),
-        }
+            series: last.series.slices(),
+            latency: last.latency.clone(),
+        })
     }
 
     /// What it is called where there is little room.
