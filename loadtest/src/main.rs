@@ -8,6 +8,7 @@
 //! **Architecture invariant:** what is reported was measured or counted in this run. A figure that
 //! cannot be had (of a node that is not our child, say) is `null`, never a guess.
 
+mod arrivals;
 mod certs;
 mod clock;
 mod compare;
@@ -18,6 +19,7 @@ mod inside;
 mod latency;
 mod load;
 mod node;
+mod open;
 mod opening;
 mod overload;
 mod pipeline;
@@ -61,13 +63,15 @@ enum Command {
     Crash(crash::Options),
     /// More than the node can do, open loop: what is accepted, how late, how even, how soon over
     Overload(overload::Options),
+    /// People who come by their own clock, whatever is answered: latency without excuses
+    Open(open::Options),
     /// Many sessions open in the same millisecond: nothing early, and what it costs the others
     Opening(opening::Options),
     /// What slow and silent clients cost the others, and what a connection weighs
     Slow(slow::Options),
     /// Every mix for a second: fails where anything is oversold, or nothing is sold
     Smoke(smoke::Options),
-    /// haoyuan beside Redis and PostgreSQL, in turns, on this machine
+    /// haoyuan beside Redis and `PostgreSQL`, in turns, on this machine
     Compare(compare::Options),
     /// The node that `throughput` starts for itself
     #[command(hide = true)]
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
         Command::Recovery(options) => recovery::run(&options),
         Command::Crash(options) => crash::run(&options),
         Command::Overload(options) => overload::run(&options),
+        Command::Open(options) => open::run(&options),
         Command::Opening(options) => opening::run(&options),
         Command::Slow(options) => slow::run(&options),
         Command::Smoke(options) => smoke::run(&options),

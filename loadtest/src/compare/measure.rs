@@ -8,7 +8,7 @@
 //! **Architecture invariant:** a round whose durability is not what was asked for, or whose places do
 //! not add up, is a failure and never a figure.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use haoyuan::model::Outcome;
 use hdrhistogram::Histogram;
@@ -88,7 +88,7 @@ impl Peers {
     }
 
     /// Measures a round once. Blocks: a node is measured on threads of its own.
-    pub(super) fn measure(&self, options: &Options, round: &Round) -> Result<Figures, Failure> {
+    pub(super) fn measure(&self, options: &Options, round: Round) -> Result<Figures, Failure> {
         if round.system == System::Haoyuan {
             return own(options, round);
         }
@@ -97,7 +97,7 @@ impl Peers {
         runtime.block_on(self.peer(options, round))
     }
 
-    async fn peer(&self, options: &Options, round: &Round) -> Result<Figures, Failure> {
+    async fn peer(&self, options: &Options, round: Round) -> Result<Figures, Failure> {
         let load = Load::of(options, round);
         if round.system == System::Postgres {
             let installation = self.postgres.as_ref().ok_or("PostgreSQL is not installed")?;
@@ -110,10 +110,8 @@ impl Peers {
             server.settle().await?;
             return run(clients, &load, &server.server, round.workload).await;
         }
-        let folder: PathBuf;
-        let temporary = server::folder(options.data_dir.as_deref())?;
-        folder = temporary.path().to_owned();
-        let server = Redis::start(&folder, round.system, round.durability, round.tls).await?;
+        let folder = server::folder(options.data_dir.as_deref())?;
+        let server = Redis::start(folder.path(), round.system, round.durability, round.tls).await?;
         let mut clients = Vec::new();
         for _ in 0..=CONNECTIONS {
             clients.push(server.connect().await?);
@@ -135,7 +133,7 @@ const fn missing(system: System) -> &'static str {
 }
 
 impl Load {
-    fn of(options: &Options, round: &Round) -> Self {
+    fn of(options: &Options, round: Round) -> Self {
         // The numbers of a peer's sessions are small: a script's numbers have 53 bits.
         let supply = Supply { first: 1, ..Supply::new(SESSIONS, SLOTS, quota(round.workload)) };
         Self {
@@ -157,7 +155,7 @@ const fn quota(workload: Workload) -> u16 {
 }
 
 /// A node: what `throughput` measures, with the peers' limit as a rule.
-fn own(options: &Options, round: &Round) -> Result<Figures, Failure> {
+fn own(options: &Options, round: Round) -> Result<Figures, Failure> {
     let mix = match round.workload {
         Workload::HoldCommit => Mix::Hold,
         Workload::SoldOut => Mix::SoldOut,

@@ -76,7 +76,9 @@ fn compare(options: &Options) -> Result<Report, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let base = options.data_dir.as_deref();
     let (peers, versions, skipped) = runtime.block_on(Peers::find(&mut systems, base))?;
-    skipped.iter().for_each(|line| say(line));
+    for line in &skipped {
+        say(line);
+    }
     let rounds = rounds(&systems, options.quick);
     let runs = in_turns(options, &peers, &rounds)?;
     let summary = |(round, runs): (&Round, &Vec<Figures>)| Summary::new(*round, runs);
@@ -117,7 +119,7 @@ fn in_turns(
                 round.in_flight()
             );
             let measured = peers
-                .measure(options, round)
+                .measure(options, *round)
                 .map_err(|failure| format!("{name}: {}", told(&*failure)))?;
             let rate = measured.ops_per_second;
             say(&format!("run {run} of {}: {name:<44} {rate:>9.0}/s", options.runs));

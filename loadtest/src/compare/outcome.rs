@@ -205,7 +205,8 @@ impl Report {
                 let title = format!("{}, {} connections x {window}", run.workload, run.connections);
                 line(&mut text, format_args!("\n{title}"));
             }
-            let maybe = |value: Option<f64>| value.map_or("?".to_owned(), |it| format!("{it:.2}"));
+            let maybe =
+                |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |it| format!("{it:.2}"));
             line(
                 &mut text,
                 format_args!(
@@ -223,7 +224,8 @@ impl Report {
         }
         line(&mut text, format_args!("\nratios of medians"));
         for (name, ratio, goal) in self.ratios.with_goals() {
-            let found = ratio.map_or("not measured".to_owned(), |ratio| format!("{ratio:.2}"));
+            let found =
+                ratio.map_or_else(|| "not measured".to_owned(), |ratio| format!("{ratio:.2}"));
             line(&mut text, format_args!("  {name:<36} {found:>6}  (goal {goal})"));
         }
         for note in &self.notes {

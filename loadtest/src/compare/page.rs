@@ -53,7 +53,7 @@ fn title(workload: Workload, in_flight: u32) -> String {
 fn facts(report: &Report) -> Vec<(String, String)> {
     let words = |name: &str| name.replace("_vs_", " vs ").replace('_', " ");
     let fact = |(name, ratio, goal): (&str, Option<f64>, f64)| {
-        let found = ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.1} ×"));
+        let found = ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.1} ×"));
         (format!("{} (goal {goal})", words(name)), found)
     };
     report.ratios.with_goals().map(fact).into()
@@ -134,7 +134,7 @@ fn all(report: &Report) -> Section {
         "the server says",
     ];
     let maybe = |value: Option<f64>, digits: usize| {
-        value.map_or("–".to_owned(), |value| format!("{value:.digits$}"))
+        value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
     };
     let row = |run: &Summary| {
         vec![

@@ -11,15 +11,17 @@ use crate::{Failure, clock};
 const FIRST: u64 = 1 << 40;
 
 /// Who asks for what: an id, a patient, a slot.
-const A: (u128, u128, u16) = (101, 1, 0);
-const A_OTHER: (u128, u128, u16) = (101, 2, 0);
-const A_SECOND: (u128, u128, u16) = (102, 1, 1);
-const B: (u128, u128, u16) = (103, 2, 0);
-const DUE: (u128, u128, u16) = (104, 3, 1);
-const AFTER: (u128, u128, u16) = (105, 4, 1);
-const RESTRICTED: (u128, u128, u16) = (106, 5, 1);
-const LIMITED: (u128, u128, u16) = (107, 6, 1);
-const NOWHERE: (u128, u128, u16) = (108, 7, 9);
+type Who = (u128, u128, u16);
+
+const A: Who = (101, 1, 0);
+const A_OTHER: Who = (101, 2, 0);
+const A_SECOND: Who = (102, 1, 1);
+const B: Who = (103, 2, 0);
+const DUE: Who = (104, 3, 1);
+const AFTER: Who = (105, 4, 1);
+const RESTRICTED: Who = (106, 5, 1);
+const LIMITED: Who = (107, 6, 1);
+const NOWHERE: Who = (108, 7, 9);
 
 enum Step {
     Hold,
@@ -33,7 +35,7 @@ enum Step {
 
 /// What is asked, by whom, what is answered, and whether a lean script knows it.
 #[rustfmt::skip]
-const LIFE: [(Step, (u128, u128, u16), u16, bool); 19] = [
+const LIFE: [(Step, Who, u16, bool); 19] = [
     (Step::Hold,        A,          0,   true),
     (Step::Hold,        A,          1,   false),
     (Step::Hold,        A_OTHER,    400, false),

@@ -92,7 +92,7 @@ const fn whole(value: f64) -> u32 {
 }
 
 /// A number in few letters: 950, 1.2k, 35k, 1.25M.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let (value, unit) = match value.abs() {
         size if size >= 999_500.0 => (value / 1e6, "M"),
         size if size >= 999.5 => (value / 1e3, "k"),
@@ -114,7 +114,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// A latency in the unit that suits it, of a value in µs.
-pub(super) fn latency(micros: f64) -> String {
+pub(crate) fn latency(micros: f64) -> String {
     match micros {
         size if size >= 1e6 => format!("{} s", number(micros / 1e6)),
         size if size >= 1e3 => format!("{} ms", number(micros / 1e3)),

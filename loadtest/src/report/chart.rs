@@ -18,7 +18,7 @@ const LOOKS: usize = 7;
 
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 76.0;
-const RIGHT: f64 = 24.0;
+const RIGHT: f64 = 40.0;
 const PLOT_HEIGHT: f64 = 250.0;
 const BELOW: f64 = 46.0;
 

@@ -20,6 +20,8 @@ use std::path::Path;
 
 use hdrhistogram::Histogram;
 
+pub(crate) use self::axis::{latency, number};
+
 use crate::Failure;
 
 /// Everything that a report shows.

@@ -103,7 +103,7 @@ pub(crate) fn measure(options: &Options) -> Result<Report, Failure> {
     }
     let before = admin.free(&plan.supply)?;
     let measured = drive(options, &plan, node.as_mut())?;
-    let account = compare(&before, &admin.free(&plan.supply)?, &measured.tally.taken);
+    let account = account_of(&before, &admin.free(&plan.supply)?, &measured.tally.taken);
     let mut report = Report::new(options, &plan, node.as_ref(), &measured, account)?;
     drop(admin);
     if let Some(node) = &mut node {
@@ -201,7 +201,7 @@ fn sample(node: Option<&mut Node>) -> Result<Sample, Failure> {
 }
 
 /// Compares what was free, what is, and what we were told that we have.
-fn compare(before: &[u16], after: &[u16], taken: &[i32]) -> Account {
+pub(crate) fn account_of(before: &[u16], after: &[u16], taken: &[i32]) -> Account {
     let mut account = Account::default();
     for ((before, after), taken) in before.iter().zip(after).zip(taken) {
         let (before, after) = (i32::from(*before), i32::from(*after));
@@ -213,23 +213,27 @@ fn compare(before: &[u16], after: &[u16], taken: &[i32]) -> Account {
 }
 
 /// A connection in the role of an admin, with a runtime of its own.
-struct Admin {
+#[derive(Debug)]
+pub(crate) struct Admin {
     runtime: tokio::runtime::Runtime,
     servers: Vec<SocketAddr>,
     certs: PathBuf,
 }
 
 impl Admin {
-    fn new(plan: &Plan) -> Result<Self, Failure> {
+    /// For the node of a plan.
+    pub(crate) fn new(plan: &Plan) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { runtime, servers: plan.servers.clone(), certs: plan.certs.clone() })
     }
 
-    fn open(&self, supply: &Supply) -> Result<(), Failure> {
+    /// Opens sessions.
+    pub(crate) fn open(&self, supply: &Supply) -> Result<(), Failure> {
         self.with_lane(async |lane| supply.open(lane).await)
     }
 
-    fn free(&self, supply: &Supply) -> Result<Vec<u16>, Failure> {
+    /// Free places, slot by slot.
+    pub(crate) fn free(&self, supply: &Supply) -> Result<Vec<u16>, Failure> {
         self.with_lane(async |lane| supply.free(lane).await)
     }
 
@@ -260,11 +264,11 @@ mod tests {
 
     #[test]
     fn the_account_finds_what_was_sold_twice_and_what_is_missing() {
-        let as_it_should_be = compare(&[5, 5], &[2, 5], &[3, 0]);
+        let as_it_should_be = account_of(&[5, 5], &[2, 5], &[3, 0]);
         assert_eq!(as_it_should_be, Account { live: 3, oversold: 0, slots_that_differ: 0 });
-        let sold_twice = compare(&[5, 5], &[0, 5], &[7, 0]);
+        let sold_twice = account_of(&[5, 5], &[0, 5], &[7, 0]);
         assert_eq!(sold_twice, Account { live: 7, oversold: 2, slots_that_differ: 1 });
-        let leaked = compare(&[5, 5], &[2, 4], &[3, 0]);
+        let leaked = account_of(&[5, 5], &[2, 4], &[3, 0]);
         assert_eq!(leaked, Account { live: 3, oversold: 0, slots_that_differ: 1 });
     }
 }
