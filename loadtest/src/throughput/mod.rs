@@ -8,9 +8,9 @@
 //! **Architecture invariant:** `oversold` comes from places that were free before and holds that
 //! were acknowledged; the node's own opinion is not asked for it.
 
-mod limit;
 mod options;
 mod report;
+mod rules;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -95,11 +95,13 @@ pub(crate) fn measure(options: &Options) -> Result<Report, Failure> {
     };
     let plan = Arc::new(plan(options, node.as_ref())?);
     let admin = Admin::new(&plan)?;
-    let in_force =
-        options.limit.map(|most| admin.with_lane(async |lane| limit::apply(lane, most).await));
+    let rules = rules::asked_for(options)?;
+    if let Some(rules) = &rules {
+        admin.with_lane(async |lane| rules::apply(lane, rules).await)?;
+    }
     admin.open(&plan.supply)?;
-    if let Some(in_force) = in_force {
-        clock::pause_until(in_force?);
+    if let Some(rules) = &rules {
+        clock::pause_until(rules.from);
     }
     let before = admin.free(&plan.supply)?;
     let measured = drive(options, &plan, node.as_mut())?;

@@ -59,6 +59,9 @@ pub(crate) struct Options {
     /// A rule: so many live appointments of one patient at the most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=200))]
     pub(crate) limit: Option<u16>,
+    /// A document of rules in force while it is measured
+    #[arg(long, value_name = "FILE", conflicts_with = "limit")]
+    pub(crate) rules: Option<PathBuf>,
     /// Where our node keeps its store; a temporary folder if not given
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -96,6 +99,7 @@ impl Options {
             slots: 40,
             quota: 20,
             limit: None,
+            rules: None,
             data_dir: None,
             snapshot: false,
             audit: true,

@@ -72,6 +72,8 @@ pub(crate) struct Conditions {
     quota: u16,
     /// Live appointments that a rule lets a patient have.
     limit: Option<u16>,
+    /// The document of rules in force.
+    rules: Option<String>,
     durability: Option<Keep>,
     generator_threads: u32,
     node_threads: Option<usize>,
@@ -158,6 +160,7 @@ impl Conditions {
             slots: plan.supply.slots,
             quota: plan.supply.quota,
             limit: options.limit,
+            rules: options.rules.as_ref().map(|file| file.display().to_string()),
             durability: node.map(|_| options.durability),
             generator_threads: plan.threads,
             node_threads: node.map(|_| options.node_threads),
