@@ -18,6 +18,7 @@ mod expiry;
 mod inside;
 mod latency;
 mod load;
+mod market;
 mod node;
 mod open;
 mod opening;
@@ -65,6 +66,8 @@ enum Command {
     Overload(overload::Options),
     /// People who come by their own clock, whatever is answered: latency without excuses
     Open(open::Options),
+    /// Openings with a ring of scalpers: who gets the places, and who should
+    Market(Box<market::Options>),
     /// Many sessions open in the same millisecond: nothing early, and what it costs the others
     Opening(opening::Options),
     /// What slow and silent clients cost the others, and what a connection weighs
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Command::Crash(options) => crash::run(&options),
         Command::Overload(options) => overload::run(&options),
         Command::Open(options) => open::run(&options),
+        Command::Market(options) => market::run(&options),
         Command::Opening(options) => opening::run(&options),
         Command::Slow(options) => slow::run(&options),
         Command::Smoke(options) => smoke::run(&options),

@@ -9,7 +9,7 @@
 //! the checks would like it.
 
 mod account;
-mod node;
+pub(crate) mod node;
 mod stage;
 
 use std::collections::BTreeMap;

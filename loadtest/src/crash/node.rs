@@ -24,7 +24,7 @@ use crate::{Failure, clock};
 /// What a node does that a kill may fall into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// From the first process on a folder to its first recovery.
     FirstStart,
     /// From the opening of a folder to the state that it holds.
@@ -60,14 +60,14 @@ level = \"warn,haoyuan::journal=debug,haoyuan::service=debug,haoyuan::cli=info\"
 
 /// A node is killed this long after a step began.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Trap {
-    pub(super) step: Step,
-    pub(super) delay: Duration,
+pub(crate) struct Trap {
+    pub(crate) step: Step,
+    pub(crate) delay: Duration,
 }
 
 /// A running node.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     child: Arc<Mutex<Child>>,
     stdout: Option<BufReader<ChildStdout>>,
     reader: Option<JoinHandle<Told>>,
@@ -77,11 +77,13 @@ pub(super) struct Node {
 
 /// What a dead node had said.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// What it was at.
-    pub(super) steps: BTreeSet<Step>,
+    pub(crate) steps: BTreeSet<Step>,
     /// Its last lines.
-    pub(super) last: Vec<String>,
+    pub(crate) last: Vec<String>,
+    /// The first lines in which it complains, each with the next.
+    pub(crate) complaints: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -90,15 +92,26 @@ struct Ready {
 }
 
 impl Node {
-    /// Starts a node on a folder. `is_first`, if nobody ever did so.
+    /// Starts a node that is to be killed on a folder. `is_first`, if nobody ever did so.
     pub(super) fn start(
         binary: &Path,
         data: &Path,
         is_first: bool,
         trap: Option<Trap>,
     ) -> Result<Self, Failure> {
+        Self::start_with(CONFIG, binary, data, is_first, trap)
+    }
+
+    /// The same with a configuration of one's own.
+    pub(crate) fn start_with(
+        text: &str,
+        binary: &Path,
+        data: &Path,
+        is_first: bool,
+        trap: Option<Trap>,
+    ) -> Result<Self, Failure> {
         let config = data.with_extension("toml");
-        std::fs::write(&config, CONFIG)?;
+        std::fs::write(&config, text)?;
         let mut child = Command::new(binary)
             .args(["serve", "--dev", "--json", "--listen", "127.0.0.1:0", "--config"])
             .arg(&config)
@@ -122,7 +135,7 @@ impl Node {
     }
 
     /// Waits until it takes requests, and says where. `None`, if it ended before.
-    pub(super) fn ready(&mut self) -> Option<SocketAddr> {
+    pub(crate) fn ready(&mut self) -> Option<SocketAddr> {
         let mut line = String::new();
         self.stdout.as_mut()?.read_line(&mut line).ok()?;
         serde_json::from_str::<Ready>(&line).ok().map(|ready| ready.listen)
@@ -136,12 +149,12 @@ impl Node {
     }
 
     /// Whether it has ended.
-    pub(super) fn is_dead(&self) -> bool {
+    pub(crate) fn is_dead(&self) -> bool {
         self.reader.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Kills it, if it lives, and says what it was at.
-    pub(super) fn kill(&mut self) -> Told {
+    pub(crate) fn kill(&mut self) -> Told {
         kill(&self.child);
         // Whoever is still to be told of the end: the log is read to its end first.
         let told = self.reader.take().and_then(|reader| reader.join().ok()).unwrap_or_default();
@@ -151,7 +164,7 @@ impl Node {
     }
 
     /// The certificates that it made.
-    pub(super) fn certificates(&self) -> PathBuf {
+    pub(crate) fn certificates(&self) -> PathBuf {
         self.data.join("dev-certs")
     }
 }
@@ -176,7 +189,8 @@ fn watch(
     child: &Mutex<Child>,
     steps: BTreeSet<Step>,
 ) -> Told {
-    let mut told = Told { steps, last: Vec::new() };
+    let mut told = Told { steps, ..Told::default() };
+    let mut is_complaint = false;
     let mut trap = None;
     let mut reader = BufReader::new(stderr);
     let mut line = String::new();
@@ -194,6 +208,11 @@ fn watch(
         if told.last.len() == LAST_LINES {
             told.last.remove(0);
         }
+        let complains = line.contains("ERROR") || line.contains("panicked");
+        if (complains || is_complaint) && told.complaints.len() < COMPLAINTS_MAX {
+            told.complaints.push(line.trim_end().to_owned());
+        }
+        is_complaint = complains;
         told.last.push(line.trim_end().to_owned());
         line.clear();
     }
@@ -213,3 +232,4 @@ fn note(steps: &mut BTreeSet<Step>, step: Step, begins: bool) {
 }
 
 const LAST_LINES: usize = 20;
+const COMPLAINTS_MAX: usize = 6;

@@ -1,0 +1,99 @@
+//! What the parts must come to: the figures that `--check` holds a run against.
+//!
+//! Of a part whose people came late, because the generator fell behind, or were not heard, because the node had
+//! no room, only what rests on the order of entries is judged: the rest would be a figure of the machine.
+//!
+//! **Architecture invariant:** what chance alone may do is worked out from the run's own size, so a small run
+//! is held to as much as it can show, and a large one to the figure itself.
+
+use super::report::{PartReport, Report};
+
+/// A ring that does not reach so much of an open door is no ring.
+const CONTROL_SHARE_MIN: f64 = 0.95;
+/// From this speed on.
+const CONTROL_SPEED_MIN: f64 = 100.0;
+
+/// The ring's share of the places of draws that everybody enters, around its share of identities.
+const SHARE_OFF_MAX: f64 = 0.0073;
+/// And standard deviations that are chance. A run is held to five figures of that kind: beyond three, one
+/// good run in 75 would fail, beyond four one in 3,000.
+const SIGMAS_MAX: f64 = 4.0;
+
+/// Coming early brings no more than this.
+const AUC_OFF_MAX: f64 = 0.02;
+
+const HINDERED_MAX: f64 = 0.001;
+
+/// One request in so many may be shed.
+const SHED_PART_MAX: u64 = 1_000;
+
+/// Places left empty beyond those of the control.
+const EMPTY_MORE_MAX: f64 = 0.005;
+
+/// What of a run is beyond its figure, a sentence each.
+pub(crate) fn beyond(report: &Report) -> Vec<String> {
+    let part = |name: &str| report.parts.get(name);
+    let mut found = Vec::new();
+    let mut expect = |name: &str, holds: bool, what: String| {
+        if !holds {
+            found.push(format!("{name}: {what}"));
+        }
+    };
+    let is_fast = CONTROL_SPEED_MIN <= report.conditions.speed;
+    if let Some(control) = part("control").filter(|part| is_fast && was_played_as_meant(part)) {
+        let share = control.ring_share;
+        expect("control", CONTROL_SHARE_MIN <= share, format!("the ring got {share:.3} only"));
+    }
+    let empty = part("control").map(|control| control.left_empty);
+    for (name, drawn) in ["draw", "sparse"].into_iter().filter_map(|name| Some((name, part(name)?)))
+    {
+        if let (Some(auc), Some(sigma)) = (drawn.auc, drawn.auc_sigma) {
+            let most = AUC_OFF_MAX.max(SIGMAS_MAX * sigma);
+            expect(name, (auc - 0.5).abs() <= most, format!("the AUC is {auc:.3} ± {sigma:.3}"));
+        }
+        if let Some(sigmas) = drawn.ring_sigmas {
+            let what =
+                format!("the ring won {sigmas:.1} standard deviations more than its entries");
+            expect(name, sigmas.abs() <= SIGMAS_MAX, what);
+        }
+        if !was_played_as_meant(drawn) {
+            continue;
+        }
+        let most = drawn.ring_places_max.unwrap_or(u64::MAX);
+        let places = drawn.ring_places;
+        expect(name, places <= most, format!("the ring has {places} places of {most}"));
+        let handovers = drawn.handovers;
+        expect(name, handovers == 0, format!("{handovers} hand-overs while people waited"));
+        let hindered = drawn.honest_hindered;
+        expect(
+            name,
+            hindered <= HINDERED_MAX,
+            format!("{hindered:.4} of the people were hindered"),
+        );
+        if let Some(empty) = empty {
+            let more = drawn.left_empty - empty;
+            let what =
+                format!("{more:.4} more places were left empty than first come, first served");
+            expect(name, more <= EMPTY_MORE_MAX, what);
+        }
+    }
+    if let Some(dense) = part("draw").filter(|part| was_played_as_meant(part)) {
+        let off = (dense.ring_share - dense.identity_share).abs();
+        let most = SHARE_OFF_MAX.max(share_off(dense));
+        let what = format!("the ring's share is {off:.4} off its share of identities");
+        expect("draw", off <= most, what);
+    }
+    found
+}
+
+/// Whether people came when they meant to, and nearly everybody was heard.
+fn was_played_as_meant(part: &PartReport) -> bool {
+    !part.generator_fell_behind && part.shed <= part.requests / SHED_PART_MAX
+}
+
+/// What chance does to the ring's share, were every place given by chance.
+fn share_off(part: &PartReport) -> f64 {
+    let share = part.identity_share;
+    let places = super::measures::count(part.places.max(1));
+    SIGMAS_MAX * (share * (1.0 - share) / places).sqrt()
+}
