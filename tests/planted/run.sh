@@ -6,7 +6,8 @@
 #   run.sh --check     only whether each still applies, and names tests that exist; seconds
 #
 # A patch begins with what the bug is, then a line "Red: KIND TEST" for each test. KIND is core (the
-# library without the node), node (with it), loom (a model of threads) or it (tests/it).
+# library without the node), node (with it), loom (a model of threads) or it (tests/it). KIND may be market:
+# what follows are flags of `loadtest market`, which must end with 1.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tree=$PWD
@@ -30,6 +31,7 @@ check() {
   git apply --check "tests/planted/$name.patch" || { echo "$name does not apply"; return 1; }
   [[ -n $(reds "$name") ]] || { echo "$name names no test"; return 1; }
   while read -r kind test; do
+    [[ $kind == market ]] && continue
     git grep -qE "fn ${test##*::}\(" -- src tests || { echo "$name: there is no test $test"; return 1; }
   done < <(reds "$name")
 }
@@ -65,9 +67,26 @@ run_cargo() {
 
 export -f run_cargo
 
+# The load test against the node: its oracle or its measures must find the bug.
+market_verdict() {
+  local code=0
+  cargo build -q --locked --target-dir "$targets" --workspace --bins >log 2>&1 ||
+    { echo "does not compile"; return; }
+  # Flags are words.
+  # shellcheck disable=SC2086
+  timeout 300 "$targets/debug/loadtest" market $1 >log 2>&1 || code=$?
+  case $code in
+    0) echo "green" ;;
+    1) echo "red" ;;
+    124) echo "hangs" ;;
+    *) echo "not run" ;;
+  esac
+}
+
 # Prints red, green, or what kept the test from being run. The log is in $scratch/log.
 verdict() {
   local kind=$1 test=$2 code=0
+  [[ $kind == market ]] && { market_verdict "$test"; return; }
   run_cargo "$kind" --no-run >log 2>&1 || { echo "does not compile"; return; }
   timeout 300 bash -c 'run_cargo "$@"' - "$kind" -- --exact "$test" >log 2>&1 || code=$?
   if [[ $code -eq 124 ]]; then echo "hangs"
