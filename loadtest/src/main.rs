@@ -24,6 +24,7 @@ mod open;
 mod opening;
 mod overload;
 mod pipeline;
+mod progress;
 mod random;
 mod recovery;
 mod report;

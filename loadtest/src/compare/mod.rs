@@ -25,6 +25,7 @@ use clap::Args;
 use self::contest::{Round, System, rounds};
 use self::measure::{Figures, Peers};
 use self::outcome::{Conditions, NOTES, Ratios, Report, Summary};
+use crate::progress::Progress;
 use crate::{Failure, report, usage};
 
 /// How systems are compared.
@@ -107,7 +108,9 @@ fn in_turns(
     peers: &Peers,
     rounds: &[Round],
 ) -> Result<Vec<Vec<Figures>>, Failure> {
+    let progress = Progress::new(u64::from(options.runs) * rounds.len() as u64);
     let mut figures: Vec<Vec<Figures>> = rounds.iter().map(|_| Vec::new()).collect();
+    let mut done = 0;
     for run in 1..=options.runs {
         for (round, figures) in rounds.iter().zip(&mut figures) {
             let tls = if round.tls { ", TLS" } else { "" };
@@ -118,11 +121,13 @@ fn in_turns(
                 round.workload.name(),
                 round.in_flight()
             );
+            progress.at(done, format!("run {run} of {}: {name}", options.runs));
             let measured = peers
                 .measure(options, *round)
                 .map_err(|failure| format!("{name}: {}", told(&*failure)))?;
             let rate = measured.ops_per_second;
-            say(&format!("run {run} of {}: {name:<44} {rate:>9.0}/s", options.runs));
+            done += 1;
+            progress.say(&format!("run {run} of {}: {name:<44} {rate:>9.0}/s", options.runs));
             figures.push(measured);
         }
     }

@@ -16,6 +16,7 @@ mod manner;
 mod measures;
 mod minds;
 mod openings;
+mod page;
 mod play;
 mod recount;
 mod report;
@@ -33,6 +34,7 @@ use clap::{Args, ValueEnum};
 
 use self::report::{Conditions, ORDER, PartReport, Report};
 use self::scenario::{Part, Scenario};
+use crate::progress::Progress;
 use crate::{Failure, usage};
 
 /// What is played.
@@ -66,6 +68,9 @@ pub(crate) struct Options {
     /// Microseconds added to every commit of the node, as a slow disk would
     #[arg(long, default_value_t = 0, value_name = "N")]
     commit_delay_us: u64,
+    /// Write a page with pictures into this file, too
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// The node; by default the `haoyuan` beside this binary
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -100,6 +105,9 @@ fn speed(text: &str) -> Result<f64, String> {
 #[expect(clippy::print_stdout, reason = "this is what the tool is for")]
 pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
     let report = measure(options)?;
+    if let Some(path) = &options.report {
+        crate::report::write(path, &page::page(&report)?)?;
+    }
     if options.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
@@ -107,7 +115,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
     }
     let beyond = if options.check { limits::beyond(&report) } else { Vec::new() };
     for what in &beyond {
-        progress(what);
+        complain(what);
     }
     Ok(report.is_sound() && beyond.is_empty())
 }
@@ -126,6 +134,7 @@ fn measure(options: &Options) -> Result<Report, Failure> {
         )
         .into());
     }
+    let progress = Progress::new(stage::STEPS);
     let mut parts = BTreeMap::new();
     for (name, part) in ORDER.into_iter().zip(parts_of(&scenario)) {
         let is_wanted = |wanted: &PartName| {
@@ -134,7 +143,7 @@ fn measure(options: &Options) -> Result<Report, Failure> {
         if !options.part.is_empty() && !options.part.iter().any(is_wanted) {
             continue;
         }
-        progress(&format!("{name}: about a minute"));
+        progress.say(&format!("{name}: about a minute"));
         let setup = stage::Setup {
             name,
             scenario: &scenario,
@@ -143,7 +152,7 @@ fn measure(options: &Options) -> Result<Report, Failure> {
             binary: binary.clone(),
             is_killed: options.crash,
             commit_delay_micros: options.commit_delay_us,
-            progress,
+            progress: &progress,
         };
         parts.insert(name, PartReport::new(stage::perform(&setup)?));
     }
@@ -178,7 +187,7 @@ fn parts_of(scenario: &Scenario) -> [Part; 4] {
     [parts.control, parts.draw, parts.sparse, parts.rules]
 }
 
-#[expect(clippy::print_stderr, reason = "who waits sees how far it is")]
-fn progress(what: &str) {
+#[expect(clippy::print_stderr, reason = "stdout is for figures")]
+fn complain(what: &str) {
     eprintln!("{what}");
 }

@@ -31,6 +31,7 @@ use super::recount::{Recount, recount};
 use super::scenario::{Part, Scenario};
 use crate::crash::node::Node;
 use crate::pipeline::pipeline;
+use crate::progress::Progress;
 use crate::random::mix;
 use crate::{Failure, clock};
 
@@ -49,6 +50,9 @@ const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
 /// From now until the rules of a part are in force and its sessions are open.
 const NOTICE_MILLIS: u64 = 3_000;
 
+/// Steps of the bar that is shown of a part.
+pub(crate) const STEPS: u64 = 1_000;
+
 /// What a part is played with.
 #[derive(Debug)]
 pub(crate) struct Setup<'a> {
@@ -60,8 +64,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) is_killed: bool,
     /// Added to every commit of the node, as a slow disk would.
     pub(crate) commit_delay_micros: u64,
-    /// Says how far it is.
-    pub(crate) progress: fn(&str),
+    pub(crate) progress: &'a Progress,
 }
 
 /// What was played, and what the journal says of it.
@@ -95,7 +98,7 @@ pub(crate) fn perform(setup: &Setup<'_>) -> Result<Played, Failure> {
         let said = if told.complaints.is_empty() { &told.last } else { &told.complaints };
         format!("{}: {failure}; the node said:\n{}", setup.name, said.join("\n"))
     })?;
-    (setup.progress)(&format!("{}: counting the journal", setup.name));
+    setup.progress.say(&format!("{}: counting the journal", setup.name));
     let data = house.folder.path().join("data");
     let recount = recount(&setup.binary, &data, &play)?;
     merge(&mut play.violations, &recount.violations);
@@ -176,7 +179,7 @@ impl<'a> House<'a> {
         let mut recovery = None;
         let killed = self.act(play, &mut watch, kill_at).await?;
         if let Some(killed) = killed {
-            (self.setup.progress)(&format!("{}: killed in mid-run", self.setup.name));
+            self.setup.progress.say(&format!("{}: killed in mid-run", self.setup.name));
             let data = self.folder.path().join("data");
             (self.node, self.address) = start(self.setup, &data, false)?;
             recovery = Some(clock::micros(killed.elapsed()) / 1_000);
@@ -210,6 +213,7 @@ impl<'a> House<'a> {
                 ended
             });
         }
+        let setup = self.setup;
         let end = async {
             let mut ticks = clock::every(Duration::from_millis(20));
             let mut given_up = None;
@@ -217,6 +221,7 @@ impl<'a> House<'a> {
                 ticks.tick().await;
                 let play = play.borrow();
                 let now = play.micros();
+                show(setup, &play, now);
                 if until.is_some_and(|until| until <= now) {
                     return;
                 }
@@ -256,7 +261,7 @@ impl<'a> House<'a> {
 
     /// Reads every appointment that somebody was told of, and every session.
     async fn compare(&self, play: &Rc<RefCell<Play>>) -> Result<(), Failure> {
-        (self.setup.progress)(&format!("{}: comparing with the node", self.setup.name));
+        self.setup.progress.say(&format!("{}: comparing with the node", self.setup.name));
         let told: Vec<(u128, Told)> =
             play.borrow().account.told.iter().map(|(id, told)| (*id, *told)).collect();
         let connection = self.dialer(Role::Gateway)?.connect().await?;
@@ -352,6 +357,16 @@ fn start(
         Some(address) => Ok((node, address)),
         None => Err(format!("the node does not start: {}", node.kill().last.join("\n")).into()),
     }
+}
+
+/// How far a part is.
+fn show(setup: &Setup<'_>, play: &Play, now: u64) {
+    let step = now * STEPS / (LEAD_MICROS + play.times.ends());
+    let what = format!(
+        "{}: {} requests, {} answers",
+        setup.name, play.tally.requests, play.account.answers
+    );
+    setup.progress.at(step.min(STEPS), what);
 }
 
 fn succeeded(reply: &Reply) -> Result<(), Failure> {

@@ -3,9 +3,9 @@
 use super::report::{Conditions, ORDER, PartReport, Report};
 
 /// A line of the table: what it is, and how it is read.
-type Row = (&'static str, fn(&PartReport) -> String);
+pub(crate) type Row = (&'static str, fn(&PartReport) -> String);
 
-const ROWS: [Row; 22] = [
+pub(crate) const ROWS: [Row; 22] = [
     ("places with the ring", |part| percent(part.ring_share)),
     ("  its share of all who ask", |part| percent(part.identity_share)),
     ("  its share of entries", |part| part.ring_entry_share.map_or_else(none, percent)),

@@ -53,9 +53,7 @@ pub(crate) struct Section {
 pub(crate) enum Figure {
     OverTime(OverTime),
     Percentiles(Percentiles),
-    #[cfg_attr(not(test), expect(dead_code, reason = "the market draws it"))]
     Sales(Sales),
-    #[cfg_attr(not(test), expect(dead_code, reason = "the market draws it"))]
     Fairness(Fairness),
     Peers(Peers),
     Table(Table),
