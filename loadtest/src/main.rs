@@ -31,6 +31,7 @@ mod report;
 mod series;
 mod slow;
 mod smoke;
+mod soak;
 mod supply;
 mod throughput;
 mod usage;
@@ -67,6 +68,8 @@ enum Command {
     Overload(overload::Options),
     /// People who come by their own clock, whatever is answered: latency without excuses
     Open(open::Options),
+    /// Hours of the same: whether memory, disk and latency stay where they are
+    Soak(soak::Options),
     /// Openings with a ring of scalpers: who gets the places, and who should
     Market(Box<market::Options>),
     /// Many sessions open in the same millisecond: nothing early, and what it costs the others
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
         Command::Market(options) => market::run(&options),
         Command::Opening(options) => opening::run(&options),
         Command::Slow(options) => slow::run(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Smoke(options) => smoke::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Node(options) => node::run(&options).map(|()| true),

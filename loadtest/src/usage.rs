@@ -68,6 +68,15 @@ pub(crate) fn resident_bytes(process: u32) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
 }
 
+/// Bytes of a folder's files, as they are named. A file that goes away meanwhile counts nothing.
+pub(crate) fn folder_bytes(folder: &Path) -> Option<u64> {
+    let bytes = |entry: std::fs::DirEntry| {
+        let about = entry.metadata().ok()?;
+        if about.is_dir() { folder_bytes(&entry.path()) } else { Some(about.len()) }
+    };
+    Some(std::fs::read_dir(folder).ok()?.flatten().filter_map(bytes).sum())
+}
+
 /// The kind of file system that a folder is on. A measurement of durability on `tmpfs` is none.
 pub(crate) fn file_system(folder: &Path) -> Option<String> {
     let folder = folder.canonicalize().ok()?;

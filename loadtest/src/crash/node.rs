@@ -148,6 +148,11 @@ impl Node {
         }
     }
 
+    /// Its number.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
+    }
+
     /// Whether it has ended.
     pub(crate) fn is_dead(&self) -> bool {
         self.reader.as_ref().is_none_or(JoinHandle::is_finished)
