@@ -162,10 +162,7 @@ impl Account {
         if let Some(appointment) = self.appointments.get_mut(&fact.appointment) {
             appointment.claims = std::iter::once(fact.claim).collect();
         }
-        // Not through `take`: others may not have the places of a draw.
-        let drawn = self.draws.remove(&fact.draw());
-        self.take(report, sequence, std::slice::from_ref(&fact.claim));
-        self.draws.extend(drawn.map(|draw| (fact.draw(), draw)));
+        self.take_drawn(report, sequence, std::slice::from_ref(&fact.claim));
     }
 
     /// An entry that ends without a place: withdrawn before the draw, or the next by rank.

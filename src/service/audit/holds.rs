@@ -11,6 +11,18 @@ use crate::model::{
 
 impl Account {
     pub(super) fn hold(&mut self, report: &mut AuditReport, sequence: Sequence, held: &Held) {
+        self.look_for_draw(report, sequence, &held.claims);
+        self.hold_returning(report, sequence, held);
+    }
+
+    /// A hold of places that come back. Nobody can win them any more, also while some are still to be told
+    /// what they won: a winner gave them up.
+    pub(super) fn hold_returning(
+        &mut self,
+        report: &mut AuditReport,
+        sequence: Sequence,
+        held: &Held,
+    ) {
         let appointment = Appointment {
             id: held.appointment,
             patient: held.patient,
@@ -30,10 +42,31 @@ impl Account {
         if self.appointments.insert(held.appointment, appointment).is_some() {
             report.fault(sequence, "an appointment is held twice");
         }
-        self.take(report, sequence, &held.claims);
+        self.take_drawn(report, sequence, &held.claims);
     }
 
     pub(super) fn take(&mut self, report: &mut AuditReport, sequence: Sequence, claims: &[Claim]) {
+        self.look_for_draw(report, sequence, claims);
+        self.take_drawn(report, sequence, claims);
+    }
+
+    /// Places that are drawn are for nobody else until the draw is over.
+    fn look_for_draw(&self, report: &mut AuditReport, sequence: Sequence, claims: &[Claim]) {
+        for claim in claims {
+            let drawn = self.draws.get(&DrawId { session: claim.session, pool: claim.pool });
+            if drawn.is_some_and(|draw| !draw.may_take()) {
+                report.fault(sequence, "a place is taken that is to be drawn");
+            }
+        }
+    }
+
+    /// Takes places, of a draw too.
+    pub(super) fn take_drawn(
+        &mut self,
+        report: &mut AuditReport,
+        sequence: Sequence,
+        claims: &[Claim],
+    ) {
         if claims.is_empty() {
             report.fault(sequence, "an appointment takes no place");
         }
@@ -42,10 +75,6 @@ impl Account {
                 report.fault(sequence, "a claim is in no session");
                 continue;
             };
-            let drawn = self.draws.get(&DrawId { session: claim.session, pool: claim.pool });
-            if drawn.is_some_and(|draw| !draw.may_take()) {
-                report.fault(sequence, "a place is taken that is to be drawn");
-            }
             let end = usize::from(claim.slot.0).saturating_add(claim.count.into());
             if claim.count == 0 || session.slot_count() < end {
                 report.fault(sequence, "a claim is beyond its session");

@@ -326,7 +326,7 @@ impl Account {
                 let who = (held.patient, held.appointment, (held.channel, held.class));
                 self.look_for_restriction(report, sequence, time, who, &held.claims);
                 self.offer_place(report, sequence, fact);
-                self.hold(report, sequence, held);
+                self.hold_returning(report, sequence, held);
             }
             Fact::Progressed(fact) => {
                 let event = match fact.status {

@@ -3,10 +3,13 @@
 use super::{Node, refused};
 use crate::codec::encode_facts;
 use crate::draw::{Collector, verify};
-use crate::engine::tests::build::{self, DAY, KEY, MINUTE};
+use crate::engine::tests::build::{self, DAY, KEY, MINUTE, MORNING};
 use crate::inventory::Inventory;
 use crate::journal::MemoryImage;
-use crate::model::{DrawId, Outcome, PoolIndex, SessionId};
+use crate::model::{
+    Delay, DrawId, Fact, Outcome, PatientClass, PoolIndex, ReturnRule, Session, SessionId,
+    SessionTerms, WaitlistRule,
+};
 use crate::service::digest::of_inventory;
 
 const DRAW: DrawId = DrawId { session: SessionId(1), pool: PoolIndex(0) };
@@ -154,6 +157,51 @@ fn what_was_drawn_is_published_from_the_records_and_verified() {
     let file = collector.finish().unwrap();
     assert_eq!(file.entries.len(), 9);
     verify(&file.render(), published, None).unwrap();
+    let report = crate::service::audit::of_records(&node.records());
+    assert!(report.is_clean(), "{:?}", report.faults);
+    assert_eq!(report.digest, node.service.digest());
+}
+
+/// Losers are told a few in each tick. A winner may be faster than that.
+#[test]
+fn what_a_winner_gives_up_while_others_are_told_goes_to_who_waits_and_the_audit_agrees() {
+    let rule = WaitlistRule {
+        entries_max: 100,
+        priority: [0; PatientClass::COUNT],
+        draw_millis: 0,
+        offer_millis: 60_000,
+        near_offer_millis: 60_000,
+        near_millis: 0,
+        hours: None,
+        closes_at: MORNING.plus_millis(50 * MINUTE),
+    };
+    let delay = Delay { min_millis: 60_000, max_millis: 60_000 };
+    let (returns, waitlist) = (ReturnRule::WaitlistFirst(delay), Some(Box::new(rule)));
+    let terms = SessionTerms { returns, waitlist, ..SessionTerms::default() };
+    let mut node = Node::new();
+    node.service.set_draw_key(KEY.clone());
+    node.open(Session { terms, ..build::drawn(1, &[1]) });
+    node.later(MINUTE);
+    (1..=600).for_each(|id| drop(node.hold_any(id, 1).result.unwrap()));
+    node.later(MINUTE);
+    node.service.tick(node.now);
+    node.commit();
+    let winner =
+        node.records().iter().flat_map(|(.., facts)| facts.clone()).find_map(|fact| match fact {
+            Fact::DrawWon(won) => Some(won.appointment),
+            _ => None,
+        });
+    let winner = winner.unwrap().0 & u128::from(u32::MAX);
+    node.release(winner).result.unwrap();
+    node.service.tick(node.now);
+    node.commit();
+    let records = node.records();
+    let is_offer = |fact: &Fact| matches!(fact, Fact::PlaceOffered(_));
+    let told = |facts: &&Fact| matches!(facts, Fact::EntryEnded(_));
+    let facts = || records.iter().flat_map(|(.., facts)| facts);
+    assert!(facts().any(is_offer), "it is offered at once");
+    assert!(facts().filter(told).count() < 599, "while others are still to be told");
+    draw_all(&node);
     let report = crate::service::audit::of_records(&node.records());
     assert!(report.is_clean(), "{:?}", report.faults);
     assert_eq!(report.digest, node.service.digest());
