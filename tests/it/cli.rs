@@ -374,6 +374,7 @@ fn the_demonstration_agrees_with_its_own_audit() {
     }
     the_draw_adds_up(&shown["draw"]);
     the_waitlist_adds_up(&shown["waitlist"]);
+    the_ring_adds_up(&shown["ring"]);
 }
 
 fn number(object: &Value, key: &str) -> u64 {
@@ -438,6 +439,31 @@ fn the_waitlist_adds_up(list: &Value) {
     assert!(0 < of("script_refused") && list["holds"] == true, "{list}");
 }
 
+/// How much the ring gets is a figure of the machine, which may have much to do: it is not judged here.
+fn the_ring_adds_up(ring: &Value) {
+    let share = |object: &Value, key: &str| object[key].as_f64().unwrap();
+    let (people, papers, clinics) =
+        (number(ring, "people"), number(ring, "ring_people"), number(ring, "clinics"));
+    #[expect(clippy::cast_precision_loss, reason = "some hundred people")]
+    let expected = papers as f64 / (people + papers) as f64;
+    assert!((share(ring, "identity_share") - expected).abs() < 1e-9, "{ring}");
+    for part in ["first_come", "by_lot"] {
+        let of = |key: &str| number(&ring[part], key);
+        assert!(0 < of("ring_requests") && of("ring_requests") < of("requests"), "{ring}");
+        assert_eq!(of("places"), of("booked") + of("left_empty"), "{ring}");
+        assert!(of("ring_places") <= of("booked") && 0 < of("booked"), "{ring}");
+        assert!(of("handovers") <= of("handovers_tried"), "{ring}");
+        #[expect(clippy::cast_precision_loss, reason = "some dozen places")]
+        let expected = of("ring_places") as f64 / of("booked") as f64;
+        assert!((share(&ring[part], "ring_share") - expected).abs() < 1e-9, "{ring}");
+    }
+    let lots = &ring["by_lot"];
+    assert!(number(lots, "entries") <= (people + papers) * clinics, "{ring}");
+    assert!(number(lots, "ring_entries") <= papers * clinics, "{ring}");
+    assert!(0.0 < share(lots, "ring_expected"), "{ring}");
+    assert!(ring["first_come"]["entries"].is_null() && ring["holds"] == true, "{ring}");
+}
+
 #[test]
 fn the_demonstration_tells_a_manager_what_it_shows() {
     let output = haoyuan(&["demo", "--seconds", "1"]);
@@ -454,7 +480,11 @@ fn the_demonstration_tells_a_manager_what_it_shows() {
         "a patient cancelled",
         "=> Each freed place went to the first who waited",
         "got 0 places",
-        "3. AN OPENING FOR WHOEVER COMES FIRST",
+        "3. A RING OF SCALPERS",
+        "a customer's script caught it",
+        "=> Where whoever is first has the place, 2.4 % of the people got",
+        "one for each of its people and clinics",
+        "4. AN OPENING FOR WHOEVER COMES FIRST",
         "places sold twice (oversold) 0",
         "every answer is in the journal yes",
     ] {

@@ -345,6 +345,22 @@ mod tests {
     }
 
     #[test]
+    fn every_scenario_beside_the_default_can_be_played() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+        let mut names = Vec::new();
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name != "rules.toml" {
+                let read = Scenario::read(&path.to_string_lossy());
+                assert!(read.is_ok(), "{name}: {:?}", read.err());
+                names.push(name);
+            }
+        }
+        assert!(names.contains(&"demo.toml".to_owned()), "{names:?}");
+    }
+
+    #[test]
     fn a_file_names_what_it_changes_and_a_fault_says_where_it_is() {
         for (text, expected) in [
             ("[ring]\nspeed = 7.0", Ok(7.0)),

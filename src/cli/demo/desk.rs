@@ -73,6 +73,21 @@ impl Desk {
         channel: BookingChannel,
         action: Action,
     ) -> bool {
+        let Err(error) = self.change(id, patient, channel, action).await else { return true };
+        if !matches!(refused_as(&error), Some(Outcome::HoldExpired | Outcome::WrongStatus)) {
+            self.wonder(&error);
+        }
+        false
+    }
+
+    /// Acts on an appointment.
+    pub(super) async fn change(
+        &self,
+        id: AppointmentId,
+        patient: PatientId,
+        channel: BookingChannel,
+        action: Action,
+    ) -> Result<(), CallError> {
         let then = match action {
             Action::Release => Acknowledged::Released,
             Action::Cancel => Acknowledged::Cancelled,
@@ -80,27 +95,23 @@ impl Desk {
         };
         let request = new_request_id(self.clock.now());
         let change = Change { request, appointment: id, patient: Some(patient), channel, action };
-        let answer = self.patiently(|| self.client.change(change)).await;
-        let Err(error) = answer else {
-            self.account.lock().note(id, then);
-            return true;
-        };
-        if !matches!(refused_as(&error), Some(Outcome::HoldExpired | Outcome::WrongStatus)) {
-            self.wonder(&error);
-        }
-        false
+        self.patiently(|| self.client.change(change)).await?;
+        self.account.lock().note(id, then);
+        Ok(())
     }
 
-    /// Asks, and asks the same again as long as the node has no room.
+    /// Asks, and asks the same again as long as the node has no room, or was not even asked.
     pub(super) async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> Result<T, CallError>
     where
         F: Future<Output = Result<T, CallError>>,
     {
         loop {
             match ask().await {
-                Err(error) if refused_as(&error) == Some(Outcome::Overloaded) => {
-                    pause(OVERLOADED).await;
+                Err(CallError::Refused(refusal)) if refusal.outcome == Outcome::Overloaded => {
+                    let said = Duration::from_millis(refusal.retry_after_millis.into());
+                    pause(said.max(OVERLOADED)).await;
                 }
+                Err(CallError::Behind { .. }) => pause(OVERLOADED).await,
                 answer => return answer,
             }
         }
@@ -190,7 +201,7 @@ pub(super) const CHANNELS: [BookingChannel; 4] = [
 /// The sessions of scenes begin here; those of the opening minute are below.
 pub(super) const FIRST_OF_SCENES: SessionId = SessionId(1_000_000);
 
-/// How long one waits who is told that there is no room.
+/// How long one waits at least who is told that there is no room.
 const OVERLOADED: Duration = Duration::from_millis(20);
 
 /// Surprises that are kept to be shown.

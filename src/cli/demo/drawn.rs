@@ -236,7 +236,7 @@ impl DrawReport {
         }
         check("a list in which one winner was swapped is found out", told(self.forgery_found));
         check(
-            "the list is the same after the node was killed (see 3)",
+            "the list is the same after the node was killed (see 4)",
             told(self.same_after_the_kill),
         );
         checks.print(output)?;

@@ -1,8 +1,8 @@
 //! `haoyuan demo`: the main job in one command, with a check at the end.
 //!
 //! ```text
-//! start a node -> fair draw -> waitlist -> opening minute over QUIC -> kill -9 -> audit -> start again -> same?
-//!                       `----------`--- own account of answers ---------------> agrees?
+//! start a node -> fair draw -> waitlist -> scalpers -> opening minute -> kill -9 -> audit -> start again -> same?
+//!                       `----------`----------`--- own account of answers ---> agrees?
 //! ```
 //!
 //! **Architecture invariant:** the check at the end reads the journal, not what the node says of itself.
@@ -13,6 +13,7 @@ mod draw;
 mod drawn;
 mod node;
 mod patients;
+mod ring;
 mod table;
 mod verdict;
 mod waited;
@@ -42,11 +43,12 @@ use crate::model::{Role, Sequence, SessionId, Timestamp, Ttl};
 use crate::ops::clock::{Clock, monotonic_now};
 use crate::service::audit::{self, AuditReport};
 
-/// Plays a fair draw, a waitlist and an opening minute on a node of its own, kills it, and checks that nothing was lost or sold twice
+/// Plays a fair draw, a waitlist, a ring of scalpers and an opening minute on a node of its own, kills it, and checks that nothing was lost or sold twice
 ///
 /// Starts a node on loopback with a store in a temporary folder. An expert's places are drawn by lot
-/// while scripts try to be first; a full session gives what is cancelled to those who wait; and honest
-/// patients look, hold, think, book, forget and cancel, all over real QUIC. Then the node is killed and
+/// while scripts try to be first; a full session gives what is cancelled to those who wait; a ring of
+/// scalpers comes to the same clinics twice, first to an open door and then to a draw under rules; and
+/// honest patients look, hold, think, book, forget and cancel, all over real QUIC. Then the node is killed and
 /// started again: its state must be the same, and what it acknowledged must be in its journal. Ends
 /// with code 0 only if all of that holds.
 #[derive(Debug, Args)]
@@ -65,6 +67,7 @@ struct Played {
     desk: Arc<Desk>,
     draw: draw::Played,
     waitlist: waitlist::Played,
+    ring: ring::Played,
     world: Arc<World>,
     /// How long patients of the opening minute lived.
     elapsed: Duration,
@@ -76,6 +79,7 @@ struct Journal {
     /// The draw of the scene as it can be published, if it was made.
     draw: Option<DrawFile>,
     waitlist: waited::Seen,
+    ring: ring::Seen,
 }
 
 /// Runs the command.
@@ -88,7 +92,7 @@ pub(super) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     node.kill()?;
 
     let before = audited(&folder)?;
-    let journal = journal_of(&folder)?;
+    let journal = journal_of(&folder, ring::Seen::new(&played.ring))?;
     let restarted = monotonic_now();
     let node = NodeProcess::start(&folder)?;
     let recovery = restarted.elapsed();
@@ -109,14 +113,16 @@ pub(super) fn run(arguments: &DemoArguments) -> Result<(), Failure> {
     Err(Failure::failed(verdict.fault(), "this is a defect: please report what is printed above"))
 }
 
-/// Plays the two scenes, and then the opening minute.
+/// Plays the scenes, and then the opening minute.
 async fn play(node: &NodeProcess, folder: &Path, seconds: u64) -> Result<Played, Failure> {
-    let admin = node.client(folder, Role::Admin)?;
-    let desk = Arc::new(Desk::new(node.client(folder, Role::Gateway)?));
+    let admin = node.client(folder, Role::Admin, 1)?;
+    // Over one connection what is asked first is read first.
+    let desk = Arc::new(Desk::new(node.client(folder, Role::Gateway, 1)?));
     let draw = draw::play(&desk, &admin).await?;
     let waitlist = waitlist::play(&desk, &admin).await?;
+    let ring = ring::play(&desk, &admin).await?;
     let (world, elapsed) = play_minute(node, folder, &admin, seconds).await?;
-    Ok(Played { desk, draw, waitlist, world, elapsed })
+    Ok(Played { desk, draw, waitlist, ring, world, elapsed })
 }
 
 /// Opens the hospital and lets the patients live. Returns when every hold has come to its end.
@@ -130,7 +136,7 @@ async fn play_minute(
     let sessions = open_hospital(admin, clock.now(), seconds * SESSIONS_PER_SECOND).await?;
     let ttl = Ttl::from_millis(TTL_MILLIS).unwrap_or(Ttl::DEFAULT);
     let world = Arc::new(World {
-        client: node.client(folder, Role::Gateway)?,
+        client: node.client(folder, Role::Gateway, CONNECTIONS)?,
         clock,
         sessions,
         start: monotonic_now(),
@@ -210,7 +216,7 @@ fn audited(folder: &Path) -> Result<AuditReport, Failure> {
     audit::audit(folder).map_err(|error| of_open(folder, &error))
 }
 
-fn journal_of(folder: &Path) -> Result<Journal, Failure> {
+fn journal_of(folder: &Path, mut ring: ring::Seen) -> Result<Journal, Failure> {
     let (mut story, mut waitlist) = (Story::default(), waited::Seen::default());
     let mut collector = Collector::new(draw::DRAW);
     audit::history(folder, Sequence(1), |_, time, facts| {
@@ -218,11 +224,15 @@ fn journal_of(folder: &Path) -> Result<Journal, Failure> {
         for fact in facts {
             collector.add(fact);
             waitlist.add(time, fact);
+            ring.add(time, fact);
         }
     })
     .map_err(|error| of_open(folder, &error))?;
-    Ok(Journal { story, draw: collector.finish().ok(), waitlist })
+    Ok(Journal { story, draw: collector.finish().ok(), waitlist, ring })
 }
+
+/// Connections of the opening minute, as a gateway has; more would not make two cores faster.
+const CONNECTIONS: usize = 4;
 
 /// Patients that arrive in a second, on average: twice as many as there are places.
 const PATIENTS_PER_SECOND: u64 = 2_000;

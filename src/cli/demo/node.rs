@@ -61,13 +61,18 @@ impl NodeProcess {
         }
     }
 
-    /// A client of a role, with several connections. Must be made in a runtime.
-    pub(super) fn client(&self, folder: &Path, role: Role) -> Result<Client, Failure> {
+    /// A client of a role, with so many connections. Must be made in a runtime.
+    pub(super) fn client(
+        &self,
+        folder: &Path,
+        role: Role,
+        connections: usize,
+    ) -> Result<Client, Failure> {
         let tls = certs::identity(&certs::dev_folder(folder), role.name())?
             .client(ALPN)
             .map_err(|error| certs::of_tls(&error))?;
         let mut config = ClientConfig::new(vec![self.address], "localhost", tls);
-        config.connections = CONNECTIONS;
+        config.connections = connections;
         "haoyuan demo".clone_into(&mut config.name);
         Client::new(&config)
             .map_err(|error| Failure::failed(error.to_string(), "see the message above"))
@@ -98,6 +103,3 @@ impl Drop for NodeProcess {
         let _reaped = self.child.wait();
     }
 }
-
-/// As a gateway has; more would not make two cores faster.
-const CONNECTIONS: usize = 4;

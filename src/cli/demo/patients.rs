@@ -206,6 +206,7 @@ impl World {
 }
 
 /// Small, seeded chance: the same patient does the same in every run.
+#[derive(Debug)]
 pub(super) struct Dice(u64);
 
 impl Dice {
@@ -228,7 +229,7 @@ impl Dice {
 
     /// From 0 up to, not including, 1.
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
-    const fn share(&mut self) -> f64 {
+    pub(super) const fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::account::Acknowledged;
 use super::desk::FIRST_OF_SCENES;
 use super::drawn::DrawReport;
+use super::ring::RingReport;
 use super::waited::WaitlistReport;
 use super::{DemoArguments, Journal, PATIENTS_PER_SECOND, Played};
 use crate::cli::failure::Failure;
@@ -48,6 +49,7 @@ pub(super) struct Verdict {
     account_agrees: bool,
     draw: DrawReport,
     waitlist: WaitlistReport,
+    ring: RingReport,
     faults: Vec<String>,
 }
 
@@ -63,6 +65,7 @@ impl Verdict {
         let Played { world, elapsed, desk, .. } = played;
         let (draw, of_draw) = DrawReport::new(&played.draw, journal.draw.as_ref());
         let (waitlist, of_waitlist) = WaitlistReport::new(&played.waitlist, &journal.waitlist);
+        let (ring, of_ring) = RingReport::new(&played.ring, &journal.ring);
         let latency = world.latency.lock();
         let mut account = world.account.lock();
         let sold = account.count(Acknowledged::Booked);
@@ -70,7 +73,7 @@ impl Verdict {
         let requests = world.requests.load(Ordering::Relaxed);
         let mut faults = before.faults.clone();
         faults.extend(after.faults.iter().cloned());
-        faults.extend(of_draw.into_iter().chain(of_waitlist));
+        faults.extend(of_draw.into_iter().chain(of_waitlist).chain(of_ring));
         let disagreement = account.disagreement(&journal.story);
         let account_agrees = disagreement.is_none();
         faults.extend(disagreement);
@@ -108,6 +111,7 @@ impl Verdict {
             account_agrees,
             draw,
             waitlist,
+            ring,
             faults,
         }
     }
@@ -129,8 +133,9 @@ impl Verdict {
     pub(super) fn print(&self, output: &mut Output) -> Result<(), Failure> {
         self.draw.print(output)?;
         self.waitlist.print(output)?;
+        self.ring.print(output)?;
         output
-            .line("3. AN OPENING FOR WHOEVER COMES FIRST, AND THE CHECK OF ALL THREE (先到先得)")?;
+            .line("4. AN OPENING FOR WHOEVER COMES FIRST, AND THE CHECK OF ALL FOUR (先到先得)")?;
         output.line(
             "   After it the node is killed and started again, and its journal is audited.",
         )?;
