@@ -40,7 +40,12 @@ pub(crate) fn beyond(report: &Report) -> Vec<String> {
         }
     };
     let is_fast = CONTROL_SPEED_MIN <= report.conditions.speed;
-    if let Some(control) = part("control").filter(|part| is_fast && was_played_as_meant(part)) {
+    let reaction = report.conditions.reaction_seconds;
+    let is_quick =
+        |part: &&PartReport| part.seconds_to_sell.is_some_and(|sold| sold < reaction / 2.0);
+    let control = part("control").filter(|part| is_fast && was_played_as_meant(part));
+    // Where a person would have been there before the places were gone, the machine is judged, not the ring.
+    if let Some(control) = control.filter(is_quick) {
         let share = control.ring_share;
         expect("control", CONTROL_SHARE_MIN <= share, format!("the ring got {share:.3} only"));
     }

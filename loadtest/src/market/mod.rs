@@ -159,6 +159,8 @@ fn measure(options: &Options) -> Result<Report, Failure> {
     let conditions = Conditions {
         seed: options.seed,
         speed: scenario.ring.speed,
+        reaction_seconds: measures::count(scenario.time.race(scenario.honest.reaction_seconds))
+            / 1e6,
         identities: scenario.ring.identities,
         honest: scenario.honest.count,
         openings: scenario.openings.count,

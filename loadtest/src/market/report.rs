@@ -94,6 +94,8 @@ pub(crate) struct Report {
 pub(crate) struct Conditions {
     pub(crate) seed: u64,
     pub(crate) speed: f64,
+    /// From an opening to the fastest person's first request, in seconds of the run.
+    pub(crate) reaction_seconds: f64,
     pub(crate) identities: u32,
     pub(crate) honest: u32,
     pub(crate) openings: u32,
