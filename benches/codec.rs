@@ -11,9 +11,8 @@ const TURNS: usize = 1_000_000;
 const RUNS: usize = 5;
 
 fn main() {
-    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     for (name, mut step) in clinic::steps::codec() {
-        if filter.as_ref().is_some_and(|filter| !name.contains(filter.as_str())) {
+        if !clinic::is_wanted(name) {
             continue;
         }
         let mut runs: Vec<u128> = (0..RUNS)

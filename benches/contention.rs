@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use haoyuan::model::{BookingChannel, PatientClass, SessionId};
 
-use self::clinic::{BOOK, Clinic, next};
+use self::clinic::{BOOK, Clinic, is_wanted, next};
 
 fn main() {
-    let divisor = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1);
+    let divisor = clinic::divisor();
     let (sessions, places) = (12_500, 20);
     for threads in [1, 2] {
         let total = 2_000_000 / threads / divisor;
@@ -45,9 +45,7 @@ fn run(
     count: u64,
     step: impl Fn(&Clinic, &mut u64) + Sync,
 ) {
-    if std::env::args().skip(1).all(|argument| !name.contains(&argument))
-        && std::env::args().len() > 2
-    {
+    if !is_wanted(name) {
         return;
     }
     let start = Instant::now();

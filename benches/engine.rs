@@ -12,27 +12,27 @@ use haoyuan::model::{
     Action, BookingChannel, Facts, Hold, PatientClass, PatientId, Sequence, SessionId,
 };
 
-use self::clinic::{BOOK, Clinic, NOW, next};
+use self::clinic::{BOOK, Clinic, NOW, is_wanted, next};
 
 const SESSIONS: u64 = 12_500;
 const PLACES: u16 = 20;
 
 fn main() {
-    let divisor = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1);
+    let divisor = clinic::divisor();
     let count = 2_000_000 / divisor;
     let plain = || Clinic::new(SESSIONS, PLACES);
     holds("hold", plain, count);
     holds("hold, under rules", || plain().under_rules(), count);
     changes("book", plain, count / 2, BOOK);
     changes("release", plain, count / 2, Action::Release);
-    if wanted("cancel a booking") {
+    if is_wanted("cancel a booking") {
         let clinic = plain();
         let held = held(&clinic, count / 2);
         act_on_all(&clinic, &held, 1, BOOK);
         measure("cancel a booking", count / 2, || act_on_all(&clinic, &held, 2, Action::Cancel));
     }
     refusals(count);
-    if wanted("availability, 40 slots") {
+    if is_wanted("availability, 40 slots") {
         let (clinic, mut random) = (plain(), 1);
         measure("availability, 40 slots", count, || {
             (0..count).for_each(|_| read(&clinic, &mut random));
@@ -44,12 +44,6 @@ fn main() {
     happen("let a hold and a booking happen", count / 2, |clinic, count| {
         act_on_all(clinic, &held(clinic, count), 1, BOOK);
     });
-}
-
-fn wanted(name: &str) -> bool {
-    let mut filters = std::env::args().skip(1).filter(|it| it.parse::<u64>().is_err());
-    let mut filters = filters.by_ref().filter(|it| !it.starts_with("--")).peekable();
-    filters.peek().is_none() || filters.any(|filter| name.contains(&filter))
 }
 
 fn measure(name: &str, count: u64, run: impl FnOnce()) {
@@ -71,7 +65,7 @@ fn act_on_all(clinic: &Clinic, held: &[Hold], number: u128, action: Action) {
 }
 
 fn holds(name: &str, clinic: impl Fn() -> Clinic, count: u64) {
-    if wanted(name) {
+    if is_wanted(name) {
         let (clinic, mut random) = (clinic(), 1);
         measure(name, count, || {
             (0..count).for_each(|_| drop(std::hint::black_box(clinic.hold(&mut random, None))));
@@ -80,7 +74,7 @@ fn holds(name: &str, clinic: impl Fn() -> Clinic, count: u64) {
 }
 
 fn changes(name: &str, clinic: impl Fn() -> Clinic, count: u64, action: Action) {
-    if wanted(name) {
+    if is_wanted(name) {
         let clinic = clinic();
         let held = held(&clinic, count);
         measure(name, held.len() as u64, || act_on_all(&clinic, &held, 1, action));
@@ -89,7 +83,7 @@ fn changes(name: &str, clinic: impl Fn() -> Clinic, count: u64, action: Action) 
 
 /// What is sold out is refused without a lock; what somebody has already, under one.
 fn refusals(count: u64) {
-    if wanted("refuse: sold out") {
+    if is_wanted("refuse: sold out") {
         let (clinic, mut random) = (Clinic::new(SESSIONS, 0), 1);
         measure("refuse: sold out", count, || {
             for _ in 0..count {
@@ -98,7 +92,7 @@ fn refusals(count: u64) {
             }
         });
     }
-    if wanted("refuse: has one already") {
+    if is_wanted("refuse: has one already") {
         let (clinic, mut random) = (Clinic::new(1, 100), 1);
         let mut hold = clinic.hold(&mut random, Some(0)).expect("there are places");
         measure("refuse: has one already", count, || {
@@ -121,7 +115,7 @@ fn read(clinic: &Clinic, random: &mut u64) {
 
 /// What happened once happens again, without a decision.
 fn happen(name: &str, count: u64, life: impl FnOnce(&Clinic, u64)) {
-    if !wanted(name) {
+    if !is_wanted(name) {
         return;
     }
     let clinic = Clinic::new(SESSIONS, PLACES).keeping();

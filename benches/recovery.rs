@@ -18,7 +18,7 @@ const SESSIONS: u64 = 12_500;
 const BATCH: usize = 1_024;
 
 fn main() {
-    let divisor = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1);
+    let divisor = clinic::divisor();
     let clinic = Clinic::new(SESSIONS, 40).keeping();
     let mut random = 1;
     for number in 0..1_000_000 / divisor {

@@ -237,6 +237,18 @@ pub(crate) fn session(id: SessionId, places: u16) -> Session {
     }
 }
 
+/// Whether the command line wants a measurement: all where it names none. Numbers and flags are no names.
+pub(crate) fn is_wanted(name: &str) -> bool {
+    let is_name = |word: &String| word.parse::<u64>().is_err() && !word.starts_with("--");
+    let mut names = std::env::args().skip(1).filter(is_name).peekable();
+    names.peek().is_none() || names.any(|part| name.contains(&part))
+}
+
+/// By how much a run is shorter than it might be: a number on the command line.
+pub(crate) fn divisor() -> u64 {
+    std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1)
+}
+
 /// Splitmix64: a benchmark owns its randomness.
 pub(crate) fn next(random: &mut u64) -> u64 {
     *random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);

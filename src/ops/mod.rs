@@ -23,6 +23,8 @@ pub mod http;
 #[cfg(feature = "node")]
 pub mod metrics;
 #[cfg(feature = "node")]
+pub mod overlay;
+#[cfg(feature = "node")]
 pub mod renew;
 #[cfg(feature = "node")]
 pub mod revoked;

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::contest::{CONNECTIONS, Durability, Round, System, WINDOW, WINDOW_DEEP, Workload};
 use super::measure::Figures;
 use crate::Failure;
+use crate::report::float;
 use crate::series::Slice;
 
 /// A comparison.
@@ -116,8 +117,8 @@ impl Summary {
             in_flight: round.in_flight(),
             connections: CONNECTIONS,
             ops_per_second: of(|run| run.ops_per_second),
-            p50_us: whole(of(|run| micros(run.p50_us))),
-            p99_us: whole(of(|run| micros(run.p99_us))),
+            p50_us: whole(of(|run| float(run.p50_us))),
+            p99_us: whole(of(|run| float(run.p99_us))),
             server_cpu: maybe(|run| run.server_cpu),
             client_cpu: maybe(|run| run.client_cpu),
             rss_mb: maybe(|run| run.rss_mb),
@@ -143,11 +144,6 @@ fn median(mut values: Vec<f64>) -> f64 {
         length if length % 2 == 1 => values[middle],
         _ => f64::midpoint(values[middle - 1], values[middle]),
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "latencies are far below 2^52")]
-const fn micros(value: u64) -> f64 {
-    value as f64
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a latency in µs")]

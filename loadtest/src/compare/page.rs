@@ -4,7 +4,7 @@ use super::contest::{CONNECTIONS, Workload};
 use super::outcome::{Report, Summary};
 use crate::Failure;
 use crate::report::{
-    Bar, Curve, Figure, Latencies, OverTime, Page, Peers, Percentiles, Scale, Section, Table,
+    Bar, Curve, Figure, Latencies, OverTime, Page, Peers, Percentiles, Scale, Section, Table, float,
 };
 
 /// Makes it.
@@ -105,7 +105,7 @@ fn pictures(runs: &[&Summary], workload: Workload, in_flight: u32) -> [Section; 
             "p99 over time",
             "The slowest hundredth of each quarter of a second. In a closed loop latency follows from throughput: requests under way ÷ requests per second.",
             "µs",
-            curves(|slice| micros(slice.p99_us)),
+            curves(|slice| float(slice.p99_us)),
         ),
         Section {
             title: format!("Latency by percentile: {}", title(workload, in_flight)),
@@ -113,11 +113,6 @@ fn pictures(runs: &[&Summary], workload: Workload, in_flight: u32) -> [Section; 
             figure: Figure::Percentiles(Percentiles { curves: latencies.collect() }),
         },
     ]
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a picture")]
-const fn micros(value: u64) -> f64 {
-    value as f64
 }
 
 fn all(report: &Report) -> Section {

@@ -25,7 +25,6 @@ use haoyuan::model::{
     Pick, Pool, PoolTerms, Repeat, ResourceId, Role, Session, SessionId, SessionTerms, Sharing,
     SiteId, Ttl,
 };
-use haoyuan::ops::tls::Identity;
 use haoyuan::protocol::ALPN;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -98,13 +97,7 @@ pub(crate) fn measure(options: &Options) -> Result<Report, Failure> {
     let begun = clock::now();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let binary = match &options.binary {
-        Some(binary) => binary.clone(),
-        None => std::env::current_exe()?.with_file_name("haoyuan"),
-    };
-    if !binary.is_file() {
-        return Err(format!("{} is not there; build it, or name --binary", binary.display()).into());
-    }
+    let binary = node::program(options.binary.as_deref())?;
     let mut play = Play {
         report: Report { rounds: options.rounds, seed: options.seed, ..Report::default() },
         random: Random::new(options.seed),
@@ -385,10 +378,8 @@ impl Play {
 }
 
 fn client(node: &Node, address: SocketAddr, role: Role) -> Result<Client, Failure> {
-    let file = |name: &str, kind: &str| node.certificates().join(format!("{name}.{kind}"));
-    let name = role.name();
-    let identity = Identity::load(&file(name, "pem"), &file(name, "key"), &file("ca", "pem"))?;
-    let config = ClientConfig::new(vec![address], "localhost", identity.client(ALPN)?);
+    let tls = node.identity(role)?.client(ALPN)?;
+    let config = ClientConfig::new(vec![address], "localhost", tls);
     Ok(Client::new(&ClientConfig { deadline: DEADLINE, connections: 2, ..config })?)
 }
 

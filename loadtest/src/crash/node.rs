@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use haoyuan::model::Role;
+use haoyuan::ops::tls::Identity;
 use serde::{Deserialize, Serialize};
 
 use crate::{Failure, clock};
@@ -89,6 +91,22 @@ pub(crate) struct Told {
 #[derive(Deserialize)]
 struct Ready {
     listen: SocketAddr,
+}
+
+/// The program of the node: the one that was named, or the `haoyuan` beside this binary.
+pub(crate) fn program(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    let program = match named {
+        Some(program) => program.to_owned(),
+        None => std::env::current_exe()?.with_file_name("haoyuan"),
+    };
+    if program.is_file() {
+        return Ok(program);
+    }
+    Err(format!(
+        "{} is not there; `cargo build --release --workspace --bins` makes it, or name --binary",
+        program.display()
+    )
+    .into())
 }
 
 impl Node {
@@ -168,9 +186,12 @@ impl Node {
         told
     }
 
-    /// The certificates that it made.
-    pub(crate) fn certificates(&self) -> PathBuf {
-        self.data.join("dev-certs")
+    /// A client's certificate among those that it made.
+    pub(crate) fn identity(&self, role: Role) -> Result<Identity, Failure> {
+        let folder = self.data.join("dev-certs");
+        let file = |name: &str, kind: &str| folder.join(format!("{name}.{kind}"));
+        let name = role.name();
+        Ok(Identity::load(&file(name, "pem"), &file(name, "key"), &file("ca", "pem"))?)
     }
 }
 

@@ -7,6 +7,7 @@
 //! is held to as much as it can show, and a large one to the figure itself.
 
 use super::report::{PartReport, Report};
+use crate::report::float;
 
 /// A ring that does not reach so much of an open door is no ring.
 const CONTROL_SHARE_MIN: f64 = 0.95;
@@ -99,6 +100,6 @@ fn was_played_as_meant(part: &PartReport) -> bool {
 /// What chance does to the ring's share, were every place given by chance.
 fn share_off(part: &PartReport) -> f64 {
     let share = part.identity_share;
-    let places = super::measures::count(part.places.max(1));
+    let places = float(part.places.max(1));
     SIGMAS_MAX * (share * (1.0 - share) / places).sqrt()
 }

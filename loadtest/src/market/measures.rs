@@ -5,6 +5,7 @@
 
 use super::crowd::Crowd;
 use super::ledger::Ledger;
+use crate::report::float;
 
 /// Shares of winners against shares of entries, over all draws.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,7 +31,7 @@ impl Lots {
             return;
         }
         // Drawn without putting back: hypergeometric.
-        let (all, share, drawn) = (count(all), share(ring, all), count(drawn));
+        let (all, share, drawn) = (float(all), share(ring, all), float(drawn));
         self.expected += drawn * share;
         if 1.0 < all {
             self.variance += drawn * share * (1.0 - share) * (all - drawn) / (all - 1.0);
@@ -50,25 +51,19 @@ impl Lots {
 
     /// What even lots would give the ring of what was drawn.
     pub(crate) fn expected_share(&self) -> f64 {
-        self.expected / count(self.winners.max(1))
+        self.expected / float(self.winners.max(1))
     }
 
     /// By how many standard deviations the ring won more than even lots give.
     pub(crate) fn sigmas(&self) -> Option<f64> {
         let deviation = self.variance.sqrt();
-        (0.0 < deviation).then(|| (count(self.ring_winners) - self.expected) / deviation)
+        (0.0 < deviation).then(|| (float(self.ring_winners) - self.expected) / deviation)
     }
 }
 
 /// A part of a whole; 0 of nothing.
 pub(crate) fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { count(part) / count(whole) }
-}
-
-/// A count to reckon with.
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub(crate) const fn count(number: u64) -> f64 {
-    number as f64
+    if whole == 0 { 0.0 } else { float(part) / float(whole) }
 }
 
 /// The chance that of a winner and a loser the winner came first, over pairs within one opening: 0.5 where
@@ -93,11 +88,11 @@ impl Auc {
                 first += winners;
             }
         }
-        let pairs = count(winners * losers);
+        let pairs = float(winners * losers);
         self.pairs += pairs;
-        self.first += count(first);
+        self.first += float(first);
         // Mann and Whitney's.
-        self.variance += pairs * count(winners + losers + 1) / 12.0;
+        self.variance += pairs * float(winners + losers + 1) / 12.0;
     }
 
     /// How far chance alone brings it from 0.5: one standard deviation.

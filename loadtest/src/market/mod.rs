@@ -34,7 +34,9 @@ use clap::{Args, ValueEnum};
 
 use self::report::{Conditions, ORDER, PartReport, Report};
 use self::scenario::{Part, Scenario};
+use crate::crash::node::program;
 use crate::progress::Progress;
+use crate::report::float;
 use crate::{Failure, usage};
 
 /// What is played.
@@ -123,17 +125,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
 /// Plays the parts that are wanted, one after the other.
 fn measure(options: &Options) -> Result<Report, Failure> {
     let scenario = scenario_of(options)?;
-    let binary = match &options.binary {
-        Some(binary) => binary.clone(),
-        None => std::env::current_exe()?.with_file_name("haoyuan"),
-    };
-    if !binary.is_file() {
-        return Err(format!(
-            "{} is not there; `cargo build --release --workspace --bins` makes it, or name --binary",
-            binary.display()
-        )
-        .into());
-    }
+    let binary = program(options.binary.as_deref())?;
     let progress = Progress::new(stage::STEPS);
     let mut parts = BTreeMap::new();
     for (name, part) in ORDER.into_iter().zip(parts_of(&scenario)) {
@@ -159,8 +151,7 @@ fn measure(options: &Options) -> Result<Report, Failure> {
     let conditions = Conditions {
         seed: options.seed,
         speed: scenario.ring.speed,
-        reaction_seconds: measures::count(scenario.time.race(scenario.honest.reaction_seconds))
-            / 1e6,
+        reaction_seconds: float(scenario.time.race(scenario.honest.reaction_seconds)) / 1e6,
         identities: scenario.ring.identities,
         honest: scenario.honest.count,
         openings: scenario.openings.count,

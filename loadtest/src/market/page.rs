@@ -5,7 +5,7 @@
 use super::report::{ORDER, PartReport, Report};
 use super::table;
 use crate::Failure;
-use crate::report::{Curve, Fairness, Figure, Page, Sales, Section, Shares, Table};
+use crate::report::{Curve, Fairness, Figure, Page, Sales, Section, Shares, Table, float};
 
 /// Makes it.
 pub(super) fn page(report: &Report) -> Result<Page, Failure> {
@@ -93,7 +93,7 @@ fn fairness(report: &Report) -> Option<Section> {
 
 fn sales(name: &str, part: &PartReport) -> Section {
     let curve = |who: &str, of: fn(&(u64, u64, u64)) -> u64| {
-        let point = |point: &(u64, u64, u64)| (seconds(point.0), count(of(point)));
+        let point = |point: &(u64, u64, u64)| (seconds(point.0), float(of(point)));
         Curve::new(who, part.sales.iter().map(point).collect())
     };
     Section {
@@ -125,11 +125,6 @@ fn all(report: &Report) -> Section {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a picture")]
-fn count(value: u64) -> f64 {
-    value as f64
-}
-
 fn seconds(millis: u64) -> f64 {
-    count(millis) / 1e3
+    float(millis) / 1e3
 }

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::ledger::Ledger;
-use super::measures::{Auc, Lots, count, median, share};
+use super::measures::{Auc, Lots, median, share};
 use super::play::Play;
 use super::stage::Played;
+use crate::report::float;
 
 /// One part. Shares are from 0 to 1.
 #[derive(Clone, Debug, Serialize)]
@@ -126,7 +127,7 @@ impl PartReport {
         let everybody = auc(&play, ledgers, |_| true);
         let people_alone = auc(&play, ledgers, |person| !play.minds.crowd.is_ring(person));
         let lag_p99_ms = play.tally.lag_millis(99);
-        let run_seconds = count(play.times.ends()) / 1e6;
+        let run_seconds = float(play.times.ends()) / 1e6;
         let scenario = &play.minds.scenario;
         let openings = u64::from(scenario.openings.count);
         let ring_wishes = u64::from(scenario.ring.identities) * openings;
@@ -163,7 +164,7 @@ impl PartReport {
             hindered_by: tally.hindered_by.clone(),
             requests: tally.requests,
             ring_requests: tally.ring_requests,
-            requests_per_second: count(tally.requests) / run_seconds,
+            requests_per_second: float(tally.requests) / run_seconds,
             person_asks_per_minute: share(tally.first_minute[0], wishes - ring_wishes),
             ring_asks_per_minute: share(tally.first_minute[1], ring_wishes),
             shed: tally.shed,
@@ -217,7 +218,7 @@ fn auc(play: &Play, ledgers: &[Ledger], counts: impl Fn(u32) -> bool) -> Auc {
 fn seconds_to_sell(ledgers: &[Ledger]) -> Option<f64> {
     let seconds = |ledger: &Ledger| {
         let after = ledger.sold?.saturating_sub(ledger.closes);
-        Some(count(after) / 1e3)
+        Some(float(after) / 1e3)
     };
     let all = ledgers.iter().map(|ledger| seconds(ledger).unwrap_or(f64::INFINITY)).collect();
     median(all).filter(|seconds| seconds.is_finite())

@@ -10,6 +10,7 @@
 use std::path::Path;
 
 use haoyuan::model::{BookingChannel, Rules, Timestamp};
+use haoyuan::ops::overlay::lay_over;
 use haoyuan::ops::rules::{self, RuleDocument};
 use haoyuan::ops::sessions::{DocumentDefaults, DocumentFormat};
 use serde::Deserialize;
@@ -314,18 +315,6 @@ impl Scenario {
         match rules.into_iter().find(|(holds, _)| !holds) {
             Some((_, rule)) => Err(format!("this cannot be played: {rule}")),
             None => Ok(()),
-        }
-    }
-}
-
-/// Puts every value of a table over that of the same key.
-fn lay_over(table: &mut Table, over: Table) {
-    for (key, value) in over {
-        match (table.get_mut(&key), value) {
-            (Some(Value::Table(under)), Value::Table(value)) => lay_over(under, value),
-            (_, value) => {
-                table.insert(key, value);
-            }
         }
     }
 }

@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use haoyuan::client::{Client, ClientConfig, Dialer, Event, Lane, Watch};
 use haoyuan::codec::decode_facts;
 use haoyuan::model::{AppointmentId, BookingChannel, Outcome, Query, Reading, Role, Sequence};
-use haoyuan::ops::tls::Identity;
 use haoyuan::protocol::{ALPN, Reply, Request};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -327,20 +326,13 @@ impl<'a> House<'a> {
     }
 
     fn dialer(&self, role: Role) -> Result<Dialer, Failure> {
-        let tls = self.identity(role)?.client(ALPN)?;
+        let tls = self.node.identity(role)?.client(ALPN)?;
         Ok(Dialer::new(&[self.address], "localhost", tls)?)
     }
 
     fn client(&self, role: Role) -> Result<Client, Failure> {
-        let tls = self.identity(role)?.client(ALPN)?;
+        let tls = self.node.identity(role)?.client(ALPN)?;
         Ok(Client::new(&ClientConfig::new(vec![self.address], "localhost", tls))?)
-    }
-
-    fn identity(&self, role: Role) -> Result<Identity, Failure> {
-        let folder = self.node.certificates();
-        let file = |name: &str, kind: &str| folder.join(format!("{name}.{kind}"));
-        let name = role.name();
-        Ok(Identity::load(&file(name, "pem"), &file(name, "key"), &file("ca", "pem"))?)
     }
 }
 

@@ -4,7 +4,7 @@ use super::report::Report;
 use crate::Failure;
 use crate::load::Tally;
 use crate::report::{
-    Curve, Figure, Latencies, OverTime, Page, Percentiles, Scale, Section, latency, number,
+    Curve, Figure, Latencies, OverTime, Page, Percentiles, Scale, Section, float, latency, number,
 };
 
 /// Makes it.
@@ -31,8 +31,8 @@ pub(super) fn page(report: &Report, tally: &Tally) -> Result<Page, Failure> {
             "µs",
             Scale::Log,
             vec![
-                curve("p50", |slice| micros(slice.p50_us)),
-                curve("p99", |slice| micros(slice.p99_us)),
+                curve("p50", |slice| float(slice.p50_us)),
+                curve("p99", |slice| float(slice.p99_us)),
             ],
         ),
         Section {
@@ -57,7 +57,7 @@ pub(super) fn page(report: &Report, tally: &Tally) -> Result<Page, Failure> {
             pair("offered", per_second(report.offered_per_second)),
             pair("achieved", per_second(report.achieved_per_second)),
             pair("accepted", per_second(report.accepted_per_second)),
-            pair("p99", latency(micros(report.p99_us))),
+            pair("p99", latency(float(report.p99_us))),
             pair("valid", if report.valid { "yes" } else { "no" }.to_owned()),
         ],
         sections,
@@ -70,9 +70,4 @@ pub(super) fn page(report: &Report, tally: &Tally) -> Result<Page, Failure> {
         ],
         data: serde_json::to_value(report)?,
     })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a picture")]
-const fn micros(value: u64) -> f64 {
-    value as f64
 }

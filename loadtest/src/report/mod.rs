@@ -154,6 +154,12 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Vec<String>>,
 }
 
+/// A count, or µs, as a picture has it.
+#[expect(clippy::cast_precision_loss, reason = "counts and latencies are far below 2^52")]
+pub(crate) const fn float(value: u64) -> f64 {
+    value as f64
+}
+
 impl Curve {
     /// A row of points.
     pub(crate) fn new(name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {

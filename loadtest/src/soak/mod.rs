@@ -14,20 +14,19 @@ mod report;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
 use clap::Args;
 use haoyuan::client::{Dialer, Lane};
 use haoyuan::model::Role;
-use haoyuan::ops::tls::Identity;
 use haoyuan::protocol::ALPN;
+use haoyuan::service::audit;
 use tokio::task::{JoinSet, LocalSet};
 
 use self::lives::{LANES, Lives};
 use self::report::{Report, Sample};
-use crate::crash::node::Node;
+use crate::crash::node::{Node, program};
 use crate::progress::Progress;
 use crate::supply::Supply;
 use crate::{Failure, clock, usage};
@@ -95,10 +94,7 @@ fn hours(text: &str) -> Result<f64, String> {
 
 /// Runs the subcommand. `false` where something was sold twice, or drifts and that is checked.
 pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
-    let binary = match &options.binary {
-        Some(binary) => binary.clone(),
-        None => std::env::current_exe()?.with_file_name("haoyuan"),
-    };
+    let binary = program(options.binary.as_deref())?;
     let base = options.data_dir.clone().unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::Builder::new().prefix("haoyuan-soak-").tempdir_in(base)?;
     let data = folder.path().join("data");
@@ -111,7 +107,8 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
     let told = node.kill();
     let (lives, samples) =
         soaked.map_err(|failure| format!("{failure}; the node said:\n{}", told.last.join("\n")))?;
-    let report = Report::new(options, &lives, samples, oversold(&binary, &data)?);
+    let oversold = audit::audit(&data)?.oversold;
+    let report = Report::new(options, &lives, samples, oversold);
     if let Some(path) = &options.report {
         crate::report::write(path, &report.page()?)?;
     }
@@ -130,9 +127,7 @@ fn soak(
     let local = LocalSet::new();
     local.block_on(&runtime, async {
         let dialer = |role: Role| -> Result<Dialer, Failure> {
-            let file = |name: &str, kind: &str| node.certificates().join(format!("{name}.{kind}"));
-            let (cert, key) = (file(role.name(), "pem"), file(role.name(), "key"));
-            let tls = Identity::load(&cert, &key, &file("ca", "pem"))?.client(ALPN)?;
+            let tls = node.identity(role)?.client(ALPN)?;
             Ok(Dialer::new(&[address], "localhost", tls)?)
         };
         let supply = Supply::new(SESSIONS, SLOTS, QUOTA);
@@ -247,15 +242,6 @@ async fn sample(
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 72,000")]
 fn seconds_of(hours: f64) -> u64 {
     (hours * 3_600.0) as u64
-}
-
-/// What an audit of the killed node's folder says was given twice.
-fn oversold(binary: &Path, data: &Path) -> Result<u64, Failure> {
-    let audited =
-        Command::new(binary).args(["audit", "--json", "--data-dir"]).arg(data).output()?;
-    let report: serde_json::Value = serde_json::from_slice(&audited.stdout)
-        .map_err(|error| format!("the audit says nothing that can be read: {error}"))?;
-    report["oversold"].as_u64().ok_or_else(|| "the audit does not count oversold places".into())
 }
 
 /// As `throughput` opens them.

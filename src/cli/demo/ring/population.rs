@@ -15,6 +15,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::cli::failure::Failure;
+use crate::ops::overlay::lay_over;
 use crate::ops::rules::{self, RuleDocument};
 use crate::ops::sessions::{DocumentDefaults, DocumentFormat};
 
@@ -193,18 +194,6 @@ fn of_built_in(error: &dyn std::fmt::Display) -> Failure {
         format!("the population built into the demonstration cannot be read: {error}"),
         "this is a defect: please report it",
     )
-}
-
-/// Puts every value of a table over that of the same key.
-fn lay_over(table: &mut Table, over: Table) {
-    for (key, value) in over {
-        match (table.get_mut(&key), value) {
-            (Some(Value::Table(under)), Value::Table(value)) => lay_over(under, value),
-            (_, value) => {
-                table.insert(key, value);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
