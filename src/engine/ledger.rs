@@ -24,7 +24,7 @@ use crate::model::{
 #[repr(C)]
 pub struct LedgerShard {
     index: Index,
-    hasher: FixedState,
+    pub(super) hasher: FixedState,
     entries: Chunks<Entry>,
     /// What patients have besides the first of it.
     more: Chunks<Vec<Live>>,

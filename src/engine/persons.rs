@@ -11,9 +11,10 @@
 //! says so is written nowhere, and counts nowhere.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use arrayvec::ArrayVec;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::ledger::LedgerShard;
@@ -26,9 +27,10 @@ use crate::model::{
     RuleRef, RuleWhy, Rules, Tie, Timestamp,
 };
 
-/// Who has whom, by the ledger of the holder.
-#[derive(Debug, Default)]
-pub(super) struct Bindings(BTreeMap<PatientId, Ties>);
+/// Who has whom, by the ledger of the holder. A table and not a tree: every hold under a rule of persons
+/// looks here twice, and a tree of ten thousand accounts is five looks into memory, one after the other.
+#[derive(Debug)]
+pub(super) struct Bindings(HashMap<PatientId, Ties, FixedState>);
 
 /// Whom somebody has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +62,10 @@ impl Ties {
             self.bound.retain(|binding| !is_tie(binding, key));
             is_possible &= self.bound.len() < before;
         }
+        if self.bound.is_empty() {
+            // Most have one.
+            self.bound.reserve_exact(1);
+        }
         self.bound.push(Binding { tie: fact.tie, key: fact.other, since: time });
         self.changes.extend(fact.changed.iter().map(|day| (fact.tie, *day)));
         self.changes.sort_by_key(|(_, day)| *day);
@@ -76,7 +82,7 @@ impl Ties {
 impl LedgerShard {
     /// Binds somebody.
     pub(super) fn bind(&mut self, time: Timestamp, fact: &Bound) {
-        let ties = self.bindings.get_or_insert_default().0.entry(fact.ledger()).or_default();
+        let ties = self.bindings_mut().entry(fact.ledger()).or_default();
         assert!(
             ties.bind(time, fact),
             "an impossible fact: {:032x} is bound twice, or gives way and is not bound",
@@ -89,15 +95,28 @@ impl LedgerShard {
         self.bindings.as_ref()?.0.get(&self.person(holder))
     }
 
-    /// Whom everybody has, by the key of the ledger.
+    /// Whom everybody has, by the key of the ledger, in the order of keys.
     pub fn all_ties(&self) -> impl Iterator<Item = (PatientId, &Ties)> {
         let all = self.bindings.iter().flat_map(|bindings| &bindings.0);
-        all.map(|(holder, ties)| (*holder, ties))
+        let mut all: Vec<_> = all.map(|(holder, ties)| (*holder, ties)).collect();
+        all.sort_unstable_by_key(|(holder, _)| *holder);
+        all.into_iter()
+    }
+
+    /// Whether somebody has anybody.
+    pub fn has_ties(&self) -> bool {
+        self.bindings.as_ref().is_some_and(|bindings| !bindings.0.is_empty())
     }
 
     /// Puts in whom somebody has, as a snapshot brings it.
     pub fn restore_ties(&mut self, holder: PatientId, ties: Ties) {
-        self.bindings.get_or_insert_default().0.insert(holder, ties);
+        self.bindings_mut().insert(holder, ties);
+    }
+
+    fn bindings_mut(&mut self) -> &mut HashMap<PatientId, Ties, FixedState> {
+        let hasher = self.hasher.clone();
+        let empty = || Box::new(Bindings(HashMap::with_hasher(hasher)));
+        &mut self.bindings.get_or_insert_with(empty).0
     }
 
     /// What a key has that is merged goes with facts of its own.
@@ -240,11 +259,13 @@ fn tied(
         return None;
     }
     let today = context.rules.civil.day_of(context.now);
-    let (mut is_full, mut is_beyond) = (false, false);
+    let is_full = said.iter().any(|said| known.is_full(said));
+    let leaver = if is_full { known.leaver(view, context) } else { None };
+    let mut is_beyond = false;
     let mut refusals = SmallVec::new();
     for said in said {
-        is_full |= known.is_full(said);
-        let (full, news) = (known.full(context, said, today), known.news(context, said));
+        let full = known.full(context, said, (leaver, today));
+        let news = known.news(context, said);
         for why in full.into_iter().chain(news) {
             if context.applies(RuleKey::Persons, said.rule.mode) {
                 refusals.push(why);
@@ -253,7 +274,7 @@ fn tied(
             }
         }
     }
-    let instead_of = if is_full { known.leaver.or(known.oldest) } else { None };
+    let instead_of = if is_full { leaver.or(known.oldest()) } else { None };
     let changed = instead_of.filter(|_| !is_beyond).map(|_| today).into_iter().collect();
     let rule = RuleRef { version: context.rules.version, layer: first.layer, tier: tie as u8 };
     let fact = Bound { tie, holder, other, instead_of, changed, is_beyond, rule };
@@ -266,10 +287,6 @@ struct Known<'a> {
     ties: Option<&'a Ties>,
     /// How many different ones there are.
     count: u16,
-    /// The one that was bound longest and may give way.
-    leaver: Option<u128>,
-    /// The one that was bound longest.
-    oldest: Option<u128>,
 }
 
 impl<'a> Known<'a> {
@@ -280,14 +297,18 @@ impl<'a> Known<'a> {
             all().map(|binding| person(view, context, tie, binding.key)).collect();
         persons.sort_unstable();
         persons.dedup();
-        let leaver = all().find(|binding| may_leave(view, context, tie, binding.key));
-        Self {
-            tie,
-            ties,
-            count: u16::try_from(persons.len()).unwrap_or(u16::MAX),
-            leaver: leaver.map(|binding| binding.key),
-            oldest: all().next().map(|binding| binding.key),
-        }
+        Self { tie, ties, count: u16::try_from(persons.len()).unwrap_or(u16::MAX) }
+    }
+
+    /// The one that was bound longest and may give way.
+    fn leaver(&self, view: &View<'_>, context: &Context<'_>) -> Option<u128> {
+        let leaver = self.all().find(|binding| may_leave(view, context, self.tie, binding.key));
+        leaver.map(|binding| binding.key)
+    }
+
+    /// The one that was bound longest.
+    fn oldest(&self) -> Option<u128> {
+        self.all().next().map(|binding| binding.key)
     }
 
     fn all(&self) -> impl Iterator<Item = &'a Binding> {
@@ -305,12 +326,17 @@ impl<'a> Known<'a> {
     }
 
     /// Why no other can be bound where as many are as a rule says, and nobody may give way.
-    fn full(&self, context: &Context<'_>, said: &Said<'_>, today: Day) -> Option<RuleWhy> {
+    fn full(
+        &self,
+        context: &Context<'_>,
+        said: &Said<'_>,
+        (leaver, today): (Option<u128>, Day),
+    ) -> Option<RuleWhy> {
         let limit = said.rule.limit(self.tie).filter(|_| self.is_full(said))?.into();
         let why = context.why(RuleKey::Persons, said.layer);
         let rule = RuleRef { tier: self.tie as u8, ..why.rule };
         let why = RuleWhy { rule, count: self.count, limit, ..why };
-        let Some(changes) = said.rule.changes(self.tie).filter(|_| self.leaver.is_some()) else {
+        let Some(changes) = said.rule.changes(self.tie).filter(|_| leaver.is_some()) else {
             return Some(why);
         };
         let days = self.ties.into_iter().flat_map(|ties| &ties.changes);

@@ -162,7 +162,7 @@ pub(super) fn write(part: &Part<'_>, buffer: &mut Vec<u8>) {
                     list(buffer, kept.iter(), encode_into);
                 });
             }
-            if ledger.all_ties().next().is_some() {
+            if ledger.has_ties() {
                 buffer[start + 3] |= WITH_TIES.to_le_bytes()[3];
                 list(buffer, ledger.all_ties(), write_ties);
             }
