@@ -274,7 +274,7 @@ fn tied(
             }
         }
     }
-    let instead_of = if is_full { leaver.or(known.oldest()) } else { None };
+    let instead_of = if is_full { leaver.or_else(|| known.oldest()) } else { None };
     let changed = instead_of.filter(|_| !is_beyond).map(|_| today).into_iter().collect();
     let rule = RuleRef { version: context.rules.version, layer: first.layer, tier: tie as u8 };
     let fact = Bound { tie, holder, other, instead_of, changed, is_beyond, rule };

@@ -24,7 +24,7 @@ use super::BLOCKS_PER_TREE;
 use super::archive::{self, Retention};
 use super::chain::Tail;
 use super::files::{names, sync_directory};
-use super::mark::{Found, Mark, MarkFile};
+use super::mark::{self, Found, Mark, MarkFile};
 use super::recover::{Log, OnDamagedTail};
 use super::sled::{Place, SledLog, SledStore};
 use super::store::Durability;
@@ -187,6 +187,26 @@ impl DataFolder {
 
     pub(super) fn mark(&self) -> PathBuf {
         self.path.join("mark")
+    }
+
+    /// Up to which record the log of a folder was acknowledged, as its mark says; a node may be running
+    /// there. After a SIGKILL all that anybody was told of is up to it.
+    ///
+    /// # Errors
+    ///
+    /// Where the mark cannot be read, or is none of this version.
+    pub fn acknowledged(path: &Path) -> Result<Sequence, JournalError> {
+        let file = path.join("mark");
+        match mark::peek(&file)? {
+            Found::Mark(mark) => Ok(mark.last),
+            Found::Nothing => Ok(Sequence(0)),
+            Found::Newer(found) => {
+                Err(JournalError::NewerFormat { file, kind: "mark", found, known: 1 })
+            }
+            Found::Unreadable => {
+                Err(JournalError::damaged(format!("no slot of {} can be read", file.display())))
+            }
+        }
     }
 
     fn place(&self, options: &FolderOptions, lock: Arc<File>) -> Place {

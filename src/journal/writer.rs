@@ -172,11 +172,12 @@ impl Finisher {
         groups: &mut Vec<Group>,
         wakers: &mut Vec<Waker>,
     ) -> Result<(), JournalError> {
-        self.delay(groups);
         let rolled = groups.iter().any(|group| group.rolled);
         let Some(last) = groups.iter().rev().find_map(|group| group.blocks.last()) else {
             return Ok(());
         };
+        // A slow disk is slow in its sync.
+        self.delay(groups);
         self.syncer.lock().sync(last, rolled)?;
         if self.shared.horizon.is_failed() {
             return Err(JournalError::Failed);

@@ -266,6 +266,7 @@ mod tests {
         let (mut ledger, mut violations) =
             (Ledger::new(1_000, 1_000, false), Violations::default());
         let opened = |slot, places| Line {
+            seq: 1,
             time_ms: 0,
             fact: "SessionOpened",
             appointment: None,
@@ -284,6 +285,7 @@ mod tests {
         for (fact, time_ms, id, person, slot) in script {
             let appointment = format!("{ID}{id:02x}");
             let line = Line {
+                seq: 1,
                 time_ms: *time_ms,
                 fact,
                 appointment: Some(&appointment),

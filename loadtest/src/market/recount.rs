@@ -7,10 +7,12 @@
 //! **Architecture invariant:** shares, hand-overs, early places and double ones come from the lines alone;
 //! of the play it takes when pools open, whose key is whose, and what was acknowledged.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use haoyuan::model::AppointmentStatus as Status;
 use serde::Deserialize;
 
 use super::account::{Kind as Fault, Violations};
@@ -25,11 +27,40 @@ pub(crate) struct Recount {
     pub(crate) ledgers: Vec<Ledger>,
     pub(crate) violations: Violations,
     pub(crate) lines: u64,
+    /// Where a node was killed in mid-run: by which record each appointment came where it is.
+    records: BTreeMap<(u128, Step), u64>,
+}
+
+/// Where an appointment is in its life, as far as an answer says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Made,
+    Booked,
+    Over,
+}
+
+impl Step {
+    fn of_fact(fact: &str) -> Self {
+        match fact {
+            "Booked" => Self::Booked,
+            "Released" | "Expired" | "Cancelled" | "NotDrawn" | "Withdrawn" => Self::Over,
+            _ => Self::Made,
+        }
+    }
+
+    const fn of_status(status: Status) -> Self {
+        match status {
+            Status::Booked => Self::Booked,
+            Status::Cancelled => Self::Over,
+            _ => Self::Made,
+        }
+    }
 }
 
 /// What of a line is looked at. `haoyuan journal --help` says what each key is.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(super) struct Line<'a> {
+    pub(super) seq: u64,
     pub(super) time_ms: u64,
     pub(super) fact: &'a str,
     pub(super) appointment: Option<&'a str>,
@@ -78,6 +109,11 @@ fn count(mut lines: impl BufRead, play: &Play) -> Result<Recount, Failure> {
     while lines.read_line(&mut text)? != 0 {
         let line: Line<'_> = serde_json::from_str(&text)?;
         recount.lines += 1;
+        if !play.kills.is_empty()
+            && let Some(id) = line.appointment.and_then(number)
+        {
+            recount.records.entry((id, Step::of_fact(line.fact))).or_insert(line.seq);
+        }
         let opening = line.session.and_then(of_session).map(|opening| opening as usize);
         if let Some(ledger) = opening.and_then(|opening| recount.ledgers.get_mut(opening)) {
             let person =
@@ -97,8 +133,20 @@ pub(super) fn number(hex: &str) -> Option<u128> {
 
 /// The account of what was acknowledged against the journal, and the node's places against it.
 fn compare(recount: &mut Recount, play: &Play) {
-    use haoyuan::model::AppointmentStatus as Status;
-    let Recount { ledgers, violations, .. } = recount;
+    let Recount { ledgers, violations, records, .. } = recount;
+    for (told, acknowledged) in &play.kills {
+        for (id, told) in told {
+            let record = records.get(&(*id, Step::of_status(told.status)));
+            if let Some(record) = record.filter(|record| *acknowledged < **record) {
+                violations.note(Fault::Lost, || {
+                    format!(
+                        "{id:032x}: {told} when the node was killed, by record {record}, and the disk had \
+                         {acknowledged}: a power cut would have taken it"
+                    )
+                });
+            }
+        }
+    }
     for (id, told) in &play.account.told {
         let Some(ledger) = ledgers.get(told.opening as usize) else { continue };
         let there = ledger.appointments.get(id);

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use haoyuan::client::{Client, ClientConfig, Dialer, Event, Lane, Watch};
 use haoyuan::codec::decode_facts;
+use haoyuan::journal::DataFolder;
 use haoyuan::model::{AppointmentId, BookingChannel, Outcome, Query, Reading, Role, Sequence};
 use haoyuan::protocol::{ALPN, Reply, Request};
 use tempfile::TempDir;
@@ -180,6 +181,9 @@ impl<'a> House<'a> {
         if let Some(killed) = killed {
             self.setup.progress.say(&format!("{}: killed in mid-run", self.setup.name));
             let data = self.folder.path().join("data");
+            let told = play.borrow().account.told.clone();
+            let acknowledged = DataFolder::acknowledged(&data)?.0;
+            play.borrow_mut().kills.push((told, acknowledged));
             (self.node, self.address) = start(self.setup, &data, false)?;
             recovery = Some(clock::micros(killed.elapsed()) / 1_000);
             let position = watch.position();

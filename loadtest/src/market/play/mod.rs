@@ -14,7 +14,7 @@ mod heard;
 mod quest;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Instant;
 
 use haoyuan::model::{
@@ -59,6 +59,9 @@ pub(crate) struct Play {
     /// begun to be read, and done.
     pub(crate) taken: BTreeMap<u32, u64>,
     pub(crate) read_at: [Timestamp; 2],
+    /// For each SIGKILL in mid-run: of what somebody had been told by then, and the last record that the
+    /// node had on its disk.
+    pub(crate) kills: Vec<(BTreeMap<u128, Told>, u64)>,
     ring_asking: u32,
     seed: u64,
     random: Random,
@@ -85,6 +88,7 @@ impl Play {
             tally: Tally::default(),
             taken: BTreeMap::new(),
             read_at: [Timestamp::default(); 2],
+            kills: Vec::new(),
             ring_asking: 0,
             seed,
             random: Random::new(mix(seed ^ 0x1d5)),
@@ -105,7 +109,7 @@ impl Play {
             }
             let mut random = Random::new(mix(self.seed ^ 0x3a5 ^ u64::from(person) << 20));
             let wants = (least + random.below(most - least + 1)).min(openings);
-            let mut wished = std::collections::BTreeSet::new();
+            let mut wished = BTreeSet::new();
             while u32::try_from(wished.len()).unwrap_or(u32::MAX) < wants {
                 wished.insert(random.below(openings));
             }
