@@ -206,7 +206,7 @@ impl Window {
         match position.kind {
             Kind::Hold => {
                 position.appointment = id.0;
-                let wish = Wish::draw(&mut self.random, supply);
+                let wish = Wish::draw_among(&mut self.random, supply, self.plan.patients);
                 position.session = hot.unwrap_or(wish.session);
                 position.slot = wish.slot;
                 // In one hot session nobody may come twice; elsewhere chance is enough.

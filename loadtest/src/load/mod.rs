@@ -9,6 +9,7 @@
 //! it allocates, locks and asks for the time once per reading of a stream, not once per request.
 
 mod connection;
+mod lanes;
 mod mix;
 mod tally;
 mod template;
@@ -22,17 +23,14 @@ use std::sync::atomic::{AtomicU8, AtomicU64};
 use std::sync::{Arc, Barrier};
 use std::time::Instant;
 
-use haoyuan::client::Lane;
-use haoyuan::model::Role;
-use tokio::task::{JoinSet, LocalSet};
-
 use self::connection::Connection;
+pub(crate) use self::lanes::{Clocked, Lanes, run_by_clock};
 pub(crate) use self::mix::{Kind, Mix};
 pub(crate) use self::tally::Tally;
 pub(crate) use self::template::{Patch, Template, one_hold};
-pub(crate) use self::wish::{Wish, patient_key};
+pub(crate) use self::wish::{PATIENTS, Wish, account_key, patient_key};
 use crate::supply::Supply;
-use crate::{Failure, certs, clock};
+use crate::{Failure, clock};
 
 /// What to do, and to which node.
 #[derive(Clone, Debug)]
@@ -47,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) supply: Supply,
     /// One session after the other, any slot, instead of all at once.
     pub(crate) hot: bool,
+    /// Patients that are drawn from.
+    pub(crate) patients: u32,
     /// Connections, over all threads.
     pub(crate) connections: u32,
     /// Requests under way on each.
@@ -97,37 +97,13 @@ pub(crate) fn run_thread(
     shared: &Arc<Shared>,
     thread: u32,
 ) -> Result<Tally, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
-    let opened = local.block_on(&runtime, connect(plan, shared, thread));
-    // Who leads must not wait for a thread that failed.
-    shared.connected.wait();
     let tally = Rc::new(RefCell::new(Tally::new(plan.supply.slot_count())));
-    let mut running = JoinSet::new();
-    for connection in opened? {
-        running.spawn_local_on(connection.run(Rc::clone(&tally)), &local);
-    }
-    local.block_on(&runtime, async {
-        while let Some(ended) = running.join_next().await {
-            ended??;
-        }
-        clock::linger().await;
-        Ok::<(), Failure>(())
-    })?;
+    let start = |number, lane, (): &()| {
+        Ok(Connection::new(lane, plan, shared, number).run(Rc::clone(&tally)))
+    };
+    let wait = || {
+        shared.connected.wait();
+    };
+    Lanes::of(plan, thread, "loadtest").run(wait, start)?;
     Ok(tally.replace(Tally::new(0)))
-}
-
-async fn connect(
-    plan: &Arc<Plan>,
-    shared: &Arc<Shared>,
-    thread: u32,
-) -> Result<Vec<Connection>, Failure> {
-    let dialer = certs::dialer(&plan.certs, &plan.servers, Role::Gateway)?;
-    let mut connections = Vec::new();
-    for number in (0..plan.connections).filter(|number| number % plan.threads == thread) {
-        let connection = dialer.connect().await?;
-        let lane = Lane::open(&connection, "loadtest").await?;
-        connections.push(Connection::new(lane, plan, shared, number));
-    }
-    Ok(connections)
 }

@@ -12,6 +12,7 @@ use haoyuan::model::{
 };
 use haoyuan::protocol::{Request, append_item, write_request};
 
+use super::wish::account_key;
 use crate::clock;
 use crate::random::Random;
 use crate::supply::Supply;
@@ -45,9 +46,6 @@ const PATIENT: u128 = 0x0303_0303_0303_0303_1313_1313_1313_1313;
 const ACCOUNT: u128 = 0x0404_0404_0404_0404_1414_1414_1414_1414;
 const SESSION: u64 = 0x0505_0505_1515_1515;
 const SLOT: u16 = 0xfedc;
-
-/// An account is another number than its patient.
-const ACCOUNT_OF_PATIENT: u128 = 0x6163_6374 << 96;
 
 /// Behind the item's length.
 const CORRELATION_AT: usize = 2;
@@ -117,7 +115,7 @@ impl Template {
         self.put(self.appointment, patch.appointment.to_le_bytes());
         self.put(self.request, patch.request.to_le_bytes());
         self.put(self.patient, patch.patient.to_le_bytes());
-        self.put(self.account, (patch.patient ^ ACCOUNT_OF_PATIENT).to_le_bytes());
+        self.put(self.account, account_key(patch.patient).to_le_bytes());
         self.put(self.session, patch.session.to_le_bytes());
         self.put(self.slot, patch.slot.to_le_bytes());
         &self.bytes
@@ -183,7 +181,7 @@ mod tests {
         for (any, expected) in [(true, SlotChoice::Any), (false, SlotChoice::at(SlotIndex(5)))] {
             let Request::Command(Command::Hold(hold)) = read(Template::hold(any)) else { panic!() };
             assert_eq!((hold.appointment, hold.patient), (AppointmentId(2), Some(PatientId(3))));
-            assert_eq!(hold.keys.account, Some(AccountId(3 ^ ACCOUNT_OF_PATIENT)));
+            assert_eq!(hold.keys.account, Some(AccountId(account_key(3))));
             assert_eq!((hold.claims[0].session, &hold.claims[0].slots), (SessionId(4), &expected));
         }
         for template in [Template::book(), Template::change(Action::Cancel)] {

@@ -6,7 +6,7 @@ use crate::random::{Random, mix};
 use crate::supply::Supply;
 
 /// Patients that a run draws from.
-pub(super) const PATIENTS: u32 = 10_000_000;
+pub(crate) const PATIENTS: u32 = 10_000_000;
 
 /// A place in some slot for somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +21,16 @@ impl Wish {
     /// Every slot and every patient is as likely as any other.
     #[inline]
     pub(crate) fn draw(random: &mut Random, supply: &Supply) -> Self {
+        Self::draw_among(random, supply, PATIENTS)
+    }
+
+    /// The same, of so many patients.
+    #[inline]
+    pub(super) fn draw_among(random: &mut Random, supply: &Supply, patients: u32) -> Self {
         let session = random.below(supply.sessions);
         let slot =
             u16::try_from(random.below(supply.slots)).expect("a session has at most 288 slots");
-        Self { session, slot, patient: random.below(PATIENTS) }
+        Self { session, slot, patient: random.below(patients) }
     }
 }
 
@@ -32,6 +38,12 @@ impl Wish {
 #[inline]
 pub(crate) fn patient_key(patient: u32) -> u128 {
     u128::from(mix(u64::from(patient))) << 64 | u128::from(patient)
+}
+
+/// The account of a patient: everybody has one, and it is another number.
+#[inline]
+pub(crate) const fn account_key(patient: u128) -> u128 {
+    patient ^ 0x6163_6374 << 96
 }
 
 #[cfg(test)]

@@ -14,11 +14,11 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use haoyuan::client::{Client, ClientConfig, Dialer, Event, Lane, Watch};
+use haoyuan::client::{CallError, Client, ClientConfig, Dialer, Event, Lane, Watch};
 use haoyuan::codec::decode_facts;
 use haoyuan::journal::DataFolder;
 use haoyuan::model::{AppointmentId, BookingChannel, Outcome, Query, Reading, Role, Sequence};
-use haoyuan::protocol::{ALPN, Reply, Request};
+use haoyuan::protocol::{ALPN, FrameKind, Reply, Request, decode_reply};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -30,6 +30,7 @@ use super::play::{LEAD_MICROS, Play};
 use super::recount::{Recount, recount};
 use super::scenario::{Part, Scenario};
 use crate::crash::node::Node;
+use crate::load::{Clocked, run_by_clock};
 use crate::pipeline::pipeline;
 use crate::progress::Progress;
 use crate::random::mix;
@@ -37,9 +38,6 @@ use crate::{Failure, clock};
 
 /// Places that are for whoever is first are gone by then, but for what comes back.
 const FIRST_COME_BUSY_MICROS: u64 = 400_000;
-
-/// How often a door looks what is due.
-const LOOK: Duration = Duration::from_millis(1);
 
 /// Answers that are still to come when a part ends.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -76,6 +74,13 @@ pub(crate) struct Played {
     /// Milliseconds from the kill in mid-run to the node that takes requests again.
     pub(crate) recovery_millis: Option<u64>,
     pub(crate) seconds: f64,
+}
+
+/// One gateway: what is due goes out, and answers come in.
+struct Door {
+    play: Rc<RefCell<Play>>,
+    number: usize,
+    stopped: watch::Receiver<bool>,
 }
 
 /// Everything that has to do with the node of a part.
@@ -206,12 +211,12 @@ impl<'a> House<'a> {
         let dialer = self.dialer(Role::Gateway)?;
         let doors = self.setup.scenario.channels().len();
         let mut running = tokio::task::JoinSet::new();
-        for door in 0..doors {
+        for number in 0..doors {
             let connection = dialer.connect().await?;
             let lane = Lane::open(&connection, "loadtest market").await?;
-            let (play, stopped) = (Rc::clone(play), stopped.clone());
+            let door = Door { play: Rc::clone(play), number, stopped: stopped.clone() };
             running.spawn_local(async move {
-                let ended = serve_door(lane, play, door, stopped).await;
+                let ended = run_by_clock(lane, door).await.map(drop);
                 drop(connection);
                 ended
             });
@@ -380,43 +385,28 @@ async fn in_time<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<
     }
 }
 
-/// One gateway: what is due goes out, and answers come in.
-async fn serve_door(
-    mut lane: Lane,
-    play: Rc<RefCell<Play>>,
-    door: usize,
-    stopped: watch::Receiver<bool>,
-) -> Result<(), Failure> {
-    let mut ticks = clock::every(LOOK);
-    loop {
-        let busy = !lane.sender.is_idle();
-        let mut is_looked = false;
-        tokio::select! {
-            biased;
-            flushed = lane.sender.flush(), if busy => flushed?,
-            going_on = lane.receiver.receive(|correlation, reply| {
-                let mut play = play.borrow_mut();
-                let now = play.micros();
-                play.answer(correlation, reply, now);
-                is_looked = true;
-            }) => if !going_on? {
-                return Err("the node ended the stream".into());
-            },
-            _ = ticks.tick() => is_looked = true,
-        }
-        if !is_looked {
-            continue;
-        }
-        let mut play = play.borrow_mut();
-        if *stopped.borrow() {
-            return Ok(());
-        }
-        let now = play.micros();
+impl Clocked for Door {
+    fn micros(&self) -> u64 {
+        self.play.borrow().micros()
+    }
+
+    fn settle(&mut self, kind: FrameKind, unit: &[u8], now: u64) -> Result<(), CallError> {
+        let decoded = if kind == FrameKind::Replies { decode_reply(unit).ok() } else { None };
+        let Some((correlation, reply)) = decoded else {
+            return Err(CallError::Protocol("not a reply".to_owned()));
+        };
+        self.play.borrow_mut().answer(correlation, reply, now);
+        Ok(())
+    }
+
+    fn is_done(&self, _now: u64) -> bool {
+        *self.stopped.borrow()
+    }
+
+    fn frames(&mut self, now: u64) -> Vec<u8> {
+        let mut play = self.play.borrow_mut();
         play.send_due(now);
-        let frames = play.frames(door);
-        if !frames.is_empty() {
-            lane.sender.queue_frames(frames);
-        }
+        play.frames(self.number)
     }
 }
 

@@ -10,21 +10,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use haoyuan::client::{CallError, Lane};
-use haoyuan::model::{RequestId, Role, Timestamp};
+use haoyuan::client::CallError;
+use haoyuan::model::{RequestId, Timestamp};
 use haoyuan::protocol::{FrameKind, Packer, reply_head};
 use hdrhistogram::Histogram;
-use tokio::task::{JoinSet, LocalSet};
 
 use crate::arrivals::{Arrivals, Schedule};
-use crate::load::{Kind, Patch, Plan, Tally, Template, Wish, patient_key};
+use crate::load::{
+    Clocked, Kind, Lanes, Patch, Plan, Tally, Template, Wish, patient_key, run_by_clock,
+};
 use crate::random::{Random, mix};
-use crate::{Failure, certs, clock};
-
-/// How often a connection looks what is due.
-const LOOK: Duration = Duration::from_millis(1);
+use crate::{Failure, clock};
 
 /// Requests sent at one look at the most: answers must be read too.
 const AT_ONCE_MAX: u32 = 8_192;
@@ -75,15 +73,11 @@ pub(super) struct Counted {
     pub(super) tally: Tally,
 }
 
-struct Connection {
-    lane: Lane,
-    desk: Desk,
-}
-
 /// Everything of a connection but the stream.
 struct Desk {
     offer: Arc<Offer>,
     shared: Arc<Shared>,
+    start: Instant,
     schedule: Schedule,
     /// The next instant, in µs from the start.
     next: Option<u64>,
@@ -158,65 +152,58 @@ pub(super) fn run_thread(
     shared: &Arc<Shared>,
     thread: u32,
 ) -> Result<Counted, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
-    let opened = local.block_on(&runtime, connect(offer, thread));
-    // Who leads must not wait for a thread that failed.
-    let start = shared.wait();
-    let mut running = JoinSet::new();
-    for (number, lane) in opened? {
-        let desk = Desk::new(offer, shared, number, start)?;
-        running.spawn_local_on(Connection { lane, desk }.run(start), &local);
-    }
+    let name = "loadtest open";
+    let desks = Lanes::of(&offer.plan, thread, name).run(
+        || shared.wait(),
+        |number, lane, start| {
+            let desk = Desk::new(offer, shared, number, *start)?;
+            Ok(run_by_clock(lane, desk))
+        },
+    )?;
     let mut all = Counted::new(offer.plan.supply.slot_count())?;
-    local.block_on(&runtime, async {
-        while let Some(ended) = running.join_next().await {
-            all.add(&ended??)?;
-        }
-        clock::linger().await;
-        Ok(all)
-    })
-}
-
-async fn connect(offer: &Offer, thread: u32) -> Result<Vec<(u32, Lane)>, Failure> {
-    let plan = &offer.plan;
-    let dialer = certs::dialer(&plan.certs, &plan.servers, Role::Gateway)?;
-    let mut lanes = Vec::new();
-    for number in (0..plan.connections).filter(|number| number % plan.threads == thread) {
-        lanes.push((number, Lane::open(&dialer.connect().await?, "loadtest open").await?));
+    for desk in desks {
+        all.add(&desk.finish())?;
     }
-    Ok(lanes)
+    Ok(all)
 }
 
-impl Connection {
-    async fn run(mut self, start: Instant) -> Result<Counted, Failure> {
-        let mut ticks = clock::every(LOOK);
-        let micros = || clock::micros(start.elapsed());
-        loop {
-            let desk = &mut self.desk;
-            let busy = !self.lane.sender.is_idle();
-            let mut now = None;
-            tokio::select! {
-                biased;
-                flushed = self.lane.sender.flush(), if busy => flushed?,
-                going_on = self.lane.receiver.receive_units(|kind, unit| {
-                    let micros = *now.get_or_insert_with(micros);
-                    desk.settle(kind, unit, micros)
-                }) => if !going_on? {
-                    return Err("the node ended the stream".into());
-                },
-                _ = ticks.tick() => now = Some(micros()),
-            }
-            let Some(now) = now else { continue };
-            self.desk.tell();
-            self.desk.send(now);
-            let frames = self.desk.packer.take();
-            if !frames.is_empty() {
-                self.lane.sender.queue_frames(frames);
-            } else if self.desk.is_done(now) {
-                return Ok(self.desk.finish());
-            }
+impl Clocked for Desk {
+    fn micros(&self) -> u64 {
+        clock::micros(self.start.elapsed())
+    }
+
+    #[inline]
+    fn settle(&mut self, kind: FrameKind, unit: &[u8], now: u64) -> Result<(), CallError> {
+        let head = reply_head(unit).filter(|_| kind == FrameKind::Replies);
+        let known = head
+            .and_then(|(index, code)| Some((index, code, *self.positions.get(index as usize)?)));
+        let Some((index, code, position)) = known else {
+            return Err(CallError::Protocol("an answer to no question".to_owned()));
+        };
+        let late = now.saturating_sub(position.due);
+        let tally = &mut self.counted.tally;
+        tally.count(position.kind, code, late, now);
+        if code == 0 && position.kind == Kind::Hold {
+            let slot = position.session * self.offer.plan.supply.slots + u32::from(position.slot);
+            tally.taken[slot as usize] += 1;
         }
+        self.answered += 1;
+        self.free.push(index);
+        Ok(())
+    }
+
+    /// Whether nothing is due any more, and all is answered or awaited for too long.
+    fn is_done(&self, now: u64) -> bool {
+        let end = self.offer.seconds * 1e6;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds")]
+        let last = end as u64 + PATIENCE_MICROS;
+        self.next.is_none() && (self.free.len() == self.positions.len() || last < now)
+    }
+
+    fn frames(&mut self, now: u64) -> Vec<u8> {
+        self.tell();
+        self.send_due(now);
+        self.packer.take()
     }
 }
 
@@ -233,6 +220,7 @@ impl Desk {
             Schedule::new(&offer.arrivals, rate, seconds, (number, parts), plan.seed);
         let since = clock::micros(start.elapsed()) / 1_000;
         Ok(Self {
+            start,
             next: schedule.next(),
             schedule,
             positions: Vec::new(),
@@ -250,7 +238,7 @@ impl Desk {
     }
 
     /// Sends what is due.
-    fn send(&mut self, now: u64) {
+    fn send_due(&mut self, now: u64) {
         let mut sent = 0;
         while let Some(due) = self.next
             && due <= now
@@ -306,35 +294,6 @@ impl Desk {
         };
         let template = &mut self.templates[usize::from(kind == Kind::Read)];
         self.packer.encoded_item(FrameKind::Requests, template.patched(&patch));
-    }
-
-    /// Counts a reply.
-    #[inline]
-    fn settle(&mut self, kind: FrameKind, unit: &[u8], now: u64) -> Result<(), CallError> {
-        let head = reply_head(unit).filter(|_| kind == FrameKind::Replies);
-        let known = head
-            .and_then(|(index, code)| Some((index, code, *self.positions.get(index as usize)?)));
-        let Some((index, code, position)) = known else {
-            return Err(CallError::Protocol("an answer to no question".to_owned()));
-        };
-        let late = now.saturating_sub(position.due);
-        let tally = &mut self.counted.tally;
-        tally.count(position.kind, code, late, now);
-        if code == 0 && position.kind == Kind::Hold {
-            let slot = position.session * self.offer.plan.supply.slots + u32::from(position.slot);
-            tally.taken[slot as usize] += 1;
-        }
-        self.answered += 1;
-        self.free.push(index);
-        Ok(())
-    }
-
-    /// Whether nothing is due any more, and all is answered or awaited for too long.
-    fn is_done(&self, now: u64) -> bool {
-        let end = self.offer.seconds * 1e6;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds")]
-        let last = end as u64 + PATIENCE_MICROS;
-        self.next.is_none() && (self.free.len() == self.positions.len() || last < now)
     }
 
     fn finish(mut self) -> Counted {

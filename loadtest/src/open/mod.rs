@@ -22,7 +22,7 @@ use clap::Args;
 use self::generator::{Counted, Offer, Shared, run_thread};
 use self::report::{Report, Used};
 use crate::arrivals::Arrivals;
-use crate::load::{Mix, Plan};
+use crate::load::{Mix, PATIENTS, Plan};
 use crate::node::Keep;
 use crate::node::child::Node;
 use crate::supply::Supply;
@@ -118,6 +118,7 @@ fn offer(options: &Options, node: &Node) -> Offer {
             mix: options.mix,
             supply: Supply::new(SESSIONS, SLOTS, quota),
             hot: false,
+            patients: PATIENTS,
             connections: options.connections,
             window: 0,
             batch: 1,

@@ -12,25 +12,21 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use haoyuan::client::{Backlog, CallError, Lane, StretchId};
-use haoyuan::model::{Outcome, RequestId, Role, Timestamp, Ttl};
+use haoyuan::client::{Backlog, CallError, StretchId};
+use haoyuan::model::{Outcome, RequestId, Timestamp, Ttl};
 use haoyuan::protocol::{FrameKind, Packer, reply_head};
 use parking_lot::Mutex;
-use tokio::task::{JoinSet, LocalSet};
 
 use super::cohort::{Cohort, GROUPS};
-use crate::load::{Patch, Template};
+use crate::load::{Clocked, Lanes, Patch, Template, run_by_clock};
 use crate::random::{Random, mix};
 use crate::supply::Supply;
-use crate::{Failure, certs, clock};
+use crate::{Failure, clock};
 
 /// How a hold lasts: who has not booked by then has lost it.
 pub(super) const TTL_MILLIS: u32 = 10_000;
-
-/// How often a connection looks what is due.
-const LOOK: Duration = Duration::from_millis(1);
 
 /// Requests sent at one look at the most: answers must be read too.
 const AT_ONCE_MAX: u32 = 4_096;
@@ -101,11 +97,6 @@ struct Position {
     asked: StretchId,
 }
 
-struct Connection {
-    lane: Lane,
-    desk: Desk,
-}
-
 /// Everything of a connection but the stream.
 struct Desk {
     plan: Arc<Plan>,
@@ -137,67 +128,15 @@ pub(super) fn run_thread(
     shared: &Arc<Shared>,
     thread: u32,
 ) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
-    let opened = local.block_on(&runtime, connect(plan, shared, thread));
-    // Who leads must not wait for a thread that failed.
-    shared.connected.wait();
-    let mut running = JoinSet::new();
-    for connection in opened? {
-        running.spawn_local_on(connection.run(), &local);
-    }
-    local.block_on(&runtime, async {
-        while let Some(ended) = running.join_next().await {
-            ended??;
-        }
-        clock::linger().await;
-        Ok(())
-    })
-}
-
-async fn connect(
-    plan: &Arc<Plan>,
-    shared: &Arc<Shared>,
-    thread: u32,
-) -> Result<Vec<Connection>, Failure> {
-    let dialer = certs::dialer(&plan.certs, &[plan.server], Role::Gateway)?;
-    let mut connections = Vec::new();
-    for number in (0..plan.connections).filter(|number| number % plan.threads == thread) {
-        let connection = dialer.connect().await?;
-        let lane = Lane::open(&connection, "loadtest overload").await?;
-        connections.push(Connection { lane, desk: Desk::new(plan, shared, number) });
-    }
-    Ok(connections)
-}
-
-impl Connection {
-    async fn run(mut self) -> Result<(), Failure> {
-        let mut ticks = clock::every(LOOK);
-        loop {
-            let desk = &mut self.desk;
-            let busy = !self.lane.sender.is_idle();
-            let mut now = None;
-            tokio::select! {
-                biased;
-                flushed = self.lane.sender.flush(), if busy => flushed?,
-                going_on = self.lane.receiver.receive_units(|kind, unit| {
-                    let micros = *now.get_or_insert_with(|| desk.shared.micros());
-                    desk.settle(kind, unit, micros)
-                }) => if !going_on? {
-                    return Err("the node ended the stream".into());
-                },
-                _ = ticks.tick() => now = Some(desk.shared.micros()),
-            }
-            let Some(micros) = now else { continue };
-            self.desk.send(micros);
-            let frames = self.desk.packer.take();
-            if !frames.is_empty() {
-                self.lane.sender.queue_frames(frames);
-            } else if self.desk.is_done() {
-                return Ok(());
-            }
-        }
-    }
+    let Plan { certs, connections, threads, .. } = &**plan;
+    let (connections, threads, name) = (*connections, *threads, "loadtest overload");
+    let servers = &[plan.server];
+    let lanes = Lanes { servers, certs, connections, threads, thread, name };
+    let wait = || {
+        shared.connected.wait();
+    };
+    lanes.run(wait, |number, lane, ()| Ok(run_by_clock(lane, Desk::new(plan, shared, number))))?;
+    Ok(())
 }
 
 impl Shared {
@@ -216,6 +155,47 @@ impl Shared {
 
     fn micros(&self) -> u64 {
         clock::micros(self.start.elapsed())
+    }
+}
+
+impl Clocked for Desk {
+    fn micros(&self) -> u64 {
+        self.shared.micros()
+    }
+
+    /// Counts a reply, and decides how the patient goes on.
+    fn settle(&mut self, kind: FrameKind, unit: &[u8], micros: u64) -> Result<(), CallError> {
+        let head = reply_head(unit).filter(|_| kind == FrameKind::Replies);
+        let Some((index, code)) = head.filter(|head| (head.0 as usize) < self.positions.len())
+        else {
+            return Err(CallError::Protocol("an answer to no question".to_owned()));
+        };
+        self.backlog.answer(self.positions[index as usize].asked);
+        let done = code == Outcome::Done.code() || code == Outcome::AlreadyDone.code();
+        let shed = code == Outcome::Overloaded.code();
+        let hint =
+            unit.get(6..10).and_then(|hint| hint.try_into().ok()).map_or(0, u32::from_le_bytes);
+        if self.positions[index as usize].held == 0 {
+            self.settle_hold(index, done, shed, hint, micros);
+        } else {
+            self.settle_booking(index, done, shed, hint, micros);
+        }
+        Ok(())
+    }
+
+    fn is_done(&self, _now: u64) -> bool {
+        self.shared.ending.load(Ordering::Relaxed) && self.free.len() == self.positions.len()
+    }
+
+    /// What is due; and tells those for whom it takes too long.
+    fn frames(&mut self, micros: u64) -> Vec<u8> {
+        self.send_due(micros);
+        let waits = self.backlog.waits(micros);
+        let hint = u32::try_from(waits / 1_000).unwrap_or(u32::MAX).max(1);
+        for index in std::mem::take(&mut self.away) {
+            self.settle_hold(index, false, true, hint, micros);
+        }
+        self.packer.take()
     }
 }
 
@@ -239,20 +219,6 @@ impl Desk {
             wall: clock::wall().minus_millis(shared.micros() / 1_000),
             plan: Arc::clone(plan),
             shared: Arc::clone(shared),
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        self.shared.ending.load(Ordering::Relaxed) && self.free.len() == self.positions.len()
-    }
-
-    /// Sends what is due, and tells those for whom it takes too long.
-    fn send(&mut self, micros: u64) {
-        self.send_due(micros);
-        let waits = self.backlog.waits(micros);
-        let hint = u32::try_from(waits / 1_000).unwrap_or(u32::MAX).max(1);
-        for index in std::mem::take(&mut self.away) {
-            self.settle_hold(index, false, true, hint, micros);
         }
     }
 
@@ -353,26 +319,6 @@ impl Desk {
     fn fresh_id(&mut self, micros: u64) -> u128 {
         let random = u128::from(self.random.next()) << 64 | u128::from(self.random.next());
         RequestId::from_parts(self.wall.plus_millis(micros / 1_000), random >> 32).0
-    }
-
-    /// Counts a reply, and decides how the patient goes on.
-    fn settle(&mut self, kind: FrameKind, unit: &[u8], micros: u64) -> Result<(), CallError> {
-        let head = reply_head(unit).filter(|_| kind == FrameKind::Replies);
-        let Some((index, code)) = head.filter(|head| (head.0 as usize) < self.positions.len())
-        else {
-            return Err(CallError::Protocol("an answer to no question".to_owned()));
-        };
-        self.backlog.answer(self.positions[index as usize].asked);
-        let done = code == Outcome::Done.code() || code == Outcome::AlreadyDone.code();
-        let shed = code == Outcome::Overloaded.code();
-        let hint =
-            unit.get(6..10).and_then(|hint| hint.try_into().ok()).map_or(0, u32::from_le_bytes);
-        if self.positions[index as usize].held == 0 {
-            self.settle_hold(index, done, shed, hint, micros);
-        } else {
-            self.settle_booking(index, done, shed, hint, micros);
-        }
-        Ok(())
     }
 
     fn settle_hold(&mut self, index: u32, done: bool, shed: bool, hint: u32, micros: u64) {

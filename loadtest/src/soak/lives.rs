@@ -13,6 +13,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Instant;
 
+use haoyuan::client::CallError;
 use haoyuan::model::{Action, Outcome, RequestId, Timestamp};
 use haoyuan::protocol::{FrameKind, Packer, reply_head};
 use hdrhistogram::Histogram;
@@ -167,10 +168,17 @@ impl Lives {
     }
 
     /// An answer came.
-    pub(super) fn answer(&mut self, kind: FrameKind, unit: &[u8], now: u64) -> Result<(), Failure> {
+    pub(super) fn answer(
+        &mut self,
+        kind: FrameKind,
+        unit: &[u8],
+        now: u64,
+    ) -> Result<(), CallError> {
         let head = reply_head(unit).filter(|_| kind == FrameKind::Replies);
         let known = head.filter(|(number, _)| (*number as usize) < self.all.len());
-        let Some((number, code)) = known else { return Err("an answer to no question".into()) };
+        let Some((number, code)) = known else {
+            return Err(CallError::Protocol("an answer to no question".to_owned()));
+        };
         let life = self.all[number as usize];
         self.latencies.saturating_record(now.saturating_sub(life.due).max(1));
         if code == Outcome::Done.code() {

@@ -18,15 +18,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use clap::Args;
-use haoyuan::client::{Dialer, Lane};
+use haoyuan::client::{CallError, Dialer, Lane};
 use haoyuan::model::Role;
-use haoyuan::protocol::ALPN;
+use haoyuan::protocol::{ALPN, FrameKind};
 use haoyuan::service::audit;
 use tokio::task::{JoinSet, LocalSet};
 
 use self::lives::{LANES, Lives};
 use self::report::{Report, Sample};
 use crate::crash::node::{Node, program};
+use crate::load::{Clocked, run_by_clock};
 use crate::progress::Progress;
 use crate::supply::Supply;
 use crate::{Failure, clock, usage};
@@ -92,6 +93,14 @@ fn hours(text: &str) -> Result<f64, String> {
     }
 }
 
+/// One connection of the people who come.
+struct Counter {
+    lives: Rc<RefCell<Lives>>,
+    number: usize,
+    /// When people stop coming, in µs from the start.
+    end: u64,
+}
+
 /// Runs the subcommand. `false` where something was sold twice, or drifts and that is checked.
 pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
     let binary = program(options.binary.as_deref())?;
@@ -138,10 +147,11 @@ fn soak(
         let gateway = dialer(Role::Gateway)?;
         let end = clock::micros(Duration::from_secs_f64(options.hours * 3_600.0));
         let mut running = JoinSet::new();
-        for lane in 0..LANES {
+        for number in 0..LANES {
             let connection = gateway.connect().await?;
-            let opened = Lane::open(&connection, "loadtest soak").await?;
-            running.spawn_local(serve(opened, Rc::clone(&lives), lane, end));
+            let lane = Lane::open(&connection, "loadtest soak").await?;
+            let counter = Counter { lives: Rc::clone(&lives), number, end };
+            running.spawn_local(async move { run_by_clock(lane, counter).await.map(drop) });
         }
         let mut samples = Vec::new();
         let sampling = sample(options, node.process(), data, &lives, &mut samples);
@@ -162,47 +172,27 @@ fn soak(
     })
 }
 
-/// One connection, until people stop coming and all is answered.
-async fn serve(
-    mut lane: Lane,
-    lives: Rc<RefCell<Lives>>,
-    number: usize,
-    end: u64,
-) -> Result<(), Failure> {
-    let mut ticks = clock::every(LOOK);
-    let mut failed = None;
-    loop {
-        let busy = !lane.sender.is_idle();
-        tokio::select! {
-            biased;
-            flushed = lane.sender.flush(), if busy => flushed?,
-            going_on = lane.receiver.receive_units(|kind, unit| {
-                let mut lives = lives.borrow_mut();
-                let now = lives.micros();
-                if let Err(failure) = lives.answer(kind, unit, now) {
-                    failed.get_or_insert(failure);
-                }
-                Ok(())
-            }) => if !going_on? {
-                return Err("the node ended the stream".into());
-            },
-            _ = ticks.tick() => {}
-        }
-        if let Some(failure) = failed.take() {
-            return Err(failure);
-        }
-        let mut lives = lives.borrow_mut();
-        let now = lives.micros();
-        if end <= now && (lives.under_way() == 0 || end + PATIENCE_MICROS < now) {
-            return Ok(());
-        }
-        if now < end {
+impl Clocked for Counter {
+    fn micros(&self) -> u64 {
+        self.lives.borrow().micros()
+    }
+
+    fn settle(&mut self, kind: FrameKind, unit: &[u8], now: u64) -> Result<(), CallError> {
+        self.lives.borrow_mut().answer(kind, unit, now)
+    }
+
+    /// People stop coming, and all is answered.
+    fn is_done(&self, now: u64) -> bool {
+        let is_answered = self.lives.borrow().under_way() == 0;
+        self.end <= now && (is_answered || self.end + PATIENCE_MICROS < now)
+    }
+
+    fn frames(&mut self, now: u64) -> Vec<u8> {
+        let mut lives = self.lives.borrow_mut();
+        if now < self.end {
             lives.send_due(now, false);
         }
-        let frames = lives.frames(number);
-        if !frames.is_empty() {
-            lane.sender.queue_frames(frames);
-        }
+        lives.frames(self.number)
     }
 }
 
@@ -248,9 +238,6 @@ fn seconds_of(hours: f64) -> u64 {
 const SESSIONS: u32 = 12_500;
 const SLOTS: u32 = 40;
 const QUOTA: u16 = 20;
-
-/// How often a connection looks what is due.
-const LOOK: Duration = Duration::from_millis(1);
 
 /// Answers that are still to come at the end.
 const PATIENCE_MICROS: u64 = 20_000_000;

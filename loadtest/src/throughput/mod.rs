@@ -8,6 +8,7 @@
 //! **Architecture invariant:** `oversold` comes from places that were free before and holds that
 //! were acknowledged; the node's own opinion is not asked for it.
 
+mod known;
 mod options;
 mod report;
 mod rules;
@@ -19,7 +20,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use haoyuan::client::Lane;
-use haoyuan::model::{Outcome, Role};
+use haoyuan::model::{Outcome, Role, Rules};
 
 pub(crate) use self::options::Options;
 pub(crate) use self::report::{Report, show};
@@ -96,13 +97,12 @@ pub(crate) fn measure(options: &Options) -> Result<Report, Failure> {
     let plan = Arc::new(plan(options, node.as_ref())?);
     let admin = Admin::new(&plan)?;
     let rules = rules::asked_for(options)?;
-    if let Some(rules) = &rules {
-        admin.with_lane(async |lane| rules::apply(lane, rules).await)?;
-    }
     admin.open(&plan.supply)?;
-    if let Some(rules) = &rules {
-        clock::pause_until(rules.from);
+    if options.known {
+        admin.put_in_force(rules.as_ref().map(rules::of_persons))?;
+        admin.with_lane_as(Role::Gateway, async |lane| known::name_all(lane, &plan).await)?;
     }
+    admin.put_in_force(rules)?;
     let before = admin.free(&plan.supply)?;
     let measured = drive(options, &plan, node.as_mut())?;
     let account = account_of(&before, &admin.free(&plan.supply)?, &measured.tally.taken);
@@ -137,6 +137,7 @@ fn plan(options: &Options, node: Option<&Node>) -> Result<Plan, Failure> {
         mix: options.mix,
         supply,
         hot: options.hot,
+        patients: options.patients,
         connections: options.connections,
         window: options.window,
         batch: options.batch,
@@ -239,13 +240,30 @@ impl Admin {
         self.with_lane(async |lane| supply.free(lane).await)
     }
 
+    /// Applies rules, if there are any, and waits until they are in force.
+    fn put_in_force(&self, rules: Option<Rules>) -> Result<(), Failure> {
+        let Some(rules) = rules.map(rules::soon) else { return Ok(()) };
+        self.with_lane(async |lane| rules::apply(lane, &rules).await)?;
+        clock::pause_until(rules.from);
+        Ok(())
+    }
+
     /// A new connection each time: between two uses nobody keeps it alive.
     fn with_lane<T>(
         &self,
         work: impl AsyncFnOnce(&mut Lane) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        self.with_lane_as(Role::Admin, work)
+    }
+
+    /// The same in another role.
+    fn with_lane_as<T>(
+        &self,
+        role: Role,
+        work: impl AsyncFnOnce(&mut Lane) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         self.runtime.block_on(async {
-            let dialer = certs::dialer(&self.certs, &self.servers, Role::Admin)?;
+            let dialer = certs::dialer(&self.certs, &self.servers, role)?;
             let mut lane = Lane::open(&dialer.connect().await?, "loadtest admin").await?;
             let done = work(&mut lane).await;
             drop((lane, dialer));

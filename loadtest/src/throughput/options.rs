@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::load::Mix;
+use crate::load::{Mix, PATIENTS};
 use crate::node::Keep;
 
 /// How throughput is measured.
@@ -56,6 +56,13 @@ pub(crate) struct Options {
     /// Places of a slot
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) quota: u16,
+    /// Patients
+    #[arg(long, default_value_t = PATIENTS, value_name = "N", conflicts_with = "hot")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(PATIENTS)))]
+    pub(crate) patients: u32,
+    /// The account of each patient has named them before: one hold each, given back
+    #[arg(long, conflicts_with = "hot")]
+    pub(crate) known: bool,
     /// A rule: so many live appointments of one patient at the most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=200))]
     pub(crate) limit: Option<u16>,
@@ -98,6 +105,8 @@ impl Options {
             sessions: 1_000,
             slots: 40,
             quota: 20,
+            patients: PATIENTS,
+            known: false,
             limit: None,
             rules: None,
             data_dir: None,

@@ -70,6 +70,9 @@ pub(crate) struct Conditions {
     sessions: u32,
     slots: u32,
     quota: u16,
+    patients: u32,
+    /// Whether accounts had named their patients before.
+    known: bool,
     /// Live appointments that a rule lets a patient have.
     limit: Option<u16>,
     /// The document of rules in force.
@@ -159,6 +162,8 @@ impl Conditions {
             sessions: plan.supply.sessions,
             slots: plan.supply.slots,
             quota: plan.supply.quota,
+            patients: plan.patients,
+            known: options.known,
             limit: options.limit,
             rules: options.rules.as_ref().map(|file| file.display().to_string()),
             durability: node.map(|_| options.durability),

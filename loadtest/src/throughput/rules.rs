@@ -22,27 +22,42 @@ use crate::{Failure, clock};
 /// Rules are announced so long before they are in force: a node asks for two seconds.
 const LEAD_MILLIS: u64 = 3_000;
 
-/// What the options ask for, from an instant soon on.
+/// What the options ask for.
 pub(super) fn asked_for(options: &Options) -> Result<Option<Rules>, Failure> {
-    let from = clock::wall().plus_millis(LEAD_MILLIS);
     if let Some(file) = &options.rules {
-        return Ok(Some(read(file, from)?));
+        return Ok(Some(read(file)?));
     }
     Ok(options.limit.map(|most| {
         let limit = BookingLimit { key: LimitKey::default(), most, mode: RuleMode::Enforce };
         let layer = RuleLayer { limits: vec![limit], ..RuleLayer::default() };
-        Rules { from, civil: CivilTime::default(), layers: vec![layer], ..Rules::default() }
+        Rules { civil: CivilTime::default(), layers: vec![layer], ..Rules::default() }
     }))
 }
 
-fn read(file: &Path, from: Timestamp) -> Result<Rules, Failure> {
+/// The same from an instant soon on.
+pub(super) fn soon(rules: Rules) -> Rules {
+    Rules { from: clock::wall().plus_millis(LEAD_MILLIS), ..rules }
+}
+
+/// Of rules, what they say of whom an account may have, and nothing else: under them nobody has a past.
+pub(super) fn of_persons(rules: &Rules) -> Rules {
+    let layers = rules.layers.iter().map(|layer| RuleLayer {
+        scope: layer.scope,
+        when: layer.when,
+        persons: layer.persons.clone(),
+        ..RuleLayer::default()
+    });
+    Rules { layers: layers.collect(), ..rules.clone() }
+}
+
+fn read(file: &Path) -> Result<Rules, Failure> {
     let name = file.to_string_lossy();
     let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
     let format = DocumentFormat::of(&name)
         .ok_or_else(|| format!("{name}: a document of rules ends with .toml or .json"))?;
     let document = rules::read(&name, &text, format, &DocumentDefaults::default())?;
     // A new node has nobody who would have to hear of it before.
-    Ok(Rules { notice_days: 0, ..document.rules(from) })
+    Ok(Rules { notice_days: 0, ..document.rules(Timestamp::default()) })
 }
 
 /// Puts rules in force, in the role of an admin.
