@@ -17,6 +17,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use arrayvec::ArrayVec;
 use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
 
@@ -24,7 +25,7 @@ use super::bucket::Limit;
 use super::meter::Meter;
 use super::table::{SETS, Table, Verdict};
 use super::turns::mix;
-use crate::model::limits::CHANNELS_MAX;
+use crate::model::limits::{CHANNELS_MAX, RATES_MAX};
 use crate::model::{
     Actor, AdmissionRule, BookingChannel, ChannelSet, Command, Outcome, RateKey, RateRule, Refusal,
     Role, RuleMode, Timestamp,
@@ -226,11 +227,15 @@ impl Rates {
         }
         let Some(table) = self.table.get() else { return Ok(()) };
         let channel = command.channel();
-        for rate in &meter.set.keyed {
-            let Some(key) = key_of(command, rate.key).filter(|_| rate.is_about(channel)) else {
-                continue;
-            };
+        let keyed = meter.set.keyed.iter().filter_map(|rate| {
+            let key = key_of(command, rate.key).filter(|_| rate.is_about(channel))?;
             let hash = self.hasher.hash_one((rate.identity, key));
+            // Their lines of memory come together: taking a lock would wait for one after the other.
+            table.touch(hash);
+            Some((rate, hash))
+        });
+        let keyed: ArrayVec<(&Rate, u64), RATES_MAX> = keyed.collect();
+        for (rate, hash) in keyed {
             match table.take(hash, now, &rate.limit) {
                 Verdict::Passed => {}
                 Verdict::Uncounted => {

@@ -72,8 +72,7 @@ impl Table {
     /// Takes a token out of the bucket of a key, by the hash of the key and of its rate.
     pub fn take(&self, hash: u64, now: Timestamp, limit: &Limit) -> Verdict {
         let tag = hash.max(1);
-        let index = usize::try_from(tag >> self.shift).unwrap_or(0);
-        let Some(set) = self.sets.get(index) else { return Verdict::Uncounted };
+        let Some(set) = self.set(tag) else { return Verdict::Uncounted };
         let mut cells = set.0.lock();
         let known = cells.iter_mut().find(|cell| cell.tag == tag);
         let cell = if let Some(cell) = known {
@@ -93,6 +92,16 @@ impl Table {
                 Verdict::Limited(short.wait_millis)
             }
         }
+    }
+
+    /// Fetches the line of memory where the bucket of a hash is, and does not wait for it.
+    pub fn touch(&self, hash: u64) {
+        // A relaxed load of the lock's word, whose value nobody looks at.
+        let _is_locked = self.set(hash.max(1)).is_some_and(|set| set.0.is_locked());
+    }
+
+    fn set(&self, tag: u64) -> Option<&Set> {
+        usize::try_from(tag >> self.shift).ok().and_then(|index| self.sets.get(index))
     }
 
     /// About how many buckets are not full, from a look at some of the sets.

@@ -197,14 +197,13 @@ impl LedgerShard {
 impl<'a> View<'a> {
     /// The key under which a person is kept, as far as the ledgers here know them.
     pub fn person(&self, key: PatientId) -> PatientId {
-        let known = self.ledgers.iter().map(|ledger| ledger.person(key));
+        let known = self.ledgers.iter().map(|(_, ledger)| ledger.person(key));
         known.into_iter().find(|person| *person != key).unwrap_or(key)
     }
 
     /// The other keys of a patient.
     pub fn other_keys(&self, patient: PatientId) -> &'a [PatientId] {
-        let known = self.ledgers.iter().map(|ledger| ledger.other_keys(patient));
-        known.into_iter().find(|keys| !keys.is_empty()).unwrap_or_default()
+        self.ledger(patient).map(|ledger| ledger.other_keys(patient)).unwrap_or_default()
     }
 
     /// Whether a request is the one with that fingerprint, whichever key of the patient it named.
@@ -217,7 +216,6 @@ impl<'a> View<'a> {
     }
 
     fn estate(&self, patient: PatientId) -> Estate {
-        let all = self.ledgers.iter().map(|ledger| ledger.estate(patient));
-        all.into_iter().find(|estate| *estate != Estate::default()).unwrap_or_default()
+        self.ledger(patient).map(|ledger| ledger.estate(patient)).unwrap_or_default()
     }
 }

@@ -91,7 +91,10 @@ impl Index {
 
     fn grow(&mut self) {
         let larger = self.cells.len().saturating_mul(2).max(CELLS_MIN);
-        let cells = std::mem::replace(&mut self.cells, vec![0; larger]);
+        // Written, not asked for as zeroes: a page of those is mapped when it is read first, and once more
+        // when it is written, and then every processor is told of it.
+        let empty = std::iter::repeat_n(std::hint::black_box(0), larger).collect();
+        let cells = std::mem::replace(&mut self.cells, empty);
         cells.into_iter().filter(|word| *word != 0).for_each(|word| self.place(word));
     }
 

@@ -42,16 +42,16 @@ pub(super) fn refuse_beyond_limits(
     if !rules.says(RuleKey::Limits) {
         return None;
     }
+    // Most patients have so little that nothing need be looked up.
+    let is_tried = context.trying.contains(RuleKey::Limits);
+    if !is_tried && rules.allows(at_most(view, asking, claims)) {
+        return None;
+    }
     let visits = claims.iter().filter_map(|claim| {
         Some(view.stay(context, claim.session)?.visit(&rules.civil, claim.slot))
     });
     let visits: SmallVec<[Visit; 1]> = visits.collect();
     let known = Known::of(view, context, asking, &visits);
-    // Most patients have so little that nothing need be looked up.
-    let is_tried = context.trying.contains(RuleKey::Limits);
-    if !is_tried && rules.allows(known.most()) {
-        return None;
-    }
     let broken = visits.iter().flat_map(|visit| {
         limits_of(context, asking, visit)
             .into_iter()
@@ -63,6 +63,14 @@ pub(super) fn refuse_beyond_limits(
         (why.until == Timestamp::default(), why.until, first, why.count, Reverse(why.since))
     });
     worst.map(|why| Refusal::by_rule(Outcome::LimitReached, context.now, why))
+}
+
+/// How much any limit can count at the most, without a look at where and when it is.
+fn at_most(view: &View<'_>, asking: &Asking<'_>, claims: &[Claim]) -> u32 {
+    let lines = view.lines(asking.patient).filter(|line| !asking.but.contains(&line.appointment()));
+    let past: u32 = view.past(asking.patient).map(|past| past.ending.operations()).sum();
+    let live = claims.len().saturating_add(lines.count());
+    u32::try_from(live).unwrap_or(u32::MAX).saturating_add(past)
 }
 
 /// A limit, and where it stands.

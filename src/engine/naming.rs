@@ -85,8 +85,7 @@ pub(super) fn refuse_unnamed(
             least = Some((rule.limit, layer));
         }
     }
-    let holds =
-        view.ledgers.iter().map(|ledger| ledger.live(holder).len()).max().unwrap_or_default();
+    let holds = view.ledger(holder).map_or(0, |ledger| ledger.live(holder).len());
     let full = least.filter(|(limit, _)| usize::from(*limit) <= holds);
     Ok(full.map(|(limit, layer)| {
         let count = u16::try_from(holds).unwrap_or(u16::MAX);

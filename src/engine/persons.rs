@@ -35,8 +35,9 @@ pub(super) struct Bindings(HashMap<PatientId, Ties, FixedState>);
 /// Whom somebody has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ties {
-    /// In the order in which they were bound.
-    pub bound: Vec<Binding>,
+    /// In the order in which they were bound. Most have one, which lies here: no other line of memory is
+    /// waited for.
+    pub bound: SmallVec<[Binding; 1]>,
     /// The days of changes, oldest first: the newest [`CHANGES_MAX`].
     pub changes: Vec<(Tie, Day)>,
 }
@@ -61,10 +62,6 @@ impl Ties {
             let before = self.bound.len();
             self.bound.retain(|binding| !is_tie(binding, key));
             is_possible &= self.bound.len() < before;
-        }
-        if self.bound.is_empty() {
-            // Most have one.
-            self.bound.reserve_exact(1);
         }
         self.bound.push(Binding { tie: fact.tie, key: fact.other, since: time });
         self.changes.extend(fact.changed.iter().map(|day| (fact.tie, *day)));
@@ -487,7 +484,7 @@ impl Changes {
 impl<'a> View<'a> {
     /// Whom somebody has, by the key of the ledger.
     pub fn ties(&self, holder: PatientId) -> Option<&'a Ties> {
-        self.ledgers.iter().find_map(|ledger| ledger.ties(holder))
+        self.ledger(holder)?.ties(holder)
     }
 }
 

@@ -19,8 +19,10 @@ use crate::model::{
 pub struct View<'a> {
     /// The homes of the ids in the command.
     pub homes: &'a [&'a HomeShard],
-    /// The ledgers of the patient, and of whoever else the command is about.
-    pub ledgers: &'a [&'a LedgerShard],
+    /// The ledgers of the patient, and of whoever else the command is about, by number.
+    pub ledgers: &'a [(usize, &'a LedgerShard)],
+    /// The number of the ledger in which a person is kept.
+    pub route: fn(PatientId) -> usize,
     /// The shards of the sessions.
     pub sessions: &'a [&'a SessionShard],
 }
@@ -104,6 +106,16 @@ pub struct Decision {
 }
 
 impl<'a> View<'a> {
+    /// The ledger in which somebody is kept, if it is one of these. No other is looked into: that would
+    /// find nothing, and wait for memory.
+    pub(super) fn ledger(&self, key: PatientId) -> Option<&'a LedgerShard> {
+        if let [(_, only)] = self.ledgers {
+            return Some(only);
+        }
+        let number = (self.route)(self.person(key));
+        self.ledgers.iter().find(|(other, _)| *other == number).map(|(_, ledger)| *ledger)
+    }
+
     /// The appointment with that id.
     pub fn appointment(&self, id: AppointmentId) -> Option<Appointment> {
         let found = self.homes.iter().find_map(|home| home.appointment(id))?;
@@ -183,46 +195,42 @@ impl<'a> View<'a> {
 
     /// What a patient waits for, in the order of joining.
     pub fn waits(&self, patient: PatientId) -> &'a [Waits] {
-        let all = self.ledgers.iter().map(|ledger| ledger.waits(patient));
-        all.into_iter().find(|waits| !waits.is_empty()).unwrap_or_default()
+        self.ledger(patient).map(|ledger| ledger.waits(patient)).unwrap_or_default()
     }
 
     /// The strikes of a patient, by day and place.
     pub fn strikes(&self, patient: PatientId) -> Vec<KeptStrike> {
-        let all = self.ledgers.iter().map(|ledger| ledger.strikes(patient));
-        all.into_iter().find(|strikes| !strikes.is_empty()).unwrap_or_default()
+        self.ledger(patient).map(|ledger| ledger.strikes(patient)).unwrap_or_default()
     }
 
     /// The restrictions of a patient, in the order in which they were made.
     pub fn restrictions(&self, patient: PatientId) -> &'a [KeptRestriction] {
-        let all = self.ledgers.iter().map(|ledger| ledger.restrictions(patient));
-        all.into_iter().find(|made| !made.is_empty()).unwrap_or_default()
+        self.ledger(patient).map(|ledger| ledger.restrictions(patient)).unwrap_or_default()
     }
 
     /// For what a patient waits before the next place, some of it over.
     pub fn cooldowns(&self, patient: PatientId) -> &'a [Cooldown] {
-        let all = self.ledgers.iter().map(|ledger| ledger.cooldowns(patient));
-        all.into_iter().find(|waits| !waits.is_empty()).unwrap_or_default()
+        self.ledger(patient).map(|ledger| ledger.cooldowns(patient)).unwrap_or_default()
     }
 
     /// An entry of a patient.
     pub fn wait(&self, patient: PatientId, entry: RequestId) -> Option<&'a Waits> {
-        self.ledgers.iter().find_map(|ledger| ledger.wait(patient, entry))
+        self.ledger(patient)?.wait(patient, entry)
     }
 
     /// The entry of a patient to which an appointment is offered.
     pub fn offered(&self, patient: PatientId, appointment: AppointmentId) -> Option<&'a Waits> {
-        self.ledgers.iter().find_map(|ledger| ledger.offered(patient, appointment))
+        self.ledger(patient)?.offered(patient, appointment)
     }
 
     /// The live appointments of a patient, claim by claim.
     pub fn lines(&self, patient: PatientId) -> impl Iterator<Item = &'a Live> + use<'a, '_> {
-        self.ledgers.iter().flat_map(move |ledger| ledger.lines(patient))
+        self.ledger(patient).into_iter().flat_map(move |ledger| ledger.lines(patient))
     }
 
     /// The visits of a patient's appointments that are over, newest first.
     pub fn past(&self, patient: PatientId) -> impl Iterator<Item = Past> + use<'a, '_> {
-        self.ledgers.iter().flat_map(move |ledger| ledger.past(patient))
+        self.ledger(patient).into_iter().flat_map(move |ledger| ledger.past(patient))
     }
 
     /// Where and when the visits of a session are.
@@ -259,7 +267,7 @@ impl<'a> View<'a> {
         session: SessionId,
         but: &[AppointmentId],
     ) -> bool {
-        self.ledgers.iter().any(|ledger| ledger.has_live_but(patient, session, but))
+        self.ledger(patient).is_some_and(|ledger| ledger.has_live_but(patient, session, but))
     }
 }
 

@@ -109,9 +109,10 @@ impl<'a> Group<'a> {
             self.homes.iter().map(|(_, home)| &home.state).collect();
         let sessions: ArrayVec<&SessionShard, MOVE_SESSIONS_MAX> =
             self.sessions.iter().map(|(_, shard)| &shard.state).collect();
-        let ledgers: ArrayVec<&LedgerShard, LEDGERS_MAX> =
-            self.ledgers.iter().map(|(_, ledger)| &ledger.state).collect();
-        look(&View { homes: &homes, ledgers: &ledgers, sessions: &sessions })
+        let ledgers: ArrayVec<(usize, &LedgerShard), LEDGERS_MAX> =
+            self.ledgers.iter().map(|(number, ledger)| (*number, &ledger.state)).collect();
+        let route = |person: PatientId| route(person.0);
+        look(&View { homes: &homes, ledgers: &ledgers, route, sessions: &sessions })
     }
 
     /// The last record that touched any of the shards.

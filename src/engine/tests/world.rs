@@ -416,7 +416,8 @@ impl World {
 
     fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
         let (homes, sessions) = ([&self.home], [&self.sessions]);
-        look(&View { homes: &homes, ledgers: &[&self.ledger], sessions: &sessions })
+        let ledgers = [(0, &self.ledger)];
+        look(&View { homes: &homes, ledgers: &ledgers, route: |_| 0, sessions: &sessions })
     }
 
     /// What a deadline would do to an appointment now.
