@@ -14,7 +14,7 @@ use super::stage::Played;
 use crate::report::float;
 
 /// One part. Shares are from 0 to 1.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct PartReport {
     /// Of the places that are booked at the end, those of the ring's identities.
     pub(crate) ring_share: f64,
@@ -91,7 +91,7 @@ pub(crate) struct Report {
 }
 
 /// What was chosen.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Conditions {
     pub(crate) seed: u64,
     pub(crate) speed: f64,
