@@ -8,9 +8,8 @@ use std::time::Instant;
 
 use haoyuan::admission::{Meter, Rates};
 use haoyuan::model::{
-    Actor, AdmissionRule, AppointmentId, Attributes, BookingChannel, ChannelSet, ClientKey,
-    ClientKeys, Command, Hold, PatientClass, PatientId, RateKey, RateRule, RequestId, Role,
-    RuleMode, Timestamp, Ttl,
+    Actor, AdmissionRule, AppointmentId, BookingChannel, ChannelSet, ClientKey, Command, Hold,
+    PatientId, RateKey, RateRule, RequestId, Role, RuleMode, Timestamp,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -115,15 +114,5 @@ fn run(name: &str, threads: u64, count: u64, work: impl Fn(u64) + Sync) {
 }
 
 fn command(patient: u128) -> Command {
-    Command::Hold(Hold {
-        appointment: AppointmentId(RequestId::from_parts(NOW, 1).0),
-        patient: Some(PatientId(patient)),
-        keys: ClientKeys::default(),
-        channel: BookingChannel::default(),
-        class: PatientClass::Outpatient,
-        attributes: Attributes::default(),
-        ttl: Ttl::DEFAULT,
-        book: None,
-        claims: std::iter::empty().collect(),
-    })
+    Command::Hold(Hold::of(AppointmentId(RequestId::from_parts(NOW, 1).0), PatientId(patient), []))
 }

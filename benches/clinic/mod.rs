@@ -15,13 +15,13 @@ use haoyuan::codec::encode_facts;
 use haoyuan::engine::Context;
 use haoyuan::inventory::Inventory;
 use haoyuan::model::{
-    Action, Actor, ApplyRules, AppointmentId, Attributes, Begins, BookingChannel, BookingLimit,
-    CancelRule, Change, ChannelSet, CivilTime, ClaimRequest, ClassSet, ClientKeys, Consequence,
-    Counts, DayOf, Deadline, DepartmentId, Facts, Hold, Holder, HolderRule, LateCancel,
-    LatePayment, LimitKey, LimitScope, NoShowRule, OpenSession, OrganizationId, PatientClass,
-    PatientId, PaymentMode, PaymentRef, PaymentRule, Period, Pick, Pool, PoolTerms, Repeat,
-    RequestId, Role, RuleLayer, RuleMode, RuleScope, Rules, ScopeKind, Sequence, Session,
-    SessionId, SessionTerms, Sharing, SlotChoice, SlotIndex, Term, Tier, Timestamp, Ttl, Window,
+    Action, Actor, ApplyRules, AppointmentId, Begins, BookingLimit, CancelRule, Change, ChannelSet,
+    CivilTime, ClaimRequest, ClassSet, Consequence, Counts, DayOf, Deadline, DepartmentId, Facts,
+    Hold, Holder, HolderRule, LateCancel, LatePayment, LimitKey, LimitScope, NoShowRule,
+    OpenSession, OrganizationId, PatientId, PaymentMode, PaymentRef, PaymentRule, Period, Pick,
+    Pool, PoolTerms, Repeat, RequestId, Role, RuleLayer, RuleMode, RuleScope, Rules, ScopeKind,
+    Sequence, Session, SessionId, SessionTerms, Sharing, SlotChoice, SlotIndex, Term, Tier,
+    Timestamp, Ttl, Window,
 };
 
 /// When everything happens.
@@ -165,17 +165,7 @@ impl Clinic {
             count: 1,
             slots: if self.sessions == 1 { SlotChoice::Any } else { SlotChoice::at(slot) },
         };
-        Hold {
-            appointment: AppointmentId(RequestId::from_parts(NOW, id).0),
-            patient: Some(patient),
-            keys: ClientKeys::default(),
-            channel: BookingChannel::default(),
-            class: PatientClass::Outpatient,
-            attributes: Attributes::default(),
-            ttl: Ttl::DEFAULT,
-            book: None,
-            claims: std::iter::once(claim).collect(),
-        }
+        Hold::of(AppointmentId(RequestId::from_parts(NOW, id).0), patient, [claim])
     }
 
     /// Encodes facts as a journal does, and forgets them unless they are kept.

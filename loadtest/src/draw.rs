@@ -15,9 +15,9 @@ use std::time::Duration;
 use clap::Args;
 use haoyuan::draw::NodeKey;
 use haoyuan::model::{
-    Actor, AppointmentId, Attributes, BookingChannel, ClaimRequest, ClientKeys, Command, Draw,
-    DrawId, DrawReading, Hold, OpenSession, PatientClass, PatientId, PoolIndex, PoolTerms, Query,
-    Reading, RequestId, Role, Session, SlotChoice, Timestamp, Ttl,
+    Actor, AppointmentId, BookingChannel, ClaimRequest, Command, Draw, DrawId, DrawReading, Hold,
+    OpenSession, PatientClass, PatientId, PoolIndex, PoolTerms, Query, Reading, RequestId, Role,
+    Session, SlotChoice, Timestamp, Ttl,
 };
 use haoyuan::service::Service;
 use serde::Serialize;
@@ -151,22 +151,11 @@ fn enter(service: &Service, options: &Options, draw: DrawId) -> Result<(), Failu
     for patient in 1..=options.entries {
         let now = clock::wall();
         let random = u128::from(mix(patient.into())) << 32 | u128::from(patient);
-        let hold = Hold {
-            appointment: AppointmentId(RequestId::from_parts(now, random).0),
-            patient: Some(PatientId(1 << 100 | u128::from(patient))),
-            keys: ClientKeys::default(),
-            channel: BookingChannel::default(),
-            class: PatientClass::Outpatient,
-            attributes: Attributes::default(),
-            ttl: Ttl::DEFAULT,
-            book: None,
-            claims: std::iter::once(ClaimRequest {
-                session: draw.session,
-                count: 1,
-                slots: SlotChoice::Any,
-            })
-            .collect(),
-        };
+        let hold = Hold::of(
+            AppointmentId(RequestId::from_parts(now, random).0),
+            PatientId(1 << 100 | u128::from(patient)),
+            [ClaimRequest { session: draw.session, count: 1, slots: SlotChoice::Any }],
+        );
         let answer = service.call(now, &actor, &Command::Hold(hold));
         if let Err(refusal) = answer.result {
             return Err(format!("patient {patient} did not enter: {refusal:?}").into());

@@ -12,9 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use haoyuan::model::{
-    AccountId, Actor, AppointmentId, Attributes, BookingChannel, ClaimRequest, ClientKeys, Command,
-    Hold, OpenSession, Outcome, PatientClass, PatientId, RequestId, Role, Sequence, SessionId,
-    SlotChoice, SlotIndex, Timestamp, Ttl,
+    AccountId, Actor, AppointmentId, ClaimRequest, ClientKeys, Command, Hold, OpenSession, Outcome,
+    PatientId, RequestId, Role, Sequence, SessionId, SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 use haoyuan::service::{OpenOptions, RecoveryReport, Service};
 use hdrhistogram::Histogram;
@@ -174,15 +173,13 @@ impl Booker {
         let slots = SlotChoice::at(SlotIndex(slot));
         let claim = ClaimRequest { session: SessionId(session), count: 1, slots };
         Hold {
-            appointment: AppointmentId(RequestId::from_parts(now, random).0),
-            patient: Some(PatientId(patient)),
             keys: ClientKeys { account: Some(AccountId(!patient)), ..ClientKeys::default() },
-            channel: BookingChannel::default(),
-            class: PatientClass::Outpatient,
-            attributes: Attributes::default(),
             ttl,
-            book: None,
-            claims: std::iter::once(claim).collect(),
+            ..Hold::of(
+                AppointmentId(RequestId::from_parts(now, random).0),
+                PatientId(patient),
+                [claim],
+            )
         }
     }
 }

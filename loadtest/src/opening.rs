@@ -15,9 +15,8 @@ use std::time::Duration;
 use clap::Args;
 use haoyuan::codec::decode_facts;
 use haoyuan::model::{
-    Actor, AppointmentId, Attributes, BookingChannel, ClaimRequest, ClientKeys, Command, Fact,
-    Hold, OpenSession, Outcome, PatientClass, PatientId, RequestId, Role, Sequence, SessionId,
-    SlotChoice, Timestamp, Ttl,
+    Actor, AppointmentId, ClaimRequest, Command, Fact, Hold, OpenSession, Outcome, PatientId,
+    RequestId, Role, Sequence, SessionId, SlotChoice, Timestamp,
 };
 use haoyuan::service::Service;
 use serde::Serialize;
@@ -221,17 +220,11 @@ impl Crowd {
         let session = self.doors.first + self.asked % u64::from(self.doors.sessions);
         let random = u128::from(self.random.next()) << 32 | u128::from(self.random.next());
         let claim = ClaimRequest { session: SessionId(session), count: 1, slots: SlotChoice::Any };
-        let hold = Hold {
-            appointment: AppointmentId(RequestId::from_parts(now, random).0),
-            patient: Some(PatientId(1 << 100 | u128::from(self.asked))),
-            keys: ClientKeys::default(),
-            channel: BookingChannel::default(),
-            class: PatientClass::Outpatient,
-            attributes: Attributes::default(),
-            ttl: Ttl::DEFAULT,
-            book: None,
-            claims: std::iter::once(claim).collect(),
-        };
+        let hold = Hold::of(
+            AppointmentId(RequestId::from_parts(now, random).0),
+            PatientId(1 << 100 | u128::from(self.asked)),
+            [claim],
+        );
         match self.service.call(now, &self.actor, &Command::Hold(hold)).result {
             Ok(_) => answers.done += 1,
             Err(refusal) if refusal.outcome == Outcome::NotOpenYet => answers.not_open += 1,

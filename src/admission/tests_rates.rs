@@ -2,9 +2,9 @@
 
 use super::{Limited, Meter, Rates};
 use crate::model::{
-    AccountId, Actor, AdmissionRule, AppointmentId, Attributes, BookingChannel, ChannelSet,
-    ChannelShare, ClientKey, ClientKeys, Command, Hold, LeaveWaitlist, PatientClass, PatientId,
-    RateKey, RateRule, RequestId, Role, RuleMode, Timestamp, Ttl,
+    AccountId, Actor, AdmissionRule, AppointmentId, BookingChannel, ChannelSet, ChannelShare,
+    ClientKey, ClientKeys, Command, Hold, LeaveWaitlist, PatientId, RateKey, RateRule, RequestId,
+    Role, RuleMode, Timestamp,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -35,8 +35,6 @@ fn follow(node: &Rates, rates: &[RateRule]) {
 /// A hold whose keys are all made of its patient's number.
 fn hold(patient: u128, channel: u8) -> Hold {
     Hold {
-        appointment: AppointmentId(RequestId::from_parts(NOW, patient << 8).0),
-        patient: Some(PatientId(patient)),
         keys: ClientKeys {
             account: Some(AccountId(patient)),
             phone: Some(ClientKey(patient)),
@@ -44,11 +42,11 @@ fn hold(patient: u128, channel: u8) -> Hold {
             address: Some(ClientKey(patient)),
         },
         channel: BookingChannel::new(channel).unwrap(),
-        class: PatientClass::Outpatient,
-        attributes: Attributes::default(),
-        ttl: Ttl::DEFAULT,
-        book: None,
-        claims: std::iter::empty().collect(),
+        ..Hold::of(
+            AppointmentId(RequestId::from_parts(NOW, patient << 8).0),
+            PatientId(patient),
+            [],
+        )
     }
 }
 

@@ -139,15 +139,12 @@ impl LaneReceiver {
     ///
     /// [`CallError`] where the stream is broken or a reply is not understood.
     pub async fn receive(&mut self, mut take: impl FnMut(u32, Reply)) -> Result<bool, CallError> {
-        let reply = |kind, unit: &[u8]| {
-            expect(FrameKind::Replies, kind)?;
-            let decoded = decode_reply(unit);
-            let (correlation, reply) =
-                decoded.map_err(|(_, fault)| CallError::Protocol(fault.to_string()))?;
+        let read = |kind, unit: &[u8]| {
+            let (correlation, reply) = read_reply(kind, unit)?;
             take(correlation, reply);
             Ok(())
         };
-        self.receive_units(reply).await
+        self.receive_units(read).await
     }
 
     async fn hello(&mut self) -> Result<ServerHello, CallError> {
@@ -165,6 +162,17 @@ impl LaneReceiver {
         }
         hello.ok_or_else(|| CallError::Protocol("no hello".to_owned()))
     }
+}
+
+/// The reply that a unit of a frame is, and which request it answers: for who takes units as they come
+/// ([`LaneReceiver::receive_units`]).
+///
+/// # Errors
+///
+/// [`CallError::Protocol`] where it is of another kind, or not to be understood.
+pub fn read_reply(kind: FrameKind, unit: &[u8]) -> Result<(u32, Reply), CallError> {
+    expect(FrameKind::Replies, kind)?;
+    decode_reply(unit).map_err(|(_, fault)| CallError::Protocol(fault.to_string()))
 }
 
 /// That a frame is of the kind that may come here.

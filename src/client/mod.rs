@@ -71,18 +71,9 @@
 //!
 //! // A gateway holds the place for one patient; for the next there is none.
 //! let gateway = client(Role::Gateway)?;
-//! let hold = |patient| Hold {
-//!     appointment: ids::new_appointment_id(now),
-//!     patient: Some(PatientId(patient)),
-//!     keys: ClientKeys::default(),
-//!     channel: BookingChannel::default(),
-//!     class: PatientClass::Outpatient,
-//!     attributes: Attributes::default(),
-//!     ttl: Ttl::DEFAULT,
-//!     book: None,
-//!     claims: [ClaimRequest { session: SessionId(1), count: 1, slots: SlotChoice::Any }]
-//!         .into_iter()
-//!         .collect(),
+//! let hold = |patient| {
+//!     let claim = ClaimRequest { session: SessionId(1), count: 1, slots: SlotChoice::Any };
+//!     Hold::of(ids::new_appointment_id(now), PatientId(patient), [claim])
 //! };
 //! let receipt = gateway.hold(hold(1)).await?;
 //! assert_eq!(receipt.status, Some(AppointmentStatus::Pending));
@@ -114,7 +105,7 @@ use tokio::task::AbortHandle;
 pub use backlog::{Backlog, StretchId};
 pub use dial::Dialer;
 pub use error::CallError;
-pub use lane::{Lane, LaneReceiver, LaneSender};
+pub use lane::{Lane, LaneReceiver, LaneSender, read_reply};
 pub use watch::{Event, SnapshotReader, Watch};
 
 use crate::model::{

@@ -246,6 +246,26 @@ pub enum HoldFault {
 }
 
 impl Hold {
+    /// Places for a patient who names nobody else: as an outpatient, through channel 0, for
+    /// [`Ttl::DEFAULT`], to be booked later. What differs is named beside it.
+    pub fn of(
+        appointment: AppointmentId,
+        patient: PatientId,
+        claims: impl IntoIterator<Item = ClaimRequest>,
+    ) -> Self {
+        Self {
+            appointment,
+            patient: Some(patient),
+            keys: ClientKeys::default(),
+            channel: BookingChannel::default(),
+            class: PatientClass::Outpatient,
+            attributes: Attributes::default(),
+            ttl: Ttl::DEFAULT,
+            book: None,
+            claims: claims.into_iter().collect(),
+        }
+    }
+
     /// Checks what can be checked without state, and says in whose ledger the hold is: the patient's,
     /// or the account's.
     ///

@@ -244,21 +244,14 @@ fn parts_of(command: &Command) -> (u128, SessionId, BookingChannel) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Attributes, ClientKeys, Hold, PatientClass, RuleKey, RuleRef, Ttl};
+    use crate::model::{Hold, RuleKey, RuleRef};
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
     fn hold(number: u128) -> Command {
         Command::Hold(Hold {
-            appointment: AppointmentId(RequestId::from_parts(NOW, number).0),
-            patient: Some(PatientId(7)),
-            keys: ClientKeys::default(),
             channel: BookingChannel::new(3).unwrap(),
-            class: PatientClass::Outpatient,
-            attributes: Attributes::default(),
-            ttl: Ttl::DEFAULT,
-            book: None,
-            claims: crate::model::ClaimRequests::new(),
+            ..Hold::of(AppointmentId(RequestId::from_parts(NOW, number).0), PatientId(7), [])
         })
     }
 

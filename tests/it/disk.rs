@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use haoyuan::client::{Client, ClientConfig, ids};
 use haoyuan::model::{
-    AppointmentId, AppointmentStatus, Attributes, BookingChannel, ClaimRequest, ClientKeys, Hold,
-    PatientClass, PatientId, Role, SessionId, SlotChoice, Ttl,
+    AppointmentId, AppointmentStatus, BookingChannel, ClaimRequest, Hold, PatientId, Role,
+    SessionId, SlotChoice,
 };
 use haoyuan::ops::tls::Identity;
 use haoyuan::protocol::ALPN;
@@ -91,22 +91,11 @@ const SESSIONS: &str = r#"
 
 fn hold() -> Hold {
     let appointment = ids::new_appointment_id(now());
-    Hold {
+    Hold::of(
         appointment,
-        patient: Some(PatientId(appointment.0)),
-        keys: ClientKeys::default(),
-        channel: BookingChannel::default(),
-        class: PatientClass::Outpatient,
-        attributes: Attributes::default(),
-        ttl: Ttl::DEFAULT,
-        book: None,
-        claims: std::iter::once(ClaimRequest {
-            session: SessionId(1),
-            count: 1,
-            slots: SlotChoice::Any,
-        })
-        .collect(),
-    }
+        PatientId(appointment.0),
+        [ClaimRequest { session: SessionId(1), count: 1, slots: SlotChoice::Any }],
+    )
 }
 
 /// Holds one after the other until one is not answered. Gives back those that were.

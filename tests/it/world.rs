@@ -46,17 +46,7 @@ pub(super) fn session(id: u64, start: Timestamp, quotas: &[u16]) -> Session {
 pub(super) fn hold(appointment: AppointmentId, patient: u128, sessions: &[u64]) -> Hold {
     let claim =
         |id: &u64| ClaimRequest { session: SessionId(*id), count: 1, slots: SlotChoice::Any };
-    Hold {
-        appointment,
-        patient: Some(PatientId(patient)),
-        keys: ClientKeys::default(),
-        channel: BookingChannel::default(),
-        class: PatientClass::Outpatient,
-        attributes: Attributes::default(),
-        ttl: Ttl::DEFAULT,
-        book: None,
-        claims: sessions.iter().map(claim).collect(),
-    }
+    Hold::of(appointment, PatientId(patient), sessions.iter().map(claim))
 }
 
 /// Bytes as hex digits.

@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use haoyuan::client::{CallError, Client, ids};
 use haoyuan::model::{
-    Action, Appointment, AppointmentId, AppointmentStatus, Attributes, BookingChannel, Change,
-    ClaimRequest, Claims, ClientKeys, Hold, Outcome, PatientClass, PatientId, PaymentRef, Receipt,
-    SessionId, SlotChoice, Ttl,
+    Action, Appointment, AppointmentId, AppointmentStatus, BookingChannel, Change, ClaimRequest,
+    Claims, Hold, Outcome, PatientId, PaymentRef, Receipt, SessionId, SlotChoice, Ttl,
 };
 use tokio::sync::watch;
 
@@ -198,15 +197,8 @@ impl Entry {
         let appointment = ids::new_appointment_id(clock::wall());
         let claim = ClaimRequest { session, count: 1, slots: SlotChoice::Any };
         let hold = Hold {
-            appointment,
-            patient: Some(PatientId(appointment.0)),
-            keys: ClientKeys::default(),
-            channel: BookingChannel::default(),
-            class: PatientClass::Outpatient,
-            attributes: Attributes::default(),
             ttl: Ttl::from_millis(ttl_millis).unwrap_or(Ttl::DEFAULT),
-            book: None,
-            claims: std::iter::once(claim).collect(),
+            ..Hold::of(appointment, PatientId(appointment.0), [claim])
         };
         Self { hold, told: None, changed: None, doubt: None }
     }
@@ -383,7 +375,8 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 mod tests {
     use super::*;
     use haoyuan::model::{
-        Cause, Claim, OrganizationId, PoolIndex, RulesVersion, Sharing, SlotIndex, Timestamp,
+        Cause, Claim, OrganizationId, PatientClass, PoolIndex, RulesVersion, Sharing, SlotIndex,
+        Timestamp,
     };
 
     fn entry(doubt: Option<Action>) -> Entry {

@@ -11,10 +11,10 @@
 use haoyuan::client::{CallError, Client, ids};
 use haoyuan::model::{
     Action, AddPlace, AppointmentId, Attendance, Attributes, BlockSession, BookingChannel,
-    CallNext, Change, ClaimRequest, ClientKeys, Command, Delay, Draw, DrawId, Hold, JoinWaitlist,
-    LateRule, OpenSession, PatientClass, PatientId, PaymentRef, PoolIndex, RequestId, Reschedule,
-    ResourceId, ReturnRule, Role, Session, SessionId, SessionTerms, SlotChoice, SlotIndex,
-    Substitute, Timestamp, Ttl, WaitlistRule,
+    CallNext, Change, ClaimRequest, Command, Delay, Draw, DrawId, Hold, JoinWaitlist, LateRule,
+    OpenSession, PatientClass, PatientId, PaymentRef, PoolIndex, RequestId, Reschedule, ResourceId,
+    ReturnRule, Role, Session, SessionId, SessionTerms, SlotChoice, SlotIndex, Substitute,
+    Timestamp, Ttl, WaitlistRule,
 };
 use haoyuan::protocol::{Reply, Request};
 use tokio::sync::watch;
@@ -292,15 +292,8 @@ impl Stage {
 
     fn hold(&mut self, session: SessionId, book: Option<PaymentRef>) -> Hold {
         Hold {
-            appointment: ids::new_appointment_id(clock::wall()),
-            patient: Some(self.patient()),
-            keys: ClientKeys::default(),
-            channel: BookingChannel::default(),
-            class: PatientClass::Outpatient,
-            attributes: Attributes::default(),
-            ttl: Ttl::DEFAULT,
             book,
-            claims: std::iter::once(wish(session)).collect(),
+            ..Hold::of(ids::new_appointment_id(clock::wall()), self.patient(), [wish(session)])
         }
     }
 

@@ -6,9 +6,8 @@
 //! **Architecture invariant:** a patched template is what the protocol's writer would have written.
 
 use haoyuan::model::{
-    AccountId, Action, AppointmentId, Attributes, BookingChannel, Change, ClaimRequest,
-    ClaimRequests, ClientKeys, Hold, PatientClass, PatientId, PaymentRef, Query, RequestId,
-    SessionId, SlotChoice, SlotIndex, Ttl,
+    AccountId, Action, AppointmentId, BookingChannel, Change, ClaimRequest, ClientKeys, Hold,
+    PatientClass, PatientId, PaymentRef, Query, RequestId, SessionId, SlotChoice, SlotIndex, Ttl,
 };
 use haoyuan::protocol::{Request, append_item, write_request};
 
@@ -147,17 +146,7 @@ pub(crate) fn one_hold(supply: &Supply, random: &mut Random, number: u32) -> Req
 
 /// A hold with nothing in it yet.
 fn hold(keys: ClientKeys) -> Hold {
-    Hold {
-        appointment: AppointmentId(APPOINTMENT),
-        patient: Some(PatientId(PATIENT)),
-        keys,
-        channel: BookingChannel::default(),
-        class: PatientClass::Outpatient,
-        attributes: Attributes::default(),
-        ttl: Ttl::DEFAULT,
-        book: None,
-        claims: ClaimRequests::default(),
-    }
+    Hold { keys, ..Hold::of(AppointmentId(APPOINTMENT), PatientId(PATIENT), []) }
 }
 
 #[cfg(test)]

@@ -14,11 +14,11 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use haoyuan::client::{CallError, Client, ClientConfig, Dialer, Event, Lane, Watch};
+use haoyuan::client::{CallError, Client, ClientConfig, Dialer, Event, Lane, Watch, read_reply};
 use haoyuan::codec::decode_facts;
 use haoyuan::journal::DataFolder;
 use haoyuan::model::{AppointmentId, BookingChannel, Outcome, Query, Reading, Role, Sequence};
-use haoyuan::protocol::{ALPN, FrameKind, Reply, Request, decode_reply};
+use haoyuan::protocol::{ALPN, FrameKind, Reply, Request};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -391,10 +391,7 @@ impl Clocked for Door {
     }
 
     fn settle(&mut self, kind: FrameKind, unit: &[u8], now: u64) -> Result<(), CallError> {
-        let decoded = if kind == FrameKind::Replies { decode_reply(unit).ok() } else { None };
-        let Some((correlation, reply)) = decoded else {
-            return Err(CallError::Protocol("not a reply".to_owned()));
-        };
+        let (correlation, reply) = read_reply(kind, unit)?;
         self.play.borrow_mut().answer(correlation, reply, now);
         Ok(())
     }

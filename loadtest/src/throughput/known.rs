@@ -7,8 +7,8 @@
 
 use haoyuan::client::Lane;
 use haoyuan::model::{
-    AccountId, Action, AppointmentId, Attributes, BookingChannel, Change, ClaimRequest, ClientKeys,
-    Hold, PatientClass, PatientId, RequestId, SessionId, SlotChoice, SlotIndex, Timestamp, Ttl,
+    AccountId, Action, AppointmentId, BookingChannel, Change, ClaimRequest, ClientKeys, Hold,
+    PatientId, RequestId, SessionId, SlotChoice, SlotIndex, Timestamp,
 };
 use haoyuan::protocol::{Reply, Request};
 
@@ -41,15 +41,8 @@ fn hold(plan: &Plan, now: Timestamp, patient: u32) -> Request {
     };
     let key = patient_key(patient);
     Request::from(Hold {
-        appointment: appointment(now, patient),
-        patient: Some(PatientId(key)),
         keys: ClientKeys { account: Some(AccountId(account_key(key))), ..ClientKeys::default() },
-        channel: BookingChannel::default(),
-        class: PatientClass::Outpatient,
-        attributes: Attributes::default(),
-        ttl: Ttl::DEFAULT,
-        book: None,
-        claims: std::iter::once(claim).collect(),
+        ..Hold::of(appointment(now, patient), PatientId(key), [claim])
     })
 }
 

@@ -18,10 +18,10 @@ use crate::cli::failure::Failure;
 use crate::client::ids::new_request_id;
 use crate::client::{CallError, Client};
 use crate::model::{
-    Action, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet,
-    ClientKeys, DepartmentId, Hold, OpenSession, OrganizationId, Outcome, PatientClass, PatientId,
-    Pick, Pool, PoolTerms, Receipt, Repeat, ResourceId, Session, SessionId, SessionTerms, Sharing,
-    SiteId, SlotChoice, Timestamp, Ttl,
+    Action, AppointmentId, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet,
+    DepartmentId, Hold, OpenSession, OrganizationId, Outcome, PatientId, Pick, Pool, PoolTerms,
+    Receipt, Repeat, ResourceId, Session, SessionId, SessionTerms, Sharing, SiteId, SlotChoice,
+    Timestamp, Ttl,
 };
 use crate::ops::clock::Clock;
 
@@ -51,17 +51,7 @@ impl Desk {
     ) -> Result<Receipt, CallError> {
         let (session, slots) = claim;
         let claim = ClaimRequest { session, count: 1, slots };
-        let hold = Hold {
-            appointment: id,
-            patient: Some(patient),
-            keys: ClientKeys::default(),
-            channel,
-            class: PatientClass::Outpatient,
-            attributes: Attributes::default(),
-            ttl: Ttl::DEFAULT,
-            book: None,
-            claims: std::iter::once(claim).collect(),
-        };
+        let hold = Hold { channel, ..Hold::of(id, patient, [claim]) };
         self.patiently(|| self.client.hold(hold.clone())).await
     }
 

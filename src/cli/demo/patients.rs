@@ -17,8 +17,8 @@ use super::account::{Account, Acknowledged};
 use crate::client::ids::{new_appointment_id, new_request_id};
 use crate::client::{CallError, Client};
 use crate::model::{
-    Action, AppointmentId, Attributes, BookingChannel, Change, ClaimRequest, ClientKeys, Hold,
-    Outcome, PatientClass, PatientId, PaymentRef, Receipt, SessionId, SlotChoice, Ttl,
+    Action, AppointmentId, BookingChannel, Change, ClaimRequest, Hold, Outcome, PatientClass,
+    PatientId, PaymentRef, Receipt, SessionId, SlotChoice, Ttl,
 };
 use crate::ops::clock::{Clock, monotonic_now};
 
@@ -102,17 +102,7 @@ impl World {
         patient: PatientId,
     ) -> Option<bool> {
         let claim = ClaimRequest { session, count: 1, slots: SlotChoice::Any };
-        let hold = Hold {
-            appointment: id,
-            patient: Some(patient),
-            keys: ClientKeys::default(),
-            channel: CHANNEL,
-            class: PatientClass::Outpatient,
-            attributes: Attributes::default(),
-            ttl: self.ttl,
-            book: None,
-            claims: std::iter::once(claim).collect(),
-        };
+        let hold = Hold { channel: CHANNEL, ttl: self.ttl, ..Hold::of(id, patient, [claim]) };
         let answer = loop {
             let started = monotonic_now();
             let answer = self.client.hold(hold.clone()).await;

@@ -2,10 +2,10 @@
 
 use crate::draw::NodeKey;
 use crate::model::{
-    Action, AppointmentId, Attributes, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet,
-    ClientKeys, DepartmentId, Draw, Hold, OpenSession, OrganizationId, PatientClass, PatientId,
-    Pick, Pool, PoolTerms, Repeat, RequestId, ResourceId, Session, SessionId, SessionTerms,
-    Sharing, SiteId, SlotChoice, SlotIndex, Timestamp, Ttl,
+    Action, AppointmentId, BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet,
+    DepartmentId, Draw, Hold, OpenSession, OrganizationId, PatientClass, PatientId, Pick, Pool,
+    PoolTerms, Repeat, RequestId, ResourceId, Session, SessionId, SessionTerms, Sharing, SiteId,
+    SlotChoice, SlotIndex, Timestamp, Ttl,
 };
 
 /// 08:00 of a day: when tests begin.
@@ -91,17 +91,7 @@ pub(crate) fn hold(
     patient: u128,
     claims: impl IntoIterator<Item = ClaimRequest>,
 ) -> Hold {
-    Hold {
-        appointment: appointment(id),
-        patient: Some(PatientId(patient)),
-        keys: ClientKeys::default(),
-        channel: channel(0),
-        class: PatientClass::Outpatient,
-        attributes: Attributes::default(),
-        ttl: Ttl::DEFAULT,
-        book: None,
-        claims: claims.into_iter().collect(),
-    }
+    Hold::of(appointment(id), PatientId(patient), claims)
 }
 
 pub(crate) fn change(request_number: u128, id: u128, action: Action) -> Change {

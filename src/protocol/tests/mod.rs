@@ -30,15 +30,9 @@ fn hold() -> Hold {
     let claim =
         ClaimRequest { session: SessionId(7), count: 1, slots: SlotChoice::at(SlotIndex(3)) };
     Hold {
-        appointment: id(1),
-        patient: Some(PatientId(0x11)),
         keys: ClientKeys { account: Some(AccountId(0x22)), ..ClientKeys::default() },
         channel: channel(2),
-        class: PatientClass::Outpatient,
-        attributes: Attributes::default(),
-        ttl: Ttl::DEFAULT,
-        book: None,
-        claims: std::iter::once(claim).collect(),
+        ..Hold::of(id(1), PatientId(0x11), [claim])
     }
 }
 

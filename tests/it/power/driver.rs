@@ -22,11 +22,11 @@ use std::sync::mpsc::channel;
 use haoyuan::client::ids::{new_appointment_id, new_request_id};
 use haoyuan::journal::JournalError;
 use haoyuan::model::{
-    Action, Actor, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, Attributes,
-    BookingChannel, Change, ChannelSet, ClaimRequest, ClassSet, ClientKeys, Command, DepartmentId,
-    Hold, OpenSession, OrganizationId, PatientClass, PatientId, PaymentRef, Pick, Pool, PoolTerms,
-    Query, Reading, Repeat, ResourceId, Role, Sequence, Session, SessionId, SessionTerms, Sharing,
-    SiteId, SlotChoice, Timestamp, Ttl,
+    Action, Actor, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus, BookingChannel,
+    Change, ChannelSet, ClaimRequest, ClassSet, Command, DepartmentId, Hold, OpenSession,
+    OrganizationId, PatientId, PaymentRef, Pick, Pool, PoolTerms, Query, Reading, Repeat,
+    ResourceId, Role, Sequence, Session, SessionId, SessionTerms, Sharing, SiteId, SlotChoice,
+    Timestamp, Ttl,
 };
 use haoyuan::service::audit::audit;
 use haoyuan::service::{OpenOptions, Service};
@@ -208,20 +208,16 @@ impl World {
 
     fn hold(&mut self, service: &Service, random: &mut Random) -> (Sequence, Vec<u8>) {
         let hold = Hold {
-            appointment: new_appointment_id(now()),
-            patient: Some(PatientId(u128::from(random.next()))),
-            keys: ClientKeys::default(),
-            channel: BookingChannel::default(),
-            class: PatientClass::Outpatient,
-            attributes: Attributes::default(),
             ttl: Ttl::from_millis(24 * 3_600_000).unwrap(),
-            book: None,
-            claims: std::iter::once(ClaimRequest {
-                session: self.sessions[random.below(self.sessions.len())],
-                count: 1,
-                slots: SlotChoice::Any,
-            })
-            .collect(),
+            ..Hold::of(
+                new_appointment_id(now()),
+                PatientId(u128::from(random.next())),
+                [ClaimRequest {
+                    session: self.sessions[random.below(self.sessions.len())],
+                    count: 1,
+                    slots: SlotChoice::Any,
+                }],
+            )
         };
         let appointment = hold.appointment;
         let answer = service.call(now(), &gateway(), &Command::Hold(hold));

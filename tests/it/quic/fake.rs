@@ -321,15 +321,8 @@ pub(crate) fn hold(number: u128) -> Hold {
     let claim =
         ClaimRequest { session: SessionId(7), count: 1, slots: SlotChoice::at(SlotIndex(3)) };
     Hold {
-        appointment: AppointmentId(RequestId::from_parts(NOW, number).0),
-        patient: Some(PatientId(number)),
         keys: ClientKeys { account: Some(AccountId(number)), ..ClientKeys::default() },
-        channel: BookingChannel::default(),
-        class: PatientClass::Outpatient,
-        attributes: Attributes::default(),
-        ttl: Ttl::DEFAULT,
-        book: None,
-        claims: std::iter::once(claim).collect(),
+        ..Hold::of(AppointmentId(RequestId::from_parts(NOW, number).0), PatientId(number), [claim])
     }
 }
 

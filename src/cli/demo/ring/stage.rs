@@ -152,15 +152,10 @@ impl Stage {
         let session = session_id(self.part, clinic);
         let claim = ClaimRequest { session, count: 1, slots: SlotChoice::Any };
         let hold = Hold {
-            appointment: id,
-            patient: Some(who.patient()),
             keys: who.keys(),
             channel: who.channel,
-            class: PatientClass::Outpatient,
-            attributes: Attributes::default(),
             ttl: self.times.hold,
-            book: None,
-            claims: std::iter::once(claim).collect(),
+            ..Hold::of(id, who.patient(), [claim])
         };
         let receipt = self.desk.patiently(|| self.desk.client.hold(hold.clone())).await?;
         Ok((id, receipt))
