@@ -19,11 +19,16 @@ if ! command -v valgrind >/dev/null; then
   (apt-get update && apt-get install -y --no-install-recommends valgrind) >/dev/null 2>&1 ||
     skip "valgrind is not installed, and cannot be; on Debian: apt install valgrind"
 fi
-compiler=$(rustc --version)
+# What decides the count besides our code: the compiler, the C library (copying, memory) and the processor.
+here="$(rustc --version), $(ldd --version 2>&1 | head -n 1), $(uname -m)"
 written=$(sed -n 's/^# //p' "$baseline" | head -n 1)
-if [[ ${1:-} != --write && $written != "$compiler" ]]; then
-  skip "the counts are of $written, this is $compiler"
+if [[ ${1:-} != --write && $written != "$here" ]]; then
+  skip "the counts are of $written, this is $here"
 fi
+
+# Code is cut into units otherwise where a caller's environment asks for incremental builds or for flags.
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS
+export CARGO_INCREMENTAL=0
 
 program=$(cargo build --quiet --profile counts --bench instructions --no-default-features --locked \
   --message-format=json | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
@@ -38,7 +43,7 @@ count() {
 
 found=$(mktemp)
 trap 'rm -f "$found"' EXIT
-printf '# %s\n' "$compiler" >"$found"
+printf '# %s\n' "$here" >"$found"
 worse=0
 printf '%-28s %8s %8s\n' "instructions a turn" now written
 while read -r name; do

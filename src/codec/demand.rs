@@ -9,10 +9,10 @@ use bincode::{Decode, Encode};
 use super::supply::QuotaTable;
 use crate::model::limits::{CLAIMS_MAX, RANKED_SLOTS_MAX};
 use crate::model::{
-    AccountId, Action, Appointment, AppointmentId, AppointmentStatus, Attributes, BookingChannel,
-    Cause, Change, Claim, ClaimRequest, ClaimRequests, Claims, ClientKey, ClientKeys, Hold,
-    OpenSession, Operation, Outcome, PatientClass, PatientId, PaymentRef, Receipt, SetQuotas,
-    SlotChoice, SlotIndex, Ttl,
+    AccountId, Action, Appointment, AppointmentId, AppointmentStatus, Attributes, Cause, Change,
+    Claim, ClaimRequest, ClaimRequests, Claims, ClientKey, ClientKeys, Hold, OpenSession,
+    Operation, Outcome, PatientClass, PatientId, PaymentRef, Receipt, SetQuotas, SlotChoice,
+    SlotIndex,
 };
 
 layout_code!(PatientClass { Outpatient, Inpatient, CheckUp, Emergency, Referral });
@@ -124,17 +124,7 @@ fn optional<D: Decoder>(decoder: &mut D) -> Result<Option<u128>, DecodeError> {
 
 /// A hold of nothing, to read one into.
 pub fn blank_hold() -> Hold {
-    Hold {
-        appointment: AppointmentId::default(),
-        patient: None,
-        keys: ClientKeys::default(),
-        channel: BookingChannel::default(),
-        class: PatientClass::Outpatient,
-        attributes: Attributes::default(),
-        ttl: Ttl::DEFAULT,
-        book: None,
-        claims: ClaimRequests::new(),
-    }
+    Hold { patient: None, ..Hold::of(AppointmentId::default(), PatientId(0), []) }
 }
 
 /// The operation is the first byte; only `Book` has something behind the common fields.
