@@ -11,8 +11,8 @@ use crate::report::float;
 
 /// A ring that does not reach so much of an open door is no ring.
 const CONTROL_SHARE_MIN: f64 = 0.95;
-/// With fewer places it need not have those that it let go of to hand them over, which is one in ten: a third
-/// of them lost by chance is all that it may miss. Of many places it loses one in 50.
+/// In a run of fewer places it need not have those that it let go of to hand them over, one in ten: it loses a
+/// third of them to people there, by chance. Of many places it loses one in 50, and is held to the figure.
 const CONTROL_PLACES_MIN: u64 = 1_000;
 /// From this speed on.
 const CONTROL_SPEED_MIN: f64 = 100.0;
@@ -51,9 +51,7 @@ pub(crate) fn beyond(report: &Report) -> Vec<String> {
     // Where a person would have been there before the places were gone, the machine is judged, not the ring.
     if let Some(control) = control.filter(is_quick) {
         let share = control.ring_share;
-        let is_small = control.places < CONTROL_PLACES_MIN;
-        let least =
-            if is_small { kept_share(control).min(CONTROL_SHARE_MIN) } else { CONTROL_SHARE_MIN };
+        let least = control_share_min(control);
         let what = format!("the ring got {share:.3} only, and {least:.3} is the least");
         expect("control", least <= share, what);
     }
@@ -105,10 +103,13 @@ fn was_played_as_meant(part: &PartReport) -> bool {
     !part.generator_fell_behind && part.shed <= part.requests / SHED_PART_MAX
 }
 
-/// Of the places, those that the ring did not let go of to hand them over.
-fn kept_share(part: &PartReport) -> f64 {
-    let let_go = float(part.handovers_tried.min(part.places));
-    1.0 - let_go / float(part.places.max(1))
+/// What the ring must have of an open door.
+fn control_share_min(control: &PartReport) -> f64 {
+    if CONTROL_PLACES_MIN <= control.places {
+        return CONTROL_SHARE_MIN;
+    }
+    let kept = control.places.saturating_sub(control.handovers_tried);
+    CONTROL_SHARE_MIN.min(float(kept) / float(control.places.max(1)))
 }
 
 /// What chance does to the ring's share, were every place given by chance.
