@@ -103,7 +103,12 @@ impl LedgerShard {
     ///
     /// Panics if that is not all of it: the fact is impossible.
     pub fn give_up(&mut self, fact: &PatientsMerged) {
-        let from = fact.from;
+        let PatientsMerged { from, into, .. } = *fact;
+        assert!(
+            from != into && self.person(from) == from,
+            "an impossible fact: {:032x} is merged into itself, or was before",
+            from.0
+        );
         assert!(
             self.estate(from) == fact.estate,
             "an impossible fact: {:032x} has other things",
@@ -120,15 +125,22 @@ impl LedgerShard {
         self.histories.remove(from);
         self.cooldowns.remove(from);
         self.drop_ties(from);
-        if let Some(keys) = &mut self.keys {
-            let others = keys.remove(from);
-            assert!(others == fact.keys, "an impossible fact: {:032x} has other keys", from.0);
-        }
+        let others = self.keys.as_mut().map(|keys| keys.remove(from)).unwrap_or_default();
+        assert!(others == fact.keys, "an impossible fact: {:032x} has other keys", from.0);
     }
 
     /// Takes over what a fact says that another patient had.
+    ///
+    /// # Panics
+    ///
+    /// Panics if that is somebody's other key: the fact is impossible.
     pub(super) fn take_over(&mut self, fact: &PatientsMerged) {
         let PatientsMerged { from, into, estate, .. } = fact;
+        assert!(
+            self.person(*into) == *into,
+            "an impossible fact: {:032x} is of somebody with another key",
+            into.0
+        );
         for line in &estate.live {
             let KeptLine { appointment, session, slot, since } = *line;
             self.insert(*into, Live::new(appointment, session, slot, since));

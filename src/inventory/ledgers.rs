@@ -65,12 +65,23 @@ impl Ledgers {
     }
 
     /// Notes what the ledgers know, before anything is served.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a key is of two people, or of somebody who is another person's key: no ledger sees that
+    /// alone.
     pub(super) fn rebuild(&mut self) {
         for index in 0..SHARD_COUNT {
             for (person, key) in self.shards.only(index).state.all_keys() {
-                self.persons.insert(key, person);
+                let before = self.persons.insert(key, person);
+                assert!(before.is_none(), "an impossible fact: key {:032x} is merged twice", key.0);
                 self.count.fetch_add(1, Ordering::Release);
             }
+        }
+        let people: Vec<PatientId> = self.persons.iter().map(|of| *of.value()).collect();
+        for person in people {
+            let is_key = self.persons.contains_key(&person);
+            assert!(!is_key, "an impossible fact: key {:032x} was merged before", person.0);
         }
     }
 }

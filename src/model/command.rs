@@ -297,7 +297,7 @@ impl Hold {
     pub fn fingerprint_as(&self, patient: Option<PatientId>) -> u64 {
         let mut print = Fingerprint::new(Operation::Hold as u64);
         print.add_wide(patient.map_or(0, |patient| patient.0));
-        print.add_wide(self.keys.account.map_or(0, |account| account.0));
+        print.add_optional(self.keys.account.map(|account| account.0));
         print.add_wide(self.book.map_or(0, |payment| payment.0));
         print.add(
             u64::from(self.ttl.as_millis())

@@ -185,7 +185,7 @@ impl BlockSession {
                 | u64::from(self.reason) << 32
                 | u64::from(self.is_blocked) << 48,
         );
-        print.add_wide(self.by.map_or(0, |by| by.0)).finish()
+        print.add_optional(self.by.map(|by| by.0)).finish()
     }
 
     /// The slots.
@@ -199,7 +199,7 @@ impl Substitute {
     pub fn fingerprint(&self) -> u64 {
         let mut print = Fingerprint::new(Operation::Substitute as u64);
         print.add(self.session.0).add(self.resource.0).add(u64::from(self.reason));
-        print.add_wide(self.by.map_or(0, |by| by.0)).finish()
+        print.add_optional(self.by.map(|by| by.0)).finish()
     }
 }
 
@@ -221,7 +221,7 @@ impl AddPlace {
                 | u64::from(self.payment.is_some()) << 48,
         );
         print.add_wide(self.payment.map_or(0, |payment| payment.0));
-        print.add_wide(self.by.map_or(0, |by| by.0)).finish()
+        print.add_optional(self.by.map(|by| by.0)).finish()
     }
 
     /// The place.

@@ -25,6 +25,15 @@ impl Fingerprint {
         self.add(word as u64).add((word >> 64) as u64)
     }
 
+    /// Adds what may be absent: nothing is as 0 was before the two were told apart, and 0 has a word more.
+    pub(super) const fn add_optional(&mut self, word: Option<u128>) -> &mut Self {
+        match word {
+            None => self.add_wide(0),
+            Some(0) => self.add_wide(0).add(1 << 63),
+            Some(word) => self.add_wide(word),
+        }
+    }
+
     /// The hash so far.
     pub(super) const fn finish(self) -> u64 {
         mix(self.0, 0x8ebc_6af0_9c88_c6e3)
@@ -46,6 +55,15 @@ mod tests {
         let mut print = Fingerprint::new(2);
         print.add(1).add_wide(u128::MAX).add(0);
         assert_eq!(print.finish(), PINNED, "{:x}", print.finish());
+    }
+
+    #[test]
+    fn nothing_is_not_zero_and_whatever_else_there_is_is_as_it_was() {
+        let optional = |word| Fingerprint::new(2).add_optional(word).finish();
+        let plain = |word| Fingerprint::new(2).add_wide(word).finish();
+        assert_eq!(optional(None), plain(0));
+        assert_ne!(optional(Some(0)), plain(0));
+        assert_eq!(optional(Some(7)), plain(7));
     }
 
     const PINNED: u64 = 0xb118_04e3_a98c_5cab;

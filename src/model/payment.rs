@@ -220,7 +220,7 @@ impl NamePatient {
     pub fn fingerprint_as(&self, patient: PatientId) -> u64 {
         let mut print = Fingerprint::new(Operation::NamePatient as u64);
         print.add_wide(self.appointment.0).add_wide(patient.0);
-        print.add_wide(self.keys.account.map_or(0, |account| account.0));
+        print.add_optional(self.keys.account.map(|account| account.0));
         print.add(self.class as u64).finish()
     }
 }

@@ -337,7 +337,7 @@ impl JoinWaitlist {
     /// The same as if it named another key of the patient.
     pub fn fingerprint_as(&self, patient: PatientId) -> u64 {
         let mut print = Fingerprint::new(Operation::JoinWaitlist as u64);
-        print.add_wide(patient.0).add_wide(self.account.map_or(0, |account| account.0));
+        print.add_wide(patient.0).add_optional(self.account.map(|account| account.0));
         print.add(u64::from(self.channel.number()) << 8 | self.class as u64);
         print.add(self.earliest.as_millis()).add(self.latest.as_millis());
         self.targets.iter().for_each(|session| {

@@ -7,9 +7,9 @@ use crate::engine::tests::build;
 use crate::inventory::Inventory;
 use crate::model::{
     Action, Appointment, AppointmentStatus, AppointmentStatus as S, Booked, Cause, Claim, Claims,
-    Ended, Fact, Facts, Forgotten, Held, Hold, Outcome, PatientId, PaymentRef, PoolIndex,
-    Progressed, Reclaim, Reclaimed, Returned, Sequence, Session, SessionId, SessionOpened, Settled,
-    SlotIndex,
+    Ended, Estate, Fact, Facts, Forgotten, Held, Hold, Outcome, PatientId, PatientsMerged,
+    PaymentRef, PoolIndex, Progressed, Reclaim, Reclaimed, Returned, Sequence, Session, SessionId,
+    SessionOpened, Settled, SlotIndex,
 };
 
 #[test]
@@ -189,6 +189,13 @@ fn i9_an_impossible_fact_stops_the_recovery() {
         ("somebody is bound twice", vec![bound(1, None), bound(1, None)], false),
         ("one for another", vec![bound(1, None), bound(2, Some(1))], true),
         ("one for nobody", vec![bound(2, Some(1))], false),
+        ("two keys are one person's", vec![merged(1, 2, &[])], true),
+        ("a key is its own", vec![merged(1, 1, &[])], false),
+        ("a key brings another that it never had", vec![merged(1, 2, &[3])], false),
+        ("a third key", vec![merged(1, 2, &[]), merged(2, 3, &[1])], true),
+        ("a third key forgets the first", vec![merged(1, 2, &[]), merged(2, 3, &[])], false),
+        ("a key is merged twice", vec![merged(1, 2, &[]), merged(1, 3, &[])], false),
+        ("a key into an older one", vec![merged(1, 2, &[]), merged(3, 1, &[])], false),
         ("a booking after the end", vec![opened(), held(1), ended(1), booked(1)], false),
     ] {
         let records: Vec<_> = (1..)
@@ -204,9 +211,21 @@ fn i9_an_impossible_fact_stops_the_recovery() {
             for (sequence, time, record) in records {
                 inventory.replay(sequence, time, &record);
             }
+            inventory.rebuild();
         });
         assert_eq!(replayed.is_ok(), is_possible, "{what}");
     }
+}
+
+fn merged(from: u128, into: u128, keys: &[u128]) -> Fact {
+    Fact::PatientsMerged(Box::new(PatientsMerged {
+        request: build::request(90 + from * 10 + into),
+        fingerprint: 1,
+        from: PatientId(from),
+        into: PatientId(into),
+        keys: keys.iter().map(|key| PatientId(*key)).collect(),
+        estate: Estate::default(),
+    }))
 }
 
 fn left_late(id: u128) -> Fact {
