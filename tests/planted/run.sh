@@ -4,6 +4,7 @@
 #   run.sh             all of them, in a copy of the tree; a quarter of an hour on two cores
 #   run.sh NAME...     those
 #   run.sh --check     only whether each still applies, and names tests that exist; seconds
+#   run.sh --in KIND   only whether the tests of a kind are in what `cargo test ... -- --list` says of it
 #
 # A patch begins with what the bug is, then a line "Red: KIND TEST" for each test. KIND is core (the
 # library without the node), node (with it), loom (a model of threads) or it (tests/it). KIND may be market:
@@ -18,12 +19,34 @@ if [[ ${1:-} == --check ]]; then
   only_check=yes
   shift
 fi
+in_kind=
+if [[ ${1:-} == --in ]]; then
+  in_kind=$2
+  shift 2
+fi
 names=("$@")
 if [[ ${#names[@]} -eq 0 ]]; then
   for patch in tests/planted/*.patch; do names+=("$(basename "$patch" .patch)"); done
 fi
 
 reds() { sed -n 's/^Red: //p' "$tree/tests/planted/$1.patch"; }
+
+# A test that is built with another kind never runs, and so is never red.
+if [[ -n $in_kind ]]; then
+  listed=$(mktemp)
+  trap 'rm -f "$listed"' EXIT
+  sed -n 's/: test$//p' >"$listed"
+  missing=0
+  for name in "${names[@]}"; do
+    while read -r kind test; do
+      if [[ $kind == "$in_kind" ]] && ! grep -qxF "$test" "$listed"; then
+        echo "$name: $test is no test of $in_kind"
+        missing=1
+      fi
+    done < <(reds "$name")
+  done
+  exit "$missing"
+fi
 
 # A patch that does not apply, or names no test, proves nothing.
 check() {
