@@ -75,6 +75,7 @@ impl Clinic {
             window: Window::Year,
             begins: Begins::NextDay,
             is_used_up: false,
+            is_once: false,
             mode: RuleMode::Enforce,
             tiers: std::iter::once(tier).collect(),
         };

@@ -86,7 +86,34 @@ layout_struct!(ApplyRules { request, rules });
 
 type Tiers = ArrayVec<Tier, RULE_TIERS_MAX>;
 layout_list!(TierList<Tier>, Tiers, u8, RULE_TIERS_MAX, "more tiers than a rule has");
-layout_with_lists!(NoShowRule { within, window, begins, is_used_up, mode, tiers as TierList<Tiers> });
+/// Two switches of a rule in one byte, of which the first version had the lower alone.
+#[derive(Debug)]
+struct Switches(bool, bool);
+layout_checked!(
+    Switches as u8,
+    |switches| u8::from(switches.0) | u8::from(switches.1) << 1,
+    |byte| (byte < 4).then_some(Switches(byte & 1 == 1, byte & 2 == 2)),
+    "switches of a rule"
+);
+
+impl Encode for NoShowRule {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        (self.within, self.window, self.begins).encode(encoder)?;
+        Switches(self.is_used_up, self.is_once).encode(encoder)?;
+        self.mode.encode(encoder)?;
+        TierList(&self.tiers).encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for NoShowRule {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let (within, window, begins) = Decode::decode(decoder)?;
+        let Switches(is_used_up, is_once) = Decode::decode(decoder)?;
+        let mode = Decode::decode(decoder)?;
+        let tiers = TierList::<Tiers>::decode(decoder)?.0;
+        Ok(Self { within, window, begins, is_used_up, is_once, mode, tiers })
+    }
+}
 
 layout_number!(ViolationSet);
 layout_code!(CountedOf { Patient, Account, Phone });
@@ -369,6 +396,9 @@ impl<Context> Decode<Context> for Term {
             (1, days) => Self::Days(days),
             (2, months) => Self::Months(narrow(months)?),
             (3, 0) => Self::MonthEnd,
+            (4, 0) => Self::DayEnd,
+            (5, 0) => Self::QuarterEnd,
+            (6, 0) => Self::YearEnd,
             _ => return Err(DecodeError::Other("Term")),
         })
     }
@@ -433,6 +463,34 @@ mod tests {
             assert_eq!(decode_exact::<Consequence>(&bytes), Ok(consequence));
         }
         assert!(decode_exact::<Consequence>(&[6, 1]).is_err());
+    }
+
+    #[test]
+    fn each_term_has_its_number_and_two_switches_are_one_byte() {
+        for (term, expected) in [
+            (Term::Days(2), [1_u8, 2, 0]),
+            (Term::Months(2), [2, 2, 0]),
+            (Term::MonthEnd, [3, 0, 0]),
+            (Term::DayEnd, [4, 0, 0]),
+            (Term::QuarterEnd, [5, 0, 0]),
+            (Term::YearEnd, [6, 0, 0]),
+        ] {
+            let mut bytes = Vec::new();
+            encode_into(&term, &mut bytes);
+            assert_eq!(bytes, expected);
+            assert_eq!(decode_exact::<Term>(&bytes), Ok(term));
+        }
+        assert!(decode_exact::<Term>(&[7, 0, 0]).is_err());
+        for (is_used_up, is_once, expected) in
+            [(false, false, 0_u8), (true, false, 1), (false, true, 2), (true, true, 3)]
+        {
+            let mut bytes = Vec::new();
+            encode_into(&Switches(is_used_up, is_once), &mut bytes);
+            assert_eq!(bytes, [expected]);
+            let Switches(first, second) = decode_exact(&bytes).unwrap();
+            assert_eq!((first, second), (is_used_up, is_once));
+        }
+        assert!(decode_exact::<Switches>(&[4]).is_err());
     }
 
     #[test]

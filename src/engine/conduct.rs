@@ -18,10 +18,9 @@ use super::ledger::Live;
 use super::record::{KeptStrike, active};
 use super::view::{Context, View};
 use crate::model::{
-    Appointment, AppointmentId, Begins, BookingChannel, CivilTime, Consequence, Day,
-    KeptRestriction, NoShowRule, Outcome, PatientClass, PatientId, Place, Refusal, Restriction,
-    RestrictionCause, RuleKey, RuleMode, RuleRef, RuleScope, RuleWhy, Strike, Struck, Term,
-    Timestamp, Window,
+    Appointment, AppointmentId, Begins, BookingChannel, Consequence, Day, KeptRestriction,
+    NoShowRule, Outcome, PatientClass, PatientId, Place, Refusal, Restriction, RestrictionCause,
+    RuleKey, RuleMode, RuleRef, RuleScope, RuleWhy, Strike, Struck, Timestamp, Window,
 };
 
 /// The strike of an appointment whose patient did not come; `None` where no rule counts it.
@@ -89,8 +88,7 @@ pub(super) fn restriction(
     counted: &[Day],
 ) -> Option<Restriction> {
     let count = u16::try_from(counted.len()).unwrap_or(u16::MAX);
-    let reached = (0_u8..).zip(&rule.tiers).filter(|(_, tier)| tier.count <= count);
-    let (position, tier) = reached.last()?;
+    let (position, tier) = rule.reached(count)?;
     let since = counted.iter().min().copied()?;
     let civil = &context.rules.civil;
     let from = match rule.begins {
@@ -98,7 +96,7 @@ pub(super) fn restriction(
         Begins::AtOnce => context.now,
         Begins::FirstStrike => civil.start_of(since),
     };
-    let until = end_of(civil, from, last.day, tier.term);
+    let until = tier.term.end(civil, from, last.day);
     let version = context.rules.version;
     let restriction = Restriction {
         within: RuleScope::around(rule.within, &last.place),
@@ -112,14 +110,6 @@ pub(super) fn restriction(
         since,
     };
     (from < until).then_some(restriction)
-}
-
-fn end_of(civil: &CivilTime, from: Timestamp, day: Day, term: Term) -> Timestamp {
-    match term {
-        Term::Days(days) => civil.plus_days(from, days.into()),
-        Term::Months(months) => civil.plus_months(from, months.into()),
-        Term::MonthEnd => civil.start_of(day.month_start().plus_months(1)),
-    }
 }
 
 impl Restriction {

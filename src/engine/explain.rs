@@ -108,7 +108,7 @@ pub fn counters(rules: &Rules, strikes: &[CountedStrike], now: Timestamp) -> Vec
         let is_known = |it: &Counter| (it.scope, it.why.rule.layer) == (scope, layer);
         if rule.mode == RuleMode::Enforce && !counters.iter().any(is_known) {
             let own = strikes.iter().filter(|it| it.counts && scope.contains(&it.strike.place));
-            counters.push(counter(rules, (layer, rule), scope, own.copied(), now));
+            counters.extend(counter(rules, (layer, rule), scope, own.copied(), now));
         }
     }
     counters
@@ -120,10 +120,15 @@ fn counter(
     scope: RuleScope,
     counted: impl Iterator<Item = CountedStrike> + Clone,
     now: Timestamp,
-) -> Counter {
+) -> Option<Counter> {
     let count = u16::try_from(counted.clone().count()).unwrap_or(u16::MAX);
     let tiers = (0_u8..).zip(&rule.tiers);
-    let next = tiers.clone().find(|(_, tier)| count < tier.count).or_else(|| tiers.last());
+    let ahead = tiers.clone().find(|(_, tier)| count < tier.count);
+    // Beyond the last tier that acts once nothing follows.
+    if rule.is_once && ahead.is_none() {
+        return None;
+    }
+    let next = ahead.or_else(|| tiers.last());
     let since = counted.clone().map(|it| it.strike.day).min().unwrap_or_default();
     let until = counted.map(|it| it.until).filter(|until| now < *until).min();
     let (tier, limit) = next.map_or((0, 0), |(position, tier)| (position, tier.count));
@@ -137,7 +142,7 @@ fn counter(
         until: until.unwrap_or_default(),
         through: ChannelSet::ALL,
     };
-    Counter { scope, why }
+    Some(Counter { scope, why })
 }
 
 /// For what a patient waits at an instant, after giving a place up.

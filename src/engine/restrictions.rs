@@ -17,7 +17,7 @@ use crate::model::{
     Actor, Amend, Amended, Amendment, Appeal, AppealTerm, BookingChannel, Consequence, Day, Fact,
     Ground, KeptRestriction, Organizations, Outcome, PatientClass, PatientId, Receipt, Refusal,
     RequestId, Restrict, Restricted, Restriction, RestrictionCause, RestrictionId,
-    RestrictionState, RestrictionStep, RuleMode, RuleRef, RuleScope, StepKind, Term, Timestamp,
+    RestrictionState, RestrictionStep, RuleMode, RuleRef, RuleScope, StepKind, Timestamp,
     Undecided,
 };
 
@@ -124,11 +124,7 @@ pub fn decide_appeal(
         return Err(Outcome::AppealedAlready.into());
     }
     let civil = &context.rules.civil;
-    let due = match rule.term {
-        Term::Days(days) => civil.plus_days(now, days.into()),
-        Term::Months(months) => civil.plus_months(now, months.into()),
-        Term::MonthEnd => civil.start_of(civil.day_of(now).month_start().plus_months(1)),
-    };
+    let due = rule.term.end(civil, now, civil.day_of(now));
     let term = AppealTerm {
         due,
         is_suspending: rule.is_suspending,

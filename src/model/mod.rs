@@ -90,12 +90,12 @@ pub use rules::{
     Begins, BookingLimit, Bound, CancelRule, Changes, ChannelShare, Consequence, Cooldown,
     CooldownLength, CooldownRule, Cooled, CountedOf, Counts, DayOf, Deadline, EndingSet, Ground,
     Holder, HolderRule, KeptRestriction, LateCancel, LatePayment, LeftLate, LimitKey, LimitScope,
-    NewPatients, NoShowRule, OrderRule, PaymentMode, PaymentRule, Period, PersonsRule, Place,
-    Probed, ProbingRule, RateKey, RateRule, Restrict, Restricted, Restriction, RestrictionCause,
-    RestrictionState, RestrictionStep, RuleCondition, RuleKey, RuleLayer, RuleMode, RuleRef,
-    RuleScope, RuleWhy, Rules, RulesApplied, RulesFault, ScopeKind, StepKind, Stricter, Strike,
-    Struck, Term, Tie, TieRule, Tier, Undecided, Violation, ViolationRule, ViolationSet,
-    WaitCounts, WaitKey, WaitLimit, Window,
+    NeverHeard, NewPatients, NoShowRule, OrderRule, PaymentMode, PaymentRule, Period, PersonsRule,
+    Place, Probed, ProbingRule, RateKey, RateRule, Restrict, Restricted, Restriction,
+    RestrictionCause, RestrictionState, RestrictionStep, RuleCondition, RuleKey, RuleLayer,
+    RuleMode, RuleRef, RuleScope, RuleWhy, Rules, RulesApplied, RulesFault, ScopeKind, StepKind,
+    Stricter, Strike, Struck, Term, Tie, TieRule, Tier, Undecided, Unheard, Violation,
+    ViolationRule, ViolationSet, WaitCounts, WaitKey, WaitLimit, Window,
 };
 pub use session::{ClassSet, Pick, Pool, Repeat, Session, SessionFault, Sharing};
 pub use subject::{Asked, Phoned, Subject, Subjects};

@@ -52,6 +52,26 @@ fn every_preset_reads_and_says_where_its_rules_come_from() {
 }
 
 #[test]
+fn every_rule_of_the_presets_and_of_the_example_is_heard_and_what_is_not_is_told_of() {
+    let mut files = presets();
+    files.push("docs/examples/rules.toml".into());
+    for file in files {
+        let checked = haoyuan(&["ctl", "rules", "check", text(&file)]);
+        let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+        assert!(said.contains("nothing wrong") && !said.contains("note"), "{said}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.toml");
+    let missed = "no_show = { window = \"ever\", tiers = [{ count = 3, for = \"year-end\" }] }";
+    let document = format!("[[rules]]\n{missed}\n[[rules]]\n{missed}\n");
+    std::fs::write(&file, document).unwrap();
+    let checked = haoyuan(&["ctl", "rules", "check", text(&file)]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert_eq!(checked.status.code(), Some(0));
+    assert!(said.contains("note: rules[0].no_show never decides: rules[1] says it"), "{said}");
+}
+
+#[test]
 fn rules_are_checked_compared_applied_and_shown() {
     let folder = tempfile::tempdir().unwrap();
     let node = Serving::start(folder.path(), &[]);
@@ -59,7 +79,7 @@ fn rules_are_checked_compared_applied_and_shown() {
     let (shown, code) = asked(&node, &["rules", "show", "--json"]);
     assert_eq!((&shown["version"], code), (&0.into(), Some(0)));
     let (differs, _) = asked(&node, &["rules", "diff", file, "--json"]);
-    assert_eq!(differs["new"].as_array().unwrap().len(), 5, "{differs}");
+    assert_eq!(differs["new"].as_array().unwrap().len(), 6, "{differs}");
 
     let soon = haoyuan::ops::clock::Clock::start().now().plus_millis(3_600_000).as_millis();
     let from = jiff::Timestamp::from_millisecond(i64::try_from(soon).unwrap()).unwrap().to_string();

@@ -228,7 +228,7 @@ pub(crate) fn amendment(random: &mut Random, now: Timestamp) -> Amendment {
 fn no_show(random: &mut Random) -> NoShowRule {
     let refuse = |but| Consequence::Refuse { but: ChannelSet(but) };
     let most = random.between(1, 2);
-    let tiers = (0..most).map(|more| Tier {
+    let tier = |more| Tier {
         count: u16::try_from(1 + more).unwrap(),
         consequence: random.pick(&[
             refuse(0),
@@ -238,19 +238,21 @@ fn no_show(random: &mut Random) -> NoShowRule {
             Consequence::Lower(1),
             Consequence::Fewer(1),
         ]),
-        term: random.pick(&[Term::Days(1), Term::Days(2), Term::Months(1), Term::MonthEnd]),
-    });
+        term: random.pick(&[Term::Days(1), Term::DayEnd, Term::Months(1), Term::MonthEnd]),
+    };
+    let tiers = (0..most).map(tier).collect();
+    let within = random.pick(&[ScopeKind::Region, ScopeKind::Region, ScopeKind::Schedule]);
+    let window = random.pick(&[Window::Days(2), Window::Month, Window::InARow, Window::Ever]);
+    let begins =
+        random.pick(&[Begins::AtOnce, Begins::AtOnce, Begins::FirstStrike, Begins::NextDay]);
+    let counting = random.below(1_000);
     NoShowRule {
-        tiers: tiers.collect(),
-        within: random.pick(&[ScopeKind::Region, ScopeKind::Region, ScopeKind::Schedule]),
-        window: random.pick(&[Window::Days(2), Window::Month, Window::InARow, Window::Ever]),
-        begins: random.pick(&[
-            Begins::AtOnce,
-            Begins::AtOnce,
-            Begins::FirstStrike,
-            Begins::NextDay,
-        ]),
-        is_used_up: random.chance(300),
+        tiers,
+        within,
+        window,
+        begins,
+        is_used_up: counting < 300,
+        is_once: (250..400).contains(&counting),
         mode: random.pick(&[RuleMode::Enforce, RuleMode::Enforce, RuleMode::Shadow]),
     }
 }

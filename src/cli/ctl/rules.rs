@@ -1,6 +1,6 @@
 //! `haoyuan ctl rules` and `haoyuan ctl record`: what is in force, and what it came to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -12,8 +12,8 @@ use super::restrict::{describe, standing_of};
 use super::{Connection, Document, Origin, PatientName, defaults, fresh_id, show, told};
 use crate::client::CallError;
 use crate::model::{
-    ApplyRules, Outcome, RecordReading, Refusal, RequestId, Restriction, Role, RuleKey,
-    RulesReading, StandingReading, Stricter, Strike, Timestamp,
+    ApplyRules, NeverHeard, Outcome, RecordReading, Refusal, RequestId, Restriction, Role, RuleKey,
+    Rules, RulesReading, StandingReading, Stricter, Strike, Timestamp, Unheard,
 };
 use crate::ops::clock::Clock;
 use crate::ops::rules::{self, RuleDocument};
@@ -93,12 +93,7 @@ pub(super) fn run(
     match &arguments.task {
         RulesTask::Check(task) => {
             let document = task.read()?;
-            let layers = document.rules(Timestamp::default()).layers.len();
-            let mut output = Output::new();
-            let rules = if layers == 1 { "rule" } else { "rules" };
-            output
-                .line(format_args!("{}: {layers} {rules}, nothing wrong", task.file.display()))?;
-            output.flush()
+            checked(&document.rules(Timestamp::default()), &task.file)
         }
         RulesTask::Diff(task) => {
             let document = task.read()?;
@@ -131,6 +126,29 @@ pub(super) fn run(
             show_rules(&told(client.rules(*at).await, json)?, json)
         }),
     }
+}
+
+/// Rules that can be applied, and what of them never decides anything.
+fn checked(rules: &Rules, file: &Path) -> Result<(), Failure> {
+    let mut output = Output::new();
+    let count = rules.layers.len();
+    let word = if count == 1 { "rule" } else { "rules" };
+    output.line(format_args!("{}: {count} {word}, nothing wrong", file.display()))?;
+    for Unheard { layer, key, why } in rules.unheard() {
+        let key = key.name();
+        let why = match why {
+            NeverHeard::Later(later) => format!(
+                "rules[{later}] says it for the same scope and patients, and stands later; put both into one entry"
+            ),
+            NeverHeard::Attested => {
+                "its when asks for an age, a file, a first visit or a document, and where \
+                 this key decides only the class is known; take that out of when, or use limits"
+                    .to_owned()
+            }
+        };
+        output.line(format_args!("note: rules[{layer}].{key} never decides: {why}"))?;
+    }
+    output.flush()
 }
 
 pub(super) fn record(

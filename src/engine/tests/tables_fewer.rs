@@ -346,6 +346,7 @@ fn rules_say_how_many_and_of_patients_alone() {
             within: crate::model::ScopeKind::Region,
             begins: crate::model::Begins::AtOnce,
             is_used_up: false,
+            is_once: false,
             mode: crate::model::RuleMode::Enforce,
             tiers: std::iter::once(tier).collect(),
         };

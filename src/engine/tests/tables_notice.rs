@@ -26,6 +26,7 @@ fn rule() -> NoShowRule {
         window: Window::Days(90),
         begins: Begins::NextDay,
         is_used_up: false,
+        is_once: false,
         mode: RuleMode::Enforce,
         tiers: std::iter::once(tier(3, Term::Days(30))).collect(),
     }
@@ -117,6 +118,8 @@ fn what_counts_more_sooner_longer_or_wider_is_stricter_and_the_rest_is_not() {
             "",
         ),
         ("kept", region(rule()), region(NoShowRule { is_used_up: true, ..rule() }), "0"),
+        ("once", region(rule()), region(NoShowRule { is_once: true, ..rule() }), "0"),
+        ("not once", region(NoShowRule { is_once: true, ..rule() }), region(rule()), "0"),
         ("at once", region(NoShowRule { begins: Begins::AtOnce, ..rule() }), region(rule()), "0"),
         ("in shadow", region(shadow.clone()), region(rule()), ""),
         ("out of shadow", region(rule()), region(shadow), "0"),
@@ -233,7 +236,8 @@ fn follows(
     let first = rule.window.first_day(new.0);
     let counted = strikes.iter().filter(|(day, at)| first <= *day && scope.contains(at)).count();
     let count = u16::try_from(counted + 1).unwrap();
-    let Some(tier) = rule.tiers.iter().rev().find(|tier| tier.count <= count) else {
+    let reached = rule.tiers.iter().rev().find(|tier| tier.count <= count);
+    let Some(tier) = reached.filter(|tier| !rule.is_once || tier.count == count) else {
         return NOTHING;
     };
     let civil = CivilTime::default();
@@ -241,7 +245,10 @@ fn follows(
     let until = match tier.term {
         Term::Days(days) => civil.plus_days(from, days.into()),
         Term::Months(months) => civil.plus_months(from, months.into()),
+        Term::DayEnd => civil.start_of(new.0.plus(1)),
         Term::MonthEnd => civil.start_of(new.0.month_start().plus_months(1)),
+        Term::QuarterEnd => civil.start_of(new.0.quarter_start().plus_months(3)),
+        Term::YearEnd => civil.start_of(new.0.year_start().plus_months(12)),
     };
     let until = until.max(from).as_millis();
     match tier.consequence {
@@ -275,13 +282,20 @@ fn some_rule() -> impl Strategy<Value = NoShowRule> {
         Consequence::Fewer(1),
         Consequence::Fewer(2),
     ];
-    let terms = [Term::Days(3), Term::Days(30), Term::Months(1), Term::MonthEnd];
+    let terms = [
+        Term::Days(3),
+        Term::Days(30),
+        Term::Months(1),
+        Term::MonthEnd,
+        Term::QuarterEnd,
+        Term::YearEnd,
+    ];
     let tier = move |(more, consequence, term): (u16, usize, usize)| Tier {
         count: more,
         consequence: consequences[consequence],
         term: terms[term],
     };
-    let tiers = vec((1_u16..3, 0_usize..9, 0_usize..4).prop_map(tier), 1..3);
+    let tiers = vec((1_u16..3, 0_usize..9, 0_usize..6).prop_map(tier), 1..3);
     (0..windows.len(), 0..kinds.len(), any::<u8>(), tiers).prop_map(
         move |(window, within, flags, tiers)| {
             let mut all: ArrayVec<Tier, 4> = tiers.into_iter().collect();
@@ -293,6 +307,7 @@ fn some_rule() -> impl Strategy<Value = NoShowRule> {
                 window: windows[window],
                 begins: Begins::NextDay,
                 is_used_up: false,
+                is_once: flags & 0x70 == 0,
                 mode: if flags % 4 == 0 { RuleMode::Shadow } else { RuleMode::Enforce },
                 tiers: all,
             }

@@ -30,6 +30,7 @@ fn rule(window: Window, count: u16, term: Term) -> NoShowRule {
         window,
         begins: Begins::NextDay,
         is_used_up: false,
+        is_once: false,
         mode: RuleMode::Enforce,
         tiers: [Tier { count, consequence: REFUSE, term }].into_iter().collect(),
     }
@@ -211,6 +212,12 @@ fn a_term_is_days_months_or_the_rest_of_the_month_and_never_nothing() {
         (Term::Months(1), "29", "30..58"),
         (Term::MonthEnd, "5", "6..31"),
         (Term::MonthEnd, "30", ""),
+        (Term::QuarterEnd, "5", "6..90"),
+        (Term::QuarterEnd, "89", ""),
+        (Term::YearEnd, "5", "6..365"),
+        (Term::YearEnd, "364", ""),
+        // It ends before it begins.
+        (Term::DayEnd, "5", ""),
     ] {
         check(&rule(Window::Ever, 1, term), days, expected);
     }
@@ -225,6 +232,35 @@ fn the_highest_tier_that_is_reached_counts() {
         NoShowRule { tiers: tiers.into_iter().collect(), ..rule(Window::Ever, 1, Term::Days(1)) };
     check(&tiered, "0", "w1..91");
     check(&tiered, "0 2 4", "w1..91 l3..13 5..35");
+}
+
+#[test]
+fn a_tier_acts_again_beyond_its_count_or_once() {
+    let tier = |count, days| Tier { count, consequence: REFUSE, term: Term::Days(days) };
+    let again = NoShowRule {
+        tiers: [tier(2, 3), tier(4, 9)].into_iter().collect(),
+        ..rule(Window::Days(100), 1, Term::Days(1))
+    };
+    let once = NoShowRule { is_once: true, ..again.clone() };
+    for (days, of_again, of_once) in [
+        ("0 10 20", "11..14 21..24", "11..14"),
+        ("0 10 20 30 40", "11..14 21..24 31..40 41..50", "11..14 31..40"),
+        // Restricted when the fourth is counted: again, it waits for the fifth; once, it is another tier.
+        ("0 10 20 21 50 60", "11..14 21..24 51..60 61..70", "11..14 22..31"),
+        // The first has left the window, so two are reached again.
+        ("0 10 105 108", "11..14 106..109 109..112", "11..14 106..109"),
+    ] {
+        check(&again, days, of_again);
+        check(&once, days, of_once);
+    }
+}
+
+#[test]
+fn what_begins_at_once_may_end_with_its_day() {
+    let today = rule(Window::Ever, 1, Term::DayEnd);
+    // Settled on day 6, where the visit was on day 5: over before it begins.
+    check(&NoShowRule { begins: Begins::AtOnce, ..today.clone() }, "5", "");
+    check(&NoShowRule { begins: Begins::FirstStrike, ..today }, "5", "5..6");
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub(super) fn rule(counts: &[Violation], tiers: &[Tier]) -> ViolationRule {
         window: Window::Month,
         begins: Begins::AtOnce,
         is_used_up: false,
+        is_once: false,
         mode: RuleMode::Enforce,
         tiers: tiers.iter().copied().collect(),
     };
@@ -283,6 +284,14 @@ fn what_led_to_a_restriction_is_used_up_where_a_rule_says_so() {
     check([&used], "c0 c1 c3 c4 c6", "Cancel 1..2, Cancel 4..5");
     used.rule.begins = Begins::NextDay;
     check([&used], "c0 c1 c1 c3 c4", "Cancel 2..3, Cancel 5..6");
+}
+
+#[test]
+fn a_tier_acts_once_where_a_rule_says_so_and_may_last_until_midnight() {
+    let mut rule = rule(&[Cancel], &[tier(2, Term::DayEnd), tier(4, Term::YearEnd)]);
+    check([&rule], "c0 c1 c2 c3", "Cancel 1..2, Cancel 2..3, Cancel 3..365");
+    rule.rule.is_once = true;
+    check([&rule], "c0 c1 c2 c3", "Cancel 1..2, Cancel 3..365");
 }
 
 #[test]

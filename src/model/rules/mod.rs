@@ -26,6 +26,7 @@ mod probing;
 mod rates;
 mod restrict;
 mod strict;
+mod unheard;
 mod violations;
 mod waits;
 mod why;
@@ -47,6 +48,7 @@ pub use restrict::{
     Restricted, RestrictionState, RestrictionStep, StepKind, Undecided,
 };
 pub use strict::Stricter;
+pub use unheard::{NeverHeard, Unheard};
 pub use violations::{Barred, CountedOf, Violation, ViolationRule, ViolationSet};
 pub use waits::{WaitCounts, WaitKey, WaitLimit};
 pub use why::{RuleKey, RuleWhy};

@@ -13,7 +13,7 @@ use arrayvec::ArrayVec;
 
 use super::{Place, RuleMode, RuleScope, ScopeKind};
 use crate::model::actor::ChannelSet;
-use crate::model::civil::Day;
+use crate::model::civil::{CivilTime, Day};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::history::DAY_MAX;
 use crate::model::id::{AppointmentId, PatientId, RulesVersion};
@@ -32,6 +32,9 @@ pub struct NoShowRule {
     pub begins: Begins,
     /// Whether strikes that led to a restriction are counted no more.
     pub is_used_up: bool,
+    /// Whether a tier acts only when its count is reached, and not again beyond it: 3 and 6 are then two
+    /// times, and 4 and 5 are none.
+    pub is_once: bool,
     /// Whether it is applied.
     pub mode: RuleMode,
     /// What follows after how many, fewest first. The last that is reached counts.
@@ -101,6 +104,12 @@ pub enum Term {
     Months(u8),
     /// Until the month of the strike is over.
     MonthEnd,
+    /// Until its day is over.
+    DayEnd,
+    /// Until its quarter is over.
+    QuarterEnd,
+    /// Until its year is over.
+    YearEnd,
 }
 
 /// When a consequence begins.
@@ -216,10 +225,18 @@ impl NoShowRule {
         windowed && counted && in_order && says && self.tiers.iter().all(lasts)
     }
 
+    /// The tier that acts after so many, by its position, if any.
+    pub fn reached(&self, count: u16) -> Option<(u8, &Tier)> {
+        let tiers = (0_u8..).zip(&self.tiers);
+        let last = tiers.filter(|(_, tier)| tier.count <= count).last();
+        last.filter(|(_, tier)| !self.is_once || tier.count == count)
+    }
+
     pub(super) fn fingerprint(&self, print: &mut Fingerprint) {
         let (window, length) = self.window.parts();
         print.add(u64::from(window) | u64::from(length) << 8 | (self.within as u64) << 32);
-        print.add(self.begins as u64 | u64::from(self.is_used_up) << 8 | (self.mode as u64) << 16);
+        let flags = u64::from(self.is_used_up) | u64::from(self.is_once) << 1;
+        print.add(self.begins as u64 | flags << 8 | (self.mode as u64) << 16);
         for tier in &self.tiers {
             let (term, length) = tier.term.parts();
             print.add(u64::from(tier.count) | u64::from(term) << 16 | u64::from(length) << 32);
@@ -270,6 +287,21 @@ impl Term {
             Self::Days(days) => (1, days),
             Self::Months(months) => (2, months as u16),
             Self::MonthEnd => (3, 0),
+            Self::DayEnd => (4, 0),
+            Self::QuarterEnd => (5, 0),
+            Self::YearEnd => (6, 0),
+        }
+    }
+
+    /// When it is over that begins at an instant, for a strike of that day.
+    pub fn end(self, civil: &CivilTime, from: Timestamp, day: Day) -> Timestamp {
+        match self {
+            Self::Days(days) => civil.plus_days(from, days.into()),
+            Self::Months(months) => civil.plus_months(from, months.into()),
+            Self::DayEnd => civil.start_of(day.plus(1)),
+            Self::MonthEnd => civil.start_of(day.month_start().plus_months(1)),
+            Self::QuarterEnd => civil.start_of(day.quarter_start().plus_months(3)),
+            Self::YearEnd => civil.start_of(day.year_start().plus_months(12)),
         }
     }
 }

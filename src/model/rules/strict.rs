@@ -180,14 +180,19 @@ impl NoShowRule {
             || self.within < old.within
             || self.begins != old.begins
             || old.is_used_up && !self.is_used_up
+            || old.is_once != self.is_once
             || counts_less && !self.rises()
             || counts
                 .into_iter()
                 .any(|count| self.at(count).is_some_and(|tier| tier.is_harder_than(old.at(count))))
     }
 
-    /// Whether no tier is harder than a later one: then who has fewer strikes fares no worse.
+    /// Whether no tier is harder than a later one: then who has fewer strikes fares no worse. Where a tier
+    /// acts once only, who has one more fares better.
     fn rises(&self) -> bool {
+        if self.is_once {
+            return false;
+        }
         let later = |index: usize| self.tiers.iter().skip(index.saturating_add(1));
         let mut tiers = self.tiers.iter().enumerate();
         tiers.all(|(index, tier)| !later(index).any(|later| tier.is_harder_than(Some(later))))
@@ -195,7 +200,7 @@ impl NoShowRule {
 
     /// What follows after so many.
     fn at(&self, count: u16) -> Option<&Tier> {
-        self.tiers.iter().rev().find(|tier| tier.count <= count)
+        self.reached(count).map(|(_, tier)| tier)
     }
 }
 
@@ -237,7 +242,10 @@ impl Term {
             Self::Months(months) => {
                 (u32::from(months).saturating_mul(28), u32::from(months).saturating_mul(31))
             }
+            Self::DayEnd => (0, 1),
             Self::MonthEnd => (0, 31),
+            Self::QuarterEnd => (0, 92),
+            Self::YearEnd => (0, 366),
         }
     }
 }

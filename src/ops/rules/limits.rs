@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::read::{MODES, length};
+use super::read::{Length, MODES, length};
 use super::render::named;
 use crate::model::limits::LIMIT_COUNT_MAX;
-use crate::model::{BookingLimit, Counts, DayOf, LimitKey, LimitScope, Period, RuleMode, Term};
+use crate::model::{BookingLimit, Counts, DayOf, LimitKey, LimitScope, Period, RuleMode};
 use crate::ops::document::entry::{Entry, Fault, Field, fault};
 use crate::ops::document::narrow;
 
@@ -90,8 +90,8 @@ pub(super) fn period(field: &Field) -> Result<Period, Fault> {
         return Err(fault(&field.place, &reason));
     }
     match length(field)? {
-        Term::Days(days @ 1..=366) => Ok(Period::Days(days)),
-        Term::Months(months @ 1..=12) => Ok(Period::Months(months)),
+        Length::Days(days @ 1..=366) => Ok(Period::Days(days)),
+        Length::Months(months @ 1..=12) => Ok(Period::Months(months)),
         _ => Err(fault(&field.place, "is longer than a year; use up to 366 days or 12 months")),
     }
 }

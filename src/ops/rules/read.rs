@@ -40,6 +40,13 @@ pub(super) const WINDOWS: [(&str, Window); 5] = [
     ("ever", Window::Ever),
 ];
 
+pub(super) const TERMS: [(&str, Term); 4] = [
+    ("day-end", Term::DayEnd),
+    ("month-end", Term::MonthEnd),
+    ("quarter-end", Term::QuarterEnd),
+    ("year-end", Term::YearEnd),
+];
+
 pub(super) fn document(value: Value, defaults: &DocumentDefaults) -> Result<RuleDocument, Fault> {
     let mut document = Entry::new(String::new(), value)?;
     let zone = document.may("zone").map(|field| read_zone(&field)).transpose()?;
@@ -188,6 +195,7 @@ pub(super) fn counted(entry: &mut Entry, defaults: &DocumentDefaults) -> Result<
     let begins = entry.choice("begins", &BEGINS)?;
     let mode = entry.choice("mode", &MODES)?;
     let is_used_up = entry.may("used_up").map_or(Ok(false), |field| truth(&field))?;
+    let is_once = entry.may("once").map_or(Ok(false), |field| truth(&field))?;
     let field = entry.need("tiers")?;
     let place = field.place.clone();
     let mut tiers = ArrayVec::new();
@@ -204,7 +212,7 @@ pub(super) fn counted(entry: &mut Entry, defaults: &DocumentDefaults) -> Result<
     if tiers.is_empty() {
         return Err(fault(&place, "is empty; say what follows after how many"));
     }
-    Ok(NoShowRule { within, window, begins, is_used_up, mode, tiers })
+    Ok(NoShowRule { within, window, begins, is_used_up, is_once, mode, tiers })
 }
 
 fn window(field: &Field) -> Result<Window, Fault> {
@@ -217,9 +225,8 @@ fn window(field: &Field) -> Result<Window, Fault> {
         return Err(fault(&field.place, &reason));
     }
     Ok(match length(field)? {
-        Term::Days(days) => Window::Days(days),
-        Term::Months(months) => Window::Months(months),
-        Term::MonthEnd => Window::Month,
+        Length::Days(days) => Window::Days(days),
+        Length::Months(months) => Window::Months(months),
     })
 }
 
@@ -256,19 +263,36 @@ fn tier(field: Field, defaults: &DocumentDefaults) -> Result<Tier, Fault> {
     Ok(Tier { count, consequence, term })
 }
 
-/// `"month-end"`, or a length.
+/// The end of some time, or a length.
 pub(super) fn term(field: &Field) -> Result<Term, Fault> {
-    if field.value == "month-end" { Ok(Term::MonthEnd) } else { length(field) }
+    if let Some((_, term)) = TERMS.iter().find(|(name, _)| field.value == *name) {
+        return Ok(*term);
+    }
+    if !field.value.is_object() {
+        let names = TERMS.map(|(name, _)| name).join(", ");
+        let reason = format!("is {}; use {{ days }}, {{ months }}, {names}", field.value);
+        return Err(fault(&field.place, &reason));
+    }
+    Ok(match length(field)? {
+        Length::Days(days) => Term::Days(days),
+        Length::Months(months) => Term::Months(months),
+    })
+}
+
+/// So much time.
+pub(super) enum Length {
+    Days(u16),
+    Months(u8),
 }
 
 /// `{ days = 30 }` or `{ months = 3 }`.
-pub(super) fn length(field: &Field) -> Result<Term, Fault> {
+pub(super) fn length(field: &Field) -> Result<Length, Fault> {
     let mut entry = Entry::new(field.place.clone(), field.value.clone())?;
     let days = entry.may("days").map(|field| field.number(1, MAX_16)).transpose()?;
     let months = entry.may("months").map(|field| field.number(1, MAX_8)).transpose()?;
     let length = match (days, months) {
-        (Some(days), None) => Term::Days(narrow(days)),
-        (None, Some(months)) => Term::Months(narrow(months)),
+        (Some(days), None) => Length::Days(narrow(days)),
+        (None, Some(months)) => Length::Months(narrow(months)),
         _ => return Err(entry.fault("needs days or months, one of the two")),
     };
     entry.finish()?;

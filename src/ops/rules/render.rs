@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::read::{BEGINS, MODES, SCOPES, WINDOWS};
+use super::read::{BEGINS, MODES, SCOPES, TERMS, WINDOWS};
 use super::{cancel, cooldown, holder, limits, payment, rates, violations, waits};
 use crate::model::{
     ChannelSet, ClassSet, Consequence, NoShowRule, RuleCondition, RuleLayer, RuleScope, Rules,
@@ -122,6 +122,9 @@ pub(super) fn counted_into(rule: &NoShowRule, object: &mut Map<String, Value>) {
     if rule.is_used_up {
         object.insert("used_up".to_owned(), json!(true));
     }
+    if rule.is_once {
+        object.insert("once".to_owned(), json!(true));
+    }
     if rule.mode != crate::model::RuleMode::default() {
         object.insert("mode".to_owned(), named(&MODES, rule.mode));
     }
@@ -184,6 +187,6 @@ pub(super) fn term(term: Term) -> Value {
     match term {
         Term::Days(days) => json!({ "days": days }),
         Term::Months(months) => json!({ "months": months }),
-        Term::MonthEnd => json!("month-end"),
+        other => named(&TERMS, other),
     }
 }

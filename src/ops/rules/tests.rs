@@ -24,8 +24,9 @@ window = "in-a-row"
 within = "department"
 begins = "first-strike"
 used_up = true
+once = true
 mode = "shadow"
-tiers = [{ count = 6, for = { days = 30 }, but_classes = ["emergency", "referral"] }]
+tiers = [{ count = 2, for = "quarter-end" }, { count = 6, for = { days = 30 }, but_classes = ["emergency", "referral"] }]
 
 [[rules]]
 limits = [
@@ -163,6 +164,12 @@ fn what_is_wrong_is_refused_with_its_place() {
             "rules[3].waitlist: has two",
         ),
         ("used_up = true", "used = true", "rules[1].no_show.used: is no key"),
+        ("once = true", "once = 1", "rules[1].no_show.once: is 1; it takes true or false"),
+        (
+            "\"quarter-end\"",
+            "\"forever\"",
+            "rules[1].no_show.tiers[0].for: is \"forever\"; use { days }, { months }, day-end, month-end",
+        ),
     ] {
         let text = TEXT.replacen(from, to, 1);
         assert_ne!(text, TEXT, "{from}");
@@ -170,6 +177,33 @@ fn what_is_wrong_is_refused_with_its_place() {
         assert!(error.contains(expected), "{from} -> {to}: {error}");
     }
     assert!(reads("rules = [{}]").unwrap_err().contains("rules[0]: says nothing"));
+}
+
+#[test]
+fn a_rule_that_never_decides_is_told_of() {
+    const MISSED: &str =
+        "no_show = { window = \"ever\", tiers = [{ count = 3, for = \"year-end\" }] }";
+    const HOLDER: &str = "holder = { by = \"account\" }";
+    for (layers, expected) in [
+        (vec![("", MISSED), ("", HOLDER)], ""),
+        (vec![("", MISSED), ("scope = { organization = 1 }", MISSED)], ""),
+        (vec![("", MISSED), ("when = { classes = [\"referral\"] }", MISSED)], ""),
+        (vec![("", MISSED), ("", HOLDER), ("", MISSED)], "0 no_show Later(2)"),
+        (vec![("when = { ages = [0, 13] }", MISSED)], "0 no_show Attested"),
+        (vec![("when = { on_file = false }", MISSED)], ""),
+        (
+            vec![("when = { on_file = true }", HOLDER), ("when = { first_visit = true }", MISSED)],
+            "1 no_show Attested",
+        ),
+        (vec![("when = { ages = [0, 13] }", "limits = [{ most = 0 }]")], ""),
+    ] {
+        let entries = layers.iter().map(|(whose, said)| format!("[[rules]]\n{whose}\n{said}\n"));
+        let rules = reads(&entries.collect::<String>()).unwrap().rules(Timestamp::default());
+        let told = rules.unheard();
+        let told: Vec<String> =
+            told.iter().map(|it| format!("{} {} {:?}", it.layer, it.key.name(), it.why)).collect();
+        assert_eq!(told.join(", "), expected, "{layers:?}");
+    }
 }
 
 const PERSONS: &str = r#"
@@ -295,7 +329,7 @@ within = "organization"
 window = "quarter"
 begins = "first-strike"
 mode = "shadow"
-tiers = [{ count = 3, for = "month-end" }, { count = 4, for = { months = 1 }, but = [2] }]
+tiers = [{ count = 3, for = "year-end" }, { count = 4, for = { months = 1 }, but = [2] }]
 [[rules.violations]]
 counts = "probing"
 of = "account"

@@ -327,6 +327,7 @@ fn rules(version: u32) -> Rules {
         window: Window::Months(3),
         begins: Begins::NextDay,
         is_used_up: true,
+        is_once: false,
         mode: RuleMode::Shadow,
         tiers: [
             tier(1, Consequence::Warn, Term::MonthEnd),

@@ -318,6 +318,9 @@ pub(super) fn restriction(
 ) -> Option<Restriction> {
     let count = u16::try_from(counted.len()).unwrap_or(u16::MAX);
     let tier = rule.tiers.iter().rposition(|tier| tier.count <= count)?;
+    if rule.is_once && rule.tiers[tier].count < count {
+        return None;
+    }
     let since = counted.iter().min().copied()?;
     let civil = &rules.civil;
     let from = match rule.begins {
@@ -328,7 +331,10 @@ pub(super) fn restriction(
     let until = match rule.tiers[tier].term {
         Term::Days(days) => civil.plus_days(from, days.into()),
         Term::Months(months) => civil.plus_months(from, months.into()),
+        Term::DayEnd => civil.start_of(Day(strike.day.0 + 1)),
         Term::MonthEnd => civil.start_of(strike.day.month_start().plus_months(1)),
+        Term::QuarterEnd => civil.start_of(strike.day.quarter_start().plus_months(3)),
+        Term::YearEnd => civil.start_of(strike.day.year_start().plus_months(12)),
     };
     let rule_ref = crate::model::RuleRef {
         version: rules.version,

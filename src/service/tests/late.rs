@@ -25,6 +25,7 @@ fn rules(node: &Node) -> Rules {
         window: Window::Month,
         begins: Begins::AtOnce,
         is_used_up: false,
+        is_once: false,
         mode: RuleMode::Enforce,
         tiers: std::iter::once(tier).collect(),
     };

@@ -164,6 +164,7 @@ fn a_telephone_that_gave_back_too_much_books_for_nobody_also_after_a_restart() {
         window: Window::Month,
         begins: Begins::AtOnce,
         is_used_up: false,
+        is_once: false,
         mode: RuleMode::Enforce,
         tiers: std::iter::once(Tier {
             count: 2,

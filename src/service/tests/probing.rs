@@ -33,6 +33,7 @@ fn violation(of: CountedOf) -> ViolationRule {
         window: Window::Days(1),
         begins: Begins::AtOnce,
         is_used_up: false,
+        is_once: false,
         mode: RuleMode::Enforce,
         tiers: tiers.into_iter().collect(),
     };

@@ -152,6 +152,7 @@ fn once() -> NoShowRule {
         window: Window::Month,
         begins: Begins::AtOnce,
         is_used_up: false,
+        is_once: false,
         mode: RuleMode::Enforce,
         tiers: std::iter::once(Tier { count: 1, consequence: refuse, term: Term::Days(1) })
             .collect(),

@@ -199,7 +199,7 @@ pub fn apply_rules(bytes: &mut Bytes<'_>, now: Timestamp) -> ApplyRules {
     let term = match bytes.below(4) {
         0 => Term::Days(0),
         1 => Term::Months(1),
-        2 => Term::MonthEnd,
+        2 => Term::QuarterEnd,
         _ => Term::Days(1),
     };
     let window = match bytes.below(4) {
@@ -213,12 +213,14 @@ pub fn apply_rules(bytes: &mut Bytes<'_>, now: Timestamp) -> ApplyRules {
         1 => Begins::FirstStrike,
         _ => Begins::AtOnce,
     };
-    let count = u16::from(bytes.byte() % 3);
+    let byte = bytes.byte();
+    let (count, is_once) = (u16::from(byte % 3), byte & 0x40 != 0);
     let no_show = NoShowRule {
         within: if bytes.once_in(2) { ScopeKind::Schedule } else { ScopeKind::Region },
         window,
         begins,
         is_used_up: bytes.once_in(4),
+        is_once,
         mode: if bytes.once_in(8) { RuleMode::Shadow } else { RuleMode::Enforce },
         tiers: std::iter::once(Tier { count, consequence, term }).collect(),
     };

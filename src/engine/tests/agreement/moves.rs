@@ -71,6 +71,7 @@ fn rules(case: &Case, [kind, what, many, at]: [u8; 4]) -> Rules {
         window: Window::Days(2),
         begins: Begins::AtOnce,
         is_used_up: false,
+        is_once: false,
         mode: RuleMode::Enforce,
         tiers: std::iter::once(tier).collect(),
     };

@@ -59,6 +59,7 @@ fn rules(case: &Case, kind: u8) -> Rules {
         window: [Window::Month, Window::Days(2)][usize::from(kind / 4 % 2)],
         begins: [Begins::AtOnce, Begins::NextDay][usize::from(kind / 8 % 4 / 3)],
         is_used_up: kind / 32 % 2 == 1,
+        is_once: false,
         mode: RuleMode::Enforce,
         tiers: std::iter::once(tier).collect(),
     };

@@ -43,7 +43,7 @@ pub(super) fn take(
 
 /// A rule about appeals, where there is one.
 pub(super) fn appeal_rule(byte: u8) -> Option<AppealRule> {
-    let terms = [Term::Days(1), Term::Days(2), Term::MonthEnd, Term::Months(1)];
+    let terms = [Term::Days(1), Term::DayEnd, Term::YearEnd, Term::Months(1)];
     (byte % 4 != 3).then(|| AppealRule {
         term: terms[usize::from(byte >> 6)],
         is_suspending: byte & 4 != 0,

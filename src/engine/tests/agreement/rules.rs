@@ -47,6 +47,7 @@ impl Case {
             window: Window::Ever,
             begins: Begins::AtOnce,
             is_used_up: false,
+            is_once: false,
             mode: RuleMode::Enforce,
             tiers: std::iter::once(Tier { count: 1, consequence, term: Term::Days(1) }).collect(),
         };
@@ -457,17 +458,27 @@ pub(super) fn no_show(id: u8, who: u8, what: u8) -> NoShowRule {
         Consequence::Fewer(1),
         Consequence::Fewer(2),
     ];
-    let terms = [Term::Days(1), Term::Days(3), Term::Months(1), Term::MonthEnd];
+    let terms = [
+        Term::Days(1),
+        Term::Days(3),
+        Term::Months(1),
+        Term::MonthEnd,
+        Term::DayEnd,
+        Term::QuarterEnd,
+        Term::YearEnd,
+        Term::Days(1),
+    ];
     let tier = |more: u8| Tier {
         count: u16::from(1 + id % 2 + more),
         consequence: consequences[usize::from(id.wrapping_add(more)) % consequences.len()],
-        term: terms[usize::from(what.wrapping_add(more) % 4)],
+        term: terms[usize::from(what.wrapping_add(more) >> 1) % terms.len()],
     };
     NoShowRule {
         within: kinds[usize::from(what) % kinds.len()],
         window: windows[usize::from(id) % windows.len()],
         begins: [Begins::NextDay, Begins::AtOnce, Begins::FirstStrike][usize::from(who) % 3],
         is_used_up: who & 8 != 0,
+        is_once: what & 0x60 == 0x40,
         mode: if who & 0x30 == 0x30 { RuleMode::Shadow } else { RuleMode::Enforce },
         tiers: (0..=what % 2).map(tier).collect(),
     }

@@ -222,7 +222,10 @@ impl Naive {
         let due = match rule.term {
             Term::Days(days) => civil.plus_days(now, days.into()),
             Term::Months(months) => civil.plus_months(now, months.into()),
+            Term::DayEnd => civil.start_of(civil.day_of(now).plus(1)),
             Term::MonthEnd => civil.start_of(civil.day_of(now).month_start().plus_months(1)),
+            Term::QuarterEnd => civil.start_of(civil.day_of(now).quarter_start().plus_months(3)),
+            Term::YearEnd => civil.start_of(civil.day_of(now).year_start().plus_months(12)),
         };
         let (is_suspending, undecided) = (rule.is_suspending, rule.undecided);
         let term = AppealTerm { due, is_suspending, undecided, rules: version };

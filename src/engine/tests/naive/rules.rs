@@ -106,6 +106,9 @@ impl Naive {
         let tiers = (0_u8..).zip(&rule.tiers);
         let reached = tiers.filter(|(_, tier)| usize::from(tier.count) <= counted.len()).last();
         let Some((tier, reached)) = reached else { return };
+        if rule.is_once && counted.len() != usize::from(reached.count) {
+            return;
+        }
         let since = *counted.iter().min().unwrap();
         let from = match rule.begins {
             Begins::NextDay => rules.civil.start_of(Day(day.0 + 1)),
@@ -115,7 +118,10 @@ impl Naive {
         let until = match reached.term {
             Term::Days(days) => rules.civil.plus_days(from, days.into()),
             Term::Months(months) => rules.civil.plus_months(from, months.into()),
+            Term::DayEnd => rules.civil.start_of(Day(day.0 + 1)),
             Term::MonthEnd => rules.civil.start_of(day.month_start().plus_months(1)),
+            Term::QuarterEnd => rules.civil.start_of(day.quarter_start().plus_months(3)),
+            Term::YearEnd => rules.civil.start_of(day.year_start().plus_months(12)),
         };
         let made = Restriction {
             within: RuleScope::around(rule.within, &place),

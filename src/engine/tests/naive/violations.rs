@@ -187,6 +187,9 @@ impl Naive {
         days.push(today);
         let reached = rule.rule.tiers.iter().rposition(|it| usize::from(it.count) <= days.len())?;
         let tier = &rule.rule.tiers[reached];
+        if rule.rule.is_once && days.len() != usize::from(tier.count) {
+            return None;
+        }
         let since = *days.iter().min().unwrap();
         let from = match rule.rule.begins {
             Begins::AtOnce => self.now,
@@ -196,7 +199,10 @@ impl Naive {
         let until = match tier.term {
             Term::Days(days) => civil.plus_days(from, days.into()),
             Term::Months(months) => civil.plus_months(from, months.into()),
+            Term::DayEnd => civil.start_of(Day(today.0 + 1)),
             Term::MonthEnd => civil.start_of(today.month_start().plus_months(1)),
+            Term::QuarterEnd => civil.start_of(today.quarter_start().plus_months(3)),
+            Term::YearEnd => civil.start_of(today.year_start().plus_months(12)),
         };
         let cause = match what {
             Violation::Unpaid => RestrictionCause::Unpaid,
