@@ -9,7 +9,7 @@
 //! with it, so that a replay counts the same days on every machine.
 
 use jiff::civil::{Date, date};
-use jiff::{ToSpan, Unit};
+use jiff::{Span, ToSpan, Unit};
 
 use super::history::HalfDay;
 use super::limits::OFFSETS_MAX;
@@ -133,8 +133,9 @@ pub(super) fn are_sound(offsets: &[(Timestamp, i16)]) -> bool {
 impl Day {
     /// The day as a date; the last that can be told where there is none.
     pub fn date(self) -> Date {
-        let days = i32::try_from(self.0).unwrap_or(i32::MAX);
-        EPOCH.checked_add(days.days()).unwrap_or(Date::MAX)
+        // `days` panics beyond 20,000 years, and a day that a peer or a file claims may lie there.
+        let span = Span::new().try_days(self.0);
+        span.and_then(|span| EPOCH.checked_add(span)).unwrap_or(Date::MAX)
     }
 
     /// The day of a date, if it is not before 1970.
@@ -249,6 +250,20 @@ mod tests {
             ("2027-06-15", 0, "2027-06-15"),
         ] {
             assert_eq!(day(given).plus_months(months), day(expected), "{given} + {months}");
+        }
+    }
+
+    #[test]
+    fn a_day_beyond_all_dates_is_the_last_date() {
+        for (given, expected) in [
+            (0, "1970-01-01"),
+            (2_932_896, "9999-12-31"),
+            (2_932_897, "9999-12-31"),
+            (7_304_485, "9999-12-31"),
+            (u32::MAX, "9999-12-31"),
+        ] {
+            assert_eq!(Day(given).date().to_string(), expected, "day {given}");
+            let _ = (Day(given).plus_months(u16::MAX), Day(given).minus_months(u16::MAX));
         }
     }
 
