@@ -67,6 +67,11 @@ impl std::fmt::Debug for Naive {
 }
 
 impl Naive {
+    /// A refusal as the model has it, which does not say why of every rule.
+    pub fn in_its_words(refusal: Refusal) -> Refusal {
+        naive::unexplained(refusal)
+    }
+
     /// Carries a command out, or refuses it.
     pub fn run(
         &mut self,

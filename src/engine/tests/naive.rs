@@ -47,6 +47,7 @@ use self::limits::Wanted;
 use self::queue::NaiveQueue;
 use self::rules::NaiveConduct;
 use self::waitlist::{Entry, List};
+pub(super) use self::words::unexplained;
 use self::words::{event_of, is_live, lowest, shape, shape_of, strange, told, told_of_nothing};
 use crate::model::{
     Action, Actor, AddPlace, Appointment, AppointmentEvent, AppointmentId, AppointmentStatus,

@@ -62,20 +62,6 @@ fn uncounted(refusal: Refusal) -> Refusal {
     Refusal { why, ..refusal }
 }
 
-/// A refusal without why, where the naive model does not say it: [`check`] looks at that.
-pub(super) fn unexplained(refusal: Refusal) -> Refusal {
-    let is_unsaid = [
-        Outcome::PatientMissing,
-        Outcome::AccountLimit,
-        Outcome::CancelTooLate,
-        Outcome::PaymentMissing,
-        Outcome::PaymentKindRefused,
-        Outcome::OrderRefused,
-        Outcome::PersonLimit,
-    ];
-    if is_unsaid.contains(&refusal.outcome) { Refusal { why: None, ..refusal } } else { refusal }
-}
-
 fn is_of(version: RulesVersion, layer: usize, why: &RuleWhy) -> bool {
     (version, layer) == (why.rule.version, usize::from(why.rule.layer))
 }

@@ -30,7 +30,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use self::sessions::session;
 use super::build::{self, MINUTE, MORNING};
-use super::naive::Naive;
+use super::naive::{Naive, unexplained};
 use super::pairs::Pairs;
 use super::world::{State, World};
 use crate::codec::{decode_facts, encode_facts, encode_into};
@@ -293,7 +293,7 @@ impl Case {
         shadow::check(&self.engine, actor, &command)?;
         let (engine, naive) = (self.engine.run(actor, &command), self.naive.run(actor, &command));
         pairs.count(name, outcome(&engine));
-        same(&engine.clone().map_err(explain::unexplained), &naive, &format!("{command:?}"))?;
+        same(&engine.clone().map_err(unexplained), &naive, &format!("{command:?}"))?;
         explain::check(&self.engine, actor, &command, &engine)?;
         if let Err(refusal) = &engine {
             self.probe(&command, refusal.outcome, pairs)?;

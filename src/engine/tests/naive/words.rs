@@ -113,3 +113,17 @@ pub(super) fn strangers(
     refusals.extend((for_patients && is_foreign).then_some(Outcome::ChannelNotShared));
     refusals
 }
+
+/// A refusal without why, where the naive model does not say it.
+pub(in super::super) fn unexplained(refusal: Refusal) -> Refusal {
+    let is_unsaid = [
+        Outcome::PatientMissing,
+        Outcome::AccountLimit,
+        Outcome::CancelTooLate,
+        Outcome::PaymentMissing,
+        Outcome::PaymentKindRefused,
+        Outcome::OrderRefused,
+        Outcome::PersonLimit,
+    ];
+    if is_unsaid.contains(&refusal.outcome) { Refusal { why: None, ..refusal } } else { refusal }
+}
