@@ -163,7 +163,11 @@ impl Control {
         let commits = seen.small_commits.saturating_sub(self.last.small_commits);
         let micros = seen.small_commit_micros.saturating_sub(self.last.small_commit_micros);
         if let Some(mean) = micros.checked_div(commits) {
-            self.base_micros = (self.base_micros * 7 + mean.min(BASE_MICROS_MAX)) / 8;
+            // A stall is not what a commit costs: and in a flood there are no small ones that would
+            // correct it. A disk that has become slower is believed within two seconds.
+            let most =
+                self.base_micros.saturating_mul(2).clamp(BASE_MICROS_AT_FIRST, BASE_MICROS_MAX);
+            self.base_micros = (self.base_micros * 7 + mean.min(most)) / 8;
         }
     }
 
@@ -320,6 +324,33 @@ mod tests {
         let regime = run(&mut control, 100, 0, 0, 1_000);
         assert_eq!((regime.rate, regime.turn.width), (RATE_AT_FIRST, u32::MAX));
         assert_eq!((regime.target_micros, regime.limit), (30_000, 3_000));
+    }
+
+    #[test]
+    fn one_stall_of_the_disk_hardly_moves_the_target_and_a_slower_disk_does_in_two_seconds() {
+        let mut control = Control::new(1_000);
+        for (micros, looks, target_micros) in [
+            (1_000, 40, 30_000),
+            // One commit that took a fifth of a second, and another.
+            (200_000, 1, 33_750),
+            (1_000, 1, 33_270),
+            (200_000, 1, 37_410),
+            (1_000, 40, 30_000),
+            (8_000, 40, 240_000),
+        ] {
+            for _ in 0..looks {
+                let seen = Observation {
+                    now: control.last.now.plus_millis(50),
+                    small_commits: control.last.small_commits + 1,
+                    small_commit_micros: control.last.small_commit_micros + micros,
+                    ..control.last
+                };
+                control.look(&seen, Arrivals::default());
+            }
+            let told = control.regime().target_micros;
+            let at = format!("{looks} looks at {micros} us: {told}");
+            assert!(told.abs_diff(target_micros) <= target_micros / 20, "{at}");
+        }
     }
 
     #[test]

@@ -176,12 +176,15 @@ impl Finisher {
         let Some(last) = groups.iter().rev().find_map(|group| group.blocks.last()) else {
             return Ok(());
         };
+        let records = groups.iter().map(|group| group.records as u64).sum();
         // A slow disk is slow in its sync.
+        let began = now();
         self.delay(groups);
         self.syncer.lock().sync(last, rolled)?;
         if self.shared.horizon.is_failed() {
             return Err(JournalError::Failed);
         }
+        self.shared.counters.synced(records, began.elapsed());
         let durable = last.last;
 
         for group in groups.drain(..) {
