@@ -29,9 +29,7 @@ pub use meter::{ConnectionLevels, Meter};
 pub use probing::Probes;
 pub use rates::{Limited, RateCounts, RateSet, Rates};
 pub use table::{Table, Verdict};
-pub use turns::Turn;
-#[cfg(test)]
-use turns::position;
+pub use turns::{EPOCH_MILLIS, Turn, position};
 
 use crate::model::{
     Actor, BookingChannel, CallOrderOf, Command, HoldFault, IdFault, Operation, Outcome, Query,

@@ -15,7 +15,7 @@
 use crate::model::{PatientId, Timestamp};
 
 /// How long a turn stays where it is: long enough to come back in, short enough to wait for.
-pub(super) const EPOCH_MILLIS: u64 = 500;
+pub const EPOCH_MILLIS: u64 = 500;
 
 /// The longest wait that is named. Who waits longer is told to ask again, and learns how far it is.
 const WAIT_MILLIS_MAX: u64 = 15_000;
@@ -78,7 +78,7 @@ impl Turn {
 
 /// Where a subject stands on the ring. Without the seed nobody can choose a place.
 #[expect(clippy::cast_possible_truncation, reason = "the halves of a number, and the high bits")]
-pub(super) const fn position(seed: u64, subject: PatientId) -> u32 {
+pub const fn position(seed: u64, subject: PatientId) -> u32 {
     let (low, high) = (subject.0 as u64, (subject.0 >> 64) as u64);
     (mix(mix(seed ^ low).wrapping_add(high)) >> 32) as u32
 }

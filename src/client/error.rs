@@ -24,6 +24,13 @@ pub enum CallError {
         /// For how long the oldest call has waited.
         waited: Duration,
     },
+    /// The node turns many away, and this hold was not sent: it is not its patient's turn to ask.
+    /// Nothing was changed.
+    #[error("the node turns many away; the hold was not sent, come back in {} ms", wait.as_millis())]
+    OutOfTurn {
+        /// When the turn may have come, from now.
+        wait: Duration,
+    },
     /// The two sides do not understand each other, or the node does not know this client. Asking
     /// again does not help.
     #[error("client and node do not understand each other: {0}")]

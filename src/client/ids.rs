@@ -8,10 +8,15 @@ use crate::model::{AppointmentId, RequestId, Timestamp};
 ///
 /// Where the system has no randomness: then TLS does not work either.
 pub fn new_request_id(now: Timestamp) -> RequestId {
-    let mut random = [0; 16];
+    RequestId::from_parts(now, u128::from_le_bytes(random()))
+}
+
+/// Bytes that nobody can guess.
+pub(super) fn random<const N: usize>() -> [u8; N] {
+    let mut random = [0; N];
     let source = rustls::crypto::ring::default_provider().secure_random;
     source.fill(&mut random).expect("the system gives random bytes");
-    RequestId::from_parts(now, u128::from_le_bytes(random))
+    random
 }
 
 /// A new id for an appointment, which is the id of its hold.

@@ -192,7 +192,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     #![expect(clippy::disallowed_methods, reason = "how long a call waits is no fact")]
     Instant::now()
 }

@@ -88,57 +88,39 @@
 //! did not ask.
 
 mod backlog;
+mod config;
 mod dial;
 mod error;
 pub mod ids;
 mod lane;
 mod link;
+mod throttle;
 mod watch;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
 pub use backlog::{Backlog, StretchId};
+pub use config::ClientConfig;
 pub use dial::Dialer;
 pub use error::CallError;
 pub use lane::{Lane, LaneReceiver, LaneSender, read_reply};
+pub use throttle::Throttle;
 pub use watch::{Event, SnapshotReader, Watch};
 
 use crate::model::{
     Action, ApplyRules, Appointment, AppointmentId, Availability, BookingChannel, CallNext,
-    CallOrder, CallOrderOf, Change, ClockReading, DrawId, DrawReading, ExplainOf, Explanation,
-    Hold, JoinWaitlist, LeaveWaitlist, OpenSession, Operation, PatientClass, PatientId, Query,
-    Reading, Receipt, RecordReading, RequestId, RevealDraw, RulesReading, Sequence, SessionId,
-    SessionReading, SetQuotas, Timestamp, WaitlistReading,
+    CallOrder, CallOrderOf, Change, ClockReading, Command, DrawId, DrawReading, ExplainOf,
+    Explanation, Hold, JoinWaitlist, LeaveWaitlist, OpenSession, Outcome, PatientClass, PatientId,
+    Query, Reading, Receipt, RecordReading, RequestId, RevealDraw, RulesReading, Sequence,
+    SessionId, SessionReading, SetQuotas, Timestamp, WaitlistReading,
 };
 use crate::protocol::{Reply, Request};
 use link::{BACKOFF_MIN, Link, pause};
-
-/// How a client reaches a node.
-#[derive(Clone, Debug)]
-pub struct ClientConfig {
-    /// Where nodes listen. The next is tried where one does not answer.
-    pub addresses: Vec<SocketAddr>,
-    /// The name in the node's certificate.
-    pub server_name: String,
-    /// Our certificate and the authority that signs nodes', from `ops::tls`.
-    pub tls: rustls::ClientConfig,
-    /// What the node's logs call us, at most 64 bytes.
-    pub name: String,
-    /// Connections, from 1. One is enough below some hundred thousand requests a second.
-    pub connections: usize,
-    /// Calls that wait on one connection; more wait for their turn.
-    pub in_flight_max: usize,
-    /// How long a call may take, with all its attempts.
-    pub deadline: Duration,
-    /// While calls of a connection have waited for longer than this, its holds are refused here and
-    /// not sent ([`CallError::Behind`]). Everything else is.
-    pub hold_patience: Duration,
-}
 
 /// A client. Cheap to clone; the connections close with the last clone.
 #[derive(Clone, Debug)]
@@ -155,22 +137,8 @@ struct Inner {
     name: Arc<str>,
     deadline: Duration,
     hold_patience: Duration,
-}
-
-impl ClientConfig {
-    /// One connection, 1,024 calls in flight, ten seconds for a call, one of patience.
-    pub fn new(addresses: Vec<SocketAddr>, server_name: &str, tls: rustls::ClientConfig) -> Self {
-        Self {
-            addresses,
-            server_name: server_name.to_owned(),
-            tls,
-            name: "haoyuan client".to_owned(),
-            connections: 1,
-            in_flight_max: 1_024,
-            deadline: Duration::from_secs(10),
-            hold_patience: Duration::from_secs(1),
-        }
-    }
+    throttle: Mutex<Throttle>,
+    start: Instant,
 }
 
 impl Drop for Inner {
@@ -198,7 +166,13 @@ impl Client {
         let drivers = links.iter().map(drive).collect();
         let next = AtomicUsize::new(0);
         let ClientConfig { deadline, hold_patience, .. } = *config;
-        let inner = Inner { links, drivers, next, dialer, name, deadline, hold_patience };
+        let throttle = Mutex::new(Throttle::new(
+            u64::from_le_bytes(ids::random()),
+            config.turned_away_percent,
+        ));
+        let start = link::now();
+        let inner =
+            Inner { links, drivers, next, dialer, name, deadline, hold_patience, throttle, start };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -207,14 +181,27 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`CallError::Unavailable`], [`CallError::Protocol`], or, of a hold, [`CallError::Behind`].
+    /// [`CallError::Unavailable`], [`CallError::Protocol`], or, of a hold, [`CallError::Behind`] and
+    /// [`CallError::OutOfTurn`].
     pub async fn call(&self, request: &Request) -> Result<Reply, CallError> {
-        let mut last = String::from("no time to ask");
-        let mut link = self.inner.link();
+        let Request::Command(Command::Hold(hold)) = request else {
+            return self.send(request, self.inner.link()).await;
+        };
+        let link = self.inner.link();
         let waited = link.waits();
-        if request.operation() == Operation::Hold && self.inner.hold_patience < waited {
+        if self.inner.hold_patience < waited {
             return Err(CallError::Behind { waited });
         }
+        let who = (hold.holder().unwrap_or_default(), hold.channel);
+        self.inner.admit(who)?;
+        let reply = self.send(request, link).await?;
+        self.inner.answered(who, &reply);
+        Ok(reply)
+    }
+
+    async fn send(&self, request: &Request, first: &Link) -> Result<Reply, CallError> {
+        let mut last = String::from("no time to ask");
+        let mut link = first;
         let attempts = async {
             let mut backoff = BACKOFF_MIN;
             loop {
@@ -314,7 +301,7 @@ impl Client {
 
     /// Calls the next patient of a session's queue; the receipt says whom.
     pub async fn call_next(&self, call: CallNext) -> Result<Receipt, CallError> {
-        receipt(self.call(&crate::model::Command::CallNext(call).into()).await?)
+        receipt(self.call(&Command::CallNext(call).into()).await?)
     }
 
     /// Whose turn it is in a session.
@@ -331,7 +318,7 @@ impl Client {
 
     /// Puts rules in force from an instant on.
     pub async fn apply_rules(&self, apply: ApplyRules) -> Result<Receipt, CallError> {
-        let command = crate::model::Command::ApplyRules(Box::new(apply));
+        let command = Command::ApplyRules(Box::new(apply));
         receipt(self.call(&command.into()).await?)
     }
 
@@ -370,17 +357,17 @@ impl Client {
 
     /// Moves the deadline of a hold to that of a payment order.
     pub async fn order(&self, order: crate::model::Order) -> Result<Receipt, CallError> {
-        receipt(self.call(&crate::model::Command::Order(order).into()).await?)
+        receipt(self.call(&Command::Order(order).into()).await?)
     }
 
     /// Books a hold with a payment; the receipt names another appointment where the hold was over.
     pub async fn pay(&self, pay: crate::model::Pay) -> Result<Receipt, CallError> {
-        receipt(self.call(&crate::model::Command::Pay(pay).into()).await?)
+        receipt(self.call(&Command::Pay(pay).into()).await?)
     }
 
     /// Says that money was given back.
     pub async fn refund(&self, refund: crate::model::Refund) -> Result<Receipt, CallError> {
-        receipt(self.call(&crate::model::Command::Refund(refund).into()).await?)
+        receipt(self.call(&Command::Refund(refund).into()).await?)
     }
 
     /// Names the patient of a hold that an account has.
@@ -388,7 +375,7 @@ impl Client {
         &self,
         name: crate::model::NamePatient,
     ) -> Result<Receipt, CallError> {
-        let command = crate::model::Command::NamePatient(Box::new(name));
+        let command = Command::NamePatient(Box::new(name));
         receipt(self.call(&command.into()).await?)
     }
 
@@ -401,7 +388,7 @@ impl Client {
     }
 
     /// Restricts a patient, does something about a restriction, or appeals against one.
-    pub async fn restrict(&self, command: crate::model::Command) -> Result<Receipt, CallError> {
+    pub async fn restrict(&self, command: Command) -> Result<Receipt, CallError> {
         receipt(self.call(&command.into()).await?)
     }
 
@@ -419,18 +406,18 @@ impl Client {
 
     /// Shares the places of a session out anew.
     pub async fn set_quotas(&self, set: SetQuotas) -> Result<Receipt, CallError> {
-        let command = crate::model::Command::SetQuotas(Box::new(set));
+        let command = Command::SetQuotas(Box::new(set));
         receipt(self.call(&command.into()).await?)
     }
 
     /// Moves an appointment to other places.
     pub async fn reschedule(&self, ask: crate::model::Reschedule) -> Result<Receipt, CallError> {
-        let command = crate::model::Command::Reschedule(Box::new(ask));
+        let command = Command::Reschedule(Box::new(ask));
         receipt(self.call(&command.into()).await?)
     }
 
     /// Closes slots of a session, or opens them again; puts another resource into one; adds a place.
-    pub async fn alter(&self, command: crate::model::Command) -> Result<Receipt, CallError> {
+    pub async fn alter(&self, command: Command) -> Result<Receipt, CallError> {
         receipt(self.call(&command.into()).await?)
     }
 
@@ -469,19 +456,19 @@ impl Client {
 
     /// Gives the value of a draw's beacon.
     pub async fn reveal_draw(&self, reveal: RevealDraw) -> Result<Receipt, CallError> {
-        let command = crate::model::Command::RevealDraw(Box::new(reveal));
+        let command = Command::RevealDraw(Box::new(reveal));
         receipt(self.call(&command.into()).await?)
     }
 
     /// Joins the waitlists of sessions that are full.
     pub async fn join_waitlist(&self, join: JoinWaitlist) -> Result<Receipt, CallError> {
-        let command = crate::model::Command::JoinWaitlist(Box::new(join));
+        let command = Command::JoinWaitlist(Box::new(join));
         receipt(self.call(&command.into()).await?)
     }
 
     /// Leaves the waitlists that an entry is in.
     pub async fn leave_waitlist(&self, leave: LeaveWaitlist) -> Result<Receipt, CallError> {
-        receipt(self.call(&crate::model::Command::LeaveWaitlist(leave).into()).await?)
+        receipt(self.call(&Command::LeaveWaitlist(leave).into()).await?)
     }
 
     /// How many wait for a session, and where a patient stands.
@@ -567,6 +554,27 @@ impl Inner {
     fn link(&self) -> &Link {
         let next = self.next.fetch_add(1, Ordering::Relaxed);
         &self.links[next % self.links.len()]
+    }
+
+    /// Whether somebody may ask for a hold now.
+    fn admit(&self, who: (PatientId, BookingChannel)) -> Result<(), CallError> {
+        let admitted = self.throttle.lock().admit(self.micros(), who);
+        admitted.map_err(|micros| CallError::OutOfTurn { wait: Duration::from_micros(micros) })
+    }
+
+    fn answered(&self, who: (PatientId, BookingChannel), reply: &Reply) {
+        let mut throttle = self.throttle.lock();
+        match reply {
+            Reply::Refused(refusal) if refusal.outcome == Outcome::Overloaded => {
+                throttle.turned_away(self.micros(), who, refusal.retry_after_millis);
+            }
+            _ => throttle.let_in(who.1),
+        }
+    }
+
+    fn micros(&self) -> u64 {
+        let spent = link::now().duration_since(self.start);
+        u64::try_from(spent.as_micros()).unwrap_or(u64::MAX)
     }
 }
 

@@ -23,7 +23,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("ops", &["codec", "draw", "model", "service", "server", "journal"]),
     // The feed reads blocks of the journal.
     ("server", &["protocol", "codec", "model", "service", "journal", "ops"]),
-    ("client", &["protocol", "codec", "model", "ops"]),
+    // Patients ask by turns, as the node lets them in.
+    ("client", &["admission", "protocol", "codec", "model", "ops"]),
     (
         "cli",
         &["codec", "draw", "model", "protocol", "service", "journal", "ops", "server", "client"],

@@ -3,7 +3,8 @@
 //! ```text
 //! due? -> hold ---- acknowledged ---> think -> book ---- shed ---> come back -> book
 //!   |       '-- shed: gone (or, of a few, back when told, or every 5 ms)
-//!   '-- answers are awaited for too long: shed without asking, as a gateway does
+//!   '-- not its turn while the node turns many away, or answers are awaited for too long:
+//!       shed without asking, as the client of a gateway does
 //! ```
 //!
 //! **Architecture invariant:** every time is measured from the moment at which it was to be sent.
@@ -14,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
-use haoyuan::client::{Backlog, CallError, StretchId};
-use haoyuan::model::{Outcome, RequestId, Timestamp, Ttl};
+use haoyuan::client::{Backlog, CallError, StretchId, Throttle};
+use haoyuan::model::{BookingChannel, Outcome, PatientId, RequestId, Timestamp, Ttl};
 use haoyuan::protocol::{FrameKind, Packer, reply_head};
 use parking_lot::Mutex;
 
@@ -49,6 +50,8 @@ pub(super) struct Plan {
     /// While answers are awaited for longer, a patient is told to come back without asking the node,
     /// as a gateway does. In µs.
     pub(super) patience_micros: u64,
+    /// While the node turns away more than this, patients ask it by turns.
+    pub(super) turned_away_percent: u8,
 }
 
 /// What the leader says and the threads count.
@@ -108,8 +111,9 @@ struct Desk {
     packer: Packer,
     /// What is asked and not answered.
     backlog: Backlog,
-    /// Who is told to come back without asking the node.
-    away: Vec<u32>,
+    throttle: Throttle,
+    /// Who is told to come back without asking the node, and in how many µs.
+    away: Vec<(u32, u64)>,
     random: Random,
     hold: Template,
     book: Template,
@@ -176,6 +180,12 @@ impl Clocked for Desk {
         let hint =
             unit.get(6..10).and_then(|hint| hint.try_into().ok()).map_or(0, u32::from_le_bytes);
         if self.positions[index as usize].held == 0 {
+            let who = subject(self.positions[index as usize].patient);
+            if shed {
+                self.throttle.turned_away(micros, who, hint);
+            } else {
+                self.throttle.let_in(who.1);
+            }
             self.settle_hold(index, done, shed, hint, micros);
         } else {
             self.settle_booking(index, done, shed, hint, micros);
@@ -190,9 +200,8 @@ impl Clocked for Desk {
     /// What is due; and tells those for whom it takes too long.
     fn frames(&mut self, micros: u64) -> Vec<u8> {
         self.send_due(micros);
-        let waits = self.backlog.waits(micros);
-        let hint = u32::try_from(waits / 1_000).unwrap_or(u32::MAX).max(1);
-        for index in std::mem::take(&mut self.away) {
+        for (index, waits) in std::mem::take(&mut self.away) {
+            let hint = u32::try_from(waits / 1_000).unwrap_or(u32::MAX).max(1);
             self.settle_hold(index, false, true, hint, micros);
         }
         self.packer.take()
@@ -207,6 +216,7 @@ impl Desk {
             later: BinaryHeap::new(),
             packer: Packer::default(),
             backlog: Backlog::default(),
+            throttle: Throttle::new(clock::wall().as_millis(), plan.turned_away_percent),
             away: Vec::new(),
             random: Random::new(mix(u64::from(number) + 77) ^ clock::wall().as_millis()),
             hold: Template::hold_for(Ttl::from_millis(TTL_MILLIS).unwrap_or(Ttl::DEFAULT)),
@@ -298,8 +308,13 @@ impl Desk {
         let position = &mut self.positions[index as usize];
         if position.held == 0 {
             position.due = due;
-            if self.plan.patience_micros < self.backlog.waits(micros) {
-                self.away.push(index);
+            let waits = self.backlog.waits(micros);
+            if self.plan.patience_micros < waits {
+                self.away.push((index, waits));
+                return;
+            }
+            if let Err(waits) = self.throttle.admit(micros, subject(position.patient)) {
+                self.away.push((index, waits));
                 return;
             }
         }
@@ -308,7 +323,7 @@ impl Desk {
             correlation: index,
             request: position.request,
             appointment: position.appointment,
-            patient: u128::from(mix(position.patient)) << 64 | u128::from(position.patient),
+            patient: key(position.patient),
             session: self.plan.supply.first + u64::from(position.session),
             slot: position.slot,
         };
@@ -387,6 +402,15 @@ impl Desk {
 /// Nobody comes twice, on whatever connection.
 const fn patient(connection: u64, drawn: u64) -> u64 {
     connection << 48 | drawn
+}
+
+/// What the node knows a patient by.
+fn key(patient: u64) -> u128 {
+    u128::from(mix(patient)) << 64 | u128::from(patient)
+}
+
+fn subject(patient: u64) -> (PatientId, BookingChannel) {
+    (PatientId(key(patient)), BookingChannel::default())
 }
 
 fn group(patient: u64) -> usize {

@@ -55,8 +55,12 @@ pub(crate) struct Options {
     delay_max_ms: u64,
     /// While answers are awaited for longer, patients are told to come back without asking the node,
     /// as `hold_patience` of the client does; 0 asks always, to compare
-    #[arg(long, default_value_t = 250, value_name = "MS")]
+    #[arg(long, default_value_t = 150, value_name = "MS")]
     patience_ms: u64,
+    /// While the node turns away more than this share of the holds, patients ask it by turns, as
+    /// `turned_away_percent` of the client has it; 100 sends all, to compare
+    #[arg(long, default_value_t = 50, value_name = "PERCENT")]
+    turned_away: u8,
     /// Exit with 1 where a bound is broken
     #[arg(long)]
     check: bool,
@@ -115,6 +119,8 @@ pub(super) struct Measured {
     rate: u64,
     steps: Vec<(u64, u64)>,
     reference: Cohort,
+    /// Who came in the first two seconds of the overload, and who came in all of it.
+    onset: Cohort,
     overload: Cohort,
     recovery: Vec<Cohort>,
     rss: Rss,
@@ -155,6 +161,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
             0 => u64::MAX,
             millis => millis.saturating_mul(1_000),
         },
+        turned_away_percent: options.turned_away,
     });
     let measured = drive(options, &plan, &mut node)?;
     node.stop()?;
@@ -235,6 +242,7 @@ impl Leader<'_> {
             rate,
             steps,
             reference: cohort(reference),
+            onset: cohort(onset),
             overload: cohort(onset).plus(&cohort(rest))?,
             recovery: slots.into_iter().map(cohort).collect(),
             rss,

@@ -102,6 +102,7 @@ impl Desk {
                     pause(said.max(OVERLOADED)).await;
                 }
                 Err(CallError::Behind { .. }) => pause(OVERLOADED).await,
+                Err(CallError::OutOfTurn { wait }) => pause(wait.max(OVERLOADED)).await,
                 answer => return answer,
             }
         }

@@ -7,12 +7,12 @@ use haoyuan::model::{
     CooldownRule, CountedOf, Deadline, Delay, DepartmentId, EndingSet, EvidenceRef, Hold, Holder,
     HolderRule, JoinWaitlist, LateCancel, LatePayment, LateRule, LeaveWaitlist, MergePatients,
     NamePatient, NewPatients, NoShowRule, Order, OrderRule, OrganizationId, PatientClass,
-    PatientId, Pay, PaymentKind, PaymentMode, PaymentRef, PaymentRule, Period, PersonsRule, Pick, ProbingRule,
-    PickUpWindow, Pool, PoolIndex, PoolTerms, Reclaim, Refund, Repeat, RequestId, Reschedule,
-    ResourceId, Restrict, RestrictionId, ReturnRule, RuleLayer, RuleMode, RuleScope, Rules,
-    RulesVersion, ScopeKind, ServiceHours, Session, SessionId, SessionTerms, SetQuotas, Sharing,
-    SiteId, SlotChoice, SlotIndex, Term, TieRule, Tier, Timestamp, Ttl, Undecided, Violation,
-    ViolationRule, WaitCounts, WaitKey, WaitLimit, WaitlistRule, Window,
+    PatientId, Pay, PaymentKind, PaymentMode, PaymentRef, PaymentRule, Period, PersonsRule, Pick,
+    PickUpWindow, Pool, PoolIndex, PoolTerms, ProbingRule, Reclaim, Refund, Repeat, RequestId,
+    Reschedule, ResourceId, Restrict, RestrictionId, ReturnRule, RuleLayer, RuleMode, RuleScope,
+    Rules, RulesVersion, ScopeKind, ServiceHours, Session, SessionId, SessionTerms, SetQuotas,
+    Sharing, SiteId, SlotChoice, SlotIndex, Term, TieRule, Tier, Timestamp, Ttl, Undecided,
+    Violation, ViolationRule, WaitCounts, WaitKey, WaitLimit, WaitlistRule, Window,
 };
 
 use crate::Bytes;

@@ -30,6 +30,8 @@ struct State {
     failed: bool,
     /// Durable at once.
     eager: bool,
+    /// Holds are told to come back.
+    turns_away: bool,
     oldest: u64,
     snapshot: Vec<u8>,
     wakers: Vec<Waker>,
@@ -46,6 +48,10 @@ impl Fake {
         let fake = Self::new();
         fake.state.lock().eager = true;
         fake
+    }
+
+    pub(crate) fn turn_away(&self, turns_away: bool) {
+        self.state.lock().turns_away = turns_away;
     }
 
     pub(crate) fn decided(&self) -> u64 {
@@ -100,6 +106,9 @@ impl Engine for Fake {
         let times = state.asked.entry(command.request().0).or_default();
         *times += 1;
         let retried = *times != 1;
+        if state.turns_away && matches!(command, Command::Hold(_)) {
+            return Answer::at_once(Err(Refusal::for_now(Outcome::Overloaded, 60_000)));
+        }
         if matches!(command, Command::Change(_)) {
             return Answer::at_once(Err(Outcome::AppointmentNotFound.into()));
         }

@@ -280,6 +280,44 @@ async fn while_answers_are_awaited_for_too_long_holds_are_refused_unsent_and_not
 }
 
 #[tokio::test]
+async fn while_the_node_turns_many_away_holds_are_refused_unsent_by_turns_and_nothing_else_is() {
+    let fake = Fake::eager();
+    let node = Node::start(&fake);
+    let client = node.client(Role::Gateway);
+    fake.turn_away(true);
+    // The node is asked by everybody, until it is seen that it lets nobody in.
+    let mut number = 0;
+    let wait = loop {
+        number += 1;
+        match client.hold(hold(number)).await {
+            Err(CallError::Refused(refusal)) => assert_eq!(refusal.outcome, Outcome::Overloaded),
+            Err(CallError::OutOfTurn { wait }) => break wait,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(Duration::ZERO < wait && wait < Duration::from_secs(16), "{wait:?}");
+    let sent = fake.asked().len();
+    // Whom it has told to come in a minute is told so here, whosever turn it is.
+    let told = client.hold(hold(number - 1)).await;
+    let Err(CallError::OutOfTurn { wait }) = told else { panic!("{told:?}") };
+    assert!(Duration::from_secs(50) < wait && wait <= Duration::from_mins(1), "{wait:?}");
+    let refused = client.release(release(1_000_000)).await;
+    assert_eq!(refused, Err(CallError::Refused(Outcome::AppointmentNotFound.into())));
+    assert_eq!(fake.asked().len(), sent + 1, "the release, and none of the holds");
+    // It lets everybody in again: soon the client sends all.
+    fake.turn_away(false);
+    let mut sent_on_end = 0;
+    while sent_on_end < 1_000 {
+        number += 1;
+        match client.hold(hold(number)).await {
+            Ok(_) => sent_on_end += 1,
+            Err(CallError::OutOfTurn { .. }) => sent_on_end = 0,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_broken_connection_is_retried_under_the_same_id() {
     let first = Fake::new();
     let node = Node::start(&first);
