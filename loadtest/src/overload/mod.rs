@@ -55,7 +55,7 @@ pub(crate) struct Options {
     delay_max_ms: u64,
     /// While answers are awaited for longer, patients are told to come back without asking the node,
     /// as `hold_patience` of the client does; 0 asks always, to compare
-    #[arg(long, default_value_t = 150, value_name = "MS")]
+    #[arg(long, default_value_t = 200, value_name = "MS")]
     patience_ms: u64,
     /// While the node turns away more than this share of the holds, patients ask it by turns, as
     /// `turned_away_percent` of the client has it; 100 sends all, to compare
